@@ -1,0 +1,40 @@
+"""A length of training written `500it` (iterations) or `2ep` (epochs)."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import GetCoreSchemaHandler
+from pydantic_core import CoreSchema, core_schema
+
+
+@dataclass(frozen=True)
+class Steps:
+    """`count` iterations (`unit` "it") or epochs (`unit` "ep"). In recipes: `500it`, `2ep`, `0.5ep`."""
+
+    count: float
+    unit: str
+
+    @classmethod
+    def parse(cls, text: object) -> "Steps":
+        """Read `500it` or `2ep`. Raises ValueError on anything else."""
+        match = re.fullmatch(r"(\d+(?:\.\d+)?)(it|ep)", text) if isinstance(text, str) else None
+        if match is None or (match[2] == "it" and "." in match[1]):
+            raise ValueError(f"write iterations as '500it' or epochs as '2ep', not {text!r}")
+        return cls(float(match[1]), match[2])
+
+    def iterations(self, steps_per_epoch: int) -> int:
+        """The length in iterations, of which `steps_per_epoch` make an epoch."""
+        return round(self.count * (steps_per_epoch if self.unit == "ep" else 1))
+
+    def __str__(self) -> str:
+        return f"{self.count:g}{self.unit}" if self.count < 1e5 else f"{self.count:.0f}{self.unit}"
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
+        def validate(value: Any) -> Steps:
+            return value if isinstance(value, Steps) else cls.parse(value)
+
+        return core_schema.no_info_plain_validator_function(
+            validate, serialization=core_schema.plain_serializer_function_ser_schema(str)
+        )
