@@ -1,0 +1,186 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ticketzoo.errors import TicketError
+from ticketzoo.transfer.verdict import RULE, judge, judge_all, sentence
+
+SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738, 9: 0.866, 12: 0.931, 15: 0.965}
+
+
+def rows(arm, values, *, level=3, target="mnist", ticket="t", metric="test_accuracy"):
+    level = 0 if arm == "dense" else level
+    return [
+        {
+            "ticket": ticket, "level": level, "sparsity": SPARSITY[level], "arm": arm, "target": target, "seed": seed,
+            "draw": 0, "at": "final", "step": 100, "metric": metric, "value": value,
+        }
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+
+
+DENSE = rows("dense", [0.97, 0.98, 0.99])  # mean 0.98, standard deviation 0.01: the line is 0.97
+GOOD = [0.979, 0.980, 0.981]  # mean 0.98, half-width 0.002484: [0.977516, 0.982484]
+BAD = [0.949, 0.950, 0.951]  # [0.947516, 0.952484]
+
+
+def label(*parts):
+    (level,) = judge([row for part in parts for row in part])["levels"]
+    return level["label"]
+
+
+def controls(reinit=BAD, mask=BAD, level=3):
+    return rows("random_reinit", reinit, level=level) + rows("random_mask", mask, level=level)
+
+
+def test_winning_when_matching_and_clear_of_both_controls():
+    verdict = judge(DENSE + rows("ticket", GOOD) + controls())
+    assert verdict["label"] == "winning"
+    assert verdict["sparsity"] == 0.488
+    assert verdict["rule"] == RULE
+    assert (verdict["metric"], verdict["at"]) == ("test_accuracy", "final")
+    (level,) = verdict["levels"]
+    assert (level["level"], level["target"], level["seeds"]) == (3, "mnist", 3)
+    assert "random_mask [0.9475, 0.9525]" in level["reason"]
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([0.97, 0.97, 0.97], "matching"),  # exactly on the line, 0.98 - 0.01
+        ([0.96, 0.97, 0.98], "matching"),  # its mean is
+        ([0.97, 0.97, 0.9699], "not matching"),
+        ([0.99, 0.99, 0.99], "matching"),
+    ],
+)
+def test_matching_is_within_one_standard_deviation_of_dense(values, expected):
+    assert label(DENSE, rows("ticket", values)) == expected
+
+
+def test_dense_without_spread_allows_nothing_below():
+    dense = rows("dense", [0.98, 0.98, 0.98])
+    assert label(dense, rows("ticket", [0.98, 0.98, 0.98])) == "matching"
+    assert label(dense, rows("ticket", [0.98, 0.98, 0.9799])) == "not matching"
+
+
+def test_intervals_that_touch_overlap():
+    # No spread anywhere, so the intervals are points: equal points overlap, one test image in 10,000 apart they do not.
+    ticket = rows("ticket", [0.98] * 3)
+    assert label(DENSE, ticket, controls(reinit=[0.98] * 3)) == "matching"
+    assert label(DENSE, ticket, controls(reinit=[0.9799] * 3, mask=[0.9799] * 3)) == "winning"
+
+
+@pytest.mark.parametrize("overlapping", ["random_reinit", "random_mask"])
+def test_both_controls_must_be_cleared(overlapping):
+    near = [0.975, 0.976, 0.977]  # [0.9735, 0.9785] reaches into the ticket's interval
+    reinit, mask = (near, BAD) if overlapping == "random_reinit" else (BAD, near)
+    (level,) = judge(DENSE + rows("ticket", GOOD) + controls(reinit, mask))["levels"]
+    assert level["label"] == "matching"
+    assert f"not clearly above {overlapping}:" in level["reason"]
+
+
+@pytest.mark.parametrize("missing", ["random_reinit", "random_mask"])
+def test_a_level_without_a_control_cannot_win(missing):
+    present = [row for row in controls() if row["arm"] != missing]
+    (level,) = judge(DENSE + rows("ticket", GOOD) + present)["levels"]
+    assert level["label"] == "matching"
+    assert f"at least 3 seeds, has {missing} 0" in level["reason"]
+
+
+@pytest.mark.parametrize("arm", ["ticket", "dense", "random_reinit", "random_mask"])
+def test_two_seeds_of_any_arm_cannot_win(arm):
+    everything = DENSE + rows("ticket", GOOD) + controls()
+    two = [row for row in everything if not (row["arm"] == arm and row["seed"] == 2)]
+    (level,) = judge(two)["levels"]
+    assert level["label"] == "matching"
+    assert f"{arm} 2" in level["reason"]
+
+
+@pytest.mark.parametrize("arm", ["ticket", "dense"])
+def test_one_seed_measures_nothing(arm):
+    everything = DENSE + rows("ticket", GOOD) + controls()
+    verdict = judge([row for row in everything if not (row["arm"] == arm and row["seed"] > 0)])
+    assert (verdict["label"], verdict["sparsity"]) == ("not measured", None)
+    assert f"needs at least 2 seeds, has {arm} 1" in verdict["levels"][0]["reason"]
+
+
+def test_no_dense_or_no_ticket_means_not_measured():
+    assert label(rows("ticket", GOOD)) == "not measured"
+    assert label(DENSE, controls()) == "not measured"
+    assert judge([])["label"] == "not measured"
+    assert judge(DENSE)["levels"] == []
+
+
+def test_not_matching_may_still_beat_the_controls_and_does_not_win():
+    assert label(DENSE, rows("ticket", [0.96, 0.96, 0.96]), controls()) == "not matching"
+
+
+def test_overall_label_is_the_best_and_its_sparsity_the_sparsest():
+    measured = DENSE + rows("ticket", GOOD) + controls()
+    measured += rows("ticket", GOOD, level=9) + controls(level=9)
+    measured += rows("ticket", GOOD, level=12)
+    measured += rows("ticket", BAD, level=15)
+    verdict = judge(measured)
+    assert [level["label"] for level in verdict["levels"]] == ["winning", "winning", "matching", "not matching"]
+    assert (verdict["label"], verdict["sparsity"]) == ("winning", 0.866)
+    assert sentence(verdict) == (
+        "winning at sparsity 0.488 to 0.866 (levels 3, 9); matching at sparsity 0.931 (level 12); "
+        "not matching at sparsity 0.965 (level 15); 3 seeds"
+    )
+
+
+def test_level_zero_is_dense_and_gets_no_label():
+    level_zero = [{**row, "level": 0, "sparsity": 0.0} for row in rows("ticket", GOOD)]
+    assert [level["level"] for level in judge(DENSE + level_zero + rows("ticket", GOOD))["levels"]] == [3]
+
+
+def test_over_several_targets_a_level_is_as_good_as_its_worst_target():
+    other = rows("dense", [0.97, 0.98, 0.99], target="kmnist") + rows("ticket", GOOD, target="kmnist")
+    verdict = judge(DENSE + rows("ticket", GOOD) + controls() + other)
+    assert {level["target"]: level["label"] for level in verdict["levels"]} == {
+        "mnist": "winning",
+        "kmnist": "matching",
+    }
+    assert verdict["label"] == "matching"
+    assert sentence(verdict) == (
+        "On kmnist: matching at sparsity 0.488 (level 3); 3 seeds. "
+        "On mnist: winning at sparsity 0.488 (level 3); 3 seeds"
+    )
+
+
+def test_a_level_unmeasured_on_one_target_counts_for_none():
+    measured = DENSE + rows("ticket", GOOD) + rows("ticket", GOOD, level=6)
+    measured += rows("dense", GOOD, target="kmnist") + rows("ticket", [0.99] * 3, target="kmnist", level=3)
+    assert judge(measured)["sparsity"] == 0.488
+
+
+def test_each_ticket_is_judged_alone():
+    measured = DENSE + rows("ticket", GOOD)
+    measured += rows("dense", GOOD, ticket="u") + rows("ticket", BAD, ticket="u")
+    assert {name: v["label"] for name, v in judge_all(measured).items()} == {"t": "matching", "u": "not matching"}
+    with pytest.raises(ValueError, match="several tickets"):
+        judge(measured)
+
+
+def test_a_loss_cannot_decide_and_nan_is_an_error():
+    with pytest.raises(ValueError, match="more as better"):
+        judge([], metric="test_loss")
+    with pytest.raises(TicketError, match="no finite number"):
+        judge(rows("ticket", [0.9, float("nan")]))
+
+
+def correct(low, high):
+    """Lists of correct answers in 10,000, one for each of up to four seeds."""
+    return st.lists(st.integers(low, high), max_size=4)
+
+
+@given(correct(9800, 9815), correct(9795, 9810), correct(9750, 9800), correct(9750, 9800))
+def test_winning_implies_matching_three_seeds_and_a_higher_mean_than_the_controls(ticket, dense, reinit, mask):
+    arms = {"ticket": ticket, "dense": dense, "random_reinit": reinit, "random_mask": mask}
+    measured = [row for arm, values in arms.items() for row in rows(arm, [v / 10000 for v in values])]
+    for level in judge(measured)["levels"]:
+        if level["label"] == "winning":
+            assert min(map(len, arms.values())) >= 3
+            assert sum(ticket) / len(ticket) > max(sum(a) / len(a) for a in (reinit, mask))
+            without_controls = [row for row in measured if row["arm"] in ("ticket", "dense")]
+            assert label(without_controls) == "matching"
