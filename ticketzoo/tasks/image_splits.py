@@ -1,0 +1,44 @@
+"""Seeded, order-keeping choices of rows: test and validation shares, balanced subsets."""
+
+import torch
+from torch import Tensor
+
+from ticketzoo.seeds import derive_seed
+
+
+def stratified_share(labels: Tensor, share: float, seed: int) -> Tensor:
+    """bool [n]: round(share * n) rows, each class in proportion, drawn from `seed`."""
+    rank = _rank_in_class(labels, derive_seed(seed, "test"))
+    size = labels.bincount()[labels]
+    return _lowest((rank + 0.5) / size, round(share * len(labels)))
+
+
+def random_share(count: int, chosen: int, seed: int) -> Tensor:
+    """bool [count]: `chosen` rows, uniformly, drawn from `seed`."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, "validation"))
+    return _lowest(torch.randperm(count, generator=generator), chosen)
+
+
+def balanced_subset(labels: Tensor, count: int, seed: int) -> Tensor:
+    """bool [n]: `count` rows, classes as equal as they can be; a larger count contains the smaller one's rows."""
+    rank = _rank_in_class(labels, derive_seed(seed, "examples"))
+    turn = torch.Generator().manual_seed(derive_seed(seed, "examples", "turn"))
+    class_turn = torch.randperm(int(labels.max()) + 1, generator=turn)
+    return _lowest(rank * len(class_turn) + class_turn[labels], count)
+
+
+def _rank_in_class(labels: Tensor, seed: int) -> Tensor:
+    """int64 [n]: place of each row in a random order of its class, from 0."""
+    shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    size = labels.bincount()
+    first = size.cumsum(0) - size
+    rank = torch.empty_like(labels)
+    rank[by_class] = torch.arange(len(labels)) - first[labels[by_class]]
+    return rank
+
+
+def _lowest(key: Tensor, count: int) -> Tensor:
+    chosen = torch.zeros(len(key), dtype=torch.bool)
+    chosen[key.argsort(stable=True)[:count]] = True
+    return chosen
