@@ -115,6 +115,18 @@ def dense_of(group: Group, groups: Iterable[Group]) -> Group | None:
     return next((g for g in groups if (g.key.ticket, g.key.target, g.key.arm) == (ticket, target, "dense")), None)
 
 
+def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
+    """The paired difference to dense of every ticket group above level 0 that shares a seed with its dense arm."""
+    differences = {}
+    for group in groups:
+        dense = dense_of(group, groups)
+        if group.key.arm == "ticket" and group.key.level > 0 and dense is not None:
+            difference = paired_difference(group, dense)
+            if difference is not None:
+                differences[group.key] = difference
+    return differences
+
+
 def _order(key: Key) -> tuple[str, str, int, int, str]:
     rank = ARMS.index(key.arm) if key.arm in ARMS else len(ARMS)
     return key.ticket, key.target, key.level, rank, key.arm

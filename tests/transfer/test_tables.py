@@ -1,0 +1,117 @@
+import html
+import io
+import re
+
+import pytest
+from markdown_it import MarkdownIt
+from rich.console import Console
+
+from ticketzoo.transfer.tables import arms_table, transfer_table
+
+SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738}
+
+
+def rows(arm, values, *, level=3, target="mnist", ticket="lenet", metric="test_accuracy", at="final"):
+    level = 0 if arm == "dense" else level
+    return [
+        {
+            "ticket": ticket, "level": level, "sparsity": SPARSITY[level], "arm": arm, "target": target, "seed": seed,
+            "draw": 0, "at": at, "step": 100, "metric": metric, "value": value,
+        }
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+
+
+def printed(table):
+    console = Console(file=io.StringIO(), width=200)
+    console.print(table.rich())
+    return console.file.getvalue()
+
+
+DENSE = rows("dense", [0.97, 0.98, 0.99])
+
+
+def test_arms_table_has_a_line_for_each_level_with_intervals_in_percent():
+    # Three seeds 0.97, 0.98, 0.99: mean 98, half-width 2.484 points.
+    table = arms_table(DENSE + rows("ticket", [0.98] * 3) + rows("random_mask", [0.9, 0.9]), target="mnist")
+    assert table.columns == ("level", "sparsity", "ticket", "dense", "random mask", "verdict")
+    assert table.rows == (
+        ("0", "0.000", "", "98.00 ± 2.48", "", ""),
+        ("3", "0.488", "98.00 ± 0.00", "", "90.00 ± 0.00 (n=2)", "matching"),
+    )
+    assert table.caption == (
+        "Test accuracy (%) at the end of training on mnist: mean over 3 seeds ± half-width of its 95% interval. "
+        "n: seeds, where fewer."
+    )
+
+
+def test_arms_table_shows_one_target_only():
+    other = rows("dense", [0.5] * 3, target="kmnist") + rows("ticket", [0.6] * 3, target="kmnist")
+    table = arms_table(DENSE + rows("ticket", [0.98] * 3) + other, target="kmnist")
+    assert [line[2:4] for line in table.rows] == [("", "50.00 ± 0.00"), ("60.00 ± 0.00", "")]
+
+
+def test_a_loss_is_no_percentage_and_has_no_verdict():
+    losses = rows("dense", [0.1, 0.1], metric="test_loss", at="best")
+    losses += rows("ticket", [0.2, 0.2], metric="test_loss", at="best")
+    table = arms_table(losses, target="mnist", metric="test_loss", at="best")
+    assert table.columns == ("level", "sparsity", "ticket", "dense")
+    assert table.rows[1] == ("3", "0.488", "0.2000 ± 0.0000", "")
+    assert table.caption.startswith("Test loss at the step of minimum validation loss on mnist: mean over 2 seeds")
+
+
+def test_one_seed_shows_no_interval():
+    table = arms_table(rows("dense", [0.9]) + rows("ticket", [0.8]), target="mnist")
+    assert table.rows[1] == ("3", "0.488", "80.00", "", "not measured")
+    assert table.caption.endswith("one seed, so no interval.")
+
+
+def test_transfer_table_is_the_paired_difference_in_points():
+    # 0.96 - 0.97, 0.98 - 0.98, 0.97 - 0.99 = -1, 0, -2 points: mean -1, standard deviation 1, half-width 2.48.
+    measured = DENSE + rows("ticket", [0.96, 0.98, 0.97])
+    measured += rows("dense", [0.5] * 3, target="kmnist") + rows("ticket", [0.51] * 3, target="kmnist")
+    measured += rows("ticket", [0.9] * 3, target="kmnist", level=6)
+    table = transfer_table(measured)
+    assert table.columns == ("ticket", "level", "sparsity", "kmnist", "mnist")
+    assert table.rows == (
+        ("lenet", "3", "0.488", "+1.00 ± 0.00", "-1.00 ± 2.48"),
+        ("lenet", "6", "0.738", "+40.00 ± 0.00", ""),
+    )
+    assert "(percentage points)" in table.caption
+
+
+def test_markdown_and_terminal_show_the_same_cells():
+    table = arms_table(DENSE + rows("ticket", [0.98] * 3), target="mnist")
+    assert table.markdown().splitlines()[2:] == [
+        "| level | sparsity | ticket | dense | verdict |",
+        "| --: | --: | --: | --: | :-- |",
+        "| 0 | 0.000 |  | 98.00 ± 2.48 |  |",
+        "| 3 | 0.488 | 98.00 ± 0.00 |  | matching |",
+    ]
+    for cell in ("0.488", "98.00 ± 2.48", "matching"):
+        assert cell in printed(table)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["<script>alert(1)</script>", "a|b", "**bold**", "_it_", "[x](http://e)", "`code`", "~~no~~", "&amp;", "\\|"],
+)
+def test_names_from_outside_stay_plain_words_in_markdown(name):
+    measured = [{**row, "ticket": name, "target": name} for row in DENSE + rows("ticket", [0.98] * 3)]
+    page = MarkdownIt().enable(["table", "strikethrough"]).render(transfer_table(measured).markdown())
+    assert set(re.findall(r"<(\w+)", page)) == {"p", "table", "thead", "tbody", "tr", "th", "td"}
+    cells = re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", page)
+    assert [html.unescape(cells[3]), html.unescape(cells[4])] == [name, name]
+    assert len(cells) == 8
+
+
+def test_names_from_outside_cannot_steer_the_terminal():
+    measured = [{**row, "target": "m\x1b[2Jnist\u202e[red]"} for row in DENSE + rows("ticket", [0.98] * 3)]
+    text = printed(transfer_table(measured))
+    assert "\x1b" not in text and "\u202e" not in text
+    assert "[red]" in text
+
+
+def test_nothing_measured_is_an_empty_table_that_says_so():
+    assert arms_table([], target="mnist").caption.endswith("nothing measured.")
+    assert transfer_table([]).rows == ()

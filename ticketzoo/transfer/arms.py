@@ -1,0 +1,67 @@
+"""The arms of a comparison: what a ticket must be measured against before it may be called one."""
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+
+from ticketzoo.models import create_from_architecture
+from ticketzoo.seeds import derive_seed
+from ticketzoo.ticket.masks import Masks
+from ticketzoo.training.cells import Job
+from ticketzoo.training.checkpoint import State
+
+Arm = Literal["ticket", "dense", "random_reinit", "random_mask", "shuffled_mask"]
+
+
+def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:
+    """Parameters and buffers of a fresh initialisation; `stream` names further independent ones of the same seed."""
+    return create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)).state_dict()
+
+
+def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0) -> Job:
+    """The training that `arm` asks for, given the ticket's.
+
+    Args:
+        arm: `ticket`: as given. `dense`: no masks, fresh initialisation of the seed, from step 0. `random_reinit`:
+            the ticket's masks on a fresh initialisation. `random_mask`: rewind weights under fresh positions, each
+            layer at its density. `shuffled_mask`: rewind weights under the ticket's own masks, permuted within
+            each layer (Frankle et al. 2021, section 4).
+        ticket: the ticket's training; its state is the rewind weights.
+        known: where `ticket.state` holds rewind weights, when it does not everywhere: a packaged ticket keeps those
+            of its densest level only. Weights that a random arm needs elsewhere are initialised afresh.
+        draw: number of the random draw.
+    """
+    if arm == "ticket":
+        return ticket
+    if arm == "dense":
+        return replace(ticket, state=initial_state(ticket.architecture, ticket.seed), masks={}, start_step=0)
+    if arm == "random_reinit":
+        return replace(ticket, state=initial_state(ticket.architecture, ticket.seed, arm, draw))
+    draw_masks = {"random_mask": random_masks, "shuffled_mask": shuffled_masks}[arm]
+    masks = draw_masks(ticket.masks, derive_seed(ticket.seed, arm, draw))
+    state = dict(ticket.state)
+    if known:
+        fresh = initial_state(ticket.architecture, ticket.seed, arm, draw)
+        state |= {name: torch.where(mask, state[name], fresh[name]) for name, mask in known.items()}
+    return replace(ticket, state=state, masks=masks)
+
+
+def random_masks(masks: Masks, seed: int) -> Masks:
+    """Masks that keep as many weights of each layer as `masks`, at positions drawn uniformly."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn = {}
+    for name, mask in masks.items():
+        flat = torch.zeros(mask.numel(), dtype=torch.bool)
+        flat[torch.randperm(mask.numel(), generator=generator)[: int(mask.sum())]] = True
+        drawn[name] = flat.view(mask.shape)
+    return drawn
+
+
+def shuffled_masks(masks: Masks, seed: int) -> Masks:
+    """The entries of each mask, permuted uniformly within its layer."""
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].view(mask.shape)
+        for name, mask in masks.items()
+    }

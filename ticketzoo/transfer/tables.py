@@ -1,0 +1,113 @@
+"""Measured rows as tables for people, in a terminal or in Markdown. Accuracies are shown in percent, here only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ticketzoo.escaping import for_markdown, for_terminal
+from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, ticket_minus_dense
+from ticketzoo.transfer.verdict import judge
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+MOMENTS = {"final": "at the end of training", "best": "at the step of minimum validation loss"}
+"""What a row's `at` means, in words."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of plain text under columns, each aligned "l" or "r", and a caption that says what the numbers are."""
+
+    caption: str
+    columns: tuple[str, ...]
+    align: str
+    rows: tuple[tuple[str, ...], ...]
+
+    def rich(self) -> "RichTable":
+        """The table for a terminal, its caption below it."""
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(caption=Text(for_terminal(self.caption)), caption_justify="left")
+        for column, side in zip(self.columns, self.align, strict=True):
+            table.add_column(Text(for_terminal(column)), justify="left" if side == "l" else "right")
+        for row in self.rows:
+            table.add_row(*(Text(for_terminal(cell)) for cell in row))
+        return table
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, its caption above it."""
+        rule = [":--" if side == "l" else "--:" for side in self.align]
+        lines = [[for_markdown(cell) for cell in row] for row in (self.columns, *self.rows)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
+        return f"{for_markdown(self.caption)}\n\n{table}"
+
+
+def arms_table(rows: Iterable[Row], *, target: str, metric: str = "test_accuracy", at: str = "final") -> Table:
+    """Every arm at every measured level of one ticket on `target`: mean, half-width of its 95% interval, and verdict.
+
+    Level 0 is the dense network. There is no verdict on a metric that is a loss. Raises what `judge` raises.
+    """
+    wanted = [row for row in rows if row["target"] == target]
+    groups = group_rows(wanted, metric=metric, at=at)
+    judged = None if metric.endswith("_loss") else judge(wanted, metric=metric, at=at)
+    labels = {level["level"]: level["label"] for level in judged["levels"]} if judged else {}
+    arms = [arm for arm in ARMS if any(group.key.arm == arm for group in groups)]
+    most = max((len(group.by_seed) for group in groups), default=0)
+    cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
+    sparsities = {group.key.level: group.sparsity for group in groups}
+    lines = [
+        (str(level), f"{sparsity:.3f}", *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
+        for level, sparsity in sorted(sparsities.items())
+    ]
+    caption = _caption(f"{describe(metric)} {MOMENTS[at]} on {target}", most, lines)
+    columns = ("level", "sparsity", *(arm.replace("_", " ") for arm in arms), "verdict")
+    align = "r" * (2 + len(arms)) + "l"
+    if not labels:
+        columns, align, lines = columns[:-1], align[:-1], [line[:-1] for line in lines]
+    return Table(caption, columns, align, tuple(lines))
+
+
+def transfer_table(rows: Iterable[Row], *, metric: str = "test_accuracy", at: str = "final") -> Table:
+    """Ticket minus dense, paired by seed: a line for each ticket and level, a column for each target.
+
+    The cell of a ticket without dense on that target, or without a seed in common, is empty. Raises TicketError as
+    `group_rows` does.
+    """
+    groups = group_rows(rows, metric=metric, at=at)
+    differences = ticket_minus_dense(groups)
+    most = max((difference.n for difference in differences.values()), default=0)
+    cells = {key: _cell(difference, metric, most, sign="+") for key, difference in differences.items()}
+    targets = sorted({group.key.target for group in groups})
+    sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == "ticket" and g.key.level > 0}
+    lines = [
+        (ticket, str(level), f"{sparsity:.3f}", *(cells.get(Key(ticket, to, level, "ticket"), "") for to in targets))
+        for (ticket, level), sparsity in sorted(sparsities.items())
+    ]
+    caption = _caption(f"{describe(metric, points=True)} {MOMENTS[at]}, ticket minus dense by seed", most, lines)
+    return Table(caption, ("ticket", "level", "sparsity", *targets), "lrr" + "r" * len(targets), tuple(lines))
+
+
+def describe(metric: str, *, points: bool = False) -> str:
+    """A metric in words with its unit: "Test accuracy (%)", or in `points` of percent for a difference."""
+    words = metric.replace("_", " ").capitalize()
+    if not metric.endswith("_accuracy"):
+        return words
+    return f"{words} ({'percentage points' if points else '%'})"
+
+
+def _cell(summary: Summary, metric: str, most: int, sign: str = "") -> str:
+    """A mean with its half-width, and its number of seeds where that is not `most`."""
+    scale, digits = (100, 2) if metric.endswith("_accuracy") else (1, 4)
+    text = f"{summary.mean * scale:{sign}.{digits}f}"
+    if summary.half_width is not None:
+        text += f" ± {summary.half_width * scale:.{digits}f}"
+    return text if summary.n == most else f"{text} (n={summary.n})"
+
+
+def _caption(what: str, most: int, lines: list[tuple[str, ...]]) -> str:
+    if most < 2:
+        return f"{what}: one seed, so no interval." if most else f"{what}: nothing measured."
+    fewer = " n: seeds, where fewer." if any("(n=" in cell for line in lines for cell in line) else ""
+    return f"{what}: mean over {most} seeds ± half-width of its 95% interval.{fewer}"
