@@ -1,0 +1,3 @@
+"""The `ticketzoo` command: thin commands that parse, call the library, and print."""
+
+from ticketzoo.cli.main import main as main

@@ -2,3 +2,6 @@
 
 from ticketzoo.recipe.config import Config as Config
 from ticketzoo.recipe.steps import Steps as Steps
+from ticketzoo.recipe.reading import dump_recipe as dump_recipe
+from ticketzoo.recipe.reading import parse_recipe as parse_recipe
+from ticketzoo.recipe.reading import read_recipe as read_recipe

@@ -1,0 +1,61 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, RecipeArgument, SetOption
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `find`."""
+    app.command()(find)
+
+
+def find(
+    recipe: RecipeArgument,
+    overrides: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
+    ] = None,
+    device: DeviceOption = None,
+    checkpoint_seconds: CheckpointOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Find tickets by a recipe; prints the ticket's folder.
+
+    A run that was stopped, however, goes on from what it had finished when the same command is given again.
+
+    Examples:
+
+        ticketzoo find quickstart
+
+        ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
+    """
+    from ticketzoo.cli.output import print_json, print_verdict
+    from ticketzoo.cli.progress import RunProgress
+    from ticketzoo.cli.recipes import recipe_path
+    from ticketzoo.finding import FindRecipe, find_and_package
+    from ticketzoo.recipe import read_recipe
+    from ticketzoo.training.device import training_device
+
+    parsed = read_recipe(recipe_path(recipe), FindRecipe, overrides)
+    with RunProgress() as progress:
+        ticket = find_and_package(
+            parsed,
+            out or Path("runs") / parsed.name,
+            device=training_device(device),
+            checkpoint_seconds=checkpoint_seconds,
+            progress=progress,
+        )
+    if as_json:
+        print_json(
+            {
+                "ticket": str(ticket.folder),
+                "name": ticket.config.name,
+                "mask_sha256": ticket.config.mask_sha256,
+                "verdict": ticket.config.verdict,
+            }
+        )
+    else:
+        print_verdict(ticket.config)
+        print(ticket.folder)

@@ -1,0 +1,33 @@
+"""Arguments and options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RecipeArgument = Annotated[
+    str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped one (ticketzoo recipe list).")
+]
+SetOption = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+TicketArgument = Annotated[
+    str, typer.Argument(metavar="TICKET", help="A folder, a name in the registry, or hub:owner/name.")
+]
+RegistryOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--registry",
+        metavar="DIR",
+        envvar="TICKETZOO_REGISTRY",
+        show_default="registry/ here, else the one that comes with the source",
+        help="Folder of tickets in which names are looked up.",
+    ),
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(metavar="cpu|cuda|mps", help="Where to train.", show_default="the best there is")
+]
+CheckpointOption = Annotated[
+    float, typer.Option("--checkpoint-seconds", min=0, help="Write a checkpoint of the running training this often.")
+]

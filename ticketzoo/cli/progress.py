@@ -1,0 +1,56 @@
+"""How a run is going, on standard error: bars on a terminal, a line per training elsewhere."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ticketzoo.training.loop import Record
+
+
+class RunProgress:
+    """A `ticketzoo.training.progress.Progress` for people."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            disable=not self._console.is_terminal,
+        )
+        self._all = self._bars.add_task("trainings", total=None)
+        self._one = self._bars.add_task("", total=None, visible=False)
+        self._done, self._planned, self._began = 0, 0, time.monotonic()
+
+    def __enter__(self) -> "RunProgress":
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def planned(self, trainings: int) -> None:
+        """Show how many trainings the run asks for."""
+        self._planned = trainings
+        self._bars.update(self._all, total=trainings)
+
+    def step(self, label: str, step: int, total: int) -> None:
+        """Move the bar of the training under way."""
+        self._bars.update(self._one, description=label, completed=step, total=total, visible=True)
+
+    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+        """Say what a training came to; those found finished only count."""
+        self._done += 1
+        self._bars.update(self._all, advance=1)
+        if trained:
+            line = f"[{self._done}/{self._planned}] {label}: test accuracy {record.final['test_accuracy']:.2%}"
+            line += f" ({record.seconds:.1f} s)"
+            if self._console.is_terminal:
+                self._console.print(line, highlight=False)
+            else:
+                print(line, file=sys.stderr, flush=True)

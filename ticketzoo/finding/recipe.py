@@ -1,0 +1,84 @@
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from ticketzoo.finding.pruning import PruningConfig
+from ticketzoo.recipe import Config, Steps
+from ticketzoo.tasks import TaskConfig
+from ticketzoo.training import TrainingConfig
+from ticketzoo.transfer.arms import Arm
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class ModelConfig(Config):
+    """An architecture by name, with its keyword arguments. `model: lenet-300-100` is short for a name alone."""
+
+    name: str
+    kwargs: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _name_alone(cls, value: object) -> object:
+        return {"name": value} if isinstance(value, str) else value
+
+
+class FinderConfig(PruningConfig):
+    """How tickets are found: `method` with `levels` pruning rounds, rewinding to the weights at step `rewind`."""
+
+    method: Literal["imp", "one-shot"] = "imp"
+    levels: PositiveInt = 15
+    rewind: Steps = Steps(0, "it")
+
+    @model_validator(mode="after")
+    def _rates_are_layerwise(self) -> "FinderConfig":
+        if self.rates and self.scope != "layerwise":
+            raise ValueError("rates (per layer) go with scope: layerwise")
+        return self
+
+
+class FindRecipe(Config):
+    """A recipe of `ticketzoo find`: everything that decides which tickets come out."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,95}$")]
+    """Name of the ticket, `<architecture>.<source>-<method>[-<variant>]`."""
+    model: ModelConfig
+    task: TaskConfig
+    training: TrainingConfig = TrainingConfig()
+    finder: FinderConfig = FinderConfig()
+    arms: tuple[Arm, ...] = ("ticket", "dense", "random_reinit", "random_mask")
+    """What is measured on the source task; the ticket and dense always are."""
+    arm_levels: tuple[PositiveInt, ...] | None = None
+    """Levels at which the other arms are measured; all when not given."""
+    draws: PositiveInt = 1
+    """Random draws of each random arm per seed."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    package_from: Annotated[int, Field(ge=0)] = 0
+    """Densest level that is packaged; rewind weights are stored for its survivors."""
+    license: str | None = None
+    """SPDX identifier of the ticket's licence."""
+
+    @model_validator(mode="after")
+    def _levels_exist(self) -> "FindRecipe":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must differ from each other")
+        if self.package_from > self.finder.levels:
+            raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
+        if beyond := [level for level in self.control_levels if level > self.finder.levels]:
+            raise ValueError(f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})")
+        return self
+
+    @property
+    def control_levels(self) -> tuple[int, ...]:
+        """Levels at which the random arms are measured."""
+        return tuple(range(1, self.finder.levels + 1)) if self.arm_levels is None else self.arm_levels
+
+    @property
+    def controls(self) -> tuple[Arm, ...]:
+        """The arms that need trainings of their own."""
+        return tuple(arm for arm in dict.fromkeys(self.arms) if arm not in ("ticket", "dense"))
+
+    @property
+    def trainings(self) -> int:
+        """How many trainings the recipe asks for."""
+        return len(self.seeds) * (1 + self.finder.levels + len(self.controls) * len(self.control_levels) * self.draws)

@@ -1,0 +1,117 @@
+"""Recipes on disk: YAML, checked against a typed section, with overrides and errors that suggest the right key."""
+
+import difflib
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar, Union, get_args, get_origin
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from ticketzoo.errors import RecipeError
+
+R = TypeVar("R", bound=BaseModel)
+
+
+def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = None) -> R:
+    """Read the YAML file `path` as a `recipe_type`, with `overrides` such as `training.steps=5ep` applied.
+
+    Raises:
+        RecipeError: the file is missing or no YAML mapping, or a key is unknown, of the wrong type or impossible.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"recipe {path}: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RecipeError(f"recipe {path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(content, dict):
+        raise RecipeError(f"recipe {path}: must be a mapping of keys such as 'model:' and 'task:'")
+    for override in overrides or []:
+        _apply_override(content, override)
+    return parse_recipe(content, recipe_type, str(path))
+
+
+def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R:
+    """Check `content` as a `recipe_type`; `where` names it in errors. Raises RecipeError."""
+    try:
+        return recipe_type.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(problem, recipe_type) for problem in error.errors()]
+        raise RecipeError(f"recipe {where}: {'; '.join(dict.fromkeys(problems))}") from None
+
+
+def dump_recipe(recipe: BaseModel) -> str:
+    """The recipe as YAML with every default visible; reading it back gives an equal recipe."""
+    return yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
+
+
+def _apply_override(content: dict[str, Any], override: str) -> None:
+    """Set one dotted key of `content` from `a.b=value`; numbers index lists, e.g. `targets.0.task.dataset.path=DIR`."""
+    keys, equals, text = override.partition("=")
+    if not equals or not keys:
+        raise RecipeError(f"--set {override}: write key=value, e.g. --set training.steps=5ep")
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise RecipeError(f"--set {override}: the value is not readable as YAML") from None
+    node: Any = content
+    *parents, last = keys.split(".")
+    for key in parents:
+        if isinstance(node, list):
+            node = node[_list_index(node, key, override)]
+        elif isinstance(node, dict):
+            if not isinstance(node.get(key), dict | list):
+                node[key] = {"name": node[key]} if isinstance(node.get(key), str) else {}
+            node = node[key]
+        else:
+            raise RecipeError(f"--set {override}: {key!r} is inside a value that has no keys")
+    if isinstance(node, list):
+        node[_list_index(node, last, override)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise RecipeError(f"--set {override}: {last!r} is inside a value that has no keys")
+
+
+def _list_index(items: list[Any], key: str, override: str) -> int:
+    if not key.isdecimal() or int(key) >= len(items):
+        raise RecipeError(f"--set {override}: {key!r} must be a position from 0 to {len(items) - 1} in the list")
+    return int(key)
+
+
+def _explain(problem: Any, recipe_type: type[BaseModel]) -> str:
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
+    if problem["type"] == "extra_forbidden":
+        known = _keys_beside(recipe_type, location)
+        near = difflib.get_close_matches(location[-1], known, n=1)
+        return f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+    if problem["type"] == "missing":
+        return f"key {key!r} is missing"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = problem.get("input")
+    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and repr(given) not in message else ""
+    return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
+
+
+def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]:
+    """Names of the keys that may stand where the unknown last part of `location` stands."""
+    candidates: list[type[BaseModel]] = [recipe_type]
+    for part in location[:-1]:
+        deeper = [
+            model
+            for candidate in candidates
+            if part in candidate.model_fields
+            for model in _models_in(candidate.model_fields[part].annotation)
+        ]
+        candidates = deeper or candidates
+    return sorted({name for candidate in candidates for name in candidate.model_fields})
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) in (Union, UnionType, list, tuple, dict) or get_args(annotation):
+        return [model for argument in get_args(annotation) for model in _models_in(argument)]
+    return []

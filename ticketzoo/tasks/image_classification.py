@@ -1,0 +1,106 @@
+"""Image classification: cross-entropy and accuracy on images in memory or streamed through workers."""
+
+import math
+from collections.abc import Iterator
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ticketzoo.recipe import Config
+from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
+from ticketzoo.tasks.image_batches import Images, MemoryImages
+from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized
+
+Batch = tuple[Tensor, Tensor]
+
+EVALUATION_VALUES = 4_000_000
+"""Pixel values in a batch of evaluation."""
+
+
+class ImageClassificationConfig(Config):
+    """The `task:` section of a recipe for image classification.
+
+    name: what to call the data in results; made from the data set's name and classes when not given.
+    """
+
+    type: Literal["image-classification"]
+    dataset: ImageDataset
+    name: str | None = None
+    normalize: Normalization = Normalization("dataset")
+    augment: Augmentation = Augmentation()
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+
+
+class ImageClassification:
+    """The `Task` (see `ticketzoo.training.task`) of classifying images, normalised on the training device."""
+
+    def __init__(self, config: ImageClassificationConfig) -> None:
+        """Load the data. Raises DataError when it is missing or no labelled image data set."""
+        data = load_images(config.dataset)
+        self.name = config.name or data_name(config.dataset)
+        self.model_kwargs = {"in_shape": list(data.in_shape), "num_classes": data.num_classes}
+        self.has_validation = len(data.validation) > 0
+        self.identity = {
+            "type": config.type,
+            "fingerprint": data.fingerprint,
+            "normalize": config.normalize.model_dump(mode="json"),
+            "augment": config.augment.model_dump(mode="json"),
+            "label_smoothing": config.label_smoothing,
+        }
+        self.class_names = data.class_names
+        self._label_smoothing = config.label_smoothing
+        self._normalize = config.normalize.build(data.train)
+        self._augment = config.augment.build()
+        self._train = data.train if self._augment else self._normalized_once(data.train)
+        self._held_out = {
+            "validation": self._normalized_once(data.validation),
+            "test": self._normalized_once(data.test),
+        }
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Iterations in one pass over the training images, the last smaller batch included."""
+        return math.ceil(len(self._train) / batch_size)
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
+        """(images, labels) of iterations `start` to `stop - 1`."""
+        order = batches(self._train, batch_size=batch_size, seed=seed, start=start, stop=stop, device=device)
+        return ((images, labels) for _, images, labels in order)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy, in nats, of one batch of images (augmented and normalised here)."""
+        images, labels = batch
+        if self._augment:
+            images = self._augment(images)
+        return F.cross_entropy(model(self._ready(images)), labels, label_smoothing=self._label_smoothing)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """Mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split."""
+        images_in_split = self._held_out[split]
+        batch_size = max(16, min(1000, EVALUATION_VALUES // math.prod(images_in_split.in_shape)))
+        loss, right = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
+        for images, labels in in_turn(images_in_split, batch_size=batch_size, device=device):
+            scores = model(self._ready(images))
+            loss += F.cross_entropy(scores, labels, reduction="sum").double().cpu()
+            right += (scores.argmax(1) == labels).sum().cpu()
+        return {"loss": loss.item() / len(images_in_split), "accuracy": right.item() / len(images_in_split)}
+
+    def _ready(self, images: Tensor) -> Tensor:
+        return images if images.is_floating_point() else self._normalize(images)
+
+    def _normalized_once(self, images: Images) -> Images:
+        return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
+
+
+def data_name(dataset: ImageDataset) -> str:
+    """Short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
+    name = PurePath(dataset.path).name.replace("_", "-").lower()
+    if dataset.classes is None:
+        return name
+    kept = dataset.classes
+    consecutive = len(kept) > 1 and list(kept) == list(range(kept[0], kept[-1] + 1))
+    return f"{name}-{kept[0]}-{kept[-1]}" if consecutive else f"{name}-{'-'.join(map(str, kept))}"

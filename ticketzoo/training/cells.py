@@ -1,0 +1,180 @@
+"""Cells: trainings as pure functions of their specification, each done once and kept under its digest."""
+
+import hashlib
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors.torch import load_file, save
+
+import ticketzoo
+from ticketzoo.errors import RunError
+from ticketzoo.models import create_from_architecture
+from ticketzoo.ticket.masking import attach
+from ticketzoo.digests import digest_tensors
+from ticketzoo.ticket.masks import Masks
+from ticketzoo.training.checkpoint import State, write_atomically
+from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.loop import Record, Resumption, copy_state, train
+from ticketzoo.training.progress import Progress, Quiet
+from ticketzoo.training.task import Task
+
+@dataclass(frozen=True)
+class Job:
+    """One training: everything that decides its numbers, and nothing else."""
+
+    architecture: dict[str, Any]
+    state: State
+    """Parameters and buffers to start from; what `masks` prune of them has no effect."""
+    masks: Masks
+    """Empty for a dense training."""
+    task: Task
+    training: TrainingConfig
+    seed: int
+    """Of data order and augmentation."""
+    start_step: int = 0
+    """Updates that count as done when it starts (the rewind step)."""
+
+    def specification(self) -> dict[str, Any]:
+        """The job as JSON; large tensors by their digests."""
+        start = {
+            name: tensor.where(self.masks[name], 0) if name in self.masks else tensor
+            for name, tensor in self.state.items()
+        }
+        return {
+            "architecture": self.architecture,
+            "state": digest_tensors(start),
+            "masks": digest_tensors(self.masks) if self.masks else None,
+            "task": self.task.identity,
+            "training": self.training.model_dump(mode="json"),
+            "seed": self.seed,
+            "start_step": self.start_step,
+        }
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A finished training: its record, and the tensors that were asked for."""
+
+    record: Record
+    folder: Path
+
+    def final_state(self) -> State:
+        """The trained parameters and buffers."""
+        return load_file(self.folder / "final.safetensors")
+
+    def snapshot(self, step: int) -> State:
+        """The parameters and buffers after `step` updates."""
+        return load_file(self.folder / f"step-{step}.safetensors")
+
+
+class Cells:
+    """A folder of cells. One process at a time works in it; `with Cells(folder) as cells:` takes the lock.
+
+    Raises:
+        RunError: another run holds the folder, or it cannot be written.
+    """
+
+    def __init__(
+        self, folder: Path, *, device: torch.device, checkpoint_seconds: float = 60.0, progress: Progress | None = None
+    ) -> None:
+        self.folder, self.device, self.checkpoint_seconds = folder, device, checkpoint_seconds
+        self.progress = progress or Quiet()
+        self._lock = FileLock(folder / ".lock")
+
+    def __enter__(self) -> "Cells":
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except Timeout:
+            raise RunError(f"{self.folder}: another run is using this folder; wait for it or choose another --out")
+        except OSError as error:
+            raise RunError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._lock.release()
+
+    def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_step: int | None = None) -> Cell:
+        """The cell of `job`: read if it is finished and holds the tensors asked for, trained otherwise.
+
+        Args:
+            job: what to train.
+            label: what to call it where progress is shown.
+            keep_final: also keep the trained weights.
+            snapshot_step: also keep the state after this many updates.
+
+        Raises:
+            RunError: the training diverged, or the folder cannot be written.
+        """
+        specification = json.dumps(job.specification(), sort_keys=True)
+        folder = self.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
+        wanted = ["cell.json"] + ["final.safetensors"] * keep_final
+        wanted += [f"step-{snapshot_step}.safetensors"] * (snapshot_step is not None)
+        finished = all((folder / name).is_file() for name in wanted)
+        if not finished:
+            try:
+                self._train(job, folder, specification, label, keep_final, snapshot_step)
+            except OSError as error:
+                raise RunError(f"{folder}: cannot be written ({error.strerror or error}); free space and run again")
+        record = Record(**json.loads((folder / "cell.json").read_text())["record"])
+        self.progress.finished(label, record, trained=not finished)
+        return Cell(record, folder)
+
+    def _train(
+        self,
+        job: Job,
+        folder: Path,
+        specification: str,
+        label: str,
+        keep_final: bool,
+        snapshot_step: int | None,
+    ) -> None:
+        model = create_from_architecture(job.architecture, seed=0)
+        model.load_state_dict(job.state)
+        model.to(self.device)
+        if job.masks:
+            attach(model, job.masks)
+        half_done = folder.with_name(folder.name + ".partial")
+        half_done.mkdir(exist_ok=True)
+        checkpoint = Resumption(half_done / "checkpoint.safetensors", self.checkpoint_seconds)
+        record, snapshot = train(
+            model,
+            job.task,
+            job.training,
+            seed=job.seed,
+            device=self.device,
+            start_step=job.start_step,
+            snapshot_step=snapshot_step,
+            resumption=checkpoint,
+            on_progress=lambda step, total: self.progress.step(label, step, total),
+        )
+        if keep_final:
+            write_atomically(half_done / "final.safetensors", save(copy_state(model)))
+        if snapshot_step is not None:
+            write_atomically(half_done / f"step-{snapshot_step}.safetensors", save(snapshot))
+        content = {
+            "specification": json.loads(specification),
+            "record": vars(record),
+            "environment": environment(self.device),
+        }
+        write_atomically(half_done / "cell.json", json.dumps(content).encode())
+        checkpoint.path.unlink(missing_ok=True)
+        if folder.exists():
+            shutil.rmtree(folder)
+        half_done.rename(folder)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What the numbers were measured with."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return {
+        "ticketzoo": ticketzoo.__version__,
+        "torch": torch.__version__,
+        "device": name,
+        "threads": torch.get_num_threads(),
+    }

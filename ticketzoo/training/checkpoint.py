@@ -1,0 +1,81 @@
+"""A half-finished training on disk: one safetensors file, replaced atomically."""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+from torch.optim import Optimizer
+
+State = dict[str, Tensor]
+
+
+@dataclass
+class Checkpoint:
+    """A training after `step` updates. Random streams are functions of the step, so none is stored."""
+
+    step: int
+    model: State
+    optimizer: dict[str, Tensor]
+    snapshot: State
+    record: dict[str, Any]
+    """History and best values so far, as JSON."""
+
+
+def optimizer_tensors(optimizer: Optimizer) -> State:
+    """The optimiser's state, flat: `"<parameter index>/<key>"`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{index}/{key}": value
+        for index, entries in state.items()
+        for key, value in entries.items()
+        if isinstance(value, Tensor)
+    }
+
+
+def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
+    """Put back what `optimizer_tensors` gave."""
+    state: dict[int, State] = {}
+    for name, tensor in tensors.items():
+        index, key = name.split("/")
+        state.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` so that after any crash `path` is either the old file or the whole new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` to `path`, atomically."""
+    parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "snapshot": checkpoint.snapshot}
+    tensors = {f"{part}:{name}": t.contiguous() for part, state in parts.items() for name, t in state.items()}
+    meta = {"step": checkpoint.step, "record": checkpoint.record}
+    write_atomically(path, save(tensors, metadata={"checkpoint": json.dumps(meta)}))
+
+
+def load_checkpoint(path: Path) -> Checkpoint | None:
+    """The checkpoint at `path`; None when there is none or it cannot be read."""
+    parts: dict[str, State] = {"model": {}, "optimizer": {}, "snapshot": {}}
+    try:
+        with safe_open(path, framework="pt") as file:
+            meta = json.loads(file.metadata()["checkpoint"])
+            for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
+                part, name = key.split(":", 1)
+                parts[part][name] = file.get_tensor(key)
+    except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    return Checkpoint(step=meta["step"], record=meta["record"], **parts)

@@ -1,0 +1,65 @@
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
+
+from ticketzoo.recipe import Config, Steps
+
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+
+class OptimizerConfig(Config):
+    """The optimiser, in PyTorch's terms; each name takes only its own keys."""
+
+    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    lr: PositiveFloat = 0.1
+    weight_decay: NonNegativeFloat = 0.0
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    eps: PositiveFloat = 1e-8
+
+    @model_validator(mode="after")
+    def _keys_belong_to_name(self) -> "OptimizerConfig":
+        foreign = {"betas", "eps"} if self.name == "sgd" else {"momentum", "nesterov"}
+        if given := sorted(foreign & self.model_fields_set):
+            changed = [key for key in given if getattr(self, key) != type(self).model_fields[key].default]
+            if changed:
+                raise ValueError(f"{self.name} has no {', '.join(changed)}")
+        return self
+
+
+class ScheduleConfig(Config):
+    """Learning rate over the whole training: `warmup` rises linearly from 0, then `name` rules.
+
+    `constant`; `step`: times `gamma` at each of `milestones`; `cosine` and `linear`: down to 0 at the last step.
+    """
+
+    name: Literal["constant", "step", "cosine", "linear"] = "constant"
+    warmup: Steps = Steps(0, "it")
+    milestones: tuple[Steps, ...] = ()
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+    @model_validator(mode="after")
+    def _milestones_belong_to_step(self) -> "ScheduleConfig":
+        if (self.name == "step") != bool(self.milestones):
+            raise ValueError("milestones go with the schedule 'step', and it needs at least one")
+        return self
+
+
+class TrainingConfig(Config):
+    """How a network is trained, whatever the task. `evaluate_every` is how often the validation split is looked at."""
+
+    steps: Steps = Steps(20, "ep")
+    batch_size: PositiveInt = 128
+    optimizer: OptimizerConfig = OptimizerConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    precision: Literal["fp32", "bf16"] = "fp32"
+    clip_norm: PositiveFloat | None = None
+    evaluate_every: Steps = Steps(1, "ep")
+
+    @model_validator(mode="after")
+    def _lengths_are_positive(self) -> "TrainingConfig":
+        for key in ("steps", "evaluate_every"):
+            if getattr(self, key).count <= 0:
+                raise ValueError(f"{key} must be longer than 0")
+        return self

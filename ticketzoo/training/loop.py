@@ -1,0 +1,178 @@
+"""The one training loop, for every task and every arm."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from ticketzoo.errors import RunError
+from ticketzoo.seeds import derive_seed
+from ticketzoo.training.checkpoint import (
+    Checkpoint,
+    State,
+    load_checkpoint,
+    load_optimizer_tensors,
+    optimizer_tensors,
+    save_checkpoint,
+)
+from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.optimizers import create_optimizer
+from ticketzoo.training.schedules import learning_rate_factor
+from ticketzoo.training.task import Task
+
+
+@dataclass
+class Record:
+    """What was measured in a training. Steps count finished updates."""
+
+    final: dict[str, Any] = field(default_factory=dict)
+    """`{"step", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}` after the last update."""
+    best: dict[str, Any] = field(default_factory=dict)
+    """The same at the step of minimum validation loss (the first such); empty without a validation split."""
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    """The validation metrics at every evaluation, and the loss of the last training batch (`train_loss`)."""
+    seconds: float = 0.0
+
+
+@dataclass
+class Resumption:
+    """Where a training keeps its checkpoint, and how often it writes one."""
+
+    path: Path
+    every_seconds: float = 60.0
+
+
+def train(
+    model: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    *,
+    seed: int,
+    device: torch.device,
+    start_step: int = 0,
+    snapshot_step: int | None = None,
+    resumption: Resumption | None = None,
+    on_progress: Callable[[int, int], None] = lambda step, total: None,
+) -> tuple[Record, State]:
+    """Train `model` in place from `start_step` to the end of `config.steps`.
+
+    Masks are the model's affair (`ticketzoo.ticket.masking.attach`). Learning rate, data order and augmentation are
+    functions of (`seed`, step), so starting at step k goes on as a run from 0 would (Frankle et al. 2020, section 2).
+
+    Args:
+        model: on `device`, holding the weights to start from.
+        task: gives batches, loss and metrics.
+        config: how to train.
+        seed: of data order, augmentation and dropout.
+        device: where to train.
+        start_step: updates that count as done.
+        snapshot_step: also return a copy of the model's state after this many updates.
+        resumption: continue from this checkpoint if it exists, and keep writing it.
+        on_progress: called with (step, total), about ten times a second at most.
+
+    Returns:
+        the record, and the snapshot (empty without `snapshot_step`).
+
+    Raises:
+        RunError: the validation loss is no longer finite.
+    """
+    per_epoch = task.steps_per_epoch(config.batch_size)
+    total = config.steps.iterations(per_epoch)
+    evaluate_every = max(1, config.evaluate_every.iterations(per_epoch))
+    optimizer = create_optimizer(config.optimizer, model.parameters())
+    record, step, snapshot = Record(), start_step, {}
+    if resumption and (checkpoint := load_checkpoint(resumption.path)):
+        record, step, snapshot = _restore(checkpoint, model, optimizer)
+    if snapshot_step == step:
+        snapshot = copy_state(model)
+    began, saved, shown = time.monotonic() - record.seconds, time.monotonic(), 0.0
+
+    model.train()
+    with torch.random.fork_rng(devices=_rng_devices(device)):
+        for batch in task.batches(config.batch_size, seed, step, total, device):
+            _set_learning_rate(optimizer, config, step, total, per_epoch)
+            torch.manual_seed(derive_seed(seed, "augment", step))
+            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+                loss = task.loss(model, batch)
+            loss.backward()
+            if config.clip_norm is not None:
+                nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            step += 1
+
+            if step == snapshot_step:
+                snapshot = copy_state(model)
+            if step == total or (task.has_validation and step % evaluate_every == 0):
+                _evaluate(record, model, task, device, step, loss, last=step == total)
+            now = time.monotonic()
+            if now - shown > 0.1 or step == total:
+                on_progress(step, total)
+                shown = now
+            if resumption and now - saved > resumption.every_seconds and step < total:
+                record.seconds = now - began
+                _save(resumption.path, record, step, model, optimizer, snapshot)
+                saved = now
+    record.seconds = time.monotonic() - began
+    return record, snapshot
+
+
+def copy_state(model: nn.Module) -> State:
+    """A detached copy, on the CPU, of the model's parameters and buffers: later training cannot change it."""
+    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+
+
+def _set_learning_rate(optimizer: Optimizer, config: TrainingConfig, step: int, total: int, per_epoch: int) -> None:
+    rate = config.optimizer.lr * learning_rate_factor(config.schedule, step, total, per_epoch)
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+
+
+def _evaluate(
+    record: Record, model: nn.Module, task: Task, device: torch.device, step: int, loss: Tensor, *, last: bool
+) -> None:
+    """Look at the validation split; at the test split only where its number will be reported."""
+    model.eval()
+    point: dict[str, Any] = {"step": step, "train_loss": loss.item()}
+    if task.has_validation:
+        point |= _prefixed("validation", task.evaluate(model, "validation", device))
+        record.curve.append(point)
+    watched = point.get("validation_loss", point["train_loss"])
+    if not math.isfinite(watched):
+        raise RunError(f"training diverged: loss {watched} after {step} iterations; lower training.optimizer.lr")
+    is_best = task.has_validation and (not record.best or watched < record.best["validation_loss"])
+    if is_best or last:
+        point = point | _prefixed("test", task.evaluate(model, "test", device))
+    if is_best:
+        record.best = point
+    if last:
+        record.final = point
+    model.train()
+
+
+def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in metrics.items()}
+
+
+def _rng_devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []
+
+
+def _save(
+    path: Path, record: Record, step: int, model: nn.Module, optimizer: Optimizer, snapshot: State
+) -> None:
+    save_checkpoint(
+        path, Checkpoint(step, model.state_dict(), optimizer_tensors(optimizer), snapshot, dict(vars(record)))
+    )
+
+
+def _restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> tuple[Record, int, State]:
+    model.load_state_dict(checkpoint.model)
+    load_optimizer_tensors(optimizer, checkpoint.optimizer)
+    return Record(**checkpoint.record), checkpoint.step, checkpoint.snapshot

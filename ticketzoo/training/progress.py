@@ -1,0 +1,32 @@
+from typing import Protocol
+
+from ticketzoo.training.loop import Record
+
+
+class Progress(Protocol):
+    """Who wants to know how a run is going. The default, `Quiet`, does not."""
+
+    def planned(self, trainings: int) -> None:
+        """The run asks for this many trainings, finished ones included."""
+        ...
+
+    def step(self, label: str, step: int, total: int) -> None:
+        """The training `label` has done `step` of `total` iterations."""
+        ...
+
+    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+        """The training `label` is done; `trained` is False when it was found finished."""
+        ...
+
+
+class Quiet:
+    """A `Progress` that says nothing."""
+
+    def planned(self, trainings: int) -> None:
+        """Say nothing."""
+
+    def step(self, label: str, step: int, total: int) -> None:
+        """Say nothing."""
+
+    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+        """Say nothing."""

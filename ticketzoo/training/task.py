@@ -1,0 +1,36 @@
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Task(Protocol):
+    """What a model is trained on: the only thing the training loop knows of data, loss and metrics."""
+
+    name: str
+    """Short name of the data, e.g. `mnist` or `digits-5-9`."""
+
+    identity: dict[str, Any]
+    """What decides the numbers (content fingerprint, preprocessing, loss), as JSON; not where the data came from."""
+
+    model_kwargs: dict[str, Any]
+    """What the data asks of a model, e.g. `num_classes` and `in_shape`."""
+
+    has_validation: bool
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Iterations in one pass over the training split."""
+        ...
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
+        """The batches of iterations `start` to `stop - 1`; batch i is a function of (`seed`, i) alone."""
+        ...
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """Scalar training loss, in nats."""
+        ...
+
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """Metrics on `"validation"` or `"test"`: at least `loss` and `accuracy` (a fraction)."""
+        ...

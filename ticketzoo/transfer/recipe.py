@@ -1,0 +1,56 @@
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveInt, model_validator
+
+from ticketzoo.recipe import Config
+from ticketzoo.tasks import TaskConfig
+from ticketzoo.training import TrainingConfig
+from ticketzoo.transfer.arms import Arm
+
+Head = Literal["keep", "dense", "random_mask"]
+"""What becomes of a ticket's class-scoring layer on a target. `keep`: it is retrained as any other layer (same classes).
+`dense`: a fresh one without mask (Chen et al. 2020). `random_mask`: a fresh one, as dense as the ticket's, at random
+positions (Morcos et al. 2019)."""
+
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+
+
+class TargetConfig(Config):
+    """One target: a task, and what differs there from the recipe's own `training` and `head`."""
+
+    task: TaskConfig
+    training: TrainingConfig | None = None
+    head: Head | None = None
+    name: str | None = None
+    """What to call the target in results; the task's name when not given."""
+
+
+class TransferRecipe(Config):
+    """A recipe of `ticketzoo transfer`: tickets x levels x targets x arms x seeds."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,95}$")]
+    tickets: Annotated[tuple[str, ...], Field(min_length=1)]
+    """Ticket folders, names in the registry, or Hub ids."""
+    levels: tuple[PositiveInt, ...] | None = None
+    """Pruning levels; or give `sparsities`, each standing for the packaged level nearest to it."""
+    sparsities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
+    targets: Annotated[tuple[TargetConfig, ...], Field(min_length=1)]
+    training: TrainingConfig = TrainingConfig()
+    head: Head = "dense"
+    arms: tuple[Arm, ...] = ("ticket", "dense", "random_reinit", "random_mask")
+    draws: PositiveInt = 1
+    """Random draws of each random arm per seed."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> "TransferRecipe":
+        if bool(self.levels) == bool(self.sparsities):
+            raise ValueError("give either levels or sparsities")
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must differ from each other")
+        return self
+
+    @property
+    def controls(self) -> tuple[Arm, ...]:
+        """The arms that need trainings of their own at every level."""
+        return tuple(arm for arm in dict.fromkeys(self.arms) if arm not in ("ticket", "dense"))
