@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ticketzoo.escaping import for_markdown, for_terminal
-from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, ticket_minus_dense
+from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, show_sparsity, ticket_minus_dense
 from ticketzoo.transfer.verdict import judge
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str = "test_accuracy
     cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
     sparsities = {group.key.level: group.sparsity for group in groups}
     lines = [
-        (str(level), f"{sparsity:.3f}", *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
+        (str(level), show_sparsity(sparsity), *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
         for level, sparsity in sorted(sparsities.items())
     ]
     caption = _caption(f"{describe(metric)} {MOMENTS[at]} on {target}", most, lines)
@@ -82,7 +82,12 @@ def transfer_table(rows: Iterable[Row], *, metric: str = "test_accuracy", at: st
     targets = sorted({group.key.target for group in groups})
     sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == "ticket" and g.key.level > 0}
     lines = [
-        (ticket, str(level), f"{sparsity:.3f}", *(cells.get(Key(ticket, to, level, "ticket"), "") for to in targets))
+        (
+            ticket,
+            str(level),
+            show_sparsity(sparsity),
+            *(cells.get(Key(ticket, to, level, "ticket"), "") for to in targets),
+        )
         for (ticket, level), sparsity in sorted(sparsities.items())
     ]
     caption = _caption(f"{describe(metric, points=True)} {MOMENTS[at]}, ticket minus dense by seed", most, lines)

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
-from ticketzoo.transfer.statistics import Group, Row, Summary, group_rows
+from ticketzoo.transfer.statistics import Group, Row, Summary, group_rows, show_sparsity
 
 Label = Literal["winning", "matching", "not matching", "not measured"]
 
@@ -174,6 +174,6 @@ def _claim(label: Label, levels: list[LevelVerdict]) -> str:
     if not levels:
         return ""
     low, high = min(level["sparsity"] for level in levels), max(level["sparsity"] for level in levels)
-    span = f"{low:.3f}" if len(levels) == 1 else f"{low:.3f} to {high:.3f}"
+    span = show_sparsity(low) if len(levels) == 1 else f"{show_sparsity(low)} to {show_sparsity(high)}"
     numbers = ", ".join(str(level["level"]) for level in levels)
     return f"{label} at sparsity {span} (level{'s' if len(levels) > 1 else ''} {numbers})"

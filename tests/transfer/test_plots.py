@@ -1,0 +1,92 @@
+import sys
+
+import matplotlib
+import pytest
+from matplotlib.image import imread
+
+from ticketzoo.transfer.plots import STYLES, plot_accuracy, plot_early_stopping, plot_transfer
+from ticketzoo.transfer.statistics import ARMS
+
+
+def rows(arm, values, *, level=3, target="mnist", ticket="lenet", step=100):
+    level = 0 if arm == "dense" else level
+    return [
+        {
+            "ticket": ticket, "level": level, "sparsity": 1 - 0.8**level, "arm": arm, "target": target, "seed": seed,
+            "draw": 0, "at": at, "step": step + 10 * seed, "metric": "test_accuracy", "value": value,
+        }
+        for seed, value in enumerate(values)
+        for at in ("final", "best")
+    ]  # fmt: skip
+
+
+MEASURED = [
+    *rows("dense", [0.97, 0.98, 0.99]),
+    *rows("ticket", [0.98, 0.98, 0.97]),
+    *rows("ticket", [0.97, 0.97, 0.96], level=6),
+    *rows("random_mask", [0.90, 0.91, 0.92], level=6, step=300),
+]
+
+
+def drawn(path, colour):
+    """How many pixels of `path` have this exact colour."""
+    wanted = matplotlib.colors.to_rgb(colour)
+    return int((abs(imread(path)[..., :3] - wanted) < 1 / 255).all(axis=-1).sum())
+
+
+@pytest.mark.parametrize("plot", [plot_accuracy, plot_early_stopping])
+def test_curves_show_the_measured_arms_in_their_colours(tmp_path, plot):
+    path = plot(MEASURED, tmp_path / "curve.png", target="mnist")
+    seen = {arm for arm in ARMS if drawn(path, STYLES[arm].colour) > 50}
+    assert seen == {"ticket", "dense", "random_mask"}
+
+
+def test_same_rows_give_the_same_bytes_whatever_the_settings(tmp_path):
+    plot_accuracy(MEASURED, tmp_path / "a.png", target="mnist")
+    with matplotlib.rc_context({"lines.linewidth": 7, "axes.facecolor": "red"}):
+        plot_accuracy(list(reversed(MEASURED)), tmp_path / "b.png", target="mnist")
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    assert b"matplotlib" not in (tmp_path / "a.png").read_bytes()
+
+
+def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_path):
+    better, worse = matplotlib.colormaps["PuOr"]([1.0, 0.0])
+    measured = rows("dense", [0.90, 0.90]) + rows("ticket", [0.95, 0.95])
+    measured += rows("dense", [0.90, 0.90], target="kmnist") + rows("ticket", [0.85, 0.85], target="kmnist")
+    path = plot_transfer(measured, tmp_path / "both.png")
+    assert drawn(path, better) > 2000 and drawn(path, worse) > 2000
+    path = plot_transfer(measured[:8], tmp_path / "better.png")
+    assert drawn(path, better) > 2000 and drawn(path, worse) < 200
+    path = plot_transfer(rows("dense", [0.9, 0.9]) + rows("ticket", [0.9, 0.9]), tmp_path / "equal.png")
+    assert drawn(path, better) < 200 and drawn(path, worse) < 200
+
+
+def test_names_from_outside_are_drawn_as_they_are(tmp_path):
+    odd = [{**row, "ticket": "$\\frac{$\x1b" * 30, "target": "$x^2$"} for row in MEASURED]
+    plot_accuracy(odd, tmp_path / "a.png", target="$x^2$")
+    plot_transfer(odd, tmp_path / "t.png")
+    assert (tmp_path / "t.png").stat().st_size > 1000
+
+
+def test_one_seed_and_one_level_can_be_drawn(tmp_path):
+    measured = rows("dense", [0.9]) + rows("ticket", [0.9])
+    plot_accuracy(measured, tmp_path / "a.png", target="mnist")
+    plot_accuracy(rows("dense", [0.9]), tmp_path / "d.png", target="mnist")
+    assert (tmp_path / "d.png").exists()
+
+
+def test_nothing_to_draw_is_said(tmp_path):
+    with pytest.raises(ValueError, match="no ticket shares"):
+        plot_transfer(rows("ticket", [0.9]), tmp_path / "a.png")
+    with pytest.raises(ValueError, match="about 0"):
+        plot_accuracy(MEASURED, tmp_path / "a.png", target="kmnist")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_plots_need_no_pyplot_and_leave_settings_alone(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it now fails
+    before = str(matplotlib.rcParams.copy())
+    plot_accuracy(MEASURED, tmp_path / "a.png", target="mnist")
+    plot_transfer(MEASURED, tmp_path / "t.png")
+    assert str(matplotlib.rcParams.copy()) == before
