@@ -9,15 +9,22 @@ from ticketzoo.errors import ModelError
 from ticketzoo.models.initialisation import Initialisation
 from ticketzoo.recipe import Config
 
+
+def _three_sizes(value: object) -> object:
+    if isinstance(value, list | tuple) and len(value) != 3:
+        raise ValueError("it has three sizes: channels, height, width")
+    return tuple(value) if isinstance(value, list) else value
+
+
 Channels = Annotated[int, Field(ge=1, le=256)]
 Side = Annotated[int, Field(ge=1, le=1024)]
-Shape = Annotated[tuple[Channels, Side, Side], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
+Shape = Annotated[tuple[Channels, Side, Side], BeforeValidator(_three_sizes)]
 Classes = Annotated[int, Field(ge=1, le=50_000)]
 Width = Annotated[float, Field(gt=0, le=64, allow_inf_nan=False)]
 
 
 class Arguments(Config):
-    """What every architecture takes: class count, image shape (channels, height, width), initialisation."""
+    """What every architecture takes: class count, image shape (channels, height, width), initialisation by name."""
 
     model_config = ConfigDict(strict=True)
 
@@ -26,25 +33,39 @@ class Arguments(Config):
     init: Initialisation = "default"
 
 
+class WidthArguments(Arguments):
+    """`width` multiplies the channels and units of every layer but the last."""
+
+    width: Width = 1.0
+
+    def scale(self, units: int) -> int:
+        """`units` times the width, rounded, at least 1."""
+        return max(1, round(units * self.width))
+
+
 ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
 
 
 def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) -> ArgumentsT:
     """Check `kwargs` against `kind`. Raises ModelError, one line that names the argument, for the first misfit."""
     try:
-        return kind(**kwargs)
+        return kind.model_validate(kwargs)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-    argument = ".".join(map(str, first["loc"]))
+    argument = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
-        raise ModelError(f"{model} has no argument {argument[:80]!r}; {suggest(argument, list(kind.model_fields))}")
-    raise ModelError(f"{model}: argument {argument}={shorten(first['input'])}: {first['msg'].lower()}")
+        taken = list(kind.model_fields)
+        hint = suggest(argument, taken, f"it takes {', '.join(taken)}")
+        raise ModelError(f"{model} has no argument {shorten(argument)}; {hint}")
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    raise ModelError(f"{model}: {argument}={shorten(kwargs[argument])}: {message}")
 
 
-def suggest(wrong: str, right: list[str], what: str = "it takes") -> str:
-    """`did you mean ...?` with the names nearest to `wrong`, or all of `right` when none is near."""
-    near = get_close_matches(wrong[:80], right, n=4, cutoff=0.5)
-    return f"did you mean {' or '.join(near)}?" if near else f"{what} {', '.join(right)}"
+def suggest(wrong: str, right: list[str], otherwise: str) -> str:
+    """`did you mean ...?` with the names nearest to `wrong`, or `otherwise` when none is near. `LIBRARY/` is ignored."""
+    by_short_name = {name.split("/")[-1]: name for name in right}
+    near = get_close_matches(wrong.split("/")[-1].lower()[:80], by_short_name, n=4, cutoff=0.6)
+    return f"did you mean {' or '.join(by_short_name[name] for name in near)}?" if near else otherwise
 
 
 def shorten(value: object) -> str:

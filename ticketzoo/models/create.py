@@ -2,17 +2,19 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models import lenet
-from ticketzoo.models.arguments import Arguments, parse_arguments, shorten, suggest
+from ticketzoo.models import conv, lenet, resnet, torchvision, vgg
+from ticketzoo.models.arguments import Arguments, WidthArguments, parse_arguments, shorten, suggest
 from ticketzoo.models.initialisation import initialise
 
 MAX_PARAMETERS = 200_000_000
+_TORCHVISION = "torchvision/"
 
 
 @dataclass(frozen=True)
@@ -26,41 +28,37 @@ class Architecture:
 ARCHITECTURES = {
     "lenet-300-100": Architecture(lenet.LeNet300100, lenet.LeNetArguments),
     "lenet-5": Architecture(lenet.LeNet5, lenet.LeNetArguments),
+    "conv-2": Architecture(partial(conv.ConvNet, 2), conv.ConvArguments),
+    "conv-4": Architecture(partial(conv.ConvNet, 4), conv.ConvArguments),
+    "conv-6": Architecture(partial(conv.ConvNet, 6), conv.ConvArguments),
+    "resnet-20": Architecture(partial(resnet.ResNet, 20), resnet.ResNetArguments),
+    "resnet-32": Architecture(partial(resnet.ResNet, 32), resnet.ResNetArguments),
+    "resnet-44": Architecture(partial(resnet.ResNet, 44), resnet.ResNetArguments),
+    "resnet-56": Architecture(partial(resnet.ResNet, 56), resnet.ResNetArguments),
+    "vgg-11": Architecture(partial(vgg.VGG, 11), vgg.VGGArguments),
+    "vgg-13": Architecture(partial(vgg.VGG, 13), vgg.VGGArguments),
+    "vgg-16": Architecture(partial(vgg.VGG, 16), vgg.VGGArguments),
+    "vgg-19": Architecture(partial(vgg.VGG, 19), vgg.VGGArguments),
 }
 
 
 def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
-    """Build the architecture `name` on the CPU, in training mode, with fresh weights.
+    """Build the architecture `name` on the CPU, in training mode, with fresh weights and nothing downloaded.
 
     Same name, arguments and `seed` give the same bits on one machine; the global random state is left as it was.
 
-    Every architecture takes `num_classes`, `in_shape` (channels, height, width) and `init`, an initialisation by name.
+    Every architecture takes `num_classes`, `in_shape` (channels, height, width) and `init`, a name in
+    `ticketzoo.models.initialisation`; ours also take `width`, which multiplies channels and hidden units.
     Raises ModelError for an unknown name or argument (saying which are near) and for a value that cannot be.
     """
     return _create(name, seed, kwargs)
 
 
-def _create(name: str, seed: int, kwargs: dict[str, Any]) -> nn.Module:
-    architecture = _find(name)
-    arguments = parse_arguments(name, architecture.arguments, kwargs)
-    with torch.device("meta"):
-        parameters = sum(p.numel() for p in architecture.build(arguments).parameters())
-    if parameters > MAX_PARAMETERS:
-        raise ModelError(
-            f"{name} with in_shape={arguments.in_shape}, num_classes={arguments.num_classes} would have {parameters:,} "
-            f"parameters, more than the {MAX_PARAMETERS:,} allowed: make it smaller"
-        )
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(seed)
-        model = architecture.build(arguments)
-        initialise(model, arguments.init)
-    return model
-
-
 def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The JSON-able `{"library", "name", "kwargs"}` of a model, every default written out. Raises like create_model."""
     arguments = parse_arguments(name, _find(name).arguments, kwargs)
-    return {"library": "ticketzoo", "name": name, "kwargs": arguments.model_dump(mode="json")}
+    library = "torchvision" if name.startswith(_TORCHVISION) else "ticketzoo"
+    return {"library": library, "name": name.removeprefix(_TORCHVISION), "kwargs": arguments.model_dump(mode="json")}
 
 
 def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Module:
@@ -68,19 +66,50 @@ def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Modu
     if not isinstance(architecture, dict) or set(architecture) != {"library", "name", "kwargs"}:
         raise ModelError(f"an architecture has exactly library, name and kwargs, not {shorten(architecture)}")
     library, name, kwargs = architecture["library"], architecture["name"], architecture["kwargs"]
-    if library != "ticketzoo":
-        raise ModelError(f"unknown architecture library {shorten(library)}: ticketzoo knows ticketzoo and torchvision")
-    if not isinstance(name, str) or not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
-        raise ModelError("an architecture's name is a string and its kwargs a dict by argument name")
-    return _create(name, seed, kwargs)
+    if library not in ("ticketzoo", "torchvision"):
+        raise ModelError(f"unknown architecture library {shorten(library)}: it is ticketzoo or torchvision")
+    if not isinstance(name, str) or "/" in name:
+        raise ModelError(f"an architecture's name is one name in its library, not {shorten(name)}")
+    if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
+        raise ModelError(f"an architecture's kwargs are a dict by argument name, not {shorten(kwargs)}")
+    return _create(_TORCHVISION + name if library == "torchvision" else name, seed, kwargs)
 
 
 def model_names() -> list[str]:
-    """Every name that create_model takes."""
-    return list(ARCHITECTURES)
+    """Every name that create_model takes: ours, then torchvision's."""
+    return [*ARCHITECTURES, *(_TORCHVISION + name for name in torchvision.names())]
+
+
+def _create(name: str, seed: int, kwargs: dict[str, Any]) -> nn.Module:
+    architecture = _find(name)
+    arguments = parse_arguments(name, architecture.arguments, kwargs)
+    if isinstance(arguments, WidthArguments):
+        _check_size(name, architecture, arguments)
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+        torch.default_generator.manual_seed(seed)
+        model = architecture.build(arguments)
+        initialise(model, arguments.init)
+    return model
 
 
 def _find(name: str) -> Architecture:
-    if name not in ARCHITECTURES:
-        raise ModelError(f"unknown model {shorten(name)}; {suggest(name, model_names(), 'known are')}")
-    return ARCHITECTURES[name]
+    if not isinstance(name, str):
+        raise ModelError(f"a model's name is a string such as lenet-300-100, not {shorten(name)}")
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    known = model_names()
+    if name not in known:
+        otherwise = f"known are {', '.join(ARCHITECTURES)} and torchvision/NAME of a classification model"
+        raise ModelError(f"unknown model {shorten(name)}; {suggest(name, known, otherwise)}")
+    return Architecture(partial(torchvision.build, name.removeprefix(_TORCHVISION)), torchvision.TorchvisionArguments)
+
+
+def _check_size(name: str, architecture: Architecture, arguments: WidthArguments) -> None:
+    with torch.device("meta"):
+        parameters = sum(parameter.numel() for parameter in architecture.build(arguments).parameters())
+    if parameters > MAX_PARAMETERS:
+        shape = "x".join(map(str, arguments.in_shape))
+        raise ModelError(
+            f"{name} of width {arguments.width:g} on {shape} images with {arguments.num_classes} classes would have "
+            f"{parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed"
+        )

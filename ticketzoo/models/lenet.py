@@ -5,11 +5,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.arguments import Arguments, Shape
+from ticketzoo.models.arguments import Shape, WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
 
-class LeNetArguments(Arguments):
+class LeNetArguments(WidthArguments):
     """Defaults are MNIST's."""
 
     in_shape: Shape = (1, 28, 28)
@@ -26,9 +26,10 @@ class LeNet300100(nn.Module):
     def __init__(self, arguments: LeNetArguments) -> None:
         super().__init__()
         channels, height, width = arguments.in_shape
-        self.fc1 = nn.Linear(channels * height * width, 300)
-        self.fc2 = nn.Linear(300, 100)
-        self.fc3 = nn.Linear(100, arguments.num_classes)
+        hidden1, hidden2 = arguments.scale(300), arguments.scale(100)
+        self.fc1 = nn.Linear(channels * height * width, hidden1)
+        self.fc2 = nn.Linear(hidden1, hidden2)
+        self.fc3 = nn.Linear(hidden2, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores, (batch, num_classes)."""
@@ -52,11 +53,12 @@ class LeNet5(nn.Module):
         rows, columns = (((side + 2 * padding - 4) // 2 - 4) // 2 for side in (height, width))
         if min(rows, columns) < 1:
             raise ModelError(f"lenet-5 takes images of at least 12x12 pixels, not {height}x{width}: try lenet-300-100")
-        self.conv1 = nn.Conv2d(channels, 6, kernel_size=5, padding=padding)
-        self.conv2 = nn.Conv2d(6, 16, kernel_size=5)
-        self.fc1 = nn.Linear(16 * rows * columns, 120)
-        self.fc2 = nn.Linear(120, 84)
-        self.fc3 = nn.Linear(84, arguments.num_classes)
+        maps1, maps2, hidden1, hidden2 = map(arguments.scale, (6, 16, 120, 84))
+        self.conv1 = nn.Conv2d(channels, maps1, kernel_size=5, padding=padding)
+        self.conv2 = nn.Conv2d(maps1, maps2, kernel_size=5)
+        self.fc1 = nn.Linear(maps2 * rows * columns, hidden1)
+        self.fc2 = nn.Linear(hidden1, hidden2)
+        self.fc3 = nn.Linear(hidden2, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores, (batch, num_classes)."""

@@ -1,0 +1,53 @@
+"""Conv-2, Conv-4 and Conv-6: Frankle and Carbin 2019 (arXiv 1803.03635), fig. 2, small relatives of VGG."""
+
+from itertools import pairwise
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ticketzoo.errors import ModelError
+from ticketzoo.models.arguments import WidthArguments
+from ticketzoo.models.initialisation import Initialisation
+
+_CHANNELS = (64, 64, 128, 128, 256, 256)
+
+
+class ConvArguments(WidthArguments):
+    """Defaults are CIFAR-10's, and the paper's Gaussian Glorot start."""
+
+    init: Initialisation = "glorot_normal"
+
+
+class ConvNet(nn.Module):
+    """`depth` 3x3 convolutions (padding 1), max-pooled by 2 after every second, then three linear layers.
+
+    Input (batch, channels, height, width), each side at least 2 ** (depth / 2); output (batch, num_classes).
+    The linear layers have 256, 256 and `num_classes` outputs. Prunable weights on CIFAR-10: 4,300,992 (38,592 of them in convolutions), 2,425,024 (259,776) and 2,261,184
+    (1,144,512) for depths 2, 4 and 6. The paper's figure prints 1.7M for the last, which its layers do not add up to.
+    """
+
+    def __init__(self, depth: int, arguments: ConvArguments) -> None:
+        super().__init__()
+        channels, height, width = arguments.in_shape
+        rows, columns = height >> depth // 2, width >> depth // 2
+        if min(rows, columns) < 1:
+            least = 2 ** (depth // 2)
+            raise ModelError(f"conv-{depth} takes images of at least {least}x{least} pixels, not {height}x{width}")
+        self.depth = depth
+        filters = [channels, *map(arguments.scale, _CHANNELS[:depth])]
+        for number, (inputs, outputs) in enumerate(pairwise(filters), start=1):
+            self.add_module(f"conv{number}", nn.Conv2d(inputs, outputs, kernel_size=3, padding=1))
+        hidden = arguments.scale(256)
+        self.fc1 = nn.Linear(filters[-1] * rows * columns, hidden)
+        self.fc2 = nn.Linear(hidden, hidden)
+        self.fc3 = nn.Linear(hidden, arguments.num_classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Class scores, (batch, num_classes)."""
+        for number in range(1, self.depth + 1):
+            x = F.relu(getattr(self, f"conv{number}")(x))
+            if number % 2 == 0:
+                x = F.max_pool2d(x, 2)
+        x = F.relu(self.fc1(x.flatten(1)))
+        x = F.relu(self.fc2(x))
+        return self.fc3(x)
