@@ -5,22 +5,25 @@ from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config
-from ticketzoo.tasks.image_batches import ImageFormat, Images, MemoryImages, channels_of, decode
+from ticketzoo.tasks.image_batches import MEMORY_LIMIT, Images, MemoryImages, StreamedImages
 from ticketzoo.tasks.image_batches import batches as batches
 from ticketzoo.tasks.image_batches import in_turn as in_turn
-from ticketzoo.tasks.image_source import ImageSource, ImageTable, open_source
+from ticketzoo.tasks.image_decode import ImageFormat, channels_of
+from ticketzoo.tasks.image_memory import decode_all
+from ticketzoo.tasks.image_source import ImageTable, open_source
 from ticketzoo.tasks.image_splits import balanced_subset, random_share, stratified_share
 
-MEMORY_LIMIT = 2 * 10**9
-"""Bytes of decoded images that are kept in memory unless the recipe says otherwise."""
 TEST_SHARE = 0.2
-"""Fraction of the training split that becomes the test split of a data set without one."""
+"""Fraction of the training split that becomes the test split of a data set that has none."""
 _PROBED = 100
+"""Training images looked at to find out size and channels."""
+_SAMPLED = 1000
+"""Images of each split that the fingerprint of streamed data looks at."""
 
 
 class ImageDataset(Config):
@@ -30,13 +33,13 @@ class ImageDataset(Config):
     name, revision: the Hub data set's configuration and commit.
     image_column, label_column: found from the features when there is just one of each.
     train_split: the split to train on. test_split: default "test", else "validation", else a stratified fifth of train.
-    validation: examples (int) or fraction (float) held out of the training split.
+    validation: examples (int) or fraction (float) held out of the training split; 0: none.
     classes: keep these labels only, relabelled 0, 1, .. in the order given.
     examples: a class-balanced subset of so many training examples, taken after the validation split.
-    split_seed: draws validation and examples (and test where train is shared).
-    image_size: resize every image to a square of so many pixels; needed when sizes differ.
+    split_seed: draws validation and examples, and the test split where there is none.
+    image_size: resize every image to a square of so many pixels (bilinear); needed when sizes differ.
     channels: 1 or 3; default what the images have.
-    in_memory: decode everything once and keep it; default: up to 2 GB of pixels.
+    in_memory: decode everything once and keep it, or in each batch anew; default: keep up to 2 GB of pixels.
     """
 
     path: str
@@ -46,20 +49,28 @@ class ImageDataset(Config):
     label_column: str | None = None
     train_split: str = "train"
     test_split: str | None = None
-    validation: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] = 0.1
+    validation: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)] = 0.1
     classes: tuple[int, ...] | None = None
-    examples: int | None = Field(None, ge=1)
+    examples: Annotated[int, Field(ge=1)] | None = None
     split_seed: int = 0
-    image_size: int | None = Field(None, ge=1)
+    image_size: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] | None = None
     in_memory: bool | None = None
+
+    @field_validator("classes")
+    @classmethod
+    def _each_class_once(cls, classes: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if classes is not None and len(set(classes)) < len(classes):
+            raise ValueError("name each class once")
+        return classes
 
 
 @dataclass
 class ImageSplits:
-    """The data a task trains, validates and tests on.
+    """The data a task trains, validates and tests on. in_shape: (C, H, W).
 
-    fingerprint: sha256 over the decoded pixels and labels of the three splits in order, wherever they came from.
+    fingerprint: sha256 over pixels, labels and order of the three splits, wherever they came from; of images that
+    are not kept in memory, over all labels and an even sample of the stored images.
     """
 
     train: Images
@@ -71,64 +82,147 @@ class ImageSplits:
     fingerprint: str
 
 
+@dataclass
+class _Part:
+    """Rows of a table that make a split, and their labels among the classes kept."""
+
+    table: ImageTable
+    rows: Tensor
+    labels: Tensor
+
+    def choose(self, chosen: Tensor) -> "_Part":
+        return _Part(self.table, self.rows[chosen], self.labels[chosen])
+
+
 def load_images(dataset: ImageDataset) -> ImageSplits:
     """The images `dataset` names. Raises DataError, one line, for whatever is missing or does not fit."""
     source = open_source(dataset.path, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
-    train_table = source.splits[dataset.train_split]
-    test_table = _test_table(dataset, source)
-    kept = list(dataset.classes or range(len(source.class_names)))
-    new_label = torch.full((len(source.class_names),), -1)
-    new_label[kept] = torch.arange(len(kept))
-    rows = _rows(dataset, new_label[train_table.labels], None if test_table is None else new_label[test_table.labels])
-    image_format = _image_format(dataset, train_table, rows["train"])
-    splits = {}
-    for split, chosen in rows.items():
-        table = test_table if split == "test" and test_table is not None else train_table
-        splits[split] = MemoryImages(decode(table, chosen.tolist(), image_format), new_label[table.labels[chosen]])
-    in_shape = (image_format.channels, image_format.height, image_format.width)
-    names = [source.class_names[label] for label in kept]
+    tables, class_names = source.tables(_splits_in_use(dataset, source.splits))
+    kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
+    available = [_of_classes(table, class_names, kept) for table in tables]
+    parts = _split(dataset, *available)
+    image_format = _image_format(dataset, parts["train"])
+    size = image_format.bytes * sum(len(part.rows) for part in parts.values())
+    if size <= MEMORY_LIMIT if dataset.in_memory is None else dataset.in_memory:
+        in_memory = _in_memory(available, parts, image_format)
+        splits: dict[str, Images] = {**in_memory}
+        fingerprint = _fingerprint_of_pixels(in_memory)
+    else:
+        splits = {
+            name: StreamedImages(part.table, part.rows, part.labels, image_format) for name, part in parts.items()
+        }
+        fingerprint = _fingerprint_of_sample(parts, image_format)
     return ImageSplits(
-        **splits, num_classes=len(names), in_shape=in_shape, class_names=names, fingerprint=_fingerprint(splits)
+        **splits,
+        num_classes=len(kept),
+        in_shape=image_format.shape,
+        class_names=[class_names[label] for label in kept],
+        fingerprint=fingerprint,
     )
 
 
-def _test_table(dataset: ImageDataset, source: ImageSource) -> ImageTable | None:
-    if dataset.test_split is not None:
-        return source.splits[dataset.test_split]
-    return next((source.splits[name] for name in ("test", "validation") if name in source.splits), None)
+def _splits_in_use(dataset: ImageDataset, splits: list[str]) -> list[str]:
+    """The training split, and the test split if there is one."""
+    asked = [dataset.train_split] if dataset.test_split is None else [dataset.train_split, dataset.test_split]
+    for split in asked:
+        if split not in splits:
+            raise DataError(f"{dataset.path} has no split {split!r}; its splits: {', '.join(splits)}")
+    if dataset.test_split is None:
+        found = [split for split in ("test", "validation") if split in splits and split != dataset.train_split]
+        return asked + found[:1]
+    if dataset.test_split == dataset.train_split:
+        raise DataError(
+            f"test_split and train_split of {dataset.path} are both {dataset.test_split!r}: name two splits"
+        )
+    return asked
 
 
-def _rows(dataset: ImageDataset, train: Tensor, test: Tensor | None) -> dict[str, Tensor]:
-    rows = torch.where(train >= 0)[0]
+def _of_classes(table: ImageTable, class_names: list[str], kept: list[int]) -> _Part:
+    """The rows of a table that belong to the classes kept, relabelled 0, 1, .. in the order of `kept`."""
+    count = len(class_names)
+    unknown = [label for label in kept if not 0 <= label < count]
+    if unknown:
+        raise DataError(f"{table.described} has no class {unknown[0]}; its classes are 0 to {count - 1}")
+    outside = torch.where((table.labels < 0) | (table.labels >= count))[0]
+    if len(outside):
+        row = int(outside[0])
+        raise DataError(
+            f"{table.where(row)} has label {int(table.labels[row])}, outside 0 to {count - 1}: "
+            "use another split if its labels are withheld, or mend the data"
+        )
+    new_label = torch.full((count,), -1)
+    new_label[kept] = torch.arange(len(kept))
+    labels = new_label[table.labels]
+    rows = torch.where(labels >= 0)[0]
+    return _Part(table, rows, labels[rows])
+
+
+def _split(dataset: ImageDataset, train: _Part, test: _Part | None = None) -> dict[str, _Part]:
+    """Train, validation and test; a test split is taken from train if there is none."""
+    found = len(train.labels.unique())
+    if found < 2:
+        classes = "" if dataset.classes is None else f" of classes {', '.join(map(str, dataset.classes))}"
+        have = "no images" if found == 0 else "images of one class only"
+        raise DataError(f"{train.table.described} has {have}{classes}: classification needs two classes or more")
     if test is None:
-        shared = stratified_share(train[rows], TEST_SHARE, dataset.split_seed)
-        test_rows, rows = rows[shared], rows[~shared]
-    else:
-        test_rows = torch.where(test >= 0)[0]
-    held_out = dataset.validation if isinstance(dataset.validation, int) else round(dataset.validation * len(rows))
-    if held_out >= len(rows):
-        raise DataError(f"validation takes {held_out} of the {len(rows)} training examples: lower it")
-    chosen = random_share(len(rows), held_out, dataset.split_seed)
-    validation, rows = rows[chosen], rows[~chosen]
+        shared = stratified_share(train.labels, TEST_SHARE, dataset.split_seed)
+        test, train = train.choose(shared), train.choose(~shared)
+    if len(test.rows) == 0:
+        raise DataError(f"nothing to test on: {test.table.described} has no images of the classes trained on")
+    count = len(train.rows)
+    wanted = dataset.validation
+    held_out = wanted if isinstance(wanted, int) else max(1, round(wanted * count)) if wanted else 0
+    if held_out >= count:
+        raise DataError(f"validation: {wanted} takes all {count} training examples of {dataset.path}: lower it")
+    chosen = random_share(count, held_out, dataset.split_seed)
+    validation, train = train.choose(chosen), train.choose(~chosen)
     if dataset.examples is not None:
-        if dataset.examples > len(rows):
-            raise DataError(f"examples is {dataset.examples}, there are {len(rows)} training examples: lower it")
-        rows = rows[balanced_subset(train[rows], dataset.examples, dataset.split_seed)]
-    return {"train": rows, "validation": validation, "test": test_rows}
+        if dataset.examples > len(train.rows):
+            available = f"{dataset.path} has {len(train.rows)} training examples after validation"
+            raise DataError(f"examples: {dataset.examples} is too many, {available}: lower it")
+        train = train.choose(balanced_subset(train.labels, dataset.examples, dataset.split_seed))
+    return {"train": train, "validation": validation, "test": test}
 
 
-def _image_format(dataset: ImageDataset, table: ImageTable, rows: Tensor) -> ImageFormat:
-    sample = rows[torch.linspace(0, len(rows) - 1, min(len(rows), _PROBED)).long()].tolist()
-    images = list(table.read(sample))
-    width, height = (dataset.image_size,) * 2 if dataset.image_size else images[0].size
+def _image_format(dataset: ImageDataset, train: _Part) -> ImageFormat:
+    """The shape the recipe asks for, or else that of a few training images."""
+    spread = torch.linspace(0, len(train.rows) - 1, min(len(train.rows), _PROBED), dtype=torch.float64).long()
+    images = list(train.table.read(train.rows[spread].tolist()))
+    width, height = images[0].size if dataset.image_size is None else (dataset.image_size, dataset.image_size)
     channels = dataset.channels or max(map(channels_of, images))
     return ImageFormat(channels, height, width, dataset.image_size is not None, dataset.channels is not None)
 
 
-def _fingerprint(splits: dict[str, MemoryImages]) -> str:
+def _in_memory(available: list[_Part], parts: dict[str, _Part], image_format: ImageFormat) -> dict[str, MemoryImages]:
+    """Decode what is available, so that other seeds find it in the cache, or only what is used if that is too much."""
+    everything = image_format.bytes * sum(len(part.rows) for part in available) <= MEMORY_LIMIT
+    splits = {}
+    for whole in available:
+        here = {name: part for name, part in parts.items() if part.table is whole.table}
+        rows = whole.rows if everything else torch.cat([part.rows for part in here.values()]).unique()
+        pixels = decode_all(whole.table, rows, image_format)
+        for name, part in here.items():
+            splits[name] = MemoryImages(pixels[torch.searchsorted(rows, part.rows)], part.labels)
+    return splits
+
+
+def _fingerprint_of_pixels(splits: dict[str, MemoryImages]) -> str:
     digest = hashlib.sha256()
-    for images in splits.values():
-        digest.update(str(tuple(images.pixels.shape)).encode())
+    for name in ("train", "validation", "test"):
+        images = splits[name]
+        digest.update(f"{name} {tuple(images.pixels.shape)}".encode())
         digest.update(images.pixels.numpy().data)
         digest.update(images.labels.numpy().data)
+    return digest.hexdigest()
+
+
+def _fingerprint_of_sample(parts: dict[str, _Part], image_format: ImageFormat) -> str:
+    digest = hashlib.sha256()
+    for name in ("train", "validation", "test"):
+        part = parts[name]
+        digest.update(f"{name} {len(part.rows)} {image_format.shape}".encode())
+        digest.update(part.labels.numpy().data)
+        spread = torch.linspace(0, len(part.rows) - 1, min(len(part.rows), _SAMPLED), dtype=torch.float64).long()
+        for stored in part.table.encoded(part.rows[spread].tolist()):
+            digest.update(hashlib.sha256(stored).digest())
     return digest.hexdigest()

@@ -9,7 +9,7 @@ from torchvision.transforms import v2
 
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config
-from ticketzoo.tasks.image_batches import Images, MemoryImages
+from ticketzoo.tasks.image_batches import MEMORY_LIMIT, Images, MemoryImages
 
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _STATISTICS_IMAGES = 10_000
@@ -140,6 +140,14 @@ def pixel_statistics(images: Images) -> tuple[Tensor, Tensor]:
     return mean, std
 
 
-def normalized(images: MemoryImages, normalize: v2.Transform) -> MemoryImages:
-    """The whole split normalised once (float32, four times the memory): for training without augmentation."""
-    return MemoryImages(torch.cat([normalize(part) for part in images.pixels.split(1000)]), images.labels)
+def normalized(images: Images, normalize: v2.Transform) -> Images:
+    """The split normalised once, its batches float32, if it is in memory and fits there at four times the size.
+
+    For splits that are not augmented. Other splits come back as they are, with batches of uint8.
+    """
+    if not isinstance(images, MemoryImages) or 4 * images.pixels.numel() > MEMORY_LIMIT:
+        return images
+    pixels = torch.empty(images.pixels.shape)
+    for out, part in zip(pixels.split(1000), images.pixels.split(1000), strict=True):
+        out.copy_(normalize(part))
+    return MemoryImages(pixels, images.labels)
