@@ -62,7 +62,7 @@ def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) 
 
 
 def suggest(wrong: str, right: list[str], otherwise: str) -> str:
-    """`did you mean ...?` with the names nearest to `wrong`, or `otherwise` when none is near. `LIBRARY/` is ignored."""
+    """`did you mean ...?` with the names nearest to `wrong` (`torchvision/` aside), or `otherwise` if none is near."""
     by_short_name = {name.split("/")[-1]: name for name in right}
     near = get_close_matches(wrong.split("/")[-1].lower()[:80], by_short_name, n=4, cutoff=0.6)
     return f"did you mean {' or '.join(by_short_name[name] for name in near)}?" if near else otherwise

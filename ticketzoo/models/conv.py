@@ -22,8 +22,9 @@ class ConvNet(nn.Module):
     """`depth` 3x3 convolutions (padding 1), max-pooled by 2 after every second, then three linear layers.
 
     Input (batch, channels, height, width), each side at least 2 ** (depth / 2); output (batch, num_classes).
-    The linear layers have 256, 256 and `num_classes` outputs. Prunable weights on CIFAR-10: 4,300,992 (38,592 of them in convolutions), 2,425,024 (259,776) and 2,261,184
-    (1,144,512) for depths 2, 4 and 6. The paper's figure prints 1.7M for the last, which its layers do not add up to.
+    The linear layers have 256, 256 and `num_classes` outputs. Prunable weights on CIFAR-10: 4,300,992 (in convolutions
+    38,592), 2,425,024 (259,776) and 2,261,184 (1,144,512) for depths 2, 4 and 6. The paper's figure prints 1.7M for the
+    last, which its layers do not add up to.
     """
 
     def __init__(self, depth: int, arguments: ConvArguments) -> None:

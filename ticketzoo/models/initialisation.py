@@ -4,7 +4,7 @@ Each sets the weights of linear and convolution layers (and of the three project
 by one rule and zeroes their biases; other parameters stay as PyTorch makes them.
 
 - `default`: nothing is changed; PyTorch's or torchvision's own.
-- `glorot_normal`: normal, variance 2 / (fan in + fan out). Frankle and Carbin 2019 (arXiv 1803.03635), as the paper says.
+- `glorot_normal`: normal, variance 2 / (fan in + fan out). Frankle and Carbin 2019 (arXiv 1803.03635), as printed.
 - `glorot_normal_truncated`: the same deviation, from a normal distribution cut at two of its own. What TensorFlow's
   Glorot initialisers draw, so that paper's published code and Zhou et al. 2019 (1905.01067).
 - `kaiming_normal`: normal, variance 2 / fan in. He et al. 2015 (1502.01852); Ramanujan et al. 2020 (1911.13299).
