@@ -17,6 +17,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
 from ticketzoo.errors import TicketError
+from ticketzoo.ticket.masks import Masks, check_masks
 
 _GUARD = "_ticketzoo_guard"
 _INTEGER_OF_WIDTH = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
@@ -146,7 +147,8 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """
     plain = plain_model(model)
     named = named_parameters(plain)
-    check_masks_fit(named, masks)
+    check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
+    _check_ties(named, masks)
     detach(plain)
     parameters = {name: named[name] for name in masks}
     load_hook = plain.register_load_state_dict_post_hook(_after_load_state_dict)
@@ -163,23 +165,15 @@ def detach(model: nn.Module) -> None:
         delattr(plain, _GUARD)
 
 
-def attached_masks(model: nn.Module) -> dict[str, Tensor] | None:
+def attached_masks(model: nn.Module) -> Masks | None:
     """The masks in force on `model` (bool, True = kept, by parameter name), or None."""
     guard: _Guard | None = getattr(plain_model(model), _GUARD, None)
     return None if guard is None else {name: bits != 0 for name, bits in guard.bits.items()}
 
 
-def check_masks_fit(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Raise TicketError unless every mask is a bool tensor of the shape of the parameter it names."""
-    seen: dict[int, str] = {}
+def _check_ties(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    first: dict[int, str] = {}
     for name, mask in masks.items():
-        if name not in named:
-            raise TicketError(f"mask '{name}' has no parameter of that name in the model")
-        if mask.dtype is not torch.bool:
-            raise TicketError(f"mask '{name}' must be a bool tensor, True = kept, not {mask.dtype}")
-        if mask.shape != named[name].shape:
-            shapes = f"shape {tuple(mask.shape)}, its parameter {tuple(named[name].shape)}"
-            raise TicketError(f"mask '{name}' does not fit the model: it has {shapes}")
-        other = seen.setdefault(id(named[name]), name)
+        other = first.setdefault(id(named[name]), name)
         if other != name and not torch.equal(mask, masks[other]):
             raise TicketError(f"masks '{other}' and '{name}' differ, but the model ties these parameters together")

@@ -1,0 +1,118 @@
+"""Bit strings packed into bytes: bit i of a string is bit i % 8 of byte i // 8; the last byte is padded with zeros.
+
+`extract` and `deposit` do for whole arrays what the PEXT and PDEP instructions do for a machine word. They work on
+packed bytes, eight weights at a time, because a BERT-sized mask has 85 million of them.
+"""
+
+from functools import cache
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bits: TypeAlias = NDArray[np.uint8]
+
+_WIDER = (np.dtype("<u2"), np.dtype("<u4"), np.dtype("<u8"))
+_COUNT_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
+
+
+def pack(values: NDArray[np.bool_]) -> Bits:
+    """The bits of a bool array of any shape, in C order."""
+    return np.packbits(values.reshape(-1), bitorder="little")
+
+
+def unpack(bits: Bits, count: int) -> NDArray[np.bool_]:
+    """The first `count` bits as a bool array, shape (count,)."""
+    return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
+
+
+def length(count: int) -> int:
+    """How many bytes hold `count` bits."""
+    return (count + 7) // 8
+
+
+def popcount(bits: Bits) -> int:
+    """How many bits are set."""
+    return int(_COUNT_OF_BYTE.take(bits).sum(dtype=np.int64))
+
+
+def padding_is_zero(bits: Bits, count: int) -> bool:
+    """Whether nothing is set beyond the first `count` bits."""
+    return count % 8 == 0 or bits[-1] >> (count % 8) == 0
+
+
+def extract(bits: Bits, where: Bits) -> Bits:
+    """Those bits of `bits` at which `where` is set, in order. Both have the same length."""
+    bits, where = _whole_words(bits), _whole_words(where)
+    values: NDArray[Any] = _tables()[0].take(_pairs(where, bits))
+    sizes = _COUNT_OF_BYTE.take(where)
+    for wider in _WIDER:  # join neighbours: the upper one moves down to where the lower one ends
+        pair = values.view(wider)
+        half = wider.itemsize * 4
+        values = (pair & wider.type((1 << half) - 1)) | (pair >> wider.type(half)) << sizes[0::2]
+        sizes = sizes[0::2] + sizes[1::2]
+    return _concatenate(values, sizes).view(np.uint8)[: length(int(sizes.sum(dtype=np.int64)))]
+
+
+def deposit(bits: Bits, where: Bits) -> Bits:
+    """Bits as long as `where`, in which the n-th set bit of `where` has become bit n of `bits`; undoes `extract`."""
+    padded = _whole_words(where)
+    sizes = [_COUNT_OF_BYTE.take(padded)]
+    for _ in _WIDER:
+        sizes.append(sizes[-1][0::2] + sizes[-1][1::2])
+    values: NDArray[Any] = _windows(bits, sizes.pop())
+    for narrower in (np.dtype("<u4"), np.dtype("<u2"), np.dtype("u1")):
+        lower = sizes.pop()[0::2]
+        halves = np.empty((len(values), 2), narrower)
+        halves[:, 0] = values  # whatever lies above a part's size is ignored in the end
+        halves[:, 1] = values >> lower
+        values = halves.reshape(-1)
+    return _tables()[1].take(_pairs(padded, values))[: len(where)]
+
+
+def _concatenate(values: NDArray[np.uint64], sizes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """One bit string from the lowest `sizes` bits of each of `values`, whose other bits are zero."""
+    ends = np.cumsum(sizes, dtype=np.int64)
+    starts = ends - sizes
+    word, shift = starts >> 6, (starts & 63).astype(np.uint64)
+    # No value is longer than a word, so every word up to the last is the start of at least one of them.
+    first = np.flatnonzero(np.diff(word, prepend=-1))
+    joined = np.zeros(len(first) + 1, np.dtype("<u8"))
+    if len(first):
+        joined[:-1] = np.bitwise_or.reduceat(values << shift, first)
+        joined[1:] |= np.bitwise_or.reduceat((values >> np.uint64(1)) >> (np.uint64(63) - shift), first)
+    return joined
+
+
+def _windows(bits: Bits, sizes: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Cut a bit string into consecutive pieces of `sizes` bits, each in the low bits of a word."""
+    words = np.zeros(len(bits) // 8 + 3, np.dtype("<u8"))
+    words.view(np.uint8)[: len(bits)] = bits
+    starts = np.cumsum(sizes, dtype=np.int64) - sizes
+    word, shift = starts >> 6, (starts & 63).astype(np.uint64)
+    return words[word] >> shift | (words[word + 1] << np.uint64(1)) << (np.uint64(63) - shift)
+
+
+def _whole_words(bits: Bits) -> Bits:
+    return np.concatenate([bits, np.zeros(-len(bits) % 8, np.uint8)])
+
+
+def _pairs(upper: Bits, lower: Bits) -> NDArray[np.uint16]:
+    pairs = np.empty((len(upper), 2), np.uint8)
+    pairs[:, 0], pairs[:, 1] = lower, upper
+    return pairs.view(np.dtype("<u2"))[:, 0]
+
+
+@cache
+def _tables() -> tuple[Bits, Bits]:
+    """`extract` and `deposit` of one byte, indexed by `where * 256 + bits`."""
+    where, bits = np.divmod(np.arange(65536), 256)
+    extracted = np.zeros(65536, np.int64)
+    deposited = np.zeros(65536, np.int64)
+    rank = np.zeros(65536, np.int64)  # set bits of `where` below the current position
+    for position in range(8):
+        here = where >> position & 1
+        extracted |= (here & bits >> position) << rank
+        deposited |= (here & bits >> rank) << position
+        rank += here
+    return extracted.astype(np.uint8), deposited.astype(np.uint8)
