@@ -127,11 +127,6 @@ def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
     return differences
 
 
-def show_sparsity(sparsity: float) -> str:
-    """A sparsity for people: three decimals, more where the density needs them (0.99876 is 0.9988)."""
-    return f"{sparsity:.{max(3, 1 - math.floor(math.log10(1 - sparsity)))}f}"
-
-
 def _order(key: Key) -> tuple[str, str, int, int, str]:
     rank = ARMS.index(key.arm) if key.arm in ARMS else len(ARMS)
     return key.ticket, key.target, key.level, rank, key.arm

@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ticketzoo.escaping import for_markdown, for_terminal
-from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, show_sparsity, ticket_minus_dense
+from ticketzoo.showing import for_markdown, for_terminal, show_sparsity
+from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, ticket_minus_dense
 from ticketzoo.transfer.verdict import judge
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
-from ticketzoo.transfer.statistics import Group, Row, Summary, group_rows, show_sparsity
+from ticketzoo.showing import show_sparsity
+from ticketzoo.transfer.statistics import Group, Row, Summary, group_rows
 
 Label = Literal["winning", "matching", "not matching", "not measured"]
 
