@@ -116,7 +116,8 @@ def in_turn(
     images: Images, *, batch_size: int, device: torch.device, workers: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`."""
-    return images.in_order(torch.arange(len(images)).split(batch_size), device, workers)
+    order = torch.arange(len(images)).split(batch_size) if len(images) else ()
+    return images.in_order(order, device, workers)
 
 
 def _training_order(count: int, batch_size: int, seed: int, start: int, stop: int) -> Iterator[Tensor]:

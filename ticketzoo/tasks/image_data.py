@@ -16,7 +16,7 @@ from ticketzoo.tasks.image_batches import in_turn as in_turn
 from ticketzoo.tasks.image_decode import ImageFormat, channels_of
 from ticketzoo.tasks.image_memory import decode_all
 from ticketzoo.tasks.image_source import ImageTable, open_source
-from ticketzoo.tasks.image_splits import balanced_subset, random_share, stratified_share
+from ticketzoo.tasks.image_splits import balanced_subset, evenly_spread, random_share, stratified_share
 
 TEST_SHARE = 0.2
 """Fraction of the training split that becomes the test split of a data set that has none."""
@@ -49,13 +49,20 @@ class ImageDataset(Config):
     label_column: str | None = None
     train_split: str = "train"
     test_split: str | None = None
-    validation: Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)] = 0.1
+    validation: int | float = 0.1
     classes: tuple[int, ...] | None = None
     examples: Annotated[int, Field(ge=1)] | None = None
     split_seed: int = 0
     image_size: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] | None = None
     in_memory: bool | None = None
+
+    @field_validator("validation")
+    @classmethod
+    def _count_or_fraction(cls, validation: int | float) -> int | float:
+        if not (0 <= validation < 1 or (isinstance(validation, int) and validation > 0)):
+            raise ValueError("a number of examples such as 5000, or a fraction from 0 to below 1")
+        return validation
 
     @field_validator("classes")
     @classmethod
@@ -186,8 +193,7 @@ def _split(dataset: ImageDataset, train: _Part, test: _Part | None = None) -> di
 
 def _image_format(dataset: ImageDataset, train: _Part) -> ImageFormat:
     """The shape the recipe asks for, or else that of a few training images."""
-    spread = torch.linspace(0, len(train.rows) - 1, min(len(train.rows), _PROBED), dtype=torch.float64).long()
-    images = list(train.table.read(train.rows[spread].tolist()))
+    images = list(train.table.read(train.rows[evenly_spread(len(train.rows), _PROBED)].tolist()))
     width, height = images[0].size if dataset.image_size is None else (dataset.image_size, dataset.image_size)
     channels = dataset.channels or max(map(channels_of, images))
     return ImageFormat(channels, height, width, dataset.image_size is not None, dataset.channels is not None)
@@ -222,7 +228,7 @@ def _fingerprint_of_sample(parts: dict[str, _Part], image_format: ImageFormat) -
         part = parts[name]
         digest.update(f"{name} {len(part.rows)} {image_format.shape}".encode())
         digest.update(part.labels.numpy().data)
-        spread = torch.linspace(0, len(part.rows) - 1, min(len(part.rows), _SAMPLED), dtype=torch.float64).long()
-        for stored in part.table.encoded(part.rows[spread].tolist()):
+        sample = part.rows[evenly_spread(len(part.rows), _SAMPLED)]
+        for stored in part.table.encoded(sample.tolist()):
             digest.update(hashlib.sha256(stored).digest())
     return digest.hexdigest()

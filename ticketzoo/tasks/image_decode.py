@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -96,7 +96,7 @@ def decode_ahead(
         return
     loader: DataLoader[Tensor] = DataLoader(
         _Decoding(table, image_format),
-        batch_sampler=batches,  # type: ignore[arg-type]  # any iterable will do
+        batch_sampler=batches,
         collate_fn=_unchanged,
         num_workers=workers,
         pin_memory=pin,
@@ -139,5 +139,5 @@ class _Decoding(Dataset[Tensor]):
             return DataError(str(error))
 
 
-def _unchanged(batch: Tensor) -> Tensor:
+def _unchanged(batch: Any) -> Any:
     return batch

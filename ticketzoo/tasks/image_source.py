@@ -62,7 +62,7 @@ class Digits:
 
     splits: list[str]
     described = "digits"
-    identity = None
+    identity: str | None = None
 
     def __init__(self) -> None:
         from sklearn.datasets import load_digits

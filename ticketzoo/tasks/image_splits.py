@@ -1,4 +1,4 @@
-"""Seeded, order-keeping choices of rows: test and validation shares, balanced subsets."""
+"""Choices of rows: seeded test and validation shares, balanced subsets, even samples."""
 
 import torch
 from torch import Tensor
@@ -25,6 +25,12 @@ def balanced_subset(labels: Tensor, count: int, seed: int) -> Tensor:
     turn = torch.Generator().manual_seed(derive_seed(seed, "examples", "turn"))
     class_turn = torch.randperm(int(labels.max()) + 1, generator=turn)
     return _lowest(rank * len(class_turn) + class_turn[labels], count)
+
+
+def evenly_spread(count: int, at_most: int) -> Tensor:
+    """int64: `at_most` of the rows 0..count-1 (or all if there are fewer), evenly spaced from 0."""
+    chosen = min(count, at_most)
+    return torch.arange(chosen) * count // max(chosen, 1)
 
 
 def _rank_in_class(labels: Tensor, seed: int) -> Tensor:
