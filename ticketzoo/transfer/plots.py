@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketzoo.showing import for_terminal, show_sparsity
+from ticketzoo.escaping import for_terminal
+from ticketzoo.showing import show_sparsity
 from ticketzoo.training.checkpoint import write_atomically
 from ticketzoo.transfer.statistics import ARMS, Group, Key, Row, group_rows, ticket_minus_dense
 from ticketzoo.transfer.tables import MOMENTS, describe

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ticketzoo.showing import for_markdown, for_terminal, show_sparsity
+from ticketzoo.escaping import for_markdown, for_terminal
+from ticketzoo.showing import show_sparsity
 from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, ticket_minus_dense
 from ticketzoo.transfer.verdict import judge
 

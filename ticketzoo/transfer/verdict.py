@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
-from ticketzoo.showing import show_sparsity
+from ticketzoo.showing import show_numbers, show_sparsity
 from ticketzoo.transfer.statistics import Group, Row, Summary, group_rows
 
 Label = Literal["winning", "matching", "not matching", "not measured"]
@@ -176,5 +176,5 @@ def _claim(label: Label, levels: list[LevelVerdict]) -> str:
         return ""
     low, high = min(level["sparsity"] for level in levels), max(level["sparsity"] for level in levels)
     span = show_sparsity(low) if len(levels) == 1 else f"{show_sparsity(low)} to {show_sparsity(high)}"
-    numbers = ", ".join(str(level["level"]) for level in levels)
+    numbers = show_numbers(level["level"] for level in levels)
     return f"{label} at sparsity {span} (level{'s' if len(levels) > 1 else ''} {numbers})"
