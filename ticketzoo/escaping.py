@@ -11,7 +11,7 @@ def for_terminal(text: object) -> str:
 
 def for_markdown(text: object) -> str:
     """`text` as plain words inside Markdown: no HTML, emphasis, link, code or table cell can come of it."""
-    escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(for_terminal(text)))
+    escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(for_terminal(text), quote=False))
     return escaped.replace("://", ":&#47;&#47;")
 
 

@@ -1,0 +1,245 @@
+import re
+
+import pytest
+from huggingface_hub import ModelCard
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from ticketzoo.errors import TicketzooError
+from ticketzoo.escaping import fenced
+from ticketzoo.shipped_files import shipped, shipped_recipes
+from ticketzoo.ticket.card import Evidence, render_card
+from ticketzoo.ticket.card_metadata import sparsity_band
+from ticketzoo.ticket.config import check_config, mask_sha256_of
+from ticketzoo.ticket.masks import sparsity_of
+from ticketzoo.transfer.evidence import ticket_card
+from ticketzoo.transfer.verdict import RULE, judge
+
+KEPT = {0: 1000, 3: 512, 10: 100, 15: 40}  # of 1,000 prunable weights
+REVISION = "77f3279092a1c1579b2250db8eafed0ad422088c"
+
+
+def config(rows=None, **changes):
+    replicates = [{"seed": seed, "mask_sha256": f"{seed}" * 64, "rewind_sha256": "a" * 64} for seed in (0, 1, 2)]
+    digests = [(replicate["seed"], replicate["mask_sha256"]) for replicate in replicates]
+    content = {
+        "name": "lenet.mnist-imp",
+        "library_version": "0.1.0",
+        "architecture": {"library": "ticketzoo", "name": "lenet-300-100", "kwargs": {"num_classes": 10}},
+        "task": "image-classification",
+        "source": {"dataset": "ylecun/mnist", "revision": REVISION},
+        "pruning": {
+            "method": "imp", "scope": "global", "rate": 0.2,
+            "parameters": [{"name": "fc1.weight", "shape": [10, 80]}, {"name": "fc2.weight", "shape": [200]}],
+        },
+        "rewind": {"kind": "packed", "step": 0},
+        "levels": [
+            {"level": level, "sparsity": sparsity_of(kept, 1000), "kept": kept} for level, kept in KEPT.items() if level
+        ],
+        "replicates": replicates,
+        "mask_sha256": mask_sha256_of(digests),
+        "license": "Apache-2.0",
+        "verdict": judge(rows) if rows else None,
+        **changes,
+    }  # fmt: skip
+    return check_config(content, "test")
+
+
+def rows(arm, values, *, level=3, target="mnist"):
+    level = 0 if arm == "dense" else level
+    return [
+        {
+            "ticket": "lenet.mnist-imp", "level": level, "sparsity": sparsity_of(KEPT[level], 1000), "arm": arm,
+            "target": target, "seed": seed, "draw": 0, "at": "final", "step": 100, "metric": "test_accuracy",
+            "value": value,
+        }
+        for seed, value in enumerate(values)
+    ]  # fmt: skip
+
+
+MATCHING = [
+    *rows("dense", [0.97, 0.98, 0.99]),
+    *rows("ticket", [0.97, 0.98, 0.99]),
+    *rows("ticket", [0.9] * 3, level=10),
+]
+WINNING = [*MATCHING, *rows("random_reinit", [0.9] * 3), *rows("random_mask", [0.9] * 3)]
+
+
+def section(card, title):
+    return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", card, re.S | re.M).group(1)
+
+
+def html_tags(card):
+    body = card.split("\n---\n", 1)[1]
+    return set(re.findall(r"<(\w+)", MarkdownIt().enable(["table", "strikethrough"]).render(body)))
+
+
+def test_metadata_is_what_the_hub_filters_on():
+    data = ModelCard(ticket_card(config(MATCHING), MATCHING)).data
+    assert data.library_name == "ticketzoo"
+    assert data.license == "apache-2.0"
+    assert data.datasets == ["ylecun/mnist"]
+    assert data.pipeline_tag == "image-classification"
+    assert data.tags == [
+        "lottery-ticket", "sparse", "lenet-300-100", "imp", "source-ylecun-mnist",
+        "sparsity-0-50", "sparsity-90-95", "sparsity-95-98", "verdict-matching",
+    ]  # fmt: skip
+    assert data.base_model is None
+
+
+def test_model_index_holds_the_measured_mean_at_the_verdicts_level_and_survives_a_round_trip():
+    text = ticket_card(config(MATCHING), MATCHING)
+    (result,) = ModelCard(text).data.eval_results
+    assert (result.task_type, result.dataset_type, result.dataset_name) == (
+        "image-classification", "ylecun/mnist", "mnist",
+    )  # fmt: skip
+    assert (result.dataset_revision, result.metric_type, result.metric_value) == (REVISION, "accuracy", 0.98)
+    # Student's t: 0.98 -+ 4.3027 * 0.01 / sqrt(3)
+    assert result.metric_args == {"level": 3, "seeds": 3, "interval_95": [0.955159, 1.004841]}
+    assert "sparsity 0.488" in result.metric_name
+    assert str(ModelCard(text)) == text
+    assert ModelCard(str(ModelCard(text))).data.eval_results == [result]
+
+
+def test_without_measurements_there_are_no_numbers_and_the_card_says_so():
+    card = render_card(config(), Evidence())
+    data = ModelCard(card).data
+    assert data.eval_results is None and "model_name" not in card
+    assert "## What was measured" not in card and "## Verdict" not in card
+    items = section(card, "What was not measured")
+    assert "the ticket itself: not at all" in items
+    assert "verdict: none was given" in items
+    for absent in ("None", "## Cost", "## Find it again", "winning", "±"):
+        assert absent not in card
+
+
+def test_a_field_without_data_is_left_out():
+    card = render_card(config(license=None, source={"dataset": "digits"}), Evidence())
+    data = ModelCard(card).data
+    assert data.license is None and data.datasets is None
+    assert "licence of the ticket" not in card and "revision" not in card and "fingerprint" not in card
+    assert "- **data**: digits" in card
+
+
+def test_what_was_not_measured_is_computed_from_the_rows():
+    items = section(ticket_card(config(WINNING), WINNING), "What was not measured")
+    assert "the ticket itself: not at packaged levels 15" in items
+    assert "random reinit: not at packaged levels 10, 15" in items
+    assert "shuffled mask: not at all" in items
+    assert "transfer: on no other data set" in items
+    assert "dense" not in items
+    elsewhere = [*WINNING, *rows("dense", [0.5], target="kmnist"), *rows("ticket", [0.5], target="kmnist")]
+    card = ticket_card(config(WINNING), elsewhere)
+    assert "transfer" not in section(card, "What was not measured")
+    assert "on kmnist" in section(card, "What was measured")
+
+
+def test_a_verdict_that_could_not_be_given_says_why():
+    single = [*rows("dense", [0.9]), *rows("ticket", [0.9])]
+    card = ticket_card(config(single), single)
+    assert "**not measured**" in section(card, "Verdict")
+    assert "needs at least 2 seeds, has ticket 1, dense 1" in section(card, "What was not measured")
+
+
+def test_the_verdict_comes_with_its_rule_and_its_levels():
+    text = section(ticket_card(config(WINNING), WINNING), "Verdict")
+    assert "**winning** at sparsity 0.488" in text
+    assert "not matching at sparsity 0.900 (level 10); 3 seeds" in text
+    assert RULE.replace("_", r"\_") in text
+
+
+def test_nothing_says_winning_unless_the_verdict_does():
+    rule = RULE.replace("_", r"\_")
+    assert rule in ticket_card(config(MATCHING), MATCHING)
+    assert "winning" not in ticket_card(config(MATCHING), MATCHING).replace(rule, "")
+    assert "winning" in ticket_card(config(WINNING), WINNING).replace(rule, "")
+
+
+def test_loading_names_the_level_or_the_reference():
+    assert 'load_ticket("lenet.mnist-imp", level=3)  # sparsity 0.488' in ticket_card(config(WINNING), WINNING)
+    assert 'load_ticket("me/lenet", level=3)' in render_card(config(), Evidence(), reference="me/lenet")
+
+
+def test_plots_cost_and_recipe_are_shown_when_given():
+    cost = {"trainings": 1234, "seconds": 11520, "device": "2 CPU cores"}
+    card = render_card(config(), Evidence(), plots=["accuracy.png"], cost=cost, recipe_text="name: x\n```\nend: y\n")
+    assert "![accuracy](accuracy.png)" in card
+    assert "**trainings**: 1,234" in card and "**time**: 3 h 12 min" in card and "**device**: 2 CPU cores" in card
+    assert "ticketzoo find recipe.yaml" in card
+    assert "````yaml\nname: x\n```\nend: y\n````" in card
+    assert "**trainings**" not in render_card(config(), Evidence(), cost={"seconds": 59.6})
+
+
+@pytest.mark.parametrize("file", ["../a.png", "a/b.png", "x](http://e).png", "a.svg", ".png", "a b.png"])
+def test_a_plot_is_a_plain_file_name(file):
+    with pytest.raises(ValueError, match="PNG file beside the card"):
+        render_card(config(), Evidence(), plots=[file])
+
+
+def test_base_weights_are_named_as_base_model_and_provenance():
+    base = {"kind": "base", "repo_id": "google-bert/bert-base-uncased", "revision": "b" * 40, "sha256": "c" * 64}
+    replicates = [{"seed": 0, "mask_sha256": "0" * 64}]
+    card = render_card(
+        config(rewind=base, replicates=replicates, mask_sha256=mask_sha256_of([(0, "0" * 64)])), Evidence()
+    )
+    assert ModelCard(card).data.base_model == "google-bert/bert-base-uncased"
+    assert f"google-bert/bert-base-uncased at {'b' * 40}" in section(card, "Licence and provenance")
+
+
+def test_a_licence_the_hub_does_not_know_is_other_with_its_name():
+    data = ModelCard(render_card(config(license="My Own Licence 2"), Evidence())).data
+    assert (data.license, data.license_name) == ("other", "my-own-licence-2")
+
+
+def test_a_path_on_somebodys_machine_is_not_published():
+    card = render_card(config(source={"dataset": "/home/ann/secret/mnist/", "revision": "x"}), Evidence())
+    assert "ann" not in card and "secret" not in card
+    assert "source-mnist" in card
+    assert ModelCard(card).data.datasets is None
+
+
+PLAIN = {"h1", "h2", "p", "ul", "li", "strong", "pre", "code", "blockquote"}
+TABLE = {"table", "thead", "tbody", "tr", "th", "td"}
+
+
+@pytest.mark.parametrize(
+    "odd", ["<script>alert(1)</script>", "a|b", "[x](http://e)", "**b**\n\n# h", "`c`", "---\nx: y"]
+)
+def test_markup_from_outside_comes_out_as_words(odd):
+    measured = [{**row, "target": odd} for row in WINNING]
+    architecture = {"library": odd, "name": odd, "kwargs": {odd: odd}}
+    hostile = config(measured, architecture=architecture, source={"dataset": odd, "revision": odd}, license=odd)
+    card = ticket_card(hostile, measured, recipe_text=f"{odd}\n</details>", cost={"device": odd})
+    assert html_tags(card) == PLAIN | TABLE | {"details", "summary"}
+    assert "<script" not in card.replace(fenced(f"{odd}\n</details>", "yaml"), "").split("\n---\n", 1)[1]
+    lines = [line.replace(r"\|", "") for line in card.splitlines() if line.startswith("| ")]
+    assert len({line.count("|") for line in lines}) == 1
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.text(min_size=1, max_size=40))
+def test_any_text_gives_a_card_that_can_be_read_back(text):
+    measured = [{**row, "target": text} for row in MATCHING]
+    hostile = config(measured, architecture={"library": text, "name": text}, source={"dataset": text}, license=text)
+    card = ticket_card(hostile, measured)
+    assert html_tags(card) == PLAIN | TABLE
+    assert ModelCard(card).data.library_name == "ticketzoo"
+    assert len(ModelCard(card).data.eval_results) == 1
+
+
+@pytest.mark.parametrize(
+    ("sparsity", "band"),
+    [(0.0, "0-50"), (0.499, "0-50"), (0.5, "50-80"), (0.9, "90-95"), (0.95, "95-98"), (0.999, "99-100")],
+)
+def test_a_band_begins_at_its_lower_limit(sparsity, band):
+    assert sparsity_band(sparsity) == f"sparsity-{band}"
+
+
+def test_shipped_files_are_found_by_name_and_by_nothing_else():
+    assert shipped("MODEL_CARD_TEMPLATE.md").read_text().startswith("---\n{{ card_data }}\n---\n")
+    for name in shipped_recipes():
+        assert shipped(name).is_file()
+    for name in ("pyproject.toml", "recipes/../pyproject.toml", "recipes", "/etc/passwd"):
+        with pytest.raises(TicketzooError, match="no shipped file is called"):
+            shipped(name)

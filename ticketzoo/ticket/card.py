@@ -1,0 +1,207 @@
+"""The model card of a ticket: MODEL_CARD_TEMPLATE.md filled with what its files say, and nothing else."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ticketzoo.escaping import fenced, for_markdown
+from ticketzoo.shipped_files import MODEL_CARD_TEMPLATE, shipped
+from ticketzoo.showing import show_duration, show_numbers, show_sparsity
+from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
+from ticketzoo.ticket.config import BaseRewind, TicketConfig
+
+Facts = list[tuple[str, str]]
+"""Names, and in Markdown what is known under them."""
+
+METHODS = {
+    "imp": "iterative magnitude pruning (Frankle & Carbin 2019)",
+    "one-shot": "one-shot magnitude pruning (Frankle & Carbin 2019)",
+}
+
+ARMS = ("dense", "random_reinit", "random_mask", "shuffled_mask")
+"""What a ticket is compared with."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What was measured about a ticket, ready to be printed; `ticketzoo.transfer.evidence` makes it from rows.
+
+    `source` is the target that is the task the ticket was found on, `sentence` the verdict in words; `tables` are
+    Markdown and printed as they are.
+    """
+
+    source: str | None = None
+    sentence: str = ""
+    tables: tuple[str, ...] = ()
+    measured: tuple[Measurement, ...] = ()
+
+
+def render_card(
+    config: TicketConfig,
+    evidence: Evidence,
+    *,
+    plots: Sequence[str] = (),
+    cost: Mapping[str, Any] | None = None,
+    recipe_text: str | None = None,
+    reference: str | None = None,
+) -> str:
+    """The card of the ticket whose ticket.json holds `config`, as the text of its README.md.
+
+    What is not known is left out. Text from outside is escaped.
+
+    Args:
+        config: of ticket.json.
+        evidence: what was measured.
+        plots: names of PNG files beside the card. Anything but a plain file name raises ValueError.
+        cost: what finding it took: any of `trainings`, `seconds`, `device`.
+        recipe_text: of recipe.yaml.
+        reference: what to load it by, such as a Hub id; its name by default.
+    """
+    from huggingface_hub import ModelCard
+
+    ticket = {
+        "name": for_markdown(config.name),
+        "summary": _summary(config),
+        "facts": _facts(config),
+        "loading": _loading(config, reference or config.name),
+        "found": _found(config),
+        "plots": [_plot(file) for file in plots],
+        "tables": evidence.tables,
+        "has_results": bool(evidence.measured),
+        "verdict": _verdict(config, evidence.sentence),
+        "not_measured": _not_measured(config, evidence),
+        "several_levels": config.verdict is not None and len(config.verdict.levels) > 1,
+        "provenance": _provenance(config),
+        "cost": _cost(cost or {}),
+        "recipe": fenced(recipe_text, "yaml") if recipe_text else None,
+    }
+    data = metadata(config, evidence.measured, evidence.source)
+    return str(ModelCard.from_template(data, template_path=str(shipped(MODEL_CARD_TEMPLATE)), ticket=ticket))
+
+
+def _summary(config: TicketConfig) -> str:
+    return (
+        f"A lottery ticket: masks that keep some weights of {for_markdown(config.architecture.name)}, and the early "
+        f"values of those weights to train from; found on {for_markdown(data_name(config))} by "
+        f"{for_markdown(_method(config))}."
+    )
+
+
+def _facts(config: TicketConfig) -> Facts:
+    kwargs = ", ".join(f"{name}={json.dumps(value)}" for name, value in config.architecture.kwargs.items())
+    sparsities = list(dict.fromkeys(show_sparsity(entry.sparsity) for entry in pruned_levels(config)))
+    levels = show_numbers(entry.level for entry in pruned_levels(config))
+    seeds = [replicate.seed for replicate in config.replicates]
+    return _known(
+        ("architecture", f"{config.architecture.name}({kwargs}), of {config.architecture.library}"),
+        ("task", config.task),
+        ("prunable weights", f"{config.prunable_weights:,}"),
+        ("packaged levels", f"{levels}; sparsity {' to '.join((sparsities[0], sparsities[-1]))}" if levels else None),
+        ("rewinds to", _rewind(config)),
+        ("replicates", f"{len(seeds)}, from seeds {show_numbers(seeds)}"),
+    )
+
+
+def _loading(config: TicketConfig, reference: str) -> str:
+    headline = headline_level(config)
+    level, note = "", ""
+    if headline is not None:
+        level, note = f", level={headline.level}", f"  # sparsity {show_sparsity(headline.sparsity)}"
+    call = f"load_ticket({json.dumps(reference)}{level})"
+    return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\nmodel = ticket.build()", "python")
+
+
+def _found(config: TicketConfig) -> Facts:
+    rate = config.pruning.rate
+    rates = rate if isinstance(rate, dict) else {"all layers": rate} if rate is not None else {}
+    return _known(
+        ("method", _method(config)),
+        ("scope", config.pruning.scope),
+        (
+            "fraction of the surviving weights removed in a round",
+            ", ".join(f"{name}: {value:g}" for name, value in rates.items()),
+        ),
+        ("library", f"ticketzoo {config.library_version}"),
+    )
+
+
+def _verdict(config: TicketConfig, sentence: str) -> dict[str, str | None] | None:
+    verdict = config.verdict
+    if verdict is None:
+        return None
+    return {
+        "label": for_markdown(verdict.label),
+        "sparsity": None if verdict.sparsity is None else show_sparsity(verdict.sparsity),
+        "sentence": for_markdown(sentence),
+        "metric": for_markdown(f"{verdict.metric.replace('_', ' ')}, {verdict.at}"),
+        "rule": for_markdown(verdict.rule),
+    }
+
+
+def _not_measured(config: TicketConfig, evidence: Evidence) -> list[str]:
+    """What a reader may expect and no row says: levels, arms, other targets, a verdict."""
+    wanted = {entry.level for entry in pruned_levels(config)}
+    on_source = [result for result in evidence.measured if result.target == evidence.source]
+    items = []
+    for arm in ("ticket", *ARMS):
+        name = "the ticket itself" if arm == "ticket" else arm.replace("_", " ")
+        levels = {result.level for result in on_source if result.arm == arm}
+        if not levels:
+            items.append(f"{name}: not at all")
+        elif arm != "dense" and wanted - levels:
+            items.append(f"{name}: not at packaged levels {show_numbers(wanted - levels)}")
+    if not {result.target for result in evidence.measured} - {evidence.source}:
+        items.append("transfer: on no other data set")
+    judged = config.verdict.levels if config.verdict else []
+    reasons = {level.reason for level in judged if level.label == "not measured"}
+    items += [f"verdict: {for_markdown(reason)}" for reason in sorted(reasons)]
+    if config.verdict is None:
+        items.append("verdict: none was given")
+    return [*items, "speed and memory, in training and inference"]
+
+
+def _provenance(config: TicketConfig) -> Facts:
+    base = config.rewind if isinstance(config.rewind, BaseRewind) else None
+    return _known(
+        ("licence of the ticket", config.license),
+        ("data", data_name(config)),
+        ("revision of the data", config.source.revision),
+        ("fingerprint of the data", config.source.fingerprint),
+        ("base weights", None if base is None else f"{base.repo_id} at {base.revision}"),
+        ("sha256 of the masks", config.mask_sha256),
+    )
+
+
+def _cost(cost: Mapping[str, Any]) -> Facts:
+    trainings, seconds = cost.get("trainings"), cost.get("seconds")
+    return _known(
+        ("trainings", None if trainings is None else f"{trainings:,}"),
+        ("time", None if seconds is None else show_duration(seconds)),
+        ("device", cost.get("device")),
+    )
+
+
+def _rewind(config: TicketConfig) -> str:
+    if isinstance(config.rewind, BaseRewind):
+        return f"the weights of {config.rewind.repo_id}, fetched from there"
+    step = config.rewind.step
+    return "initialisation" if step == 0 else f"the weights after {step:,} iterations"
+
+
+def _plot(file: str) -> dict[str, str]:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*\.png", file):
+        raise ValueError(
+            f"a plot is a PNG file beside the card, named with letters, digits, '.', '_' and '-': {file!r}"
+        )
+    return {"file": file, "text": for_markdown(re.sub(r"[_-]", " ", file.removesuffix(".png")))}
+
+
+def _method(config: TicketConfig) -> str:
+    return METHODS.get(config.pruning.method, config.pruning.method)
+
+
+def _known(*facts: tuple[str, str | None]) -> Facts:
+    """The facts that are known, escaped."""
+    return [(name, for_markdown(fact)) for name, fact in facts if fact]
