@@ -46,14 +46,13 @@ class MemoryImages(Images):
         self.pixels = pixels
         self.labels = labels
         self.in_shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
-        self._on_device = (pixels, labels)
+        self._on = {torch.device("cpu"): (pixels, labels)}
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """As `Images.batch`. The first batch for another device copies the whole split there, and it stays."""
-        device = torch.device(device)
-        if self._on_device[0].device != device:
-            self._on_device = (self.pixels.to(device), self.labels.to(device))
-        pixels, labels = self._on_device
+        if device not in self._on:
+            self._on[device] = (self.pixels.to(device), self.labels.to(device))
+        pixels, labels = self._on[device]
         indices = indices.to(device, non_blocking=True)
         return pixels.index_select(0, indices), labels.index_select(0, indices)
 
@@ -86,7 +85,7 @@ class StreamedImages(Images):
         ahead, due = itertools.tee(order)
         rows = (self._rows[indices].tolist() for indices in ahead)
         workers = default_workers() if workers is None else workers
-        pin = torch.device(device).type == "cuda"
+        pin = device.type == "cuda"
         decoded = decode_ahead(self._table, rows, self._format, workers, pin=pin)
         for pixels, indices in zip(decoded, due, strict=False):
             yield pixels.to(device, non_blocking=pin), self.labels[indices].to(device)

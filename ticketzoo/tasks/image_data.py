@@ -42,7 +42,7 @@ class ImageDataset(Config):
     in_memory: decode everything once and keep it, or in each batch anew; default: keep up to 2 GB of pixels.
     """
 
-    path: str
+    path: Annotated[str, Field(min_length=1)]
     name: str | None = None
     revision: str | None = None
     image_column: str | None = None
@@ -193,9 +193,10 @@ def _split(dataset: ImageDataset, train: _Part, test: _Part | None = None) -> di
 
 def _image_format(dataset: ImageDataset, train: _Part) -> ImageFormat:
     """The shape the recipe asks for, or else that of a few training images."""
-    images = list(train.table.read(train.rows[evenly_spread(len(train.rows), _PROBED)].tolist()))
-    width, height = images[0].size if dataset.image_size is None else (dataset.image_size, dataset.image_size)
-    channels = dataset.channels or max(map(channels_of, images))
+    sample = train.rows[evenly_spread(len(train.rows), _PROBED)]
+    found = [(image.size, channels_of(image)) for image in train.table.read(sample.tolist())]
+    width, height = found[0][0] if dataset.image_size is None else (dataset.image_size, dataset.image_size)
+    channels = dataset.channels or max(channels for _, channels in found)
     return ImageFormat(channels, height, width, dataset.image_size is not None, dataset.channels is not None)
 
 

@@ -1,0 +1,120 @@
+import multiprocessing
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from image_folders import numbered, write_folder
+
+from ticketzoo.errors import DataError
+from ticketzoo.tasks.image_batches import MemoryImages, batches, in_turn
+from ticketzoo.tasks.image_data import ImageDataset, load_images
+
+CPU = torch.device("cpu")
+
+
+def ten_images():
+    """Ten 1x1 images of values 0..9, labelled 0..9."""
+    return MemoryImages(torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1), torch.arange(10))
+
+
+def steps(images, *, batch_size=4, seed=0, start=0, stop=3, workers=None):
+    return list(batches(images, batch_size=batch_size, seed=seed, start=start, stop=stop, device=CPU, workers=workers))
+
+
+def assert_same(ours, theirs):
+    assert len(ours) == len(theirs)
+    for (step, pixels, labels), (other_step, other_pixels, other_labels) in zip(ours, theirs, strict=True):
+        assert step == other_step
+        assert pixels.dtype == other_pixels.dtype == torch.uint8
+        assert torch.equal(pixels, other_pixels)
+        assert torch.equal(labels, other_labels)
+
+
+@pytest.fixture(scope="module")
+def in_memory():
+    return load_images(ImageDataset(path="digits"))
+
+
+@pytest.fixture(scope="module")
+def streamed():
+    return load_images(ImageDataset(path="digits", in_memory=False))
+
+
+def test_a_batch_is_the_images_asked_for_with_their_labels():
+    pixels, labels = ten_images().batch(torch.tensor([7, 0, 7]), CPU)
+    assert pixels.tolist() == [[[[7]]], [[[0]]], [[[7]]]]
+    assert labels.tolist() == [7, 0, 7]
+
+
+def test_an_epoch_visits_every_image_once_and_keeps_its_last_smaller_batch():
+    seen = steps(ten_images(), stop=6)
+    assert [step for step, _, _ in seen] == [0, 1, 2, 3, 4, 5]
+    assert [len(labels) for _, _, labels in seen] == [4, 4, 2, 4, 4, 2]
+    first, second = (torch.cat([labels for _, _, labels in seen[part]]).tolist() for part in (slice(3), slice(3, 6)))
+    assert sorted(first) == sorted(second) == list(range(10))
+    assert first != second  # another order in another epoch
+    assert first != torch.cat([labels for _, _, labels in steps(ten_images(), seed=1)]).tolist()
+    assert all(torch.equal(pixels.flatten().long(), labels) for _, pixels, labels in seen)
+
+
+@given(st.integers(1, 12), st.integers(0, 30), st.integers(0, 20))
+def test_starting_late_sees_what_a_run_from_the_beginning_sees_from_there_on(batch_size, start, length):
+    run = steps(ten_images(), batch_size=batch_size, stop=start + length)
+    assert_same(steps(ten_images(), batch_size=batch_size, start=start, stop=start + length), run[start:])
+
+
+def test_the_order_ignores_the_global_random_numbers_and_leaves_them_alone():
+    torch.manual_seed(1)
+    ours = steps(ten_images())
+    torch.manual_seed(2)
+    expected = torch.rand(1)
+    torch.manual_seed(2)
+    assert_same(steps(ten_images()), ours)
+    assert torch.equal(torch.rand(1), expected)
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_images_decoded_by_workers_come_in_the_same_batches_as_from_memory(in_memory, streamed, workers):
+    torch.manual_seed(2)
+    expected = torch.rand(1)
+    torch.manual_seed(2)
+    ours = steps(streamed.train, batch_size=300, seed=5, start=3, stop=9, workers=workers)  # into the second epoch
+    assert torch.equal(torch.rand(1), expected)  # or resuming would shift every later draw
+    assert_same(ours, steps(in_memory.train, batch_size=300, seed=5, start=3, stop=9))
+    assert [len(labels) for _, _, labels in ours] == [300, 94, 300, 300, 300, 300]  # 1294 = 4 * 300 + 94
+    assert multiprocessing.active_children() == []
+
+
+def test_evaluation_sees_a_split_once_in_stored_order(in_memory, streamed):
+    for workers in (0, 2):
+        parts = list(in_turn(streamed.test, batch_size=100, device=CPU, workers=workers))
+        assert [len(labels) for _, labels in parts] == [100, 100, 100, 59]
+        assert torch.equal(torch.cat([pixels for pixels, _ in parts]), in_memory.test.pixels)
+        assert torch.equal(torch.cat([labels for _, labels in parts]), in_memory.test.labels)
+    assert torch.equal(streamed.test.batch(torch.tensor([3, 1]), CPU)[0], in_memory.test.pixels[[3, 1]])
+    assert list(in_turn(MemoryImages(torch.empty(0, 1, 8, 8), torch.empty(0)), batch_size=10, device=CPU)) == []
+
+
+def test_workers_end_when_nobody_wants_more_batches(streamed):
+    running = batches(streamed.train, batch_size=10, seed=0, start=0, stop=100, device=CPU, workers=2)
+    next(running)
+    assert len(multiprocessing.active_children()) == 2
+    running.close()
+    assert multiprocessing.active_children() == []
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_unreadable_image_met_while_training_is_one_line(tmp_path, monkeypatch, workers):
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    images = {"a": numbered(150), "b": numbered(10)}
+    folder = write_folder(tmp_path / "d", {"train": images, "test": {"a": numbered(1)}})
+    splits = load_images(ImageDataset(path=str(folder), in_memory=False, validation=0))
+    broken = folder / "train" / "a" / "0149.png"  # found to be broken when its batch is due, not before
+    broken.write_bytes(b"no image")
+    with pytest.raises(DataError) as refused:
+        list(in_turn(splits.train, batch_size=50, device=CPU, workers=workers))
+    message = str(refused.value)
+    assert message.startswith(f"image 149 of split 'train' of {folder} ({broken}) cannot be read: ")
+    assert "\n" not in message
+    assert multiprocessing.active_children() == []

@@ -1,0 +1,184 @@
+import pytest
+from datasets import ClassLabel, Features, Value
+from datasets import Image as ImageFeature
+from image_folders import colour, grey, numbered, png, write_folder, write_parquet
+from PIL import Image
+
+from ticketzoo.errors import DataError
+from ticketzoo.tasks.image_data import ImageDataset, load_images
+
+
+@pytest.fixture(autouse=True)
+def caches(tmp_path, monkeypatch):
+    monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+
+
+def refusal(path, **settings):
+    """The one line with which the data set is refused."""
+    with pytest.raises(DataError) as refused:
+        load_images(ImageDataset(path=str(path), **settings))
+    message = str(refused.value)
+    assert "\n" not in message
+    return message
+
+
+def table(path, label_type=None, **columns):
+    features = {"image": ImageFeature(), "label": label_type or ClassLabel(names=["cat", "dog"])}
+    values = {"image": numbered(4), "label": [0, 1, 0, 1], **columns}
+    features = Features({column: features.get(column, Value("int64")) for column in values})
+    return write_parquet(path, {"train": values}, features)
+
+
+@pytest.mark.parametrize("path", ["./nowhere", "../nowhere", "/nowhere", "~/nowhere", "a/b/c", "spaces in a name"])
+def test_a_missing_folder(path):
+    assert refusal(path) == f"no data set at {path}: there is no such folder"
+
+
+def test_a_missing_hub_data_set(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    message = refusal("no-such-owner/no-such-data")
+    assert message.startswith(
+        "could not load data set no-such-owner/no-such-data: no such folder here, and on the Hub: "
+    )
+
+
+def test_an_empty_folder(tmp_path):
+    assert refusal(tmp_path).startswith(f"could not load the folder {tmp_path}: ")
+
+
+def test_a_damaged_parquet_file(tmp_path):
+    folder = table(tmp_path / "d")
+    file = folder / "train-00000-of-00001.parquet"
+    file.write_bytes(file.read_bytes()[:100])
+    assert refusal(folder).startswith(f"could not load the folder {folder}: ")
+
+
+def test_no_image_column(tmp_path):
+    folder = write_parquet(tmp_path / "d", {"train": {"text": ["a", "b"], "label": [0, 1]}})
+    assert refusal(folder) == f"{folder} has no image column; its columns: text, label"
+    assert refusal(folder, image_column="text") == f"{folder} has no image column 'text'; its columns: text, label"
+
+
+def test_several_image_columns(tmp_path):
+    features = Features({"left": ImageFeature(), "right": ImageFeature(), "label": Value("int64")})
+    columns = {"left": numbered(2), "right": numbered(2), "label": [0, 1]}
+    folder = write_parquet(tmp_path / "d", {"train": columns}, features)
+    assert refusal(folder) == f"{folder} has several image columns, left, right: say which with image_column"
+    assert refusal(folder, image_column="up") == f"{folder} has no image column 'up'; its image columns: left, right"
+
+
+def test_no_label_column(tmp_path):
+    features = Features({"image": ImageFeature(), "size": Value("int64"), "weight": Value("float32")})
+    columns = {"image": numbered(2), "size": [0, 1], "weight": [0.0, 1.0]}
+    folder = write_parquet(tmp_path / "d", {"train": columns}, features)
+    assert refusal(folder) == f"{folder} has no label column; its columns: image, size, weight"
+    message = refusal(folder, label_column="weight")
+    assert message == f"{folder} has no label column 'weight'; its label columns: size"
+
+
+def test_several_label_columns(tmp_path):
+    features = Features(
+        {"image": ImageFeature(), "fine": ClassLabel(names=["a", "b"]), "coarse": ClassLabel(names=["c"])}
+    )
+    columns = {"image": numbered(2), "fine": [0, 1], "coarse": [0, 0]}
+    folder = write_parquet(tmp_path / "d", {"train": columns}, features)
+    assert refusal(folder) == f"{folder} has several label columns, fine, coarse: say which with label_column"
+
+
+def test_a_missing_label(tmp_path):
+    folder = table(tmp_path / "d", label=[0, 1, None, 1])
+    assert refusal(folder) == f"image 2 of split 'train' of {folder} has no label in column 'label'"
+
+
+def test_a_withheld_label(tmp_path):
+    folder = table(tmp_path / "d", label=[0, -1, 0, 1])
+    assert refusal(folder).startswith(f"image 1 of split 'train' of {folder} has label -1, outside 0 to 1: ")
+
+
+def test_integer_labels_with_a_gap(tmp_path):
+    folder = table(tmp_path / "d", Value("int64"), label=[1, 2, 1, 4])
+    expected = f"labels of {folder}, column 'label' are 1, 2, 4: number the classes 0, 1, 2, .. without a gap"
+    assert refusal(folder) == expected
+
+
+def test_one_class_only(tmp_path):
+    folder = table(tmp_path / "d", label=[1, 1, 1, 1])
+    expected = f"split 'train' of {folder} has images of one class only: classification needs two classes or more"
+    assert refusal(folder) == expected
+    expected = "digits has images of one class only of classes 3: classification needs two classes or more"
+    assert refusal("digits", classes=(3,)) == expected
+
+
+def test_a_class_that_does_not_exist():
+    assert refusal("digits", classes=(3, 10)) == "digits has no class 10; its classes are 0 to 9"
+    assert refusal("digits", classes=(3, -1)) == "digits has no class -1; its classes are 0 to 9"
+
+
+def test_a_split_that_does_not_exist():
+    assert refusal("digits", train_split="training") == "digits has no split 'training'; its splits: train"
+    assert refusal("digits", test_split="test") == "digits has no split 'test'; its splits: train"
+
+
+def test_testing_on_what_was_trained_on():
+    expected = "test_split and train_split of digits are both 'train': name two splits"
+    assert refusal("digits", test_split="train") == expected
+
+
+def test_more_examples_than_there_are():
+    expected = "examples: 1295 is too many, digits has 1294 training examples after validation: lower it"
+    assert refusal("digits", examples=1295) == expected
+
+
+def test_validation_that_takes_everything():
+    assert refusal("digits", validation=1438) == "validation: 1438 takes all 1438 training examples of digits: lower it"
+    assert (
+        refusal("digits", validation=0.9999)
+        == "validation: 0.9999 takes all 1438 training examples of digits: lower it"
+    )
+
+
+def test_nothing_to_train_or_test_on(tmp_path):
+    folder = write_folder(
+        tmp_path / "d", {"train": {"a": numbered(4), "b": numbered(4), "c": []}, "test": {"c": [grey(1)]}}
+    )
+    (folder / "train" / "c" / "0.png").write_bytes(png(grey(1)))
+    expected = f"nothing to test on: split 'test' of {folder} has no images of the classes trained on"
+    assert refusal(folder, classes=(0, 1)) == expected
+
+
+def test_images_of_different_sizes(tmp_path):
+    folder = table(tmp_path / "d", image=[grey(1), grey(2), grey(3, size=5), grey(4)])
+    expected = f"image 2 of split 'train' of {folder} has 5x5 pixels, others 4x4: set image_size"
+    assert refusal(folder) == expected
+
+
+def test_a_coloured_image_after_many_grey_ones(tmp_path):
+    images = [grey(value % 256) for value in range(400)]
+    images[399] = colour(1, 2, 3)  # not among those looked at to find out the number of channels
+    folder = table(tmp_path / "d", image=images, label=[0, 1] * 200)
+    expected = f"image 399 of split 'train' of {folder} is in colour, others are grey: set channels to 1 or 3"
+    assert refusal(folder) == expected
+
+
+def test_an_unreadable_image_is_named_with_its_file(tmp_path):
+    folder = write_folder(tmp_path / "d", {"train": {"a": numbered(4), "b": numbered(4)}, "test": {"a": [grey(1)]}})
+    file = folder / "train" / "b" / "0001.png"
+    file.write_bytes(file.read_bytes()[:40])
+    message = refusal(folder)
+    assert message.startswith(f"image 5 of split 'train' of {folder} ({file}) cannot be read: ")
+
+
+def test_an_empty_cell(tmp_path):
+    folder = table(tmp_path / "d", image=[grey(1), None, grey(3), grey(4)])
+    assert refusal(folder) == f"image 1 of split 'train' of {folder} is missing: its cell is empty"
+
+
+def test_pixels_of_32_bits(tmp_path):
+    from io import BytesIO
+
+    file = BytesIO()
+    Image.new("F", (4, 4)).save(file, "TIFF")
+    folder = table(tmp_path / "d", image=[{"bytes": file.getvalue(), "path": None}] * 4)
+    assert refusal(folder) == f"image 0 of split 'train' of {folder} has 32 bits a pixel: store it with 8"
