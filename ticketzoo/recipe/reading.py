@@ -1,6 +1,7 @@
 """Recipes on disk: YAML, checked against a typed section, with overrides and errors that suggest the right key."""
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -9,6 +10,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.recipe.document import parse_yaml
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -20,11 +22,11 @@ def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = 
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, of the wrong type or impossible.
     """
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"recipe {path}: {error.strerror}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise RecipeError(f"recipe {path}: not readable as YAML: {' '.join(str(error).split())}") from None
+    except ValueError as error:
+        raise RecipeError(f"recipe {path}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path}: must be a mapping of keys such as 'model:' and 'task:'")
     for override in overrides or []:
@@ -37,7 +39,7 @@ def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R
     try:
         return recipe_type.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(problem, recipe_type) for problem in error.errors()]
+        problems = [_explain(problem, recipe_type, content) for problem in error.errors()]
         raise RecipeError(f"recipe {where}: {'; '.join(dict.fromkeys(problems))}") from None
 
 
@@ -52,8 +54,8 @@ def _apply_override(content: dict[str, Any], override: str) -> None:
     if not equals or not keys:
         raise RecipeError(f"--set {override}: write key=value, e.g. --set training.steps=5ep")
     try:
-        value = yaml.safe_load(text)
-    except yaml.YAMLError:
+        value = parse_yaml(text)
+    except ValueError:
         raise RecipeError(f"--set {override}: the value is not readable as YAML") from None
     node: Any = content
     *parents, last = keys.split(".")
@@ -80,19 +82,44 @@ def _list_index(items: list[Any], key: str, override: str) -> int:
     return int(key)
 
 
-def _explain(problem: Any, recipe_type: type[BaseModel]) -> str:
+def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
     location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
     if problem["type"] == "extra_forbidden":
         known = _keys_beside(recipe_type, location)
         near = difflib.get_close_matches(location[-1], known, n=1)
-        return f"unknown key {key!r}" + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+        unknown = f"unknown key {_shortened('.'.join(location))}"
+        return unknown + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
     if problem["type"] == "missing":
-        return f"key {key!r} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
+        return f"key {'.'.join(location)!r} is missing"
+    key = ".".join(_present(problem["loc"], content))
+    message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = problem.get("input")
-    shown = f" (got {given!r})" if isinstance(given, str | int | float | bool) and repr(given) not in message else ""
+    scalar = isinstance(given, str | int | float | bool) and repr(given) not in message
+    shown = f" (got {_shortened(given)})" if scalar else ""
     return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
+
+
+_PLAIN = {
+    "model_type": "write keys and values, one a line",
+    "dict_type": "write keys and values, one a line",
+    "tuple_type": "write a list, such as [a, b]",
+}
+"""What to do, for problems that pydantic tells in Python's terms."""
+
+
+def _shortened(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"
+
+
+def _present(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
+    """The keys and positions of `location` that lead into `content`, without pydantic's names of alternatives."""
+    for part in location:
+        if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int)):
+            content = content[part]
+        else:
+            continue
+        yield str(part)
 
 
 def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]:

@@ -18,17 +18,17 @@ class Steps:
     @classmethod
     def parse(cls, text: object) -> "Steps":
         """Read `500it` or `2ep`. Raises ValueError on anything else."""
-        match = re.fullmatch(r"(\d+(?:\.\d+)?)(it|ep)", text) if isinstance(text, str) else None
+        match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(it|ep)", text) if isinstance(text, str) else None
         if match is None or (match[2] == "it" and "." in match[1]):
             raise ValueError(f"write iterations as '500it' or epochs as '2ep', not {text!r}")
         return cls(float(match[1]), match[2])
 
     def iterations(self, steps_per_epoch: int) -> int:
-        """The length in iterations, of which `steps_per_epoch` make an epoch."""
+        """The length in iterations, of which `steps_per_epoch` make an epoch; fractions rounded, a half to even."""
         return round(self.count * (steps_per_epoch if self.unit == "ep" else 1))
 
     def __str__(self) -> str:
-        return f"{self.count:g}{self.unit}" if self.count < 1e5 else f"{self.count:.0f}{self.unit}"
+        return f"{self.count:.12f}".rstrip("0").rstrip(".") + self.unit
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: type, handler: GetCoreSchemaHandler) -> CoreSchema:
