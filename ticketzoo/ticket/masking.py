@@ -147,8 +147,7 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
     """
     plain = plain_model(model)
     named = named_parameters(plain)
-    check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
-    _check_ties(named, masks)
+    check_attachable(named, masks)
     detach(plain)
     parameters = {name: named[name] for name in masks}
     load_hook = plain.register_load_state_dict_post_hook(_after_load_state_dict)
@@ -171,7 +170,9 @@ def attached_masks(model: nn.Module) -> Masks | None:
     return None if guard is None else {name: bits != 0 for name, bits in guard.bits.items()}
 
 
-def _check_ties(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+def check_attachable(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Raise TicketError, as `attach` does, for masks that can't be attached to these parameters."""
+    check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
     first: dict[int, str] = {}
     for name, mask in masks.items():
         other = first.setdefault(id(named[name]), name)
