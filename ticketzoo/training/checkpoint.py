@@ -22,6 +22,8 @@ class Checkpoint:
     model: State
     optimizer: dict[str, Tensor]
     snapshot: State
+    snapshot_step: int | None
+    """The step that `snapshot` is of, or will be once it is reached."""
     record: dict[str, Any]
     """History and best values so far, as JSON."""
 
@@ -63,7 +65,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` to `path`, atomically."""
     parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "snapshot": checkpoint.snapshot}
     tensors = {f"{part}:{name}": t.contiguous() for part, state in parts.items() for name, t in state.items()}
-    meta = {"step": checkpoint.step, "record": checkpoint.record}
+    meta = {"step": checkpoint.step, "snapshot_step": checkpoint.snapshot_step, "record": checkpoint.record}
     write_atomically(path, save(tensors, metadata={"checkpoint": json.dumps(meta)}))
 
 
@@ -76,6 +78,6 @@ def load_checkpoint(path: Path) -> Checkpoint | None:
             for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
                 part, name = key.split(":", 1)
                 parts[part][name] = file.get_tensor(key)
+        return Checkpoint(meta["step"], snapshot_step=meta.get("snapshot_step"), record=meta["record"], **parts)
     except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
         return None
-    return Checkpoint(step=meta["step"], record=meta["record"], **parts)

@@ -25,13 +25,16 @@ class OptimizerConfig(Config):
             changed = [key for key in given if getattr(self, key) != type(self).model_fields[key].default]
             if changed:
                 raise ValueError(f"{self.name} has no {', '.join(changed)}")
+        if self.nesterov and self.momentum == 0:
+            raise ValueError("nesterov needs a momentum above 0")
         return self
 
 
 class ScheduleConfig(Config):
     """Learning rate over the whole training: `warmup` rises linearly from 0, then `name` rules.
 
-    `constant`; `step`: times `gamma` at each of `milestones`; `cosine` and `linear`: down to 0 at the last step.
+    `constant`; `step`: times `gamma` at each of `milestones`; `cosine` and `linear`: from 1 after the warm-up down to 0
+    at the end of training, so that the last update's rate is just above 0.
     """
 
     name: Literal["constant", "step", "cosine", "linear"] = "constant"
@@ -43,6 +46,8 @@ class ScheduleConfig(Config):
     def _milestones_belong_to_step(self) -> "ScheduleConfig":
         if (self.name == "step") != bool(self.milestones):
             raise ValueError("milestones go with the schedule 'step', and it needs at least one")
+        if self.name != "step" and self.gamma != type(self).model_fields["gamma"].default:
+            raise ValueError("gamma goes with the schedule 'step'")
         return self
 
 

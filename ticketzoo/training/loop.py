@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ticketzoo.errors import RunError
+from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.seeds import derive_seed
 from ticketzoo.training.checkpoint import (
     Checkpoint,
@@ -80,14 +80,18 @@ def train(
         the record, and the snapshot (empty without `snapshot_step`).
 
     Raises:
-        RunError: the validation loss is no longer finite.
+        RecipeError: `config.steps` leaves nothing to train after `start_step`.
+        RunError: a loss is no longer finite.
     """
     per_epoch = task.steps_per_epoch(config.batch_size)
     total = config.steps.iterations(per_epoch)
+    if total <= start_step:
+        raise RecipeError(f"training.steps: {config.steps} is {total} iterations, none of them after {start_step}")
     evaluate_every = max(1, config.evaluate_every.iterations(per_epoch))
     optimizer = create_optimizer(config.optimizer, model.parameters())
-    record, step, snapshot = Record(), start_step, {}
-    if resumption and (checkpoint := load_checkpoint(resumption.path)):
+    record, step, snapshot = Record(), start_step, State()
+    checkpoint = load_checkpoint(resumption.path) if resumption else None
+    if checkpoint and checkpoint.snapshot_step == snapshot_step:
         record, step, snapshot = _restore(checkpoint, model, optimizer)
     if snapshot_step == step:
         snapshot = copy_state(model)
@@ -117,7 +121,8 @@ def train(
                 shown = now
             if resumption and now - saved > resumption.every_seconds and step < total:
                 record.seconds = now - began
-                _save(resumption.path, record, step, model, optimizer, snapshot)
+                tensors = model.state_dict(), optimizer_tensors(optimizer), snapshot
+                save_checkpoint(resumption.path, Checkpoint(step, *tensors, snapshot_step, dict(vars(record))))
                 saved = now
     record.seconds = time.monotonic() - began
     return record, snapshot
@@ -143,17 +148,23 @@ def _evaluate(
     if task.has_validation:
         point |= _prefixed("validation", task.evaluate(model, "validation", device))
         record.curve.append(point)
-    watched = point.get("validation_loss", point["train_loss"])
-    if not math.isfinite(watched):
-        raise RunError(f"training diverged: loss {watched} after {step} iterations; lower training.optimizer.lr")
-    is_best = task.has_validation and (not record.best or watched < record.best["validation_loss"])
+    _check_finite(point)
+    is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
     if is_best or last:
         point = point | _prefixed("test", task.evaluate(model, "test", device))
+        _check_finite(point)
     if is_best:
         record.best = point
     if last:
         record.final = point
     model.train()
+
+
+def _check_finite(point: dict[str, Any]) -> None:
+    for name, value in point.items():
+        if not math.isfinite(value):
+            what = f"{name} is {value} after {point['step']} iterations"
+            raise RunError(f"training diverged: {what}; lower training.optimizer.lr")
 
 
 def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
@@ -162,14 +173,6 @@ def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
 
 def _rng_devices(device: torch.device) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
-
-
-def _save(
-    path: Path, record: Record, step: int, model: nn.Module, optimizer: Optimizer, snapshot: State
-) -> None:
-    save_checkpoint(
-        path, Checkpoint(step, model.state_dict(), optimizer_tensors(optimizer), snapshot, dict(vars(record)))
-    )
 
 
 def _restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> tuple[Record, int, State]:
