@@ -135,6 +135,20 @@ def test_what_was_not_measured_is_computed_from_the_rows():
     assert "on kmnist" in section(card, "What was measured")
 
 
+def test_a_loss_that_diverged_leaves_the_accuracies_in_the_card():
+    losses = [{**row, "metric": "test_loss", "value": float("nan")} for row in MATCHING]
+    (result,) = ModelCard(ticket_card(config(MATCHING), MATCHING + losses)).data.eval_results
+    assert result.metric_type == "accuracy"
+
+
+def test_rates_of_layers_are_named():
+    pruning = {
+        "method": "imp", "scope": "layerwise", "rate": {"fc3*": 0.1, "*": 0.2},
+        "parameters": [{"name": "fc1.weight", "shape": [1000]}],
+    }  # fmt: skip
+    assert r"in a round**: fc3\*: 0.1, all others: 0.2" in render_card(config(pruning=pruning), Evidence())
+
+
 def test_a_verdict_that_could_not_be_given_says_why():
     single = [*rows("dense", [0.9]), *rows("ticket", [0.9])]
     card = ticket_card(config(single), single)

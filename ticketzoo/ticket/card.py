@@ -121,7 +121,7 @@ def _found(config: TicketConfig) -> Facts:
         ("scope", config.pruning.scope),
         (
             "fraction of the surviving weights removed in a round",
-            ", ".join(f"{name}: {value:g}" for name, value in rates.items()),
+            ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
         ("library", f"ticketzoo {config.library_version}"),
     )

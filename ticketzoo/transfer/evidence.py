@@ -1,5 +1,6 @@
 """From measured rows to what a model card prints."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -39,9 +40,11 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
 
 
 def _measured(rows: Sequence[Row]) -> tuple[Measurement, ...]:
-    """The means of every test metric after the last step."""
+    """The means of every test metric after the last step; none of a metric that diverged to inf or NaN in any row."""
+    metrics = {row["metric"] for row in rows if row["metric"].startswith("test_")}
+    diverged = {row["metric"] for row in rows if not math.isfinite(row["value"])}
     measured = []
-    for metric in sorted({row["metric"] for row in rows if row["metric"].startswith("test_")}):
+    for metric in sorted(metrics - diverged):
         for group in group_rows(rows, metric=metric):
             key, summary = group.key, group.summary
             labels = (key.arm, key.target, key.level, group.sparsity, metric, "final")
