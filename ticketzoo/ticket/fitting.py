@@ -1,0 +1,76 @@
+"""Put rewind weights and masks on a model, or change nothing and say everything that does not fit."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ticketzoo.errors import TicketError
+from ticketzoo.ticket.masking import attach, check_attachable, named_parameters, plain_model
+from ticketzoo.ticket.masks import Masks
+
+
+def fit(model: nn.Module, masks: Masks, state: Mapping[str, Tensor] | None = None, *, head: Sequence[str] = ()) -> None:
+    """Copy `state` into `model`, cast to its dtypes and devices, and attach `masks`.
+
+    Args:
+        model: may be wrapped by `torch.compile`, DataParallel or DistributedDataParallel.
+        masks: by parameter name.
+        state: every parameter and buffer; None leaves the model's own.
+        head: names of modules of the model whose parameters stay as they are, without masks.
+
+    Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
+    """
+    targets = _tensors(model)
+    for module in head:
+        if not any(_within(name, [module]) for name in targets):
+            raise TicketError(f"head '{module}' is not the name of a module with parameters in the model")
+    masks = {name: mask for name, mask in masks.items() if not _within(name, head)}
+    given: Mapping[str, Tensor] = masks
+    if state is not None:
+        given = {name: tensor for name, tensor in state.items() if not _within(name, head)}
+    expected = given.keys() if state is None else {name for name in targets if not _within(name, head)}
+    _check_fit(given, {name: target for name, target in targets.items() if name in expected})
+    check_attachable(named_parameters(model), masks)
+    if state is not None:
+        with torch.no_grad():
+            for name, tensor in given.items():
+                targets[name].copy_(tensor)
+    attach(model, masks)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers themselves, by their names in the plain model."""
+    state = plain_model(model).state_dict(keep_vars=True)
+    return {name.replace("_orig_mod.", ""): value for name, value in state.items() if isinstance(value, Tensor)}
+
+
+def _within(name: str, modules: Sequence[str]) -> bool:
+    return any(name.startswith(f"{module}.") for module in modules)
+
+
+def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+    absent = [name for name in given if name not in targets]
+    unknown = [name for name in targets if name not in given]
+    shapes = [name for name in given if name in targets and given[name].shape != targets[name].shape]
+    meta = [name for name in given if name in targets and targets[name].is_meta]
+    problems = []
+    if absent:
+        problems.append(f"not in the model: {', '.join(absent)}")
+    if unknown:
+        problems.append(f"not in the ticket: {', '.join(unknown)}")
+    for name in shapes:
+        both = f"{tuple(given[name].shape)} in the ticket, {tuple(targets[name].shape)} in the model"
+        problems.append(f"'{name}' has shape {both}")
+    if meta:
+        problems.append(f"without memory (on the meta device): {', '.join(meta)}")
+    if problems:
+        message = f"the ticket does not fit the model: {'; '.join(problems)}"
+        raise TicketError(message + _hint({*absent, *unknown, *shapes}))
+
+
+def _hint(names: set[str]) -> str:
+    modules = {name.rpartition(".")[0] for name in names}
+    if len(modules) != 1 or "" in modules:
+        return ""
+    return f"; if that is the head of another task, pass head='{modules.pop()}' to keep the model's own"

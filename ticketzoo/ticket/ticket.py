@@ -1,0 +1,221 @@
+"""A ticket: masks, the weights to train from, and what is known about them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from ticketzoo.models import create_from_architecture
+from ticketzoo.ticket.config import LevelEntry, TicketConfig, check_config
+from ticketzoo.ticket.fitting import fit
+from ticketzoo.ticket.format import read_config
+from ticketzoo.ticket.masking import detach
+from ticketzoo.ticket.masks import Masks
+from ticketzoo.ticket.packaging import Found, store
+from ticketzoo.ticket.packed import unpack_rewind
+from ticketzoo.ticket.saving import save
+from ticketzoo.ticket.stored import Stored, stored_in
+from ticketzoo.ticket.views import choose_level, choose_seed
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Ticket:
+    """One level of one replicate of a packaged ticket; `at` gives another view without reading files again.
+
+    Attributes:
+        config: all that ticket.json says.
+        level: how many pruning rounds made the masks.
+        seed: of the replicate.
+    """
+
+    config: TicketConfig
+    level: int
+    seed: int
+    _stored: Stored
+
+    @classmethod
+    def from_pretrained(
+        cls, folder: str | Path, *, level: int | None = None, sparsity: float | None = None, seed: int | None = None
+    ) -> "Ticket":
+        """Open the ticket in a local folder. Its masks are read and checked now, rewind weights when asked for.
+
+        Args:
+            folder: as `save_pretrained` wrote it.
+            level: a packaged level. Default: the sparsest that the verdict calls winning or matching, or else the
+                sparsest of all.
+            sparsity: instead of a level, the packaged one nearest to this fraction removed, in [0, 1).
+            seed: of a replicate; the first by default.
+
+        Raises TicketError for a damaged ticket or unknown format, and for a level, sparsity or seed not packaged.
+        """
+        folder = Path(folder).absolute()
+        config = read_config(folder)
+        return cls._view(config, stored_in(folder, config), level, sparsity, seed)
+
+    @classmethod
+    def create(
+        cls,
+        *,
+        name: str,
+        architecture: Mapping[str, Any],
+        task: str,
+        source: Mapping[str, Any],
+        pruning: Mapping[str, Any],
+        rewind_step: int,
+        replicates: Sequence[Found],
+        package_from: int = 0,
+        recipe_text: str | None = None,
+        results: Iterable[Mapping[str, Any]] = (),
+        verdict: Mapping[str, Any] | None = None,
+        license: str | None = None,
+    ) -> "Ticket":
+        """Make a ticket of what was found. Masks and weights are copied.
+
+        Args:
+            name: such as `lenet-300-100.mnist-imp`.
+            architecture: as `ticketzoo.models.architecture_of` gives it.
+            task: such as `image-classification`.
+            source: `dataset`, and if known its `revision` and a `fingerprint` of the examples.
+            pruning: `method`, `scope` and `rate`.
+            rewind_step: the iteration whose weights the replicates' rewind states hold; 0 is initialisation.
+            replicates: one per seed, all with the same levels and counts; the first is the one loaded by default.
+            package_from: the densest level to package; weights that it has pruned are not stored.
+            recipe_text: the whole recipe, as YAML.
+            results: rows of measured numbers.
+            verdict: on the source task.
+            license: of masks and weights, as an SPDX name.
+
+        Raises TicketError for masks that aren't bool or nested, counts that differ between replicates, weights that
+        don't fit their masks or are NaN, and fields that ticket.json may not hold.
+        """
+        from ticketzoo import __version__
+
+        rows = "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in results)
+        stored, stated = store(replicates, package_from, recipe_text, rows or None)
+        content = {
+            "name": name,
+            "library_version": __version__,
+            "architecture": dict(architecture),
+            "task": task,
+            "source": dict(source),
+            "pruning": {**pruning, "parameters": stated.pop("parameters")},
+            "rewind": {"kind": "packed", "step": rewind_step},
+            "verdict": verdict,
+            "license": license,
+            **stated,
+        }
+        return cls._view(check_config(content, f"ticket '{name}'"), stored, None, None, None)
+
+    @classmethod
+    def _view(
+        cls, config: TicketConfig, stored: Stored, level: int | None, sparsity: float | None, seed: int | None
+    ) -> "Ticket":
+        ticket = cls(config, choose_level(config, level, sparsity), choose_seed(config, seed), stored)
+        assert ticket._stored.replicates[ticket.seed].levels  # read and checked now
+        return ticket
+
+    def at(self, *, level: int | None = None, sparsity: float | None = None, seed: int | None = None) -> "Ticket":
+        """The same ticket at another level or sparsity, of another seed; what isn't given stays. Raises TicketError."""
+        if level is None and sparsity is None:
+            level = self.level
+        return self._view(self.config, self._stored, level, sparsity, self.seed if seed is None else seed)
+
+    @property
+    def name(self) -> str:
+        """Such as `lenet-300-100.mnist-imp`."""
+        return self.config.name
+
+    @property
+    def levels(self) -> list[LevelEntry]:
+        """The packaged levels, densest first."""
+        return self.config.levels
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds of the replicates, in the recipe's order."""
+        return [replicate.seed for replicate in self.config.replicates]
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of the prunable weights removed at this level, in [0, 1)."""
+        return next(entry.sparsity for entry in self.levels if entry.level == self.level)
+
+    @cached_property
+    def masks(self) -> Masks:
+        """Bool tensors, True = kept, by parameter name."""
+        return self._stored.replicates[self.seed].levels.masks(self.level)
+
+    @cached_property
+    def known_rewind(self) -> Masks:
+        """Where rewind weights are known: the masks of the densest packaged level."""
+        levels = self._stored.replicates[self.seed].levels
+        return levels.masks(levels.densest)
+
+    @cached_property
+    def rewind_state(self) -> dict[str, Tensor]:
+        """Every parameter and buffer to train from, dense, in the stored dtypes, pruned weights 0.0.
+
+        The densest level's holds all `known_rewind` values. Raises TicketError for a damaged file.
+        """
+        replicate = self._stored.replicates[self.seed]
+        return unpack_rewind(replicate.rewind, replicate.levels, self.level)
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """Every measured number: a row of results.jsonl each. Raises TicketError for a damaged file."""
+        return self._stored.results
+
+    @property
+    def recipe_text(self) -> str | None:
+        """The recipe that made the ticket, as YAML. Raises TicketError for a damaged file."""
+        return self._stored.recipe_text
+
+    def build(self, seed: int = 0) -> nn.Module:
+        """The model, masked, at the rewind weights, on the CPU in training mode.
+
+        Raises ModelError for an unknown architecture, TicketError where the ticket does not fit it.
+        """
+        architecture = self.config.architecture
+        names = {"library": architecture.library, "name": architecture.name, "kwargs": architecture.kwargs}
+        model = create_from_architecture(names, seed=seed)
+        self.apply(model)
+        return model
+
+    def apply(self, model: nn.Module, *, rewind: bool = True, head: str | Sequence[str] | None = None) -> None:
+        """Put the masks, and the rewind weights, on `model`: its pruned weights stay 0.0 through any training loop.
+
+        Args:
+            model: of the ticket's architecture, on any device, in any float dtype (the weights are cast), also wrapped
+                by `torch.compile`, DataParallel or DistributedDataParallel.
+            rewind: whether to load the rewind weights; False leaves the model's own, masked.
+            head: module or modules, such as `fc3`, whose parameters stay the model's own, of any size, without masks.
+
+        Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
+        """
+        modules = [head] if isinstance(head, str) else list(head or ())
+        fit(model, self.masks, self.rewind_state if rewind else None, head=modules)
+
+    @staticmethod
+    def remove(model: nn.Module) -> None:
+        """Make `model` an ordinary one again; its pruned weights stay 0.0 until something trains them."""
+        detach(model)
+
+    def save_pretrained(self, folder: str | Path, *, extras: Mapping[str, bytes] | None = None) -> Path:
+        """Write the whole ticket, every level and replicate, into `folder`, completely or not at all.
+
+        An existing ticket there is replaced; files that are no part of a ticket stay.
+
+        Args:
+            folder: to write; its parents are made.
+            extras: more files to write along with it, such as `README.md` and plots, by plain file name.
+
+        Returns the folder. Raises TicketError where it holds something else, or cannot be written.
+        """
+        return save(self.config, self._stored, Path(folder), extras or {})
+
+    def __repr__(self) -> str:
+        return f"Ticket('{self.name}', level={self.level}, sparsity={self.sparsity:.4f}, seed={self.seed})"
