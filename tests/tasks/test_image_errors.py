@@ -116,6 +116,12 @@ def test_a_class_that_does_not_exist():
     assert refusal("digits", classes=(3, -1)) == "digits has no class -1; its classes are 0 to 9"
 
 
+def test_a_class_without_images(tmp_path):
+    folder = table(tmp_path / "d", ClassLabel(names=["cat", "dog", "owl"]))
+    expected = f"split 'train' of {folder} has no images of class 2: leave it out of classes"
+    assert refusal(folder, classes=(1, 2, 0)) == expected
+
+
 def test_a_split_that_does_not_exist():
     assert refusal("digits", train_split="training") == "digits has no split 'training'; its splits: train"
     assert refusal("digits", test_split="test") == "digits has no split 'test'; its splits: train"

@@ -171,6 +171,9 @@ def _split(dataset: ImageDataset, train: _Part, test: _Part | None = None) -> di
         classes = "" if dataset.classes is None else f" of classes {', '.join(map(str, dataset.classes))}"
         have = "no images" if found == 0 else "images of one class only"
         raise DataError(f"{train.table.described} has {have}{classes}: classification needs two classes or more")
+    missing = [label for new, label in enumerate(dataset.classes or ()) if not (train.labels == new).any()]
+    if missing:
+        raise DataError(f"{train.table.described} has no images of class {missing[0]}: leave it out of classes")
     if test is None:
         shared = stratified_share(train.labels, TEST_SHARE, dataset.split_seed)
         test, train = train.choose(shared), train.choose(~shared)

@@ -16,6 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ticketzoo.escaping import for_terminal
 from ticketzoo.tasks.image_decode import ImageFormat, decode_ahead, default_workers
 from ticketzoo.tasks.image_source import ImageTable
 
@@ -57,13 +58,14 @@ def _decode_all(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> T
 def _with_progress(parts: Iterable[Tensor], total: int, what: str) -> Iterator[Tensor]:
     """The same parts, with a bar on standard error once they take over a second, if it is a terminal."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     if not sys.stderr.isatty():
         yield from parts
         return
     progress = Progress(console=Console(stderr=True), transient=True)
-    task = progress.add_task(what, total=total)
+    task = progress.add_task(escape(for_terminal(what)), total=total)
     started, shown = time.monotonic(), False
     with ExitStack() as stack:
         for part in parts:
