@@ -2,26 +2,27 @@
 
 import hashlib
 import json
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 import ticketzoo
 from ticketzoo.errors import RunError
 from ticketzoo.models import create_from_architecture
+from ticketzoo.ticket.digests import masks_sha256, state_sha256
 from ticketzoo.ticket.masking import attach
-from ticketzoo.digests import digest_tensors
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.training.checkpoint import State, write_atomically
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.loop import Record, Resumption, copy_state, train
 from ticketzoo.training.progress import Progress, Quiet
 from ticketzoo.training.task import Task
+
 
 @dataclass(frozen=True)
 class Job:
@@ -47,8 +48,8 @@ class Job:
         }
         return {
             "architecture": self.architecture,
-            "state": digest_tensors(start),
-            "masks": digest_tensors(self.masks) if self.masks else None,
+            "state": state_sha256(start),
+            "masks": masks_sha256(self.masks) if self.masks else None,
             "task": self.task.identity,
             "training": self.training.model_dump(mode="json"),
             "seed": self.seed,
@@ -65,11 +66,18 @@ class Cell:
 
     def final_state(self) -> State:
         """The trained parameters and buffers."""
-        return load_file(self.folder / "final.safetensors")
+        return _read(self.folder / "final.safetensors")
 
     def snapshot(self, step: int) -> State:
         """The parameters and buffers after `step` updates."""
-        return load_file(self.folder / f"step-{step}.safetensors")
+        return _read(self.folder / f"step-{step}.safetensors")
+
+
+def _read(path: Path) -> State:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); delete {path.parent.name} and run again") from None
 
 
 class Cells:
@@ -91,9 +99,11 @@ class Cells:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunError(f"{self.folder}: another run is using this folder; wait for it or choose another --out")
+            raise RunError(
+                f"{self.folder}: another run is using this folder; wait for it or choose another --out"
+            ) from None
         except OSError as error:
-            raise RunError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out")
+            raise RunError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out") from None
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -120,8 +130,12 @@ class Cells:
             try:
                 self._train(job, folder, specification, label, keep_final, snapshot_step)
             except OSError as error:
-                raise RunError(f"{folder}: cannot be written ({error.strerror or error}); free space and run again")
-        record = Record(**json.loads((folder / "cell.json").read_text())["record"])
+                why = error.strerror or error
+                raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+        try:
+            record = Record(**json.loads((folder / "cell.json").read_text())["record"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise RunError(f"{folder / 'cell.json'}: cannot be read; delete {folder.name} and run again") from None
         self.progress.finished(label, record, trained=not finished)
         return Cell(record, folder)
 
@@ -164,9 +178,14 @@ class Cells:
         }
         write_atomically(half_done / "cell.json", json.dumps(content).encode())
         checkpoint.path.unlink(missing_ok=True)
-        if folder.exists():
-            shutil.rmtree(folder)
-        half_done.rename(folder)
+        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
+            stray.unlink()
+        if folder.exists():  # finished before, but without a tensor that is asked for now
+            for file in half_done.iterdir():
+                file.replace(folder / file.name)
+            half_done.rmdir()
+        else:
+            half_done.rename(folder)
 
 
 def environment(device: torch.device) -> dict[str, Any]:
