@@ -175,6 +175,9 @@ class _Listener(ThreadingHTTPServer):
         self._open.discard(request)
         super().shutdown_request(request)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        self.hub.errors.append(traceback.format_exc())
+
     def close(self) -> None:
         self.shutdown()
         self._thread.join()
@@ -185,7 +188,7 @@ class _Listener(ThreadingHTTPServer):
 
 
 class _Dropped(Exception):
-    """The connection is gone, because a fault wanted it so."""
+    """The connection is gone, because a fault wanted it so or the client left in the middle of its request."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -197,7 +200,7 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
     def handle(self) -> None:
-        with contextlib.suppress(OSError, ValueError, _Dropped):
+        with contextlib.suppress(OSError, _Dropped):
             super().handle()
 
     def _serve(self) -> None:
@@ -234,7 +237,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.rfile.read(min(fault.after, length))
             self._drop(fault)
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(length)
+            body = self.rfile.read(length)
+            if len(body) < length:
+                raise _Dropped
+            return body
         body = b""
         while size := int(self.rfile.readline().split(b";")[0], 16):
             body += self.rfile.read(size)

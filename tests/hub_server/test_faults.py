@@ -1,5 +1,7 @@
 """Each fault, and what the unmodified client makes of it."""
 
+import json
+import socket
 import time
 from pathlib import Path
 
@@ -122,6 +124,19 @@ def test_an_upload_that_fails_leaves_the_repository_alone(hub: LocalHub):
     with pytest.raises(RuntimeError, match="Error while uploading"):
         hub.api().upload_file(path_or_fileobj=MASKS * 2, path_in_repo="b.safetensors", repo_id="alice/zoo")
     assert "b.safetensors" not in hub.repo("alice/zoo").files()
+
+
+def test_a_client_that_dies_in_the_middle_of_a_commit_commits_nothing(hub: LocalHub):
+    lines = [{"key": "header", "value": {"summary": "s"}}, {"key": "file", "value": {"path": "a", "content": "x"}}]
+    body = "".join(json.dumps(line) + "\n" for line in lines)
+    head = f"POST /api/models/alice/zoo/commit/main HTTP/1.1\r\nContent-Length: {len(body) + 100}\r\n"
+    head += f"Content-Type: application/x-ndjson\r\nAuthorization: Bearer {hub.token('alice')}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", int(hub.endpoint.rpartition(":")[2]))) as client:
+        client.sendall((head + body).encode())
+        client.shutdown(socket.SHUT_WR)
+        assert client.recv(1) == b""
+    assert [seen.status for seen in hub.calls("POST", "*/commit/main")] == [0]
+    assert "a" not in hub.repo("alice/zoo").files()
 
 
 def test_a_server_that_hangs_is_left_after_the_timeout(hub: LocalHub):
