@@ -9,8 +9,8 @@ from torch import Tensor
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, mask_sha256_of
 from ticketzoo.ticket.digests import state_sha256
-from ticketzoo.ticket.masks import kept, sparsity, total
-from ticketzoo.ticket.packed import pack_levels, pack_rewind, unpack_rewind
+from ticketzoo.ticket.masks import sparsity_of
+from ticketzoo.ticket.packed import PackedLevels, pack_levels, pack_rewind, unpack_rewind
 from ticketzoo.ticket.stored import Stored, StoredReplicate
 
 
@@ -31,51 +31,49 @@ def store(
     Returns them with what ticket.json states about them: `parameters`, `levels`, `replicates` and `mask_sha256`.
     Raises TicketError for no replicates, masks that aren't nested, levels or counts that differ between replicates.
     """
-    found = [_from_level(one, package_from) for one in replicates]
-    if not found:
+    if not replicates:
         raise TicketError("a ticket needs at least one replicate")
-    levels = _level_entries(found)
-    shapes = {name: tuple(mask.shape) for name, mask in found[0].levels[levels[0]["level"]].items()}
     stored: dict[int, StoredReplicate] = {}
     stated: list[dict[str, Any]] = []
-    for one in found:
-        packed = pack_levels(one.levels, shapes)
-        rewind = pack_rewind(one.rewind_state, packed.masks(packed.densest))
+    levels: dict[int, PackedLevels] = {}
+    for found in replicates:
+        if found.seed in stored:
+            raise TicketError(f"seed {found.seed} has two replicates")
+        packed = levels[found.seed] = _pack_levels(found, package_from)
+        rewind = pack_rewind(found.rewind_state, packed.masks(packed.densest))
         weights = unpack_rewind(rewind, packed, packed.densest)
-        stored[one.seed] = StoredReplicate(_Constant(packed), _Constant(rewind))
-        stated.append({"seed": one.seed, "mask_sha256": packed.sha256(), "rewind_sha256": state_sha256(weights)})
+        stored[found.seed] = StoredReplicate(_Constant(packed), _Constant(rewind))
+        stated.append({"seed": found.seed, "mask_sha256": packed.sha256(), "rewind_sha256": state_sha256(weights)})
     documents = {RECIPE_FILE: recipe_text, RESULTS_FILE: results_text}
     return Stored(stored, _Documents(documents)), {
-        "parameters": [{"name": name, "shape": list(shape)} for name, shape in shapes.items()],
-        "levels": levels,
+        "parameters": [{"name": name, "shape": list(shape)} for name, shape in packed.shapes.items()],
+        "levels": _level_entries(levels),
         "replicates": stated,
         "mask_sha256": mask_sha256_of([(one["seed"], one["mask_sha256"]) for one in stated]),
     }
 
 
-def _from_level(found: Found, package_from: int) -> Found:
-    levels = {level: found.levels[level] for level in sorted(found.levels) if level >= package_from}
-    if not levels:
-        raise TicketError(f"seed {found.seed} has no level from {package_from} on to package")
-    return Found(found.seed, levels, found.rewind_state)
+def _pack_levels(found: Found, package_from: int) -> PackedLevels:
+    levels = {level: masks for level, masks in sorted(found.levels.items()) if level >= package_from}
+    first = next(iter(levels.values()), None)
+    if not first:
+        raise TicketError(f"seed {found.seed} has no masks of level {package_from} or sparser to package")
+    return pack_levels(levels, {name: tuple(mask.shape) for name, mask in first.items()})
 
 
-def _level_entries(found: Sequence[Found]) -> list[dict[str, Any]]:
-    """`level`, `sparsity` and `kept` of each level, which must be the same in all replicates."""
-    first = found[0]
-    for one in found[1:]:
-        if one.levels.keys() != first.levels.keys():
-            raise TicketError(
-                f"seed {one.seed} has levels {list(one.levels)}, but seed {first.seed} has {list(first.levels)}"
-            )
-        for level, masks in one.levels.items():
-            here, there = kept(masks), kept(first.levels[level])
-            if (here, total(masks)) != (there, total(first.levels[level])):
-                raise TicketError(
-                    f"level {level} keeps {here} of {total(masks)} weights for seed {one.seed}, "
-                    f"but {there} of {total(first.levels[level])} for seed {first.seed}"
-                )
-    return [{"level": level, "sparsity": sparsity(masks), "kept": kept(masks)} for level, masks in first.levels.items()]
+def _level_entries(levels: Mapping[int, PackedLevels]) -> list[dict[str, Any]]:
+    """`level`, `sparsity` and `kept` of each level, which must be the same for all seeds."""
+    (first_seed, first), *others = levels.items()
+    kept = {level: sum(first.kept(level).values()) for level in first.levels}
+    for seed, packed in others:
+        if packed.shapes != first.shapes or packed.levels.keys() != kept.keys():
+            raise TicketError(f"seeds {first_seed} and {seed} do not have the same levels of the same parameters")
+        for level, count in kept.items():
+            if (here := sum(packed.kept(level).values())) != count:
+                differ = f"{count} weights for seed {first_seed}, but {here} for seed {seed}"
+                raise TicketError(f"level {level} keeps {differ}; a ticket's replicates have equal counts")
+    total = first.weights
+    return [{"level": level, "sparsity": sparsity_of(count, total), "kept": count} for level, count in kept.items()]
 
 
 @dataclass(frozen=True)

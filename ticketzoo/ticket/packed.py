@@ -35,6 +35,11 @@ class PackedLevels:
         """The first packaged level, the one that keeps most."""
         return next(iter(self.levels))
 
+    @property
+    def weights(self) -> int:
+        """How many prunable weights there are, kept or not."""
+        return sum(math.prod(shape) for shape in self.shapes.values())
+
     def masks(self, level: int) -> Masks:
         """The masks of a packaged level, as fresh bool tensors."""
         return {
