@@ -1,0 +1,282 @@
+import json
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from made_task import CPU, MadeImages, Stopped
+from torch import Tensor
+
+from ticketzoo.errors import RunError
+from ticketzoo.models import architecture_of, create_from_architecture
+from ticketzoo.training import Record, TrainingConfig
+from ticketzoo.training.cells import Cells, Job
+
+STEPS = 6
+
+
+class Counted:
+    """A `Progress` that remembers what was finished, and whether it had to be trained."""
+
+    def __init__(self) -> None:
+        self.trained: dict[str, bool] = {}
+
+    def planned(self, trainings: int) -> None: ...
+
+    def step(self, label: str, step: int, total: int) -> None: ...
+
+    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+        self.trained[label] = trained
+
+
+def training(**keys: Any) -> TrainingConfig:
+    return TrainingConfig.model_validate({"steps": f"{STEPS}it", "batch_size": 8, "evaluate_every": "2it", **keys})
+
+
+def job(**keys: Any) -> Job:
+    kwargs = {"in_shape": [1, 2, 2], "num_classes": 2, "width": 0.02}  # 4 inputs, 6 and 2 hidden units, 2 classes
+    architecture = architecture_of("lenet-300-100", kwargs)
+    state = create_from_architecture(architecture, seed=1).state_dict()
+    masks = {"fc1.weight": torch.arange(24).view(6, 4) % 2 == 0}
+    return replace(Job(architecture, state, masks, MadeImages(), training(), seed=0), **keys)
+
+
+@contextmanager
+def cells_in(folder: Path, **keys: Any) -> Iterator[Cells]:
+    with Cells(folder, device=CPU, **keys) as cells:
+        yield cells
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
+    )
+
+
+def changed(state: dict[str, Tensor], name: str, index: tuple[int, ...]) -> dict[str, Tensor]:
+    copy = {key: tensor.clone() for key, tensor in state.items()}
+    copy[name][index] += 1
+    return copy
+
+
+def test_a_finished_cell_is_read_and_not_trained_again(tmp_path: Path) -> None:
+    first_job, second_job = job(), job()
+    with cells_in(tmp_path) as cells:
+        first = cells.run(first_job, "first", keep_final=True)
+    progress = Counted()
+    with cells_in(tmp_path, progress=progress) as cells:
+        second = cells.run(second_job, "second", keep_final=True)
+    assert progress.trained == {"second": False}
+    assert (len(first_job.task.seen), len(second_job.task.seen)) == (STEPS, 0)
+    assert second.record == first.record
+    assert second.folder == first.folder
+    final = second.final_state()
+    assert torch.equal(final["fc1.weight"] == 0, ~job().masks["fc1.weight"])
+    assert first.record.final["step"] == STEPS
+
+
+def test_a_cell_says_what_it_is_and_where_it_was_measured(tmp_path: Path) -> None:
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(job(), "label")
+    content = json.loads((cell.folder / "cell.json").read_text())
+    assert content["specification"] == json.loads(json.dumps(job().specification()))
+    assert content["environment"]["torch"] == torch.__version__
+    assert content["record"]["final"] == cell.record.final
+    assert files_in(tmp_path) == [f"{cell.folder.name}/cell.json"]
+
+
+CHANGES = {
+    "seed": {"seed": 1},
+    "start step": {"start_step": 2},
+    "learning rate": {"training": training(optimizer={"lr": 0.2})},
+    "length": {"training": training(steps="7it")},
+    "precision": {"training": training(precision="bf16")},
+    "task": {"task": MadeImages(noise=0.2)},
+    "architecture": {"architecture": job().architecture | {"name": "lenet-5"}},
+    "a kept weight": {"state": changed(job().state, "fc1.weight", (0, 0))},
+    "a bias": {"state": changed(job().state, "fc3.bias", (1,))},
+    "mask": {"masks": {"fc1.weight": torch.arange(24).view(6, 4) % 2 == 1}},
+    "no mask": {"masks": {}},
+    "a mask of another layer": {"masks": job().masks | {"fc3.weight": torch.ones(2, 2, dtype=torch.bool)}},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_decides_the_numbers_makes_another_cell(change: str) -> None:
+    assert job(**CHANGES[change]).specification() != job().specification()
+
+
+def test_what_does_not_decide_the_numbers_makes_no_other_cell() -> None:
+    renamed = MadeImages()
+    renamed.name = "called otherwise"
+    same = job(task=renamed, state=changed(job().state, "fc1.weight", (0, 1)))  # a weight that the mask prunes
+    assert same.specification() == job().specification()
+
+
+def test_where_cells_are_kept_stays_the_same_between_versions() -> None:
+    """Of a job that depends on no random numbers; a change here would redo every finished training anywhere."""
+    state = {name: torch.arange(tensor.numel()).view(tensor.shape) / 8 for name, tensor in job().state.items()}
+    specification = job(state=state).specification()
+    assert specification["state"] == "13d321168a7de257b18be6341ceac6197368d1b27cd4bb09613e353490a0d864"
+    assert specification["masks"] == "9dbb0bd86dce637e054f21b524cb9286876a52f67a59fa1b1bead1d21fc583d4"
+    assert {key: value for key, value in specification.items() if key not in ("state", "masks")} == {
+        "architecture": {
+            "library": "ticketzoo",
+            "name": "lenet-300-100",
+            "kwargs": {"num_classes": 2, "in_shape": [1, 2, 2], "init": "glorot_normal", "width": 0.02},
+        },
+        "task": {"noise": 0.1},
+        "training": {
+            "steps": "6it",
+            "batch_size": 8,
+            "optimizer": {
+                "name": "sgd",
+                "lr": 0.1,
+                "weight_decay": 0.0,
+                "momentum": 0.0,
+                "nesterov": False,
+                "betas": [0.9, 0.999],
+                "eps": 1e-08,
+            },
+            "schedule": {"name": "constant", "warmup": "0it", "milestones": [], "gamma": 0.1},
+            "precision": "fp32",
+            "clip_norm": None,
+            "evaluate_every": "2it",
+        },
+        "seed": 0,
+        "start_step": 0,
+    }
+
+
+def test_a_cell_that_lacks_a_wanted_tensor_is_trained_again_and_keeps_the_others(tmp_path: Path) -> None:
+    progress = Counted()
+    with cells_in(tmp_path, progress=progress) as cells:
+        cells.run(job(), "record alone")
+        cells.run(job(), "with final", keep_final=True)
+        cells.run(job(), "with step 2", snapshot_step=2)
+        cell = cells.run(job(), "with all", keep_final=True, snapshot_step=2)
+        earlier = cells.run(job(), "with step 0", snapshot_step=0)
+    assert progress.trained == {
+        "record alone": True, "with final": True, "with step 2": True, "with all": False, "with step 0": True
+    }  # fmt: skip
+    assert [path.name for path in sorted(cell.folder.iterdir())] == [
+        "cell.json", "final.safetensors", "step-0.safetensors", "step-2.safetensors"
+    ]  # fmt: skip
+    assert torch.equal(earlier.snapshot(0)["fc2.weight"], job().state["fc2.weight"])
+    assert not torch.equal(cell.snapshot(2)["fc2.weight"], job().state["fc2.weight"])
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == [cell.folder.name]
+
+
+def test_a_killed_cell_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    crashing = job()
+    crashing.task.stop_after = 4
+    with pytest.raises(Stopped), cells_in(tmp_path, checkpoint_seconds=0) as cells:
+        cells.run(crashing, "crashes")
+    (left,) = files_in(tmp_path)
+    assert left.endswith(".partial/checkpoint.safetensors")
+    (tmp_path / left).with_name(".checkpoint.safetensors.999999").write_bytes(b"half a checkpoint of a killed process")
+    resumed = job()
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(resumed, "goes on", keep_final=True)
+    assert len(resumed.task.seen) == STEPS - 4
+    assert files_in(tmp_path) == [f"{cell.folder.name}/cell.json", f"{cell.folder.name}/final.safetensors"]
+    with cells_in(tmp_path / "undisturbed") as cells:
+        whole = cells.run(job(), "whole", keep_final=True)
+    assert cell.folder.name == whole.folder.name
+    assert (cell.folder / "final.safetensors").read_bytes() == (whole.folder / "final.safetensors").read_bytes()
+    assert cell.record.curve == whole.record.curve
+
+
+def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path: Path) -> None:
+    with cells_in(tmp_path), pytest.raises(RunError, match="another run is using this folder; wait for it"):
+        Cells(tmp_path, device=CPU).__enter__()
+    with cells_in(tmp_path):
+        pass
+
+
+def test_a_second_process_in_the_same_folder_is_turned_away_until_the_first_is_gone(tmp_path: Path) -> None:
+    holder = (
+        "import sys, filelock; lock = filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); sys.stdin.read()"
+    )
+    command = [sys.executable, "-c", holder, str(tmp_path / ".lock")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        with pytest.raises(RunError, match="another run"), cells_in(tmp_path):
+            pass
+        process.kill()
+    with cells_in(tmp_path):
+        pass
+
+
+def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with (
+        pytest.raises(RunError, match="cannot be written \\(Not a directory\\); choose another --out"),
+        cells_in(tmp_path / "file" / "cells"),
+    ):
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
+def test_a_read_only_folder_is_said_in_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(RunError, match="cannot be written \\(Permission denied\\)"), cells_in(tmp_path / "cells"):
+        pass
+    tmp_path.chmod(0o700)
+
+
+@contextmanager
+def no_file_longer_than(limit: int) -> Iterator[None]:
+    """As on a full disk, writing more fails."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("checkpoint_seconds", [0, 60])
+def test_a_full_disk_stops_the_run_with_one_line_and_nothing_half_written(
+    tmp_path: Path, checkpoint_seconds: float
+) -> None:
+    with cells_in(tmp_path) as cells:
+        finished = cells.run(job(), "finished before", keep_final=True)
+    before = {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)}
+    with cells_in(tmp_path, checkpoint_seconds=checkpoint_seconds) as cells, no_file_longer_than(100):
+        with pytest.raises(RunError, match=r"cannot be written \(File too large\); free space and run again") as error:
+            cells.run(job(seed=1), "on a full disk", keep_final=True)
+        assert cells.run(job(), "still there", keep_final=True).record == finished.record
+    assert "\n" not in str(error.value)
+    assert {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)} == before
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(job(seed=1), "with space again", keep_final=True)
+    assert cell.final_state().keys() == job().state.keys()
+
+
+@pytest.mark.parametrize("file", ["cell.json", "final.safetensors", "step-2.safetensors"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff" * 64])
+def test_a_damaged_cell_is_said_in_one_line_with_what_to_do(tmp_path: Path, file: str, content: bytes) -> None:
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(job(), "whole", keep_final=True, snapshot_step=2)
+        (cell.folder / file).write_bytes(content)
+        with pytest.raises(RunError, match=f"cannot be read.*; delete {cell.folder.name} and run again$"):
+            again = cells.run(job(), "damaged", keep_final=True, snapshot_step=2)
+            again.final_state()
+            again.snapshot(2)
+
+
+def test_the_weights_to_start_from_are_not_changed(tmp_path: Path) -> None:
+    given = job()
+    before = {name: tensor.clone() for name, tensor in given.state.items()}
+    with cells_in(tmp_path) as cells:
+        cells.run(given, "label")
+    assert all(torch.equal(tensor, before[name]) for name, tensor in given.state.items())
