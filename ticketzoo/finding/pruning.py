@@ -31,7 +31,7 @@ class PruningConfig(Config):
 
     scope: Literal["global", "layerwise"] = "global"
     rate: Rate = 0.2
-    rates: dict[str, Rate] = Field({})
+    rates: dict[str, Rate] = Field(default={})
     exclude: tuple[str, ...] = ()
 
 

@@ -1,6 +1,6 @@
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, JsonValue, PositiveInt, model_validator
 
 from ticketzoo.finding.pruning import PruningConfig
 from ticketzoo.recipe import Config, Steps
@@ -15,7 +15,7 @@ class ModelConfig(Config):
     """An architecture by name, with its keyword arguments. `model: lenet-300-100` is short for a name alone."""
 
     name: str
-    kwargs: dict[str, Any] = {}
+    kwargs: dict[str, JsonValue] = Field(default={})
 
     @model_validator(mode="before")
     @classmethod
@@ -27,7 +27,7 @@ class FinderConfig(PruningConfig):
     """How tickets are found: `method` with `levels` pruning rounds, rewinding to the weights at step `rewind`."""
 
     method: Literal["imp", "one-shot"] = "imp"
-    levels: PositiveInt = 15
+    levels: Annotated[int, Field(ge=1, le=1000)] = 15
     rewind: Steps = Steps(0, "it")
 
     @model_validator(mode="after")
@@ -62,6 +62,8 @@ class FindRecipe(Config):
     def _levels_exist(self) -> "FindRecipe":
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must differ from each other")
+        if len(set(self.control_levels)) != len(self.control_levels):
+            raise ValueError("arm_levels must differ from each other")
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
         if beyond := [level for level in self.control_levels if level > self.finder.levels]:

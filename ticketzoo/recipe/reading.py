@@ -115,11 +115,10 @@ def _shortened(value: object) -> str:
 def _present(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
     """The keys and positions of `location` that lead into `content`, without pydantic's names of alternatives."""
     for part in location:
-        if (isinstance(content, dict) and part in content) or (isinstance(content, list) and isinstance(part, int)):
+        leads_on = part in content if isinstance(content, dict) else isinstance(content, list) and isinstance(part, int)
+        if leads_on:
             content = content[part]
-        else:
-            continue
-        yield str(part)
+            yield str(part)
 
 
 def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
@@ -8,15 +8,15 @@ from ticketzoo.training import TrainingConfig
 from ticketzoo.transfer.arms import Arm
 
 Head = Literal["keep", "dense", "random_mask"]
-"""What becomes of a ticket's class-scoring layer on a target. `keep`: it is retrained as any other layer (same classes).
-`dense`: a fresh one without mask (Chen et al. 2020). `random_mask`: a fresh one, as dense as the ticket's, at random
-positions (Morcos et al. 2019)."""
+"""What becomes of a ticket's class-scoring layer on a target. `keep`: it is retrained as any other layer, for the same
+classes. `dense`: a fresh one without mask (Chen et al. 2020). `random_mask`: a fresh one, as dense as the ticket's, at
+random positions (Morcos et al. 2019)."""
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class TargetConfig(Config):
-    """One target: a task, and what differs there from the recipe's own `training` and `head`."""
+    """One target: a task, and what differs there from the recipe's own `training` (key by key) and `head`."""
 
     task: TaskConfig
     training: TrainingConfig | None = None
@@ -42,15 +42,33 @@ class TransferRecipe(Config):
     """Random draws of each random arm per seed."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _targets_train_as_the_recipe_says(cls, content: Any) -> Any:
+        """Fill in what a target's `training` leaves out from the recipe's, not from the library's defaults."""
+        match content:
+            case {"training": dict(shared), "targets": list(targets)}:
+                return content | {"targets": [_with_training(target, shared) for target in targets]}
+        return content
+
     @model_validator(mode="after")
     def _is_complete(self) -> "TransferRecipe":
         if bool(self.levels) == bool(self.sparsities):
             raise ValueError("give either levels or sparsities")
-        if len(set(self.seeds)) != len(self.seeds):
-            raise ValueError("seeds must differ from each other")
+        for key in ("tickets", "levels", "sparsities", "seeds"):
+            values = getattr(self, key) or ()
+            if len(set(values)) != len(values):
+                raise ValueError(f"{key} must differ from each other")
         return self
 
     @property
     def controls(self) -> tuple[Arm, ...]:
         """The arms that need trainings of their own at every level."""
         return tuple(arm for arm in dict.fromkeys(self.arms) if arm not in ("ticket", "dense"))
+
+
+def _with_training(target: Any, shared: dict[str, Any]) -> Any:
+    match target:
+        case {"training": dict(own)}:
+            return target | {"training": shared | own}
+    return target
