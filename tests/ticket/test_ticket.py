@@ -245,7 +245,7 @@ def test_build_makes_the_architecture_masked_at_the_rewind_weights(tmp_path: Pat
 
 def test_build_of_a_ticket_that_does_not_fit_its_architecture(tmp_path: Path) -> None:
     ticket = toy_ticket(architecture=LENET)
-    with pytest.raises(TicketError, match=r"not in the model: norm\.bias, .*; not in the ticket: fc3\.weight"):
+    with pytest.raises(TicketError, match=r"not in the model: norm\.weight, .*; not in the ticket: fc3\.weight"):
         ticket.build()
 
 

@@ -7,6 +7,7 @@ Links are followed, because caches of downloaded files are made of them.
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -64,6 +65,11 @@ def read_config(folder: Path) -> TicketConfig:
         if sorted(replicate.files) != sorted(expected):
             raise TicketError(f"{path}: replicates: files of seed {replicate.seed} must be {' and '.join(expected)}")
     return config
+
+
+def is_ours(name: str) -> bool:
+    """Whether format 1 gives a meaning to a file or folder of this name."""
+    return name in (CONFIG_FILE, RECIPE_FILE, RESULTS_FILE) or re.fullmatch(r"seed-\d+", name) is not None
 
 
 def file_entries(config: TicketConfig) -> dict[str, FileEntry]:
@@ -155,8 +161,7 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
 
 def _copy_foreign(folder: Path, new: Path) -> None:
     for path in folder.iterdir():
-        ours = path.name in (CONFIG_FILE, RECIPE_FILE, RESULTS_FILE) or path.name.startswith("seed-")
-        if ours or (new / path.name).exists():
+        if is_ours(path.name) or (new / path.name).exists():
             continue
         if path.is_dir() and not path.is_symlink():
             shutil.copytree(path, new / path.name, symlinks=True)

@@ -1,6 +1,7 @@
 """From what the seeds of a recipe found to what a ticket stores and states."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class Found:
 
 
 def store(
-    replicates: Sequence[Found], package_from: int, recipe_text: str | None, results_text: str | None
+    replicates: Sequence[Found], package_from: int, recipe_text: str | None, results: Iterable[Mapping[str, Any]]
 ) -> tuple[Stored, dict[str, Any]]:
     """Copy the levels from `package_from` on and the weights that its masks keep.
 
@@ -44,13 +45,20 @@ def store(
         weights = unpack_rewind(rewind, packed, packed.densest)
         stored[found.seed] = StoredReplicate(_Constant(packed), _Constant(rewind))
         stated.append({"seed": found.seed, "mask_sha256": packed.sha256(), "rewind_sha256": state_sha256(weights)})
-    documents = {RECIPE_FILE: recipe_text, RESULTS_FILE: results_text}
+    documents = {RECIPE_FILE: recipe_text, RESULTS_FILE: _lines(results) or None}
     return Stored(stored, _Documents(documents)), {
         "parameters": [{"name": name, "shape": list(shape)} for name, shape in packed.shapes.items()],
         "levels": _level_entries(levels),
         "replicates": stated,
         "mask_sha256": mask_sha256_of([(one["seed"], one["mask_sha256"]) for one in stated]),
     }
+
+
+def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
+    try:
+        return "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in rows)
+    except (TypeError, ValueError) as error:
+        raise TicketError(f"results: not JSON: {error}") from None
 
 
 def _pack_levels(found: Found, package_from: int) -> PackedLevels:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig, check_config
-from ticketzoo.ticket.format import CONFIG_FILE, entry_of, masks_path, replacing, rewind_path, write_file
+from ticketzoo.ticket.format import CONFIG_FILE, entry_of, is_ours, masks_path, replacing, rewind_path, write_file
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.ticket.tensor_files import masks_to_bytes, rewind_to_bytes
 
@@ -15,7 +15,7 @@ from ticketzoo.ticket.tensor_files import masks_to_bytes, rewind_to_bytes
 def save(config: TicketConfig, stored: Stored, folder: Path, extras: Mapping[str, bytes]) -> Path:
     """Write the ticket so that `folder` ever holds all of the old one or all of the new. Returns `folder`."""
     for name in extras:
-        if not re.fullmatch(r"\w[\w.-]*", name) or name in (CONFIG_FILE, RECIPE_FILE, RESULTS_FILE):
+        if not re.fullmatch(r"\w[\w.-]*", name) or is_ours(name):
             raise TicketError(f"{folder}: '{name}' cannot be the name of an extra file of a ticket")
     content = config.model_dump(mode="json")
     with replacing(folder) as new:

@@ -1,6 +1,5 @@
 """A ticket: masks, the weights to train from, and what is known about them."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -94,8 +93,7 @@ class Ticket:
         """
         from ticketzoo import __version__
 
-        rows = "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in results)
-        stored, stated = store(replicates, package_from, recipe_text, rows or None)
+        stored, stated = store(replicates, package_from, recipe_text, results)
         content = {
             "name": name,
             "library_version": __version__,
