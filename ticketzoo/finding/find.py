@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 from torch import Tensor
 
@@ -10,10 +11,9 @@ from ticketzoo.errors import RecipeError
 from ticketzoo.finding.imp import iterative_magnitude_pruning
 from ticketzoo.finding.method import Method
 from ticketzoo.finding.one_shot import one_shot_pruning
-from ticketzoo.finding.pruning import dense_masks, prune_by_magnitude
+from ticketzoo.finding.pruning import check_rounds, dense_masks, prune_by_magnitude
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
-from ticketzoo.tasks import create_task
 from ticketzoo.ticket.masks import Masks, sparsity
 from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.checkpoint import State
@@ -40,13 +40,16 @@ class Finding:
 
     replicates: list[Replicate]
     rows: list[Row]
+    seconds: list[float]
+    """Duration of each training."""
 
 
 def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
     """Run `recipe` in `cells`; what is finished there is not done again.
 
     Raises:
-        RecipeError: a pattern matches no layer, or the rewind step is not before the end of training.
+        RecipeError: a pattern matches no layer, a level would keep no weight, the model's arguments contradict the
+            data, or the rewind step is not before the end of training.
         ModelError: the architecture is unknown or does not fit the data.
         RunError: see `Cells`.
     """
@@ -55,7 +58,7 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
     replicates = [search.replicate(seed) for seed in recipe.seeds]
     for replicate in replicates:
         search.measure_controls(replicate)
-    return Finding(replicates, search.rows)
+    return Finding(replicates, search.rows, search.seconds)
 
 
 class _Search:
@@ -64,9 +67,11 @@ class _Search:
     def __init__(self, recipe: FindRecipe, task: Task, cells: Cells) -> None:
         self.recipe, self.task, self.cells = recipe, task, cells
         self.rows: list[Row] = []
-        self.architecture = architecture_of(recipe.model.name, {**task.model_kwargs, **recipe.model.kwargs})
+        self.seconds: list[float] = []
+        self.architecture = architecture_for(recipe, task)
         model = create_from_architecture(self.architecture, seed=0)
         self.dense = dense_masks(prunable_parameters(model), recipe.finder)
+        check_rounds(self.dense, recipe.finder, recipe.finder.levels)
         self.rewind_step = rewind_step(recipe, task)
 
     def replicate(self, seed: int) -> Replicate:
@@ -78,6 +83,7 @@ class _Search:
             start = self._job(seed, rewind_state, masks if level else {}, self.rewind_step if level else 0)
             snapshot_step = self.rewind_step if level == 0 else None
             cell = self.cells.run(start, self._label(seed, level), keep_final=True, snapshot_step=snapshot_step)
+            self.seconds.append(cell.record.seconds)
             if level == 0:
                 rewind_state = cell.snapshot(self.rewind_step)
             self._add_rows(cell.record, "ticket", level, masks, seed)
@@ -99,6 +105,7 @@ class _Search:
                 for draw in range(self.recipe.draws):
                     job = arm_job(arm, ticket, draw=draw)
                     cell = self.cells.run(job, f"{self._label(replicate.seed, level)} {arm}")
+                    self.seconds.append(cell.record.seconds)
                     self._add_rows(cell.record, arm, level, masks, replicate.seed, draw)
 
     def _job(self, seed: int, state: State, masks: Masks, start_step: int) -> Job:
@@ -118,6 +125,14 @@ class _Search:
             seed=seed,
             draw=draw,
         )
+
+
+def architecture_for(recipe: FindRecipe, task: Task) -> dict[str, Any]:
+    """The recipe's architecture, sized for the data. Raises RecipeError when its arguments contradict the data."""
+    for key, needed in task.model_kwargs.items():
+        if (asked := recipe.model.kwargs.get(key, needed)) != needed:
+            raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")
+    return architecture_of(recipe.model.name, {**recipe.model.kwargs, **task.model_kwargs})
 
 
 def rewind_step(recipe: FindRecipe, task: Task) -> int:

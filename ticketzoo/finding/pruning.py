@@ -56,6 +56,17 @@ def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Mask
     return masks
 
 
+def check_rounds(masks: Masks, config: PruningConfig, rounds: int) -> None:
+    """Raise RecipeError if so many pruning rounds from `masks` would leave no weight at all."""
+    left = [(kept(masks), config.rate)]
+    if config.scope == "layerwise":
+        left = [(kept({name: mask}), _rate_of(name, config)) for name, mask in masks.items()]
+    for level in range(1, rounds + 1):
+        left = [(count - round(rate * count), rate) for count, rate in left]
+        if not any(count for count, _ in left):
+            raise RecipeError(f"finder.levels: level {level} of {rounds} would keep no weight; lower levels or rate")
+
+
 def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig) -> Masks:
     """The masks after one more round on the trained `weights` (Frankle & Carbin 2019, section 2).
 
