@@ -94,8 +94,8 @@ def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
     key = ".".join(_present(problem["loc"], content))
     message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = problem.get("input")
-    scalar = isinstance(given, str | int | float | bool) and repr(given) not in message
-    shown = f" (got {_shortened(given)})" if scalar else ""
+    shows_it = problem["type"] == "value_error" and repr(given) in message
+    shown = f" (got {_shortened(given)})" if isinstance(given, str | int | float | bool) and not shows_it else ""
     return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
 
 
