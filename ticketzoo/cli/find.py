@@ -31,16 +31,17 @@ def find(
 
         ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
     """
-    from ticketzoo.cli.output import print_json, print_verdict
+    from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import recipe_path
     from ticketzoo.finding import FindRecipe, find_and_package
     from ticketzoo.recipe import read_recipe
     from ticketzoo.training.device import training_device
+    from ticketzoo.transfer import arms_table, sentence
 
     parsed = read_recipe(recipe_path(recipe), FindRecipe, overrides)
     with RunProgress() as progress:
-        ticket = find_and_package(
+        ticket, folder = find_and_package(
             parsed,
             out or Path("runs") / parsed.name,
             device=training_device(device),
@@ -50,12 +51,15 @@ def find(
     if as_json:
         print_json(
             {
-                "ticket": str(ticket.folder),
+                "ticket": str(folder),
                 "name": ticket.config.name,
                 "mask_sha256": ticket.config.mask_sha256,
-                "verdict": ticket.config.verdict,
+                "verdict": ticket.config.model_dump(mode="json")["verdict"],
             }
         )
     else:
-        print_verdict(ticket.config)
-        print(ticket.folder)
+        rows, verdict = ticket.results, ticket.config.verdict
+        console().print(arms_table(rows, target=rows[0]["target"]).rich())
+        if verdict:
+            console().print(sentence(verdict.model_dump()))
+        print(folder)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from pathlib import PurePath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.recipe import Config
-from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 from ticketzoo.tasks.image_batches import Images, MemoryImages
+from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized
 
 Batch = tuple[Tensor, Tensor]

@@ -5,24 +5,27 @@ from ticketzoo.ticket.ticket import Ticket
 
 
 def load_ticket(
-    reference: str | Path,
+    reference: str,
     *,
     level: int | None = None,
     sparsity: float | None = None,
     seed: int | None = None,
-    registry: Path | None = None,
+    registry: str | Path | None = None,
 ) -> Ticket:
-    """Load a ticket: `load_ticket("lenet-300-100.mnist-imp", sparsity=0.8)`.
+    """Load a ticket by a name in the registry, a folder (`./folder`) or a Hub id (`hub:owner/name@revision`).
 
     Args:
-        reference: a name in the registry, or a folder (a path, or `./name`).
-        level: a packaged level. Default: the sparsest that the verdict calls winning or matching, or else the
-            sparsest of all.
+        reference: the ticket.
+        level: a packaged level. Default: the sparsest that the verdict calls winning or matching on its source, or
+            else the sparsest of all.
         sparsity: instead of a level, the packaged one nearest to this fraction removed, in [0, 1).
         seed: of a replicate; the first by default.
-        registry: where names are looked up; see `ticketzoo.registry.default_registry`.
+        registry: folder in which names are looked up. Default: `$TICKETZOO_REGISTRY`, else `registry/` in the current
+            folder, else the one that comes with the source.
 
-    Raises RegistryError for an unknown reference, TicketError as `Ticket.from_pretrained` does.
+    Raises:
+        RegistryError: there is no such ticket.
+        TicketError: it is damaged or of an unknown format, or has no such level, sparsity or seed.
     """
-    folder = reference if isinstance(reference, Path) else ticket_folder(reference, registry)
+    folder = ticket_folder(reference, Path(registry) if registry else None)
     return Ticket.from_pretrained(folder, level=level, sparsity=sparsity, seed=seed)

@@ -1,5 +1,6 @@
 """Measured rows: what a training's record says, in the form of results.jsonl."""
 
+import json
 from typing import Any
 
 from ticketzoo.training.loop import Record
@@ -20,3 +21,8 @@ def rows_of(record: Record, **labels: str | float) -> list[Row]:
         for metric in METRICS
         if metric in point
     ]
+
+
+def rows_as_jsonl(rows: list[Row]) -> str:
+    """The text of results.jsonl: a row a line."""
+    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)

@@ -114,12 +114,13 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks]:
             and the classes differ.
     """
     source = ticket.config.architecture
-    architecture = architecture_of(source.full_name, {**source.kwargs, **target.task.model_kwargs})
+    prefix = "" if source.library == "ticketzoo" else f"{source.library}/"
+    architecture = architecture_of(prefix + source.name, {**source.kwargs, **target.task.model_kwargs})
     head = head_of(create_from_architecture(architecture, seed=0)) + "."
     fresh = initial_state(architecture, seed)
     moved = {
         name: tensor
-        for name, tensor in ticket.rewind_state.items()
+        for name, tensor in ticket.at(level=ticket.levels[0].level).rewind_state.items()
         if target.head == "keep" or not name.startswith(head)
     }
     for name, tensor in moved.items():
@@ -136,3 +137,15 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks]:
         masks |= _random_head(ticket, architecture, head, seed)
     ordered = {name: masks[name] for name in fresh if name in masks}
     return Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed), known
+
+
+def _random_head(ticket: Ticket, architecture: dict[str, Any], head: str, seed: int) -> Masks:
+    """Masks of the head's weights on the target, of the ticket's density there, at positions drawn from `seed`."""
+    shapes = {name: tensor.shape for name, tensor in initial_state(architecture, seed).items()}
+    drawn: Masks = {}
+    for name, mask in ticket.masks.items():
+        if name.startswith(head):
+            kept = torch.zeros(shapes[name].numel(), dtype=torch.bool)
+            kept[: round(int(mask.sum()) / mask.numel() * len(kept))] = True
+            drawn[name] = kept.view(shapes[name])
+    return random_masks(drawn, derive_seed(seed, "head"))

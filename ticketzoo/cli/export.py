@@ -1,0 +1,42 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ticketzoo.cli.options import JsonOption, RegistryOption, TicketArgument
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `export`."""
+    app.command()(export)
+
+
+def export(
+    ticket: TicketArgument,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.")],
+    form: Annotated[
+        str, typer.Option("--to", metavar="FORMAT", help="state-dict, torch-prune or masks.")
+    ] = "state-dict",
+    level: Annotated[int | None, typer.Option(help="Pruning level.", show_default="the ticket's own choice")] = None,
+    seed: Annotated[int | None, typer.Option(help="Replicate.", show_default="the first")] = None,
+    registry: RegistryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one level of a ticket for other tools, as a safetensors file.
+
+    Examples:
+
+        ticketzoo export lenet-300-100.mnist-imp --level 9 --to state-dict lenet.safetensors
+
+        ticketzoo export lenet-300-100.mnist-imp --level 9 --to torch-prune pruned.safetensors
+    """
+    from ticketzoo import load_ticket
+    from ticketzoo.cli.output import print_json
+    from ticketzoo.ticket.export import export_ticket
+
+    loaded = load_ticket(ticket, level=level, seed=seed, registry=registry)
+    export_ticket(loaded, form, out)
+    if as_json:
+        print_json({"file": str(out), "to": form, "level": loaded.level, "sparsity": loaded.sparsity})
+    else:
+        print(f"{out}: level {loaded.level}, sparsity {loaded.sparsity:.3f}, seed {loaded.seed}, as {form}")

@@ -1,0 +1,18 @@
+"""Printing: one JSON document on standard output, or tables for people."""
+
+import json
+import sys
+from typing import Any
+
+from rich.console import Console
+
+
+def print_json(document: Any) -> None:
+    """The one JSON document of a command run with `--json`."""
+    json.dump(document, sys.stdout, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def console() -> Console:
+    """A console on standard output that keeps its lines whole when it is not a terminal."""
+    return Console(width=None if sys.stdout.isatty() else 160, highlight=False)

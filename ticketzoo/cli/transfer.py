@@ -1,0 +1,64 @@
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ticketzoo.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    JsonOption,
+    RecipeArgument,
+    RegistryOption,
+    SetOption,
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `transfer`."""
+    app.command()(transfer)
+
+
+def transfer(
+    recipe: RecipeArgument,
+    overrides: SetOption = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
+    ] = None,
+    registry: RegistryOption = None,
+    device: DeviceOption = None,
+    checkpoint_seconds: CheckpointOption = 60.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Retrain tickets on targets, with controls, and say whether they win there.
+
+    Examples:
+
+        ticketzoo transfer quickstart-transfer
+
+        ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
+    """
+    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.cli.progress import RunProgress
+    from ticketzoo.cli.recipes import recipe_path
+    from ticketzoo.recipe import read_recipe
+    from ticketzoo.training.device import training_device
+    from ticketzoo.transfer import TransferRecipe, run_transfer, sentence
+
+    parsed = read_recipe(recipe_path(recipe), TransferRecipe, overrides)
+    folder = out or Path("runs") / parsed.name
+    with RunProgress() as progress:
+        report = run_transfer(
+            parsed,
+            folder,
+            registry=registry,
+            device=training_device(device),
+            checkpoint_seconds=checkpoint_seconds,
+            progress=progress,
+        )
+    if as_json:
+        print_json({"folder": str(folder), "files": report.files, "verdicts": report.verdicts})
+        return
+    console().print(report.table.rich())
+    for name, verdict in report.verdicts.items():
+        console().print(f"[bold]{name}[/bold]: {sentence(verdict)}")
+    print(folder)

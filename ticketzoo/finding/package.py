@@ -1,0 +1,101 @@
+"""Packaging what a recipe found: the ticket's folder, its plots and its card."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+
+from ticketzoo.finding.find import Finding, find_tickets, rewind_step
+from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.models import architecture_of
+from ticketzoo.recipe import dump_recipe
+from ticketzoo.tasks import create_task
+from ticketzoo.ticket import Found, Ticket
+from ticketzoo.training.cells import Cells, environment
+from ticketzoo.training.progress import Progress
+from ticketzoo.training.task import Task
+from ticketzoo.transfer.evidence import ticket_card
+from ticketzoo.transfer.plots import plot_accuracy, plot_early_stopping
+from ticketzoo.transfer.verdict import judge
+
+
+def find_and_package(
+    recipe: FindRecipe,
+    out: Path,
+    *,
+    device: torch.device | None = None,
+    checkpoint_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> tuple[Ticket, Path]:
+    """Run `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
+
+    Args:
+        recipe: what to find.
+        out: working folder: `cells/` receives the trainings, `<recipe.name>/` the ticket.
+        device: where to train; the CPU if None.
+        checkpoint_seconds: how often a training under way is saved.
+        progress: told how it goes.
+
+    Returns:
+        the ticket and its folder.
+
+    Raises:
+        RecipeError, ModelError, DataError: the recipe asks for what cannot be.
+        RunError: see `Cells`.
+        TicketError: the ticket's folder cannot be written.
+    """
+    device = device or torch.device("cpu")
+    task = create_task(recipe.task)
+    with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
+        finding = find_tickets(recipe, task, cells)
+        ticket = make_ticket(recipe, task, finding)
+        extras = make_card(ticket, finding, recipe, task, device)
+        folder = ticket.save_pretrained(out / recipe.name, extras=extras)
+    return ticket, folder
+
+
+def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
+    """The ticket of what `recipe` found, with everything measured about it."""
+    finder = recipe.finder
+    rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
+    return Ticket.create(
+        name=recipe.name,
+        architecture=architecture_of(recipe.model.name, {**task.model_kwargs, **recipe.model.kwargs}),
+        task=recipe.task.type,
+        source={
+            "dataset": recipe.task.dataset.path,
+            "revision": recipe.task.dataset.revision,
+            "fingerprint": task.identity["fingerprint"],
+        },
+        pruning={"method": finder.method, "scope": finder.scope, "rate": rate},
+        rewind_step=rewind_step(recipe, task),
+        replicates=[
+            Found(replicate.seed, dict(enumerate(replicate.levels)), replicate.rewind_state)
+            for replicate in finding.replicates
+        ],
+        package_from=recipe.package_from,
+        recipe_text=dump_recipe(recipe),
+        results=finding.rows,
+        verdict=judge(finding.rows),
+        license=recipe.license,
+    )
+
+
+def make_card(
+    ticket: Ticket, finding: Finding, recipe: FindRecipe, task: Task, device: torch.device
+) -> dict[str, bytes]:
+    """The plots and the model card of the ticket, by file name."""
+    rows, plots = finding.rows, {"accuracy.png": plot_accuracy}
+    if task.has_validation:
+        plots["early-stopping.png"] = plot_early_stopping
+    with TemporaryDirectory() as folder:
+        files = {name: plot(rows, Path(folder) / name, target=task.name).read_bytes() for name, plot in plots.items()}
+    cost = {
+        "trainings": len(finding.seconds),
+        "seconds": round(sum(finding.seconds)),
+        "device": environment(device)["device"],
+    }
+    card = ticket_card(
+        ticket.config, rows, source=task.name, plots=list(files), cost=cost, recipe_text=ticket.recipe_text
+    )
+    return {"README.md": card.encode(), **files}

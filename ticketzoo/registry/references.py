@@ -1,0 +1,64 @@
+"""What a reference to a ticket means: a folder, a name in the registry, or a Hub id; never one for another."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ticketzoo.errors import RegistryError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+
+
+@dataclass(frozen=True)
+class FolderReference:
+    """A ticket in the folder `path`."""
+
+    path: Path
+
+
+@dataclass(frozen=True)
+class NameReference:
+    """A ticket called `name` in the registry."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class HubReference:
+    """A ticket in the Hub repository `repo_id`, at `revision` (a branch, tag or commit) or its main branch."""
+
+    repo_id: str
+    revision: str | None
+
+
+Reference = FolderReference | NameReference | HubReference
+
+
+def parse_reference(text: str) -> Reference:
+    """Read a reference.
+
+    `./x`, `../x`, `/x`, `~/x`, `.` and paths of three or more parts are folders; `hub:owner/name[@revision]` and
+    `owner/name[@revision]` are Hub ids; a single word is a name in the registry.
+
+    Raises:
+        RegistryError: it is none of these, or `owner/name` is also a folder here.
+    """
+    if text.startswith("hub:"):
+        return _hub_reference(text.removeprefix("hub:"), text)
+    if text.startswith(("/", "~", "./", "../")) or text in (".", "..") or text.count("/") > 1 or "\\" in text:
+        return FolderReference(Path(text).expanduser())
+    if "/" in text:
+        if Path(text).is_dir():
+            raise RegistryError(f"{text!r} is a folder here and could be a Hub id; write ./{text} or hub:{text}")
+        return _hub_reference(text, text)
+    if not NAME.fullmatch(text):
+        raise RegistryError(f"{text!r} is no ticket: give a name, a folder (./folder) or a Hub id (hub:owner/name)")
+    return NameReference(text)
+
+
+def _hub_reference(repo: str, text: str) -> HubReference:
+    repo_id, at, revision = repo.partition("@")
+    parts = repo_id.split("/")
+    if len(parts) != 2 or not all(NAME.fullmatch(part) for part in parts) or (at and not revision):
+        raise RegistryError(f"{text!r} is no Hub id; write hub:owner/name or hub:owner/name@revision")
+    return HubReference(repo_id, revision or None)

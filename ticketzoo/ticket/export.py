@@ -1,0 +1,62 @@
+"""Tickets in other tools' forms, as safetensors files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ticketzoo.errors import TicketError
+from ticketzoo.ticket.ticket import Ticket
+
+Tensors = dict[str, Tensor]
+
+
+def dense_state(ticket: Ticket) -> Tensors:
+    """The rewind weights as a plain state dict, pruned weights 0.0: `model.load_state_dict` takes it."""
+    return {name: tensor.contiguous() for name, tensor in ticket.rewind_state.items()}
+
+
+def torch_prune_state(ticket: Ticket) -> Tensors:
+    """The state dict of a model under `torch.nn.utils.prune`: `<name>_orig` and a float `<name>_mask` per weight."""
+    state: Tensors = {}
+    for name, tensor in ticket.rewind_state.items():
+        if name in ticket.masks:
+            state[f"{name}_orig"] = tensor.contiguous()
+            state[f"{name}_mask"] = ticket.masks[name].to(tensor.dtype)
+        else:
+            state[name] = tensor.contiguous()
+    return state
+
+
+def mask_tensors(ticket: Ticket) -> Tensors:
+    """The masks alone, one uint8 (1 = kept) per weight, by parameter name."""
+    return {name: mask.to(torch.uint8) for name, mask in ticket.masks.items()}
+
+
+FORMATS: dict[str, Callable[[Ticket], Tensors]] = {
+    "state-dict": dense_state,
+    "torch-prune": torch_prune_state,
+    "masks": mask_tensors,
+}
+
+
+def export_ticket(ticket: Ticket, form: str, out: Path) -> None:
+    """Write `ticket` to the file `out` in one of `FORMATS`.
+
+    Raises:
+        TicketError: an unknown form, a file that exists, or one that cannot be written.
+    """
+    if form not in FORMATS:
+        raise TicketError(f"cannot export to {form!r}; known forms: {', '.join(FORMATS)}")
+    if out.exists():
+        raise TicketError(f"{out}: exists; choose another name")
+    temporary = out.with_name(f".{out.name}.partial")
+    try:
+        save_file(FORMATS[form](ticket), temporary, metadata={"format": "pt"})
+        temporary.replace(out)
+    except (OSError, RuntimeError) as error:
+        raise TicketError(f"{out}: cannot be written: {error}") from None
+    finally:
+        temporary.unlink(missing_ok=True)

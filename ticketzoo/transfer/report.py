@@ -1,0 +1,99 @@
+"""A transfer evaluation from recipe to report: results.jsonl, table, verdicts, plots."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ticketzoo.recipe import dump_recipe
+from ticketzoo.registry import ticket_folder
+from ticketzoo.ticket import Ticket
+from ticketzoo.training.cells import Cells
+from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.training.progress import Progress
+from ticketzoo.transfer.plots import plot_accuracy, plot_early_stopping, plot_transfer
+from ticketzoo.transfer.recipe import TransferRecipe
+from ticketzoo.transfer.rows import Row, rows_as_jsonl
+from ticketzoo.transfer.run import evaluate_transfer, load_targets
+from ticketzoo.transfer.tables import Table, arms_table, transfer_table
+from ticketzoo.transfer.verdict import Verdict, judge_all, sentence
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """What a transfer evaluation came to. `files` are the names of what it wrote into its folder."""
+
+    rows: list[Row]
+    verdicts: dict[str, Verdict]
+    """By ticket."""
+    table: Table
+    """Ticket minus dense, tickets and levels by targets."""
+    files: list[str]
+
+
+def run_transfer(
+    recipe: TransferRecipe,
+    out: Path,
+    *,
+    registry: Path | None = None,
+    device: torch.device | None = None,
+    checkpoint_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> TransferReport:
+    """Evaluate `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
+
+    Args:
+        recipe: what to compare.
+        out: working folder; receives recipe.yaml, results.jsonl, report.md, verdicts.json and the plots.
+        registry: folder of tickets in which names are looked up; the default registry if None.
+        device: where to train; the CPU if None.
+        checkpoint_seconds: how often a training under way is saved.
+        progress: told how it goes.
+
+    Raises:
+        RegistryError, TicketError: a ticket is missing, damaged or does not fit a target.
+        DataError: a data set is missing or unusable.
+        RunError: see `Cells`.
+    """
+    device = device or torch.device("cpu")
+    targets = load_targets(recipe)
+    with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
+        rows = evaluate_transfer(
+            recipe, lambda reference: Ticket.from_pretrained(ticket_folder(reference, registry)), targets, cells
+        )
+        return write_report(recipe, rows, out)
+
+
+def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> TransferReport:
+    """Judge `rows` and write everything people look at into `out`."""
+    verdicts, table = judge_all(rows), transfer_table(rows)
+    tickets = list(dict.fromkeys(row["ticket"] for row in rows))
+    targets = list(dict.fromkeys(row["target"] for row in rows))
+    plots = [plot_transfer(rows, out / "ticket-minus-dense.png").name]
+    sections = [f"# {recipe.name}", table.markdown(), f"![ticket minus dense]({plots[0]})"]
+    for ticket in tickets:
+        sections += [f"## {ticket}", sentence(verdicts[ticket])]
+        for target in targets:
+            its_rows = [row for row in rows if row["ticket"] == ticket and row["target"] == target]
+            stem = f"{ticket}.on-{target}"
+            accuracy = plot_accuracy(its_rows, out / f"{stem}.accuracy.png", target=target).name
+            pictures = [accuracy]
+            if any(row["at"] == "best" for row in its_rows):
+                pictures.append(plot_early_stopping(its_rows, out / f"{stem}.early-stopping.png", target=target).name)
+            plots += pictures
+            sections += [
+                f"### {ticket} on {target}",
+                arms_table(its_rows, target=target).markdown(),
+                "\n".join(f"![{picture}]({picture})" for picture in pictures),
+            ]
+    sections += ["## The rule", next(iter(verdicts.values()))["rule"]]
+    texts = {
+        "recipe.yaml": dump_recipe(recipe),
+        "results.jsonl": rows_as_jsonl(rows),
+        "verdicts.json": json.dumps(verdicts, indent=2) + "\n",
+        "report.md": "\n\n".join(sections) + "\n",
+    }
+    for name, text in texts.items():
+        write_atomically(out / name, text.encode())
+    return TransferReport(rows, verdicts, table, [*texts, *plots])

@@ -1,0 +1,130 @@
+"""What a ticket's folder says about it, for `list` and `info`; no weights are read."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ticketzoo.escaping import for_terminal
+from ticketzoo.showing import show_sparsity
+from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.folder import file_entries, read_config
+from ticketzoo.transfer.statistics import Summary, group_rows
+from ticketzoo.transfer.verdict import sentence
+
+COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
+
+
+@dataclass(frozen=True)
+class TicketSummary:
+    """A ticket as people look at it: its configuration and where it lies."""
+
+    folder: Path
+    config: TicketConfig
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name as recipes write it."""
+        architecture = self.config.architecture
+        prefix = "" if architecture.library == "ticketzoo" else f"{architecture.library}/"
+        return prefix + architecture.name
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """What `--filter` looks at, in lower case."""
+        verdict = self.config.verdict.label if self.config.verdict else ""
+        return tuple(
+            text.lower() for text in (self.config.name, self.architecture, self.config.source.dataset, verdict)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `info --json`."""
+        config = self.config.model_dump(mode="json")
+        keys = ("name", "format", "library_version", "architecture", "task", "source", "pruning")
+        return {key: config[key] for key in keys} | {
+            "folder": str(self.folder),
+            "prunable_parameters": self.config.prunable_weights,
+            "levels": config["levels"],
+            "seeds": [replicate.seed for replicate in self.config.replicates],
+            "rewind": config["rewind"],
+            "files": {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in self._files()},
+            "mask_sha256": self.config.mask_sha256,
+            "verdict": config["verdict"],
+            "license": config["license"],
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of `list`, one text for each of `COLUMNS`."""
+        levels = self.config.levels
+        dense = self._dense()
+        return tuple(
+            for_terminal(text)
+            for text in (
+                self.config.name,
+                self.architecture,
+                self.config.source.dataset,
+                f"{self.config.prunable_weights:,}",
+                f"{levels[0].level} to {levels[-1].level}",
+                f"{show_sparsity(levels[0].sparsity)} to {show_sparsity(levels[-1].sparsity)}",
+                str(len(self.config.replicates)),
+                f"{dense.mean:.2%}" if dense else "",
+                self.claim,
+            )
+        )
+
+    @property
+    def claim(self) -> str:
+        """The verdict's label and how far it holds, e.g. `winning at 0.931`."""
+        verdict = self.config.verdict
+        if verdict is None:
+            return "not measured"
+        return verdict.label + (f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else "")
+
+    def lines(self) -> list[str]:
+        """What `info` prints."""
+        config = self.config
+        source = f"{config.source.dataset}" + (f" at {config.source.revision}" if config.source.revision else "")
+        verdict = config.verdict.model_dump() if config.verdict else None
+        facts = {
+            "name": config.name,
+            "folder": self.folder,
+            "architecture": f"{self.architecture} {json.dumps(config.architecture.kwargs)}",
+            "task": f"{config.task} on {source}",
+            "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
+            "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
+            "rewind": f"{config.rewind.kind}, step {config.rewind.step}",
+            "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
+            "license": config.license or "not stated",
+            "masks": f"sha256 {config.mask_sha256}",
+            "verdict": sentence(verdict) if verdict else "not measured",  # type: ignore[arg-type]
+        }
+        lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items()]
+        labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}
+        lines += ["", f"{'level':>5}  {'sparsity':>8}  {'kept':>12}  verdict"]
+        for entry in config.levels:
+            lines.append(
+                f"{entry.level:>5}  {show_sparsity(entry.sparsity):>8}  {entry.kept:>12,}  {labels.get(entry.level, '')}"
+            )
+        return lines
+
+    def _files(self) -> list[Path]:
+        declared = [self.folder / name for name in sorted(file_entries(self.config))]
+        beside = [self.folder / "ticket.json", self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
+        return [path for path in (*beside, *declared) if path.is_file()]
+
+    def _dense(self) -> Summary | None:
+        rows = Ticket.from_pretrained(self.folder).results
+        groups = [group for group in group_rows(rows, metric="test_accuracy") if group.key.arm == "dense"]
+        return groups[0].summary if groups else None
+
+
+def read_summary(folder: Path) -> TicketSummary:
+    """The summary of the ticket in `folder`. Raises TicketError when its ticket.json is missing or damaged."""
+    return TicketSummary(folder, read_config(folder))
+
+
+def _size_and_digest(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
