@@ -1,7 +1,7 @@
 """Retraining tickets on targets, arm by arm."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from ticketzoo.ticket.masks import Masks
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.task import Task
-from ticketzoo.transfer.arms import arm_job, initial_state, random_masks
+from ticketzoo.transfer.arms import Arm, arm_job, initial_state, random_masks
 from ticketzoo.transfer.recipe import Head, TransferRecipe
 from ticketzoo.transfer.rows import Row, rows_of
 
@@ -60,50 +60,72 @@ def evaluate_transfer(
         cells: where trainings are kept.
 
     Raises:
+        RecipeError: two tickets have one name.
         TicketError: a ticket is damaged or does not fit a target, said before anything is trained.
         RunError: see `Cells`.
     """
+    tickets = [load(reference) for reference in recipe.tickets]
+    if len({ticket.name for ticket in tickets}) < len(tickets):
+        raise RecipeError(f"tickets: two of them are the same, or called alike: {', '.join(recipe.tickets)}")
     comparisons = [
-        _compare(ticket, target, recipe, seed, index)
-        for reference in recipe.tickets
-        for ticket in [load(reference)]
+        _Comparison(ticket, _levels(recipe, ticket), target, seed, ticket.seeds[index % len(ticket.seeds)])
+        for ticket in tickets
         for target in targets
         for index, seed in enumerate(recipe.seeds)
     ]
-    cells.progress.planned(sum(len(comparison) for comparison in comparisons))
+    for comparison in comparisons:
+        ticket_job(comparison.at(comparison.levels[0]), comparison.target, comparison.seed)
+    random_trainings = len(recipe.controls) * recipe.draws
+    cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
     rows: list[Row] = []
     for comparison in comparisons:
-        for job, labels in comparison:
-            what = f"{labels['ticket']} level {labels['level']} on {labels['target']} seed {labels['seed']} {labels['arm']}"
-            rows += rows_of(cells.run(job, what).record, **labels)
+        for job, labels in comparison.trainings(recipe):
+            where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
+            cell = cells.run(job, f"{where} seed {labels['seed']} {labels['arm']}")
+            rows += rows_of(cell.record, **labels)
     return rows
 
 
 Labels = dict[str, Any]
 
 
-def _compare(ticket: Ticket, target: Target, recipe: TransferRecipe, seed: int, index: int) -> list[tuple[Job, Labels]]:
-    """The trainings of one ticket on one target with one seed, and the labels of their rows.
+@dataclass(frozen=True)
+class _Comparison:
+    """One ticket on one target with one seed."""
 
-    The index-th seed retrains the ticket's index-th replicate, beginning anew when there are too few.
-    """
-    replicate = ticket.seeds[index % len(ticket.seeds)]
-    levels = (
-        [ticket.at(level=level, seed=replicate) for level in recipe.levels]
-        if recipe.levels
-        else [ticket.at(sparsity=sparsity, seed=replicate) for sparsity in recipe.sparsities or ()]
-    )
-    trainings = []
-    for view in levels:
-        job, known = ticket_job(view, target, seed)
-        labels = {"ticket": view.config.name, "level": view.level, "sparsity": view.sparsity, "target": target.name}
-        labels |= {"seed": seed, "draw": 0}
-        trainings.append((job, labels | {"arm": "ticket"}))
-        for arm in recipe.controls:
-            for draw in range(recipe.draws):
-                trainings.append((arm_job(arm, job, known=known, draw=draw), labels | {"arm": arm, "draw": draw}))
-    dense_labels = labels | {"level": 0, "sparsity": 0.0, "arm": "dense"}
-    return [(arm_job("dense", job), dense_labels), *trainings]
+    ticket: Ticket
+    levels: list[int]
+    target: Target
+    seed: int
+    replicate: int
+    """Seed of the ticket's replicate. The recipe's n-th seed retrains the n-th, beginning anew if there are too few."""
+
+    def at(self, level: int) -> Ticket:
+        return self.ticket.at(level=level, seed=self.replicate)
+
+    def trainings(self, recipe: TransferRecipe) -> Iterator[tuple[Job, Labels]]:
+        """The trainings, each made when its turn comes, and the labels of their rows."""
+        for level in self.levels:
+            view = self.at(level)
+            job, known = ticket_job(view, self.target, self.seed)
+            if level == self.levels[0]:
+                yield arm_job("dense", job), self._labels("dense", 0, 0.0)
+            yield job, self._labels("ticket", level, view.sparsity)
+            for arm in recipe.controls:
+                for draw in range(recipe.draws):
+                    labels = self._labels(arm, level, view.sparsity, draw)
+                    yield arm_job(arm, job, known=known, draw=draw), labels
+
+    def _labels(self, arm: Arm, level: int, sparsity: float, draw: int = 0) -> Labels:
+        here = {"ticket": self.ticket.name, "level": level, "sparsity": sparsity, "arm": arm}
+        return here | {"target": self.target.name, "seed": self.seed, "draw": draw}
+
+
+def _levels(recipe: TransferRecipe, ticket: Ticket) -> list[int]:
+    """The packaged levels that `recipe` asks for, each once."""
+    if recipe.levels:
+        return [ticket.at(level=level).level for level in recipe.levels]
+    return list(dict.fromkeys(ticket.at(sparsity=sparsity).level for sparsity in recipe.sparsities or ()))
 
 
 def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks]:
@@ -127,10 +149,14 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks]:
         if name not in fresh or fresh[name].shape != tensor.shape:
             there = tuple(fresh[name].shape) if name in fresh else "none"
             raise TicketError(
-                f"{ticket.config.name} on {target.name}: {name} is {tuple(tensor.shape)} in the ticket and {there} in "
+                f"{ticket.name} on {target.name}: {name} is {tuple(tensor.shape)} in the ticket and {there} in "
                 "the target's model; choose a target of the same image size and channels"
                 + (", or head: dense for other classes" if name.startswith(head) else "")
             )
+    if missing := [name for name in fresh if name not in moved and not name.startswith(head)]:
+        raise TicketError(
+            f"{ticket.name} on {target.name}: has no {', '.join(missing)}, which the target's model needs"
+        )
     masks = {name: mask for name, mask in ticket.masks.items() if name in moved}
     known = {name: mask for name, mask in ticket.known_rewind.items() if name in moved}
     if target.head == "random_mask":
