@@ -1,0 +1,151 @@
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from ticketzoo.models import architecture_of
+from ticketzoo.ticket.masks import Masks
+from ticketzoo.training import TrainingConfig
+from ticketzoo.training.cells import Job
+from ticketzoo.transfer.arms import arm_job, initial_state, random_masks, shuffled_masks
+
+# 4 inputs, 6 and 2 hidden units, 3 classes
+ARCHITECTURE = architecture_of("lenet-300-100", {"in_shape": [1, 2, 2], "num_classes": 3, "width": 0.02})
+RANDOM_ARMS = ["random_reinit", "random_mask", "shuffled_mask"]
+
+
+class NoTask:
+    """Arms know nothing of data."""
+
+    identity: dict[str, Any] = {"name": "none"}  # noqa: RUF012
+
+
+def masks() -> Masks:
+    return {
+        "fc1.weight": torch.arange(24).view(6, 4) % 3 == 0,  # 8 of 24
+        "fc2.weight": torch.arange(12).view(2, 6) % 2 == 0,  # 6 of 12
+        "fc3.weight": torch.ones(3, 2, dtype=torch.bool),
+    }
+
+
+def ticket(seed: int = 0) -> Job:
+    state = initial_state(ARCHITECTURE, 77)
+    return Job(ARCHITECTURE, state, masks(), NoTask(), TrainingConfig(), seed, start_step=5)  # type: ignore[arg-type]
+
+
+def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def counts(masks: Masks) -> list[int]:
+    return [int(mask.sum()) for mask in masks.values()]
+
+
+@pytest.mark.parametrize("draw_masks", [random_masks, shuffled_masks])
+@given(st.lists(st.lists(st.booleans(), min_size=1, max_size=40), min_size=1, max_size=4), st.integers(0, 2**40))
+def test_drawn_masks_keep_as_many_weights_of_every_layer(draw_masks: Any, layers: list[list[bool]], seed: int) -> None:
+    given_masks = {f"layer{n}": torch.tensor(layer).view(1, -1) for n, layer in enumerate(layers)}
+    before = {name: mask.clone() for name, mask in given_masks.items()}
+    drawn = draw_masks(given_masks, seed)
+    assert list(drawn) == list(given_masks)
+    assert counts(drawn) == counts(given_masks)
+    assert [mask.shape for mask in drawn.values()] == [mask.shape for mask in given_masks.values()]
+    assert all(mask.dtype is torch.bool for mask in drawn.values())
+    assert same(drawn, draw_masks(given_masks, seed))
+    assert same(given_masks, before)
+
+
+@pytest.mark.parametrize("draw_masks", [random_masks, shuffled_masks])
+def test_every_position_is_drawn_equally_often(draw_masks: Any) -> None:
+    """2 of 8 are kept, so each position is in 1000 of 4000 draws, give or take 5 standard deviations of 27."""
+    given_masks = {"layer": torch.tensor([True, True] + [False] * 6)}
+    hits = torch.stack([draw_masks(given_masks, seed)["layer"] for seed in range(4000)]).sum(0)
+    assert hits.sum() == 8000
+    assert (hits - 1000).abs().max() <= 137
+
+
+def test_layers_of_one_shape_get_positions_of_their_own() -> None:
+    layer = torch.arange(100) < 50
+    for draw_masks in (random_masks, shuffled_masks):
+        drawn = draw_masks({"one": layer, "two": layer}, 0)
+        assert not torch.equal(drawn["one"], drawn["two"])
+
+
+def test_the_ticket_arm_is_the_ticket() -> None:
+    job = ticket()
+    assert arm_job("ticket", job) is job
+
+
+def test_the_dense_arm_is_the_seed_s_own_initialisation_without_masks_from_step_0() -> None:
+    dense = arm_job("dense", ticket(seed=3))
+    assert same(dense.state, initial_state(ARCHITECTURE, 3))
+    assert (dense.masks, dense.start_step, dense.seed) == ({}, 0, 3)
+
+
+def test_random_reinit_keeps_the_masks_and_draws_every_weight_anew() -> None:
+    job = ticket()
+    reinit = arm_job("random_reinit", job)
+    assert same(reinit.masks, job.masks)
+    for other in (job.state, initial_state(ARCHITECTURE, job.seed)):  # neither the ticket's nor dense's start
+        assert not (reinit.state["fc1.weight"] == other["fc1.weight"]).any()
+    assert reinit.start_step == job.start_step
+
+
+@pytest.mark.parametrize("arm", ["random_mask", "shuffled_mask"])
+def test_random_positions_keep_the_rewind_weights(arm: Any) -> None:
+    job = ticket()
+    drawn = arm_job(arm, job)
+    assert same(drawn.state, job.state)
+    assert counts(drawn.masks) == counts(job.masks) == [8, 6, 6]
+    assert not torch.equal(drawn.masks["fc1.weight"], job.masks["fc1.weight"])
+    assert drawn.start_step == job.start_step
+
+
+@pytest.mark.parametrize("arm", RANDOM_ARMS)
+def test_a_draw_can_be_repeated_and_another_draw_or_seed_is_another(arm: Any) -> None:
+    first = arm_job(arm, ticket()).specification()
+    assert arm_job(arm, ticket()).specification() == first
+    others = [arm_job(arm, ticket(), draw=1), arm_job(arm, ticket(), draw=2), arm_job(arm, ticket(seed=1))]
+    digests = [first] + [{**other.specification(), "seed": 0} for other in others]
+    assert len({str((one["state"], one["masks"])) for one in digests}) == 4
+
+
+def test_random_and_shuffled_masks_are_different_draws() -> None:
+    drawn, shuffled = (arm_job(arm, ticket()).masks for arm in ("random_mask", "shuffled_mask"))
+    assert not same(drawn, shuffled)
+
+
+def test_the_ticket_s_job_is_left_as_it_was() -> None:
+    job = ticket()
+    before = job.specification()
+    for arm in ("dense", *RANDOM_ARMS):
+        arm_job(arm, job)  # type: ignore[arg-type]
+    assert job.specification() == before
+
+
+@pytest.mark.parametrize("arm", ["random_mask", "shuffled_mask"])
+def test_where_a_packaged_ticket_has_no_weights_the_random_arms_use_fresh_ones(arm: Any) -> None:
+    """A ticket packaged from level 1 on has weights for the survivors of level 1 alone; elsewhere its state is 0."""
+    known = {name: torch.arange(mask.numel()).view(mask.shape) % 2 == 0 for name, mask in masks().items()}
+    job = ticket()
+    job = replace(job, state={name: t * known[name] if name in known else t for name, t in job.state.items()})
+    drawn = arm_job(arm, job, known=known)
+    for name, where in known.items():
+        assert torch.equal(drawn.state[name][where], job.state[name][where])
+        assert (drawn.state[name][~where] != 0).all()
+        assert not (drawn.state[name][~where] == initial_state(ARCHITECTURE, job.seed)[name][~where]).any()
+    assert torch.equal(drawn.state["fc1.bias"], job.state["fc1.bias"])
+    other = arm_job(arm, job, known=known, draw=1)
+    assert not torch.equal(other.state["fc1.weight"], drawn.state["fc1.weight"])
+
+
+def test_initialisations_follow_the_seed_and_the_stream() -> None:
+    states = [initial_state(ARCHITECTURE, *key)["fc1.weight"] for key in [(0,), (1,), (0, "a"), (0, "a", 1)]]
+    for i, one in enumerate(states):
+        for other in states[:i]:
+            assert not torch.equal(one, other)
+    assert torch.equal(initial_state(ARCHITECTURE, 0, "a", 1)["fc1.weight"], states[3])
