@@ -62,11 +62,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         name=recipe.name,
         architecture=architecture_of(recipe.model.name, {**task.model_kwargs, **recipe.model.kwargs}),
         task=recipe.task.type,
-        source={
-            "dataset": recipe.task.dataset.path,
-            "revision": recipe.task.dataset.revision,
-            "fingerprint": task.identity["fingerprint"],
-        },
+        source=task.source,
         pruning={"method": finder.method, "scope": finder.scope, "rate": rate},
         rewind_step=rewind_step(recipe, task),
         replicates=[

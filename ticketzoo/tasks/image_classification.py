@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 import torch
@@ -51,7 +51,11 @@ class ImageClassification:
             "augment": config.augment.model_dump(mode="json"),
             "label_smoothing": config.label_smoothing,
         }
-        self.class_names = data.class_names
+        self.source = {
+            "dataset": data_id(config.dataset),
+            "revision": config.dataset.revision,
+            "fingerprint": data.fingerprint,
+        }
         self._label_smoothing = config.label_smoothing
         self._normalize = config.normalize.build(data.train)
         self._augment = config.augment.build()
@@ -94,6 +98,12 @@ class ImageClassification:
 
     def _normalized_once(self, images: Images) -> Images:
         return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
+
+
+def data_id(dataset: ImageDataset) -> str:
+    """How a ticket names the data set: its Hub id, or of a folder the last part of its path."""
+    path = PurePath(dataset.path)
+    return path.name if Path(path).is_dir() else dataset.path
 
 
 def data_name(dataset: ImageDataset) -> str:

@@ -30,6 +30,7 @@ class ImageDataset(Config):
     """The `dataset:` section of a recipe: which images, and how they are split.
 
     path: "digits" (scikit-learn's, embedded), a Hub id, or a folder that `datasets.load_dataset` reads.
+    mirror: a folder that holds a copy of `path` and is read in its place; left out of what is written down of a run.
     name, revision: the Hub data set's configuration and commit.
     image_column, label_column: found from the features when there is just one of each.
     train_split: the split to train on. test_split: default "test", else "validation", else a stratified fifth of train.
@@ -43,6 +44,7 @@ class ImageDataset(Config):
     """
 
     path: Annotated[str, Field(min_length=1)]
+    mirror: Annotated[str | None, Field(exclude=True)] = None
     name: str | None = None
     revision: str | None = None
     image_column: str | None = None
@@ -103,7 +105,8 @@ class _Part:
 
 def load_images(dataset: ImageDataset) -> ImageSplits:
     """The images `dataset` names. Raises DataError, one line, for whatever is missing or does not fit."""
-    source = open_source(dataset.path, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
+    where = dataset.mirror or dataset.path
+    source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
     tables, class_names = source.tables(_splits_in_use(dataset, source.splits))
     kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
     available = [_of_classes(table, class_names, kept) for table in tables]

@@ -14,6 +14,9 @@ class Task(Protocol):
     identity: dict[str, Any]
     """What decides the numbers (content fingerprint, preprocessing, loss), as JSON; not where the data came from."""
 
+    source: dict[str, Any]
+    """How a ticket names the data: `dataset`, its `revision` and the `fingerprint` of its content."""
+
     model_kwargs: dict[str, Any]
     """What the data asks of a model, e.g. `num_classes` and `in_shape`."""
 
