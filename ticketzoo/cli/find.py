@@ -1,9 +1,12 @@
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, RecipeArgument, SetOption
+
+if TYPE_CHECKING:
+    from ticketzoo.transfer.verdict import Verdict
 
 
 def register(app: typer.Typer) -> None:
@@ -61,5 +64,5 @@ def find(
         rows, verdict = ticket.results, ticket.config.verdict
         console().print(arms_table(rows, target=rows[0]["target"]).rich())
         if verdict:
-            console().print(sentence(verdict.model_dump()))
+            console().print(sentence(cast("Verdict", verdict.model_dump())))
         print(folder)

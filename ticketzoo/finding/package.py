@@ -81,11 +81,12 @@ def make_card(
     ticket: Ticket, finding: Finding, recipe: FindRecipe, task: Task, device: torch.device
 ) -> dict[str, bytes]:
     """The plots and the model card of the ticket, by file name."""
-    rows, plots = finding.rows, {"accuracy.png": plot_accuracy}
-    if task.has_validation:
-        plots["early-stopping.png"] = plot_early_stopping
+    rows = finding.rows
     with TemporaryDirectory() as folder:
-        files = {name: plot(rows, Path(folder) / name, target=task.name).read_bytes() for name, plot in plots.items()}
+        plots = [plot_accuracy(rows, Path(folder) / "accuracy.png", target=task.name)]
+        if task.has_validation:
+            plots.append(plot_early_stopping(rows, Path(folder) / "early-stopping.png", target=task.name))
+        files = {plot.name: plot.read_bytes() for plot in plots}
     cost = {
         "trainings": len(finding.seconds),
         "seconds": round(sum(finding.seconds)),

@@ -4,15 +4,15 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ticketzoo.escaping import for_terminal
 from ticketzoo.showing import show_sparsity
-from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.folder import file_entries, read_config
 from ticketzoo.transfer.statistics import Summary, group_rows
-from ticketzoo.transfer.verdict import sentence
+from ticketzoo.transfer.verdict import Verdict, sentence
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
 
@@ -98,15 +98,14 @@ class TicketSummary:
             "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
-            "verdict": sentence(verdict) if verdict else "not measured",  # type: ignore[arg-type]
+            "verdict": sentence(cast(Verdict, verdict)) if verdict else "not measured",
         }
         lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items()]
         labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}
         lines += ["", f"{'level':>5}  {'sparsity':>8}  {'kept':>12}  verdict"]
         for entry in config.levels:
-            lines.append(
-                f"{entry.level:>5}  {show_sparsity(entry.sparsity):>8}  {entry.kept:>12,}  {labels.get(entry.level, '')}"
-            )
+            shown, label = show_sparsity(entry.sparsity), labels.get(entry.level, "")
+            lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept:>12,}  {label}")
         return lines
 
     def _files(self) -> list[Path]:
