@@ -35,7 +35,7 @@ def list_tickets(
 
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.registry import default_registry, ticket_folders
-    from ticketzoo.transfer.summary import read_summary
+    from ticketzoo.transfer.summary import COLUMNS, read_summary
 
     folder = registry or default_registry()
     summaries = [read_summary(path) for path in ticket_folders(folder)]
@@ -46,7 +46,7 @@ def list_tickets(
     if as_json:
         print_json([summary.as_json() for summary in summaries])
         return
-    table = Table("name", "architecture", "source", "levels", "sparsity", "seeds", "verdict")
+    table = Table(*COLUMNS)
     for summary in summaries:
         table.add_row(*summary.cells())
     console().print(table if summaries else f"no such tickets in {folder}")
@@ -80,7 +80,7 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
     """
     from ticketzoo.cli.output import print_json
     from ticketzoo.registry import ticket_folder
-    from ticketzoo.ticket import verify as verify_ticket
+    from ticketzoo.ticket import verify_ticket
 
     folder = ticket_folder(ticket, registry)
     checks = verify_ticket(folder)
@@ -88,5 +88,5 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
         print_json({"ticket": str(folder), "ok": True, "checks": [asdict(check) for check in checks]})
         return
     for check in checks:
-        print(f"ok  {check.file}: {check.holds}")
+        print(f"ok  {check}")
     print(f"{folder}: verified")

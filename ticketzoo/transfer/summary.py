@@ -10,7 +10,7 @@ from ticketzoo.escaping import for_terminal
 from ticketzoo.showing import show_sparsity
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.ticket.folder import file_entries, read_config
+from ticketzoo.ticket.format import read_config, ticket_files
 from ticketzoo.transfer.statistics import Summary, group_rows
 from ticketzoo.transfer.verdict import Verdict, sentence
 
@@ -109,9 +109,8 @@ class TicketSummary:
         return lines
 
     def _files(self) -> list[Path]:
-        declared = [self.folder / name for name in sorted(file_entries(self.config))]
-        beside = [self.folder / "ticket.json", self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
-        return [path for path in (*beside, *declared) if path.is_file()]
+        beside = [self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
+        return [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
 
     def _dense(self) -> Summary | None:
         rows = Ticket.from_pretrained(self.folder).results
