@@ -84,6 +84,13 @@ def test_an_impossible_recipe_is_refused_with_the_key(keys: dict[str, Any], said
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("keys", [{"finder": {"rate": 20}}, {"finder": {"scope": "layerwise", "rates": {"fc3": 10}}}])
+def test_a_percentage_is_refused(keys: dict[str, Any]) -> None:
+    """Trap 8: percent and fraction mixed in one formula. Every rate and sparsity is a fraction."""
+    with pytest.raises(RecipeError, match="input should be less than 1"):
+        parse_recipe(SMALLEST | keys, FindRecipe, "test")
+
+
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.name)
 def test_a_shipped_recipe_reads_and_its_dump_reads_back_equal(path: Path, tmp_path: Path) -> None:
     recipe = read_recipe(path, FindRecipe)

@@ -21,8 +21,8 @@ class TargetConfig(Config):
     task: TaskConfig
     training: TrainingConfig | None = None
     head: Head | None = None
-    name: str | None = None
-    """What to call the target in results; the task's name when not given."""
+    name: Annotated[str, Field(pattern=r"^\w[\w .-]{0,95}$")] | None = None
+    """What to call the target in results and file names; the task's name when not given."""
 
 
 class TransferRecipe(Config):
