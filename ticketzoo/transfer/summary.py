@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from ticketzoo.escaping import for_terminal
+from ticketzoo.escaping import for_markdown, for_terminal
 from ticketzoo.showing import show_sparsity
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import TicketConfig
@@ -126,3 +127,14 @@ def read_summary(folder: Path) -> TicketSummary:
 def _size_and_digest(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def markdown_table(summaries: Iterable[TicketSummary]) -> str:
+    """The table of `list` in Markdown, each name a link to its folder."""
+    header = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
+    lines = [
+        f"| [{name}]({summary.folder.name}/README.md) | {' | '.join(for_markdown(cell) for cell in cells)} |"
+        for summary in summaries
+        for name, *cells in [summary.cells()]
+    ]
+    return "\n".join([header, *lines])
