@@ -82,7 +82,7 @@ def test_metadata_is_what_the_hub_filters_on():
     assert data.datasets == ["ylecun/mnist"]
     assert data.pipeline_tag == "image-classification"
     assert data.tags == [
-        "lottery-ticket", "sparse", "lenet-300-100", "imp", "source-ylecun-mnist",
+        "lottery-ticket", "sparse", "lenet-300-100", "imp", "task-image-classification", "source-ylecun-mnist",
         "sparsity-0-50", "sparsity-90-95", "sparsity-95-98", "verdict-matching",
     ]  # fmt: skip
     assert data.base_model is None

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError
+from ticketzoo.registry.hub_folder import HubOptions, fetch_whole
 from ticketzoo.registry.references import FolderReference, HubReference, NameReference, parse_reference
 
 
@@ -30,8 +31,10 @@ def ticket_folders(registry: Path) -> list[Path]:
 def ticket_folder(reference: str, registry: Path | None = None) -> Path:
     """The folder of the ticket that `reference` means (see `parse_reference`); names are looked up in `registry`.
 
+    A ticket on the Hub is fetched whole, from one commit, into the cache of the Hub's client.
+
     Raises:
-        RegistryError: there is no such ticket; the message lists near names.
+        RegistryError: there is no such ticket, the message lists near names; or it cannot be fetched.
     """
     match parse_reference(reference):
         case FolderReference(path):
@@ -40,8 +43,8 @@ def ticket_folder(reference: str, registry: Path | None = None) -> Path:
             return path
         case NameReference(name):
             return _by_name(name, registry or default_registry())
-        case HubReference(repo_id, _):
-            raise RegistryError(f"hub:{repo_id}: fetching from the Hub is not available yet; give a folder or a name")
+        case HubReference(repo_id, revision):
+            return fetch_whole(repo_id, revision, HubOptions())
 
 
 def _by_name(name: str, registry: Path) -> Path:

@@ -37,15 +37,16 @@ Reference = FolderReference | NameReference | HubReference
 def parse_reference(text: str) -> Reference:
     """Read a reference.
 
-    `./x`, `../x`, `/x`, `~/x`, `.` and paths of three or more parts are folders; `hub:owner/name[@revision]` and
-    `owner/name[@revision]` are Hub ids; a single word is a name in the registry.
+    `./x`, `../x`, `/x`, `~/x`, `.` and paths of three or more parts, before any `@`, are folders;
+    `hub:owner/name[@revision]` and `owner/name[@revision]` are Hub ids; a single word is a name in the registry.
 
     Raises:
         RegistryError: it is none of these, or `owner/name` is also a folder here.
     """
     if text.startswith("hub:"):
         return _hub_reference(text.removeprefix("hub:"), text)
-    if text.startswith(("/", "~", "./", "../")) or text in (".", "..") or text.count("/") > 1 or "\\" in text:
+    slashes = text.partition("@")[0].count("/")
+    if text.startswith(("/", "~", "./", "../")) or text in (".", "..") or slashes > 1 or "\\" in text:
         return FolderReference(Path(text).expanduser())
     if "/" in text:
         if Path(text).is_dir():

@@ -40,7 +40,7 @@ class Evidence:
 
 def render_card(
     config: TicketConfig,
-    evidence: Evidence,
+    evidence: Evidence | None,
     *,
     plots: Sequence[str] = (),
     cost: Mapping[str, Any] | None = None,
@@ -53,7 +53,8 @@ def render_card(
 
     Args:
         config: of ticket.json.
-        evidence: what was measured.
+        evidence: what was measured; None where that was not looked at, and the card says neither what was measured nor
+            what was not.
         plots: names of PNG files beside the card. Anything but a plain file name raises ValueError.
         cost: what finding it took: any of `trainings`, `seconds`, `device`.
         recipe_text: of recipe.yaml.
@@ -61,6 +62,7 @@ def render_card(
     """
     from huggingface_hub import ModelCard
 
+    looked_at, evidence = evidence is not None, evidence or Evidence()
     ticket = {
         "name": for_markdown(config.name),
         "summary": _summary(config),
@@ -71,7 +73,7 @@ def render_card(
         "tables": evidence.tables,
         "has_results": bool(evidence.measured),
         "verdict": _verdict(config, evidence.sentence),
-        "not_measured": _not_measured(config, evidence),
+        "not_measured": _not_measured(config, evidence) if looked_at else [],
         "several_levels": config.verdict is not None and len(config.verdict.levels) > 1,
         "provenance": _provenance(config),
         "cost": _cost(cost or {}),

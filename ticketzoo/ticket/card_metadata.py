@@ -64,12 +64,26 @@ def metadata(config: TicketConfig, measured: Sequence[Measurement], source: str 
 
 
 def tags(config: TicketConfig) -> list[str]:
-    """What a ticket can be found by: architecture, method, source, the sparsity bands of its levels, its verdict."""
-    names = [config.architecture.name, config.pruning.method, f"source-{data_name(config)}"]
+    """What a ticket can be found by: architecture, method, task, source, sparsity bands of its levels, verdict."""
+    names = [config.architecture.name, config.pruning.method, task_tag(config.task), source_tag(data_name(config))]
     names += [sparsity_band(entry.sparsity) for entry in pruned_levels(config)]
-    if config.verdict:
-        names.append(f"verdict-{config.verdict.label}")
+    names.append(verdict_tag(config.verdict.label if config.verdict else "not measured"))
     return list(dict.fromkeys(["lottery-ticket", "sparse", *map(slug, names)]))
+
+
+def task_tag(task: str) -> str:
+    """The tag of a task."""
+    return f"task-{slug(task)}"
+
+
+def source_tag(dataset: str) -> str:
+    """The tag of the data set that a ticket was found on."""
+    return f"source-{slug(dataset)}"
+
+
+def verdict_tag(label: str) -> str:
+    """The tag of a verdict's label."""
+    return f"verdict-{slug(label)}"
 
 
 def sparsity_band(sparsity: float) -> str:

@@ -22,7 +22,6 @@ from ticketzoo.ticket.config import (
     RESULTS_FILE,
     REWIND_FILE,
     FileEntry,
-    Replicate,
     TicketConfig,
     parse_config,
 )
@@ -83,16 +82,10 @@ def ticket_files(folder: Path, config: TicketConfig) -> list[Path]:
     return [folder / name for name in (CONFIG_FILE, *file_entries(config))]
 
 
-def check_sizes(folder: Path, replicate: Replicate) -> None:
-    """Raise TicketError unless the files of `replicate` are there and as long as ticket.json says."""
-    for name, entry in replicate.files.items():
-        _check_size(folder / name, entry)
-
-
 def check_file(folder: Path, name: str, entry: FileEntry) -> Path:
     """The path of a file whose size and sha256 are as declared. Raises TicketError otherwise."""
     path = folder / name
-    _check_size(path, entry)
+    check_size(path, entry)
     try:
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -178,7 +171,8 @@ def _sync(directory: Path) -> None:
             os.close(descriptor)
 
 
-def _check_size(path: Path, entry: FileEntry) -> None:
+def check_size(path: Path, entry: FileEntry) -> None:
+    """Raise TicketError unless the file is there and as long as ticket.json says."""
     if not path.is_file():
         raise TicketError(f"{path}: missing")
     size = path.stat().st_size

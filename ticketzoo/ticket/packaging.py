@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
+from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, mask_sha256_of
 from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.ticket.masks import sparsity_of
@@ -17,17 +18,24 @@ from ticketzoo.ticket.stored import Stored, StoredReplicate
 
 @dataclass(frozen=True)
 class Found:
-    """What one seed found: bool masks by level and parameter name, and the rewind state, dense, with its buffers."""
+    """What one seed found: bool masks by level and parameter name, and the rewind state, dense, with its buffers.
+
+    A ticket that rewinds to the weights of a model on the Hub has no `rewind_state`.
+    """
 
     seed: int
     levels: Mapping[int, Mapping[str, Tensor]]
-    rewind_state: Mapping[str, Tensor]
+    rewind_state: Mapping[str, Tensor] | None = None
 
 
 def store(
-    replicates: Sequence[Found], package_from: int, recipe_text: str | None, results: Iterable[Mapping[str, Any]]
+    replicates: Sequence[Found],
+    package_from: int,
+    recipe_text: str | None,
+    results: Iterable[Mapping[str, Any]],
+    base: BaseWeights | None = None,
 ) -> tuple[Stored, dict[str, Any]]:
-    """Copy the levels from `package_from` on and the weights that its masks keep.
+    """Copy the levels from `package_from` on and the weights that its masks keep, of each replicate or of `base`.
 
     Returns them with what ticket.json states about them: `parameters`, `levels`, `replicates` and `mask_sha256`.
     Raises TicketError for no replicates, masks that aren't nested, levels or counts that differ between replicates.
@@ -41,10 +49,10 @@ def store(
         if found.seed in stored:
             raise TicketError(f"seed {found.seed} has two replicates")
         packed = levels[found.seed] = _pack_levels(found, package_from)
-        rewind = pack_rewind(found.rewind_state, packed.masks(packed.densest))
-        weights = unpack_rewind(rewind, packed, packed.densest)
+        rewind = pack_rewind(_rewind_state(found, base), packed.masks(packed.densest))
         stored[found.seed] = StoredReplicate(_Constant(packed), _Constant(rewind))
-        stated.append({"seed": found.seed, "mask_sha256": packed.sha256(), "rewind_sha256": state_sha256(weights)})
+        digest = None if base else state_sha256(unpack_rewind(rewind, packed, packed.densest))
+        stated.append({"seed": found.seed, "mask_sha256": packed.sha256(), "rewind_sha256": digest})
     documents = {RECIPE_FILE: recipe_text, RESULTS_FILE: _lines(results) or None}
     return Stored(stored, _Documents(documents)), {
         "parameters": [{"name": name, "shape": list(shape)} for name, shape in packed.shapes.items()],
@@ -52,6 +60,12 @@ def store(
         "replicates": stated,
         "mask_sha256": mask_sha256_of([(one["seed"], one["mask_sha256"]) for one in stated]),
     }
+
+
+def _rewind_state(found: Found, base: BaseWeights | None) -> Mapping[str, Tensor]:
+    if (found.rewind_state is None) == (base is None):
+        raise TicketError(f"seed {found.seed}: give a rewind state, or base weights for all seeds, and not both")
+    return base.state if base else found.rewind_state  # type: ignore[return-value]
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

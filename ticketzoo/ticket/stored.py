@@ -3,16 +3,17 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
+from ticketzoo.ticket.base import base_weights
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, Replicate, TicketConfig
 from ticketzoo.ticket.digests import state_sha256
-from ticketzoo.ticket.format import check_file, check_sizes, masks_path, rewind_path
-from ticketzoo.ticket.packed import PackedLevels, unpack_rewind
+from ticketzoo.ticket.files import Files
+from ticketzoo.ticket.format import masks_path, rewind_path
+from ticketzoo.ticket.packed import PackedLevels, pack_rewind, unpack_rewind
 from ticketzoo.ticket.strict_json import parse_json
 from ticketzoo.ticket.tensor_files import read_masks, read_rewind
 
@@ -37,10 +38,14 @@ class StoredReplicate:
 
 @dataclass(frozen=True)
 class Stored:
-    """Everything a ticket holds beside its config: replicates by seed, and its documents by file name."""
+    """Everything a ticket holds beside its config: replicates by seed, and its documents by file name.
+
+    `files` are those it is read from; None for a ticket in memory.
+    """
 
     replicates: Mapping[int, StoredReplicate]
     read_document: Callable[[str], bytes | None]
+    files: Files | None = None
 
     @cached_property
     def recipe_text(self) -> str | None:
@@ -59,40 +64,47 @@ class Stored:
         return rows
 
 
-def stored_in(folder: Path, config: TicketConfig) -> Stored:
-    """What the ticket in `folder` holds; whatever it gives is checked against `config`, or raises TicketError."""
+def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False) -> Stored:
+    """What the ticket in `files` holds; whatever it gives is checked against `config`, or raises TicketError.
+
+    With `masks_only` the rewind weights need not be there, and asking for them raises TicketError.
+    """
     replicates = {
         replicate.seed: StoredReplicate(
-            partial(_read_levels, folder, config, replicate), partial(_read_rewind, folder, config, replicate)
+            partial(_read_levels, files, config, replicate, masks_only),
+            partial(_read_rewind, files, config, replicate, masks_only),
         )
         for replicate in config.replicates
     }
-    return Stored(replicates, partial(_read_document, folder, config))
+    return Stored(replicates, partial(_read_document, files, config), files)
 
 
-def _read_levels(folder: Path, config: TicketConfig, replicate: Replicate) -> PackedLevels:
-    check_sizes(folder, replicate)
+def _read_levels(files: Files, config: TicketConfig, replicate: Replicate, masks_only: bool) -> PackedLevels:
     name = masks_path(replicate.seed)
-    path = check_file(folder, name, replicate.files[name])
-    levels = read_masks(path, str(path), config.shapes, config.levels)
+    files.require({name: replicate.files[name]} if masks_only else replicate.files)
+    path, where = files.checked(name, replicate.files[name]), files.where(name)
+    levels = read_masks(path, where, config.shapes, config.levels)
     if (digest := levels.sha256()) != replicate.mask_sha256:
-        raise TicketError(f"{path}: the masks have digest {digest}, but ticket.json says {replicate.mask_sha256}")
+        raise TicketError(f"{where}: the masks have digest {digest}, but ticket.json says {replicate.mask_sha256}")
     return levels
 
 
-def _read_rewind(folder: Path, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> dict[str, Tensor]:
+def _read_rewind(
+    files: Files, config: TicketConfig, replicate: Replicate, masks_only: bool, levels: PackedLevels
+) -> dict[str, Tensor]:
+    if masks_only:
+        raise TicketError(f"'{config.name}': only its masks were loaded: load it without masks_only to have weights")
     if config.rewind.kind == "base":
-        base = f"{config.rewind.repo_id} at {config.rewind.revision}"
-        raise TicketError(f"{folder}: rewinds to the weights of {base}, which this ticketzoo cannot fetch: upgrade")
+        return pack_rewind(base_weights(config.rewind, files.hub_options).state, levels.masks(levels.densest))
     name = rewind_path(replicate.seed)
-    path = check_file(folder, name, replicate.files[name])
-    packed = read_rewind(path, str(path), levels)
+    path, where = files.checked(name, replicate.files[name]), files.where(name)
+    packed = read_rewind(path, where, levels)
     if (digest := state_sha256(unpack_rewind(packed, levels, levels.densest))) != replicate.rewind_sha256:
         declared = f"ticket.json says {replicate.rewind_sha256}"
-        raise TicketError(f"{path}: the rewind weights have digest {digest}, but {declared}")
+        raise TicketError(f"{where}: the rewind weights have digest {digest}, but {declared}")
     return packed
 
 
-def _read_document(folder: Path, config: TicketConfig, name: str) -> bytes | None:
+def _read_document(files: Files, config: TicketConfig, name: str) -> bytes | None:
     entries = {str(known): entry for known, entry in config.files.items()}
-    return check_file(folder, name, entries[name]).read_bytes() if name in entries else None
+    return files.checked(name, entries[name]).read_bytes() if name in entries else None

@@ -59,7 +59,7 @@ def masks_to_bytes(packed: PackedLevels) -> bytes:
 
 def read_masks(path: Path, where: str, shapes: Shapes, levels: Sequence[LevelEntry]) -> PackedLevels:
     """Read masks.safetensors. Raises TicketError, naming `where` and the tensor, for whatever does not fit."""
-    with _open(path, where, "numpy") as file:
+    with open_tensors(path, where, "numpy") as file:
         _check_names(set(file.keys()), {_key(entry.level, name) for entry in levels for name in shapes}, where)
         _check_encodings(file.metadata() or {}, set(file.keys()), where)
         survivors = {name: math.prod(shape) for name, shape in shapes.items()}
@@ -85,7 +85,7 @@ def rewind_to_bytes(packed: Mapping[str, Tensor]) -> bytes:
 
 def read_rewind(path: Path, where: str, levels: PackedLevels) -> dict[str, Tensor]:
     """Read rewind.safetensors. Raises TicketError, naming `where` and the tensor, for whatever does not fit."""
-    with _open(path, where, "pt") as file:
+    with open_tensors(path, where, "pt") as file:
         names = sorted(file.keys())
         _check_names(set(levels.shapes) & set(names), set(levels.shapes), where)
         for name in names:
@@ -110,8 +110,8 @@ def _key(level: int, name: str) -> str:
 
 
 @contextmanager
-def _open(path: Path, where: str, framework: str) -> Iterator[Any]:
-    """Open a safetensors file whose declared header fits into it."""
+def open_tensors(path: Path, where: str, framework: str) -> Iterator[Any]:
+    """Open a safetensors file whose declared header fits into it. Raises TicketError, naming `where`."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -8,14 +8,21 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from ticketzoo.errors import TicketError
+from ticketzoo.escaping import for_terminal
 from ticketzoo.models import create_from_architecture
+from ticketzoo.registry.hub_folder import HubOptions
+from ticketzoo.registry.hub_push import Destination, Published
+from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.config import LevelEntry, TicketConfig, check_config
+from ticketzoo.ticket.files import ticket_files_of
 from ticketzoo.ticket.fitting import fit
-from ticketzoo.ticket.format import read_config
+from ticketzoo.ticket.format import CONFIG_FILE
 from ticketzoo.ticket.masking import detach
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.ticket.packaging import Found, store
 from ticketzoo.ticket.packed import unpack_rewind
+from ticketzoo.ticket.publishing import push
 from ticketzoo.ticket.saving import save
 from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.views import choose_level, choose_seed
@@ -38,22 +45,51 @@ class Ticket:
 
     @classmethod
     def from_pretrained(
-        cls, folder: str | Path, *, level: int | None = None, sparsity: float | None = None, seed: int | None = None
+        cls,
+        repo_id_or_folder: str | Path,
+        *,
+        level: int | None = None,
+        sparsity: float | None = None,
+        seed: int | None = None,
+        masks_only: bool = False,
+        mask_sha256: str | None = None,
+        revision: str | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        token: str | bool | None = None,
+        force_download: bool = False,
     ) -> "Ticket":
-        """Open the ticket in a local folder. Its masks are read and checked now, rewind weights when asked for.
+        """Open a ticket in a folder or on the Hub. Its masks are read and checked now, rewind weights when asked for.
+
+        Of a ticket on the Hub everything comes from one commit. Fetched now are ticket.json and the chosen replicate's
+        files; another replicate's, the recipe, the results and base weights once they are asked for.
 
         Args:
-            folder: as `save_pretrained` wrote it.
+            repo_id_or_folder: a Path, or a text that names a folder (`./folder`) or a Hub id (`owner/name`,
+                `hub:owner/name@revision`).
             level: a packaged level. Default: the sparsest that the verdict calls winning or matching, or else the
                 sparsest of all.
             sparsity: instead of a level, the packaged one nearest to this fraction removed, in [0, 1).
             seed: of a replicate; the first by default.
+            masks_only: whether to do without rewind weights: they are not fetched and need not be there.
+            mask_sha256: digest that the ticket's masks must have, as `ticketzoo info` shows it.
+            revision: branch, tag or commit on the Hub; the main branch by default.
+            cache_dir: where the Hub's client keeps what it fetched; `HF_HUB_CACHE` by default.
+            local_files_only: whether to use nothing but that cache.
+            token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
+            force_download: whether to fetch anew what is in the cache.
 
-        Raises TicketError for a damaged ticket or unknown format, and for a level, sparsity or seed not packaged.
+        Raises TicketError for a damaged ticket or unknown format, other masks than `mask_sha256`, and for a level,
+        sparsity or seed not packaged; RegistryError for what cannot be fetched.
         """
-        folder = Path(folder).absolute()
-        config = read_config(folder)
-        return cls._view(config, stored_in(folder, config), level, sparsity, seed)
+        options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
+        files = ticket_files_of(repo_id_or_folder, revision, options)
+        config = files.config()
+        if mask_sha256 is not None and config.mask_sha256 != mask_sha256:
+            found = f"its masks have digest {config.mask_sha256}, not {for_terminal(mask_sha256)} as was asked for"
+            raise TicketError(f"{files.where(CONFIG_FILE)}: {found}: it is not that ticket, or was changed since")
+        stored = stored_in(files, config, masks_only=masks_only)
+        return cls._view(config, stored, level, sparsity, seed)
 
     @classmethod
     def create(
@@ -64,8 +100,9 @@ class Ticket:
         task: str,
         source: Mapping[str, Any],
         pruning: Mapping[str, Any],
-        rewind_step: int,
+        rewind_step: int = 0,
         replicates: Sequence[Found],
+        base: BaseWeights | None = None,
         package_from: int = 0,
         recipe_text: str | None = None,
         results: Iterable[Mapping[str, Any]] = (),
@@ -82,6 +119,8 @@ class Ticket:
             pruning: `method`, `scope` and `rate`.
             rewind_step: the iteration whose weights the replicates' rewind states hold; 0 is initialisation.
             replicates: one per seed, all with the same levels and counts; the first is the one loaded by default.
+            base: instead of rewind states, the weights of a model on the Hub that all replicates rewind to. The ticket
+                holds their commit and digest, not the weights.
             package_from: the densest level to package; weights that it has pruned are not stored.
             recipe_text: the whole recipe, as YAML.
             results: rows of measured numbers.
@@ -93,7 +132,11 @@ class Ticket:
         """
         from ticketzoo import __version__
 
-        stored, stated = store(replicates, package_from, recipe_text, results)
+        stored, stated = store(replicates, package_from, recipe_text, results, base)
+        rewind: dict[str, Any] = {"kind": "packed", "step": rewind_step}
+        if base is not None:
+            reference = {"repo_id": base.repo_id, "revision": base.revision, "sha256": base.sha256}
+            rewind = {"kind": "base", "step": rewind_step, **reference}
         content = {
             "name": name,
             "library_version": __version__,
@@ -101,7 +144,7 @@ class Ticket:
             "task": task,
             "source": dict(source),
             "pruning": {**pruning, "parameters": stated.pop("parameters")},
-            "rewind": {"kind": "packed", "step": rewind_step},
+            "rewind": rewind,
             "verdict": verdict,
             "license": license,
             **stated,
@@ -214,6 +257,41 @@ class Ticket:
         Returns the folder. Raises TicketError where it holds something else, or cannot be written.
         """
         return save(self.config, self._stored, Path(folder), extras or {})
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+        card: str | None = None,
+        replace_card: bool = False,
+    ) -> Published:
+        """Publish the whole ticket, every level and replicate, with its card and plots, in one commit.
+
+        The same ticket pushed again makes no new commit. A README.md that was edited on the Hub stays.
+
+        Args:
+            repo_id: `owner/name`; a repository that does not exist is made.
+            private: whether it is to be private. Publishing to a public one with `private=True` is refused. None: what
+                it is, or what new repositories of its owner are by default.
+            revision: the branch, made if it does not exist; the main branch by default.
+            create_pr: whether to open a pull request instead.
+            commit_message: in one line.
+            token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`.
+            card: text of README.md. Default: the one in the ticket's folder, or else what ticket.json says.
+            replace_card: whether to overwrite a README.md that was edited on the Hub.
+
+        Returns what became of it: `url` and `commit`, whether that is new (`changed`), and `card_kept`.
+
+        Raises RegistryError for a repository that cannot be made, read or written, somebody else's push in the
+        meantime, an access token in a file; TicketError for a damaged ticket.
+        """
+        to = Destination(repo_id, private, revision, create_pr, commit_message, token, replace_card)
+        return push(self.config, self._stored, to, card)
 
     def __repr__(self) -> str:
         return f"Ticket('{self.name}', level={self.level}, sparsity={self.sparsity:.4f}, seed={self.seed})"

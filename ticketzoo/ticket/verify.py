@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.format import CONFIG_FILE, check_file, file_entries, read_config
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.ticket import Ticket
@@ -34,14 +35,14 @@ def verify_ticket(folder: str | Path) -> list[Check]:
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
     for replicate in config.replicates:
         checks += _check_replicate(folder, config, replicate.seed)
-    stored = stored_in(folder, config)
+    stored = stored_in(Files(folder), config)
     if "results.jsonl" in config.files:
         checks.append(Check("results.jsonl", f"{len(stored.results)} rows"))
     return checks
 
 
 def _check_replicate(folder: Path, config: TicketConfig, seed: int) -> list[Check]:
-    stored = stored_in(folder, config)
+    stored = stored_in(Files(folder), config)
     levels = stored.replicates[seed].levels
     covered = f"{len(levels.shapes)} parameters at {len(levels.levels)} levels"
     checks = [

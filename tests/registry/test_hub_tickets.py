@@ -1,0 +1,292 @@
+"""Publishing, fetching and loading with the real client over HTTP."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from hub_server.fixtures import LocalHub
+from toy_zoo import make_ticket, save_ticket
+
+from ticketzoo import Ticket, load_ticket
+from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.ticket import verify_ticket
+from ticketzoo.ticket.pulling import pull_ticket
+
+ZOO = "alice/zoo"
+
+
+@pytest.fixture
+def pushed(hub: LocalHub) -> Ticket:
+    hub.login("alice")
+    ticket = make_ticket()
+    ticket.push_to_hub(ZOO)
+    hub.requests.clear()
+    return ticket
+
+
+def fetched(hub: LocalHub) -> list[str]:
+    """The files whose bytes were sent, by path in the repository."""
+    names = [seen.path for path in ("*/resolve/*", "/files/*") for seen in hub.calls("GET", path)]
+    return sorted(name.rpartition("/")[2] for name in names if not name.endswith(".safetensors") or "/files/" in name)
+
+
+def equal(a: Ticket, b: Ticket) -> bool:
+    masks = all(torch.equal(a.masks[name], b.masks[name]) for name in a.masks)
+    weights = all(torch.equal(a.rewind_state[name], b.rewind_state[name]) for name in a.rewind_state)
+    return masks and weights and a.masks.keys() == b.masks.keys() and a.rewind_state.keys() == b.rewind_state.keys()
+
+
+def test_push_pull_load_and_verify(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+    folder, _ = pull_ticket(ZOO, tmp_path / "copy")
+    assert verify_ticket(folder)
+    for seed in (0, 1):
+        for level in (1, 2):
+            there = load_ticket(ZOO, seed=seed, level=level)
+            assert equal(there, pushed.at(seed=seed, level=level))
+            assert equal(Ticket.from_pretrained(folder, seed=seed, level=level), there)
+    assert load_ticket(f"hub:{ZOO}@main", sparsity=0.5).level == 1
+    assert load_ticket(ZOO).results == pushed.results
+    assert load_ticket(ZOO).recipe_text == pushed.recipe_text
+
+
+def test_a_push_is_one_commit_and_the_same_ticket_again_is_none(hub: LocalHub):
+    hub.login("alice")
+    first = make_ticket().push_to_hub(ZOO, commit_message="Hello")
+    assert [commit.title for commit in hub.repo(ZOO).commits()] == ["Hello", "initial commit"]
+    assert (first.commit, first.changed) == (hub.repo(ZOO).find().oid, True)
+    again = make_ticket().push_to_hub(ZOO)
+    assert (again.commit, again.changed) == (first.commit, False)
+    assert again.url == first.url
+    assert len(hub.repo(ZOO).commits()) == 2
+
+
+def test_a_replicate_that_is_gone_from_the_ticket_goes_from_the_repository(hub: LocalHub, pushed: Ticket):
+    from toy_zoo import found
+
+    hub.repo(ZOO).write({"notes.txt": b"mine"})
+    make_ticket(replicates=[found(0)]).push_to_hub(ZOO)
+    files = hub.repo(ZOO).files()
+    assert "notes.txt" in files and "seed-0/masks.safetensors" in files
+    assert not [name for name in files if name.startswith("seed-1/")]
+    assert load_ticket(ZOO).seeds == [0]
+
+
+def test_only_what_is_needed_is_fetched(hub: LocalHub, pushed: Ticket):
+    load_ticket(ZOO, masks_only=True)
+    assert fetched(hub) == ["masks.safetensors", "ticket.json"]
+    hub.requests.clear()
+    ticket = load_ticket(ZOO)
+    assert fetched(hub) == ["rewind.safetensors"]
+    hub.requests.clear()
+    assert ticket.at(seed=1).masks
+    assert fetched(hub) == ["masks.safetensors", "rewind.safetensors"]
+    hub.requests.clear()
+    assert ticket.results
+    assert fetched(hub) == ["results.jsonl"]
+
+
+def test_masks_only_has_no_weights_to_give(hub: LocalHub, pushed: Ticket):
+    ticket = load_ticket(ZOO, masks_only=True)
+    with pytest.raises(TicketError, match="without masks_only"):
+        ticket.build()
+    model = pushed.build()
+    ticket.apply(model, rewind=False)
+    assert torch.equal(model.fc1.weight != 0, ticket.masks["fc1.weight"])
+
+
+def test_everything_is_of_one_commit(hub: LocalHub, pushed: Ticket):
+    """A push while a ticket is in use changes nothing for who holds it."""
+    ticket = load_ticket(ZOO)
+    make_ticket(results=[{"level": 1}]).push_to_hub(ZOO)
+    assert ticket.results == pushed.results
+    assert load_ticket(ZOO).results == [{"level": 1}]
+
+
+def test_a_revision_can_be_a_branch_a_tag_or_a_commit(hub: LocalHub, pushed: Ticket):
+    first = hub.repo(ZOO).find().oid
+    hub.api().create_tag(ZOO, tag="v1")
+    make_ticket(license="mit").push_to_hub(ZOO, revision="next")
+    assert hub.repo(ZOO).find().oid == first
+    assert load_ticket(f"{ZOO}@next").config.license == "mit"
+    for revision in ("v1", first, "main"):
+        assert load_ticket(ZOO, revision=revision).config.license == "apache-2.0"
+    with pytest.raises(RegistryError, match=r"alice/zoo@v2: .* no such branch, tag or commit"):
+        load_ticket(f"{ZOO}@v2")
+    with pytest.raises(RegistryError, match="two revisions"):
+        load_ticket(f"{ZOO}@v1", revision="next")
+
+
+@pytest.mark.parametrize("revision", ["../../etc/passwd", "a/../../b", "-x", "a b", "\x1b[31m"])
+def test_a_revision_leads_nowhere_else(hub: LocalHub, revision: str):
+    with pytest.raises(RegistryError, match="cannot be a branch, tag or commit") as refused:
+        load_ticket(ZOO, revision=revision)
+    assert "\x1b" not in str(refused.value)
+
+
+def test_a_pinned_commit_in_the_cache_is_not_asked_for_again(hub: LocalHub, pushed: Ticket):
+    commit = hub.repo(ZOO).find().oid
+    load_ticket(ZOO, revision=commit)
+    hub.requests.clear()
+    load_ticket(ZOO, revision=commit)
+    assert not hub.requests
+
+
+def test_force_download_fetches_each_file_again_once(hub: LocalHub, pushed: Ticket):
+    load_ticket(ZOO)
+    hub.requests.clear()
+    ticket = load_ticket(ZOO, force_download=True)
+    assert ticket.masks and ticket.rewind_state
+    assert fetched(hub) == ["masks.safetensors", "rewind.safetensors", "ticket.json"]
+
+
+def test_masks_can_be_pinned(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+    digest = pushed.config.mask_sha256
+    assert load_ticket(ZOO, mask_sha256=digest).level == 2
+    folder = save_ticket(tmp_path / "t")
+    assert Ticket.from_pretrained(folder, mask_sha256=digest, masks_only=True)
+    for reference in (ZOO, str(folder)):
+        with pytest.raises(TicketError, match=f"{digest}, not {'0' * 64}"):
+            load_ticket(reference, mask_sha256="0" * 64)
+
+
+def test_a_folder_needs_no_rewind_weights_for_masks_only(tmp_path: Path):
+    folder = save_ticket(tmp_path / "t")
+    (folder / "seed-0" / "rewind.safetensors").unlink()
+    assert load_ticket(str(folder), masks_only=True).masks
+    with pytest.raises(TicketError, match=r"rewind.safetensors: missing"):
+        load_ticket(str(folder))
+
+
+def test_cache_dir_and_offline(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+    with pytest.raises(RegistryError, match=r"alice/zoo@main: not in the cache"):
+        load_ticket(ZOO, local_files_only=True)
+    load_ticket(ZOO, cache_dir=tmp_path / "cache")
+    with hub.down():
+        assert equal(load_ticket(ZOO, cache_dir=tmp_path / "cache", local_files_only=True), pushed)
+        offline = hub.run_python(
+            "from ticketzoo import load_ticket; print(load_ticket('alice/zoo').seed)",
+            HF_HUB_OFFLINE="1", HF_HUB_CACHE=str(tmp_path / "cache"), OMP_NUM_THREADS="1",
+        )  # fmt: skip
+        assert (offline.returncode, offline.stdout) == (0, "0\n"), offline.stderr
+    hub.requests.clear()
+    load_ticket(ZOO, cache_dir=tmp_path / "cache", local_files_only=True)
+    assert not hub.requests
+    with pytest.raises(RegistryError, match=r"seed-1/masks.safetensors: not in the cache"):
+        load_ticket(ZOO, cache_dir=tmp_path / "cache", local_files_only=True, seed=1)
+
+
+def test_private_repositories(hub: LocalHub):
+    hub.login("alice")
+    make_ticket().push_to_hub(ZOO, private=True)
+    assert hub.repo(ZOO).private
+    make_ticket(license="mit").push_to_hub(ZOO, private=True)
+    hub.repo(ZOO).private = False
+    with pytest.raises(RegistryError, match=r"exists and is public: .* nothing was published"):
+        make_ticket(license="gpl-3.0").push_to_hub(ZOO, private=True)
+    assert json.loads(hub.repo(ZOO).files()["ticket.json"])["license"] == "mit"
+
+
+def test_a_pull_request_leaves_the_branch_alone(hub: LocalHub, pushed: Ticket):
+    before = hub.repo(ZOO).find().oid
+    hub.login("bob")
+    proposed = make_ticket(license="mit").push_to_hub(ZOO, create_pr=True)
+    assert proposed.url == f"{hub.endpoint}/{ZOO}/discussions/1"
+    assert hub.repo(ZOO).find().oid == before
+    assert load_ticket(f"{ZOO}@refs/pr/1").config.license == "mit"
+    assert not make_ticket().push_to_hub(ZOO, create_pr=True).changed
+
+
+def test_a_card_edited_on_the_hub_is_kept(hub: LocalHub, pushed: Ticket):
+    make_ticket(license="mit").push_to_hub(ZOO)
+    assert b"license: mit" in hub.repo(ZOO).files()["README.md"]
+    edited = hub.repo(ZOO).files()["README.md"].replace(b"## Limits", b"## My own words")
+    hub.repo(ZOO).write({"README.md": edited})
+    kept = make_ticket(license="apache-2.0").push_to_hub(ZOO)
+    assert (kept.card_kept, kept.changed) == (True, True)
+    assert hub.repo(ZOO).files()["README.md"] == edited
+    assert load_ticket(ZOO).config.license == "apache-2.0"
+    replaced = make_ticket().push_to_hub(ZOO, replace_card=True)
+    assert (replaced.card_kept, replaced.changed) == (False, True)
+    assert b"## Limits" in hub.repo(ZOO).files()["README.md"]
+
+
+def test_the_card_loads_the_ticket_by_its_hub_id(hub: LocalHub, tmp_path: Path):
+    from ticketzoo.transfer.evidence import ticket_card
+
+    ticket = make_ticket()
+    card = ticket_card(ticket.config, ticket.results)
+    folder = ticket.save_pretrained(tmp_path / "t", extras={"README.md": card.encode(), "curve.png": b"\x89PNG\r\n"})
+    hub.login("alice")
+    Ticket.from_pretrained(folder).push_to_hub(ZOO)
+    published = hub.repo(ZOO).files()
+    assert b'load_ticket("alice/zoo"' in published["README.md"]
+    assert published["curve.png"] == b"\x89PNG\r\n"
+    assert b"0.9" in published["README.md"]
+    copy, _ = pull_ticket(ZOO, tmp_path / "copy")
+    assert (copy / "curve.png").read_bytes() == b"\x89PNG\r\n"
+    assert not Ticket.from_pretrained(copy).push_to_hub(ZOO).changed
+
+
+def test_a_card_from_ticket_json_alone_claims_nothing_about_measurements(hub: LocalHub, pushed: Ticket):
+    card = hub.repo(ZOO).files()["README.md"].decode()
+    assert "measured" not in card.split("## Limits")[0].replace("verdict-not-measured", "")
+    tags = hub.api().model_info(ZOO).tags
+    assert {"ticketzoo", "lottery-ticket", "lenet-300-100", "source-digits", "task-image-classification"} <= set(tags)
+
+
+def test_tokens_are_not_published(hub: LocalHub):
+    hub.login("alice")
+    token = hub.token("alice")
+    with pytest.raises(RegistryError, match=r"recipe.yaml holds an access token: nothing was published") as refused:
+        make_ticket(recipe_text=f"token: {token}\n").push_to_hub(ZOO)
+    assert token not in str(refused.value)
+    with pytest.raises(RegistryError, match=r"ticket.json holds an access token"):
+        make_ticket(license="secret-word").push_to_hub(ZOO, token="secret-word")
+    assert not hub.calls("POST", "*/commit/*")
+
+
+def test_a_damaged_folder_is_not_published(hub: LocalHub, tmp_path: Path):
+    hub.login("alice")
+    folder = save_ticket(tmp_path / "t")
+    ticket = Ticket.from_pretrained(folder)
+    path = folder / "seed-1" / "rewind.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"\x00")
+    with pytest.raises(TicketError, match=r"seed-1/rewind.safetensors: damaged"):
+        ticket.push_to_hub(ZOO)
+    assert not hub.calls("POST", "*/commit/*")
+
+
+def test_pull_replaces_a_ticket_and_nothing_else(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    with pytest.raises(TicketError, match="holds something else than a ticket"):
+        pull_ticket(ZOO, tmp_path / "mine")
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
+    save_ticket(tmp_path / "old", license="mit")
+    pull_ticket(ZOO, tmp_path / "old")
+    assert load_ticket(str(tmp_path / "old")).config.license == "apache-2.0"
+
+
+def test_retrains_to_the_same_result(hub: LocalHub, pushed: Ticket):
+    def retrained(ticket: Ticket) -> torch.Tensor:
+        model = ticket.build()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        data = torch.randn(32, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+        for _ in range(5):
+            optimizer.zero_grad()
+            torch.nn.functional.cross_entropy(model(data), torch.arange(32) % 3).backward()
+            optimizer.step()
+        return model(data)
+
+    assert torch.equal(retrained(load_ticket(ZOO)), retrained(pushed))
+
+
+def test_nothing_of_the_token_is_in_the_ticket(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+    token = hub.token("alice")
+    ticket = load_ticket(ZOO, token=token)
+    assert token not in repr(ticket) + repr(vars(ticket)["_stored"])
+    ticket.save_pretrained(tmp_path / "t")
+    shutil.copytree(tmp_path / "t", tmp_path / "u")
+    assert not [path for path in (tmp_path / "u").rglob("*") if path.is_file() and token.encode() in path.read_bytes()]

@@ -1,0 +1,134 @@
+"""Weights to train from that are not in the ticket: those of a model on the Hub, at one commit.
+
+A model's tensors are read from safetensors files alone, never from pickles, and mapped to parameters by their names.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from torch import Tensor
+
+from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.escaping import for_terminal
+from ticketzoo.registry.hub_folder import HubFolder, HubOptions, open_hub
+from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.digests import state_sha256
+from ticketzoo.ticket.strict_json import parse_json
+from ticketzoo.ticket.tensor_files import open_tensors
+
+WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
+_MAX_INDEX_BYTES = 64 * 2**20
+_SHARD = re.compile(r"\w[\w.-]*\.safetensors", re.ASCII)
+
+
+@dataclass(frozen=True)
+class BaseWeights:
+    """Every tensor of a model on the Hub.
+
+    Attributes:
+        repo_id: `owner/name`.
+        revision: the commit, in full.
+        state: tensors by name, in their stored dtypes, on the CPU.
+    """
+
+    repo_id: str
+    revision: str
+    state: Mapping[str, Tensor]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Digest of the names, dtypes, shapes and values of all tensors."""
+        return state_sha256(self.state)
+
+    @classmethod
+    def from_hub(
+        cls,
+        repo_id: str,
+        revision: str | None = None,
+        *,
+        cache_dir: str | Path | None = None,
+        token: str | bool | None = None,
+        local_files_only: bool = False,
+        force_download: bool = False,
+    ) -> "BaseWeights":
+        """Fetch a model's safetensors, at the commit that `revision` (default: the main branch) means now.
+
+        Raises RegistryError where it cannot be fetched or has no safetensors, TicketError where they are damaged.
+        """
+        options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
+        return _fetch(repo_id, revision, options)
+
+
+def base_weights(rewind: BaseRewind, options: HubOptions) -> BaseWeights:
+    """The weights that a ticket rewinds to, checked against its digest; damaged ones are fetched again, once.
+
+    Raises RegistryError where they cannot be fetched, TicketError where they are not those the ticket was made with.
+    """
+    try:
+        found = _fetch(rewind.repo_id, rewind.revision, options)
+        problem = f"their digest is {found.sha256}, but ticket.json says {rewind.sha256}"
+        if found.sha256 == rewind.sha256:
+            return found
+    except TicketError as error:
+        problem = str(error)
+    again = HubOptions(options.cache_dir, options.token, options.local_files_only, force_download=True)
+    try:
+        found = _fetch(rewind.repo_id, rewind.revision, again)
+    except RegistryError as error:
+        raise RegistryError(f"base weights {_named(rewind)}: {problem}; fetching them again failed: {error}") from None
+    if found.sha256 == rewind.sha256:
+        return found
+    why = "the ticket was made with other weights, or with a different choice of that repository's files"
+    raise TicketError(f"base weights {_named(rewind)}: {problem}, fetched anew: {why}; ask the ticket's owner")
+
+
+def _named(rewind: BaseRewind) -> str:
+    return f"hub:{rewind.repo_id}@{rewind.revision}"
+
+
+def _fetch(repo_id: str, revision: str | None, options: HubOptions) -> BaseWeights:
+    whole, hub = _open(repo_id, revision, options)
+    state: dict[str, Tensor] = {}
+    if whole:
+        state = _read(hub, WHOLE, None)
+    else:
+        for shard, names in _shards(hub).items():
+            state |= _read(hub, shard, names)
+    return BaseWeights(hub.repo_id, hub.commit, state)
+
+
+def _open(repo_id: str, revision: str | None, options: HubOptions) -> tuple[bool, HubFolder]:
+    """Whether the model is in one file, and the repository."""
+    hub = open_hub(repo_id, revision, options, known_by=(WHOLE, INDEX))
+    for name in (WHOLE, INDEX):
+        if hub.has(name):
+            return name == WHOLE, hub
+    raise RegistryError(f"{hub}: has neither {WHOLE} nor {INDEX}: base weights are read from safetensors alone")
+
+
+def _shards(hub: HubFolder) -> dict[str, list[str]]:
+    """The names of the tensors in each file, as the index says."""
+    where = f"{hub}: {INDEX}"
+    content = parse_json(hub.path(INDEX, at_most=_MAX_INDEX_BYTES).read_bytes(), where)
+    places = content.get("weight_map") if isinstance(content, dict) else None
+    if not isinstance(places, dict) or not places:
+        raise TicketError(f"{where}: has no weight_map")
+    shards: dict[str, list[str]] = {}
+    for name, shard in places.items():
+        if not isinstance(shard, str) or not _SHARD.fullmatch(shard):
+            raise TicketError(f"{where}: '{for_terminal(shard)[:200]}' is not the name of a safetensors file beside it")
+        shards.setdefault(shard, []).append(name)
+    return shards
+
+
+def _read(hub: HubFolder, name: str, wanted: list[str] | None) -> dict[str, Tensor]:
+    where = f"{hub}: {name}"
+    with open_tensors(hub.path(name), where, "pt") as file:
+        names = list(file.keys())
+        if missing := set(wanted or names) - set(names):
+            absent = for_terminal(min(missing))[:200]
+            raise TicketError(f"{where}: has no tensor '{absent}', which {INDEX} places there")
+        return {key: file.get_tensor(key) for key in wanted or names}

@@ -1,0 +1,104 @@
+"""Where a ticket's files come from: a folder, or a repository on the Hub that gives each when it is asked for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.registry.hub_folder import HubFolder, HubOptions, open_hub
+from ticketzoo.registry.references import FolderReference, HubReference, NameReference, parse_reference
+from ticketzoo.ticket.config import MAX_CONFIG_BYTES, FileEntry, TicketConfig
+from ticketzoo.ticket.format import CONFIG_FILE, check_file, check_size, read_config
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of one ticket.
+
+    Attributes:
+        folder: where they are; on the Hub, where those that were fetched are.
+        hub: the repository they are fetched from, if any.
+        hub_options: how to fetch, also the base weights that the ticket refers to.
+    """
+
+    folder: Path
+    hub: HubFolder | None = None
+    hub_options: HubOptions = HubOptions()  # noqa: RUF009
+
+    def where(self, name: str) -> str:
+        """The file `name` in messages."""
+        return f"{self.hub}: {name}" if self.hub else str(self.folder / name)
+
+    def config(self) -> TicketConfig:
+        """What ticket.json says. Raises TicketError for whatever it may not say."""
+        try:
+            return read_config(self.folder)
+        except TicketError as error:
+            if self.hub is None:
+                raise
+            self._fetch_again(CONFIG_FILE, error)
+            return read_config(self.folder)
+
+    def require(self, entries: Mapping[str, FileEntry]) -> None:
+        """Have these files here, as long as stated. Raises TicketError, or from the Hub RegistryError."""
+        for name, entry in entries.items():
+            if self.hub is not None:
+                self.hub.path(name, size=entry.bytes)
+            else:
+                check_size(self.folder / name, entry)
+
+    def checked(self, name: str, entry: FileEntry) -> Path:
+        """The path of a file whose size and sha256 are as stated.
+
+        A damaged one in the Hub's cache is fetched again, once. Raises TicketError, or from the Hub RegistryError.
+        """
+        self.require({name: entry})
+        try:
+            return check_file(self.folder, name, entry)
+        except TicketError as error:
+            if self.hub is None:
+                raise
+            self._fetch_again(name, error, entry.bytes)
+        try:
+            return check_file(self.folder, name, entry)
+        except TicketError:
+            advice = "what the repository holds is damaged or altered: ask its owner to push the ticket again"
+            raise RegistryError(f"{self.where(name)}: not the file that ticket.json declares: {advice}") from None
+
+    def _fetch_again(self, name: str, damage: TicketError, size: int | None = None) -> None:
+        assert self.hub is not None
+        try:
+            self.hub.fetch(name, size=size, at_most=MAX_CONFIG_BYTES if size is None else None)
+        except RegistryError as error:
+            what = "the copy in the cache is damaged"
+            remedy = f"and fetching it again failed: {error}; when connected, load it with force_download=True"
+            raise RegistryError(f"{self.where(name)}: {what} ({damage}), {remedy}") from None
+
+
+def hub_files(repo_id: str, revision: str | None, options: HubOptions) -> Files:
+    """The ticket in a repository on the Hub, at one commit; only its ticket.json is fetched now.
+
+    Raises RegistryError: see `open_hub` and `HubFolder.path`.
+    """
+    hub = open_hub(repo_id, revision, options)
+    path = hub.path(CONFIG_FILE, at_most=MAX_CONFIG_BYTES)
+    hub.remember(revision or "main")
+    return Files(path.parent, hub, options)
+
+
+def ticket_files_of(repo_id_or_folder: str | Path, revision: str | None, options: HubOptions) -> Files:
+    """The files of the ticket that a Path, or a text that means a folder or a Hub id, leads to.
+
+    Raises RegistryError for a text that is neither, two revisions, and what cannot be fetched.
+    """
+    if isinstance(repo_id_or_folder, Path):
+        return Files(repo_id_or_folder.absolute(), None, options)
+    match parse_reference(repo_id_or_folder):
+        case HubReference(repo_id, stated):
+            if stated and revision and stated != revision:
+                raise RegistryError(f"hub:{repo_id}: two revisions are asked for, {stated!r} and {revision!r}")
+            return hub_files(repo_id, stated or revision, options)
+        case FolderReference(path):
+            return Files(path.absolute(), None, options)
+        case NameReference(name):
+            return Files(Path(name).absolute(), None, options)
