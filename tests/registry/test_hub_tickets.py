@@ -7,35 +7,18 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server.fixtures import LocalHub
-from toy_zoo import make_ticket, save_ticket
+from toy_zoo import ZOO, equal, found, make_ticket, save_ticket
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.ticket import verify_ticket
 from ticketzoo.ticket.pulling import pull_ticket
 
-ZOO = "alice/zoo"
-
-
-@pytest.fixture
-def pushed(hub: LocalHub) -> Ticket:
-    hub.login("alice")
-    ticket = make_ticket()
-    ticket.push_to_hub(ZOO)
-    hub.requests.clear()
-    return ticket
-
 
 def fetched(hub: LocalHub) -> list[str]:
     """The files whose bytes were sent, by path in the repository."""
     names = [seen.path for path in ("*/resolve/*", "/files/*") for seen in hub.calls("GET", path)]
     return sorted(name.rpartition("/")[2] for name in names if not name.endswith(".safetensors") or "/files/" in name)
-
-
-def equal(a: Ticket, b: Ticket) -> bool:
-    masks = all(torch.equal(a.masks[name], b.masks[name]) for name in a.masks)
-    weights = all(torch.equal(a.rewind_state[name], b.rewind_state[name]) for name in a.rewind_state)
-    return masks and weights and a.masks.keys() == b.masks.keys() and a.rewind_state.keys() == b.rewind_state.keys()
 
 
 def test_push_pull_load_and_verify(hub: LocalHub, pushed: Ticket, tmp_path: Path):
@@ -63,8 +46,6 @@ def test_a_push_is_one_commit_and_the_same_ticket_again_is_none(hub: LocalHub):
 
 
 def test_a_replicate_that_is_gone_from_the_ticket_goes_from_the_repository(hub: LocalHub, pushed: Ticket):
-    from toy_zoo import found
-
     hub.repo(ZOO).write({"notes.txt": b"mine"})
     make_ticket(replicates=[found(0)]).push_to_hub(ZOO)
     files = hub.repo(ZOO).files()

@@ -8,6 +8,7 @@ import torch
 from ticketzoo.models import architecture_of, create_model, prunable_parameters
 from ticketzoo.ticket import Found, Ticket
 
+ZOO = "alice/zoo"
 KWARGS = {"num_classes": 3, "in_shape": [1, 4, 4], "width": 0.05}
 ROWS = [
     {"ticket": "lenet.digits-imp", "level": 1, "sparsity": 0.5, "arm": arm, "target": "digits", "seed": seed, "draw": 0}
@@ -47,3 +48,9 @@ def make_ticket(**changed: Any) -> Ticket:
 
 def save_ticket(folder: Path, **changed: Any) -> Path:
     return make_ticket(**changed).save_pretrained(folder)
+
+
+def equal(a: Ticket, b: Ticket) -> bool:
+    """Whether masks and rewind weights are the same, bit for bit."""
+    pairs = ((a.masks, b.masks), (a.rewind_state, b.rewind_state))
+    return all(x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x) for x, y in pairs)

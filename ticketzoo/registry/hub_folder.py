@@ -115,6 +115,8 @@ class HubFolder:
         where = f"{self}: {name}"
         if self.options.local_files_only or is_offline():
             raise RegistryError(f"{where}: not in the cache, and no network is allowed: load it once with a connection")
+        if "listing" not in vars(self):
+            self.listing = read_listing(ask_about(self.repo_id, self.commit, self.options.token, where))
         remote = self.listing.get(name)
         if remote is None:
             raise RegistryError(f"{where}: the repository has no such file: ask its owner to push the ticket again")
@@ -199,12 +201,12 @@ def is_ticket_file(name: str) -> bool:
     return _TICKET_FILE.fullmatch(name) is not None
 
 
-def ask_about(repo_id: str, revision: str, token: str | bool | None) -> Any:
-    """The Hub's `ModelInfo`, with sizes and ids of all files. Raises RegistryError."""
+def ask_about(repo_id: str, revision: str, token: str | bool | None, where: str | None = None) -> Any:
+    """The Hub's `ModelInfo`, with sizes and ids of all files. Raises RegistryError, which names `where`."""
     api = client(token)
     return call_hub(
         lambda: api.model_info(repo_id, revision=revision, files_metadata=True, timeout=hub_calls.TIMEOUT),
-        f"hub:{repo_id}@{for_terminal(revision)}",
+        where or f"hub:{repo_id}@{for_terminal(revision)}",
         token=token,
     )
 

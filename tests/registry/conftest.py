@@ -1,0 +1,24 @@
+from collections.abc import Iterator
+
+import pytest
+from hub_server.fixtures import LocalHub
+from toy_zoo import ZOO, make_ticket
+
+from ticketzoo import Ticket
+from ticketzoo.registry import hub_calls
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hub_calls, "WAITS", (0.01, 0.02, 0.04))
+    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+
+
+@pytest.fixture
+def pushed(hub: LocalHub) -> Iterator[Ticket]:
+    """A ticket that alice, who is logged in, has published."""
+    hub.login("alice")
+    ticket = make_ticket()
+    ticket.push_to_hub(ZOO)
+    hub.requests.clear()
+    yield ticket
