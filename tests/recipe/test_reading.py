@@ -96,7 +96,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         ("title: 2020-13-45\n", "month must be in 1..12"),
         ("layers: [" + "9" * 5000 + "]\n", "Exceeds the limit"),
         ("layers: &all [*all]\n", "line 1: the value contains itself"),
-        ("[" * 5000, "nested too deeply"),
+        ("[" * 2000, "nested too deeply"),
         ("title: \x00\n", "special characters are not allowed"),
         ("1: 2\ntitle: plum\n", "1: keys should be strings"),
     ],
