@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import typer
 
-from ticketzoo.cli import export, find, recipes, transfer, zoo
+from ticketzoo.cli import export, find, push_pull, recipes, search, transfer, zoo
 from ticketzoo.errors import TicketzooError
 
 app = typer.Typer(
@@ -19,7 +19,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (find, transfer, zoo, export):
+for module in (find, transfer, zoo, search, push_pull, export):
     module.register(app)
 app.add_typer(recipes.app, name="recipe")
 

@@ -16,3 +16,11 @@ def print_json(document: Any) -> None:
 def console() -> Console:
     """A console on standard output that keeps its lines whole when it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+
+
+def quiet_transfers() -> None:
+    """Show progress bars of transfers on a terminal only."""
+    from huggingface_hub.utils import disable_progress_bars
+
+    if not sys.stderr.isatty():
+        disable_progress_bars()

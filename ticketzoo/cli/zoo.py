@@ -1,11 +1,15 @@
 """Commands that look at tickets: list, info, verify."""
 
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ticketzoo.cli.options import JsonOption, RegistryOption, TicketArgument
+
+if TYPE_CHECKING:
+    from ticketzoo.ticket.files import Files
 
 
 def register(app: typer.Typer) -> None:
@@ -16,7 +20,16 @@ def register(app: typer.Typer) -> None:
 
 
 def list_tickets(
-    registry: RegistryOption = None,
+    registry: Annotated[
+        str | None,
+        typer.Option(
+            "--registry",
+            metavar="DIR|hub:OWNER",
+            envvar="TICKETZOO_REGISTRY",
+            show_default="registry/ here, else the one that comes with the source",
+            help="A folder of tickets, or one of the Hub's owners.",
+        ),
+    ] = None,
     filters: Annotated[
         list[str] | None,
         typer.Option(
@@ -27,43 +40,39 @@ def list_tickets(
 ) -> None:
     """List the tickets of a registry.
 
-    Example:
+    Examples:
 
         ticketzoo list --filter fashion
+
+        ticketzoo list --registry hub:OWNER
     """
-    from rich.table import Table
+    from ticketzoo.cli.output import quiet_transfers
+    from ticketzoo.cli.search import show
+    from ticketzoo.registry import default_registry
+    from ticketzoo.transfer.search import Hits, Query, search
 
-    from ticketzoo.cli.output import console, print_json
-    from ticketzoo.registry import default_registry, ticket_folders
-    from ticketzoo.transfer.summary import COLUMNS, read_summary
-
-    folder = registry or default_registry()
-    summaries = [read_summary(path) for path in ticket_folders(folder)]
+    quiet_transfers()
+    where = registry or str(default_registry())
+    hits = search(where, Query(), limit=1000)
     wanted = [text.lower() for text in filters or []]
-    summaries = [
-        summary for summary in summaries if all(any(text in value for value in summary.searchable) for text in wanted)
-    ]
-    if as_json:
-        print_json([summary.as_json() for summary in summaries])
-        return
-    table = Table(*COLUMNS)
-    for summary in summaries:
-        table.add_row(*summary.cells())
-    console().print(table if summaries else f"no such tickets in {folder}")
+    shown = [one for one in hits.summaries if all(any(text in value for value in one.searchable) for text in wanted)]
+    show(Hits(shown, hits.left_out), where, as_json)
 
 
 def info(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
-    """Say what a ticket is: how sparse, how good, its verdict, its files.
+    """Say what a ticket is: how sparse, how good, its verdict, its files. No masks or weights are read or fetched.
 
-    Example:
+    Examples:
 
         ticketzoo info lenet-300-100.mnist-imp
+
+        ticketzoo info owner/lenet-300-100.mnist-imp
     """
-    from ticketzoo.cli.output import console, print_json
-    from ticketzoo.registry import ticket_folder
+    from ticketzoo.cli.output import console, print_json, quiet_transfers
     from ticketzoo.transfer.summary import read_summary
 
-    summary = read_summary(ticket_folder(ticket, registry))
+    quiet_transfers()
+    summary = read_summary(_files(ticket, registry))
     if as_json:
         print_json(summary.as_json())
         return
@@ -78,15 +87,32 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
 
         ticketzoo verify ./runs/quickstart/lenet-300-100.digits-0-4-imp
     """
-    from ticketzoo.cli.output import print_json
-    from ticketzoo.registry import ticket_folder
+    from ticketzoo.cli.output import print_json, quiet_transfers
     from ticketzoo.ticket import verify_ticket
+    from ticketzoo.ticket.format import file_entries
 
-    folder = ticket_folder(ticket, registry)
-    checks = verify_ticket(folder)
+    quiet_transfers()
+    files = _files(ticket, registry)
+    for name, entry in file_entries(files.config()).items():
+        files.checked(name, entry)
+    folder = files.hub or files.folder
+    checks = verify_ticket(files.folder)
     if as_json:
         print_json({"ticket": str(folder), "ok": True, "checks": [asdict(check) for check in checks]})
         return
     for check in checks:
         print(f"ok  {check}")
     print(f"{folder}: verified")
+
+
+def _files(ticket: str, registry: Path | None) -> "Files":
+    """The files of a ticket in a folder or on the Hub, where they are fetched when they are asked for."""
+    from ticketzoo.registry import ticket_folder
+    from ticketzoo.registry.hub_folder import HubOptions
+    from ticketzoo.registry.references import HubReference, parse_reference
+    from ticketzoo.ticket.files import Files, hub_files
+
+    reference = parse_reference(ticket)
+    if isinstance(reference, HubReference):
+        return hub_files(reference.repo_id, reference.revision, HubOptions())
+    return Files(ticket_folder(ticket, registry))

@@ -228,7 +228,7 @@ def _commit(api: "HfApi", to: Destination, state: _State, changes: Iterable[Any]
         token=to.token,
         repeat=False,
     )
-    return Published(made.pr_url or made.commit_url, made.oid, True, kept)
+    return Published(for_terminal(made.pr_url or made.commit_url), for_terminal(made.oid), True, kept)
 
 
 def _commit_url(api: "HfApi", to: Destination, commit: str) -> str:

@@ -57,6 +57,11 @@ def parse_reference(text: str) -> Reference:
     return NameReference(text)
 
 
+def hub_reference(text: str) -> HubReference:
+    """Read `owner/name[@revision]`, with or without `hub:` before it. Raises RegistryError for anything else."""
+    return _hub_reference(text.removeprefix("hub:"), text)
+
+
 def _hub_reference(repo: str, text: str) -> HubReference:
     repo_id, at, revision = repo.partition("@")
     parts = repo_id.split("/")

@@ -1,4 +1,4 @@
-"""What a ticket's folder says about it, for `list` and `info`; no weights are read."""
+"""What a ticket says about itself, for `list`, `search` and `info`; no masks or weights are read."""
 
 import hashlib
 import json
@@ -9,9 +9,10 @@ from typing import Any, cast
 
 from ticketzoo.escaping import for_markdown, for_terminal
 from ticketzoo.showing import show_sparsity
-from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.ticket.format import read_config, ticket_files
+from ticketzoo.ticket.files import Files
+from ticketzoo.ticket.format import file_entries, ticket_files
+from ticketzoo.ticket.stored import stored_in
 from ticketzoo.transfer.statistics import Summary, group_rows
 from ticketzoo.transfer.verdict import Verdict, sentence
 
@@ -20,10 +21,25 @@ COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "s
 
 @dataclass(frozen=True)
 class TicketSummary:
-    """A ticket as people look at it: its configuration and where it lies."""
+    """A ticket as people look at it: its configuration and its files, in a folder or on the Hub."""
 
-    folder: Path
+    files: Files
     config: TicketConfig
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies; of one on the Hub, what was fetched of it."""
+        return self.files.folder
+
+    @property
+    def place(self) -> str:
+        """Its folder, or `hub:owner/name@commit`."""
+        return str(self.files.hub or self.folder)
+
+    @property
+    def title(self) -> str:
+        """Its name, or on the Hub the id that it is loaded by."""
+        return self.files.hub.repo_id if self.files.hub else self.config.name
 
     @property
     def architecture(self) -> str:
@@ -45,12 +61,12 @@ class TicketSummary:
         config = self.config.model_dump(mode="json")
         keys = ("name", "format", "library_version", "architecture", "task", "source", "pruning")
         return {key: config[key] for key in keys} | {
-            "folder": str(self.folder),
+            "folder": self.place,
             "prunable_parameters": self.config.prunable_weights,
             "levels": config["levels"],
             "seeds": [replicate.seed for replicate in self.config.replicates],
             "rewind": config["rewind"],
-            "files": {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in self._files()},
+            "files": self._files(),
             "mask_sha256": self.config.mask_sha256,
             "verdict": config["verdict"],
             "license": config["license"],
@@ -63,7 +79,7 @@ class TicketSummary:
         return tuple(
             for_terminal(text)
             for text in (
-                self.config.name,
+                self.title,
                 self.architecture,
                 self.config.source.dataset,
                 f"{self.config.prunable_weights:,}",
@@ -90,7 +106,7 @@ class TicketSummary:
         verdict = config.verdict.model_dump() if config.verdict else None
         facts = {
             "name": config.name,
-            "folder": self.folder,
+            "folder": self.place,
             "architecture": f"{self.architecture} {json.dumps(config.architecture.kwargs)}",
             "task": f"{config.task} on {source}",
             "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
@@ -109,19 +125,24 @@ class TicketSummary:
             lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept:>12,}  {label}")
         return lines
 
-    def _files(self) -> list[Path]:
+    def _files(self) -> dict[str, dict[str, Any]]:
+        """Size and digest by path: as they are in a folder, as ticket.json declares them on the Hub."""
+        if self.files.hub:
+            return {name: entry.model_dump() for name, entry in file_entries(self.config).items()}
         beside = [self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
-        return [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
+        paths = [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
+        return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
 
     def _dense(self) -> Summary | None:
-        rows = Ticket.from_pretrained(self.folder).results
+        rows = stored_in(self.files, self.config).results
         groups = [group for group in group_rows(rows, metric="test_accuracy") if group.key.arm == "dense"]
         return groups[0].summary if groups else None
 
 
-def read_summary(folder: Path) -> TicketSummary:
-    """The summary of the ticket in `folder`. Raises TicketError when its ticket.json is missing or damaged."""
-    return TicketSummary(folder, read_config(folder))
+def read_summary(where: Path | Files) -> TicketSummary:
+    """The summary of a ticket in a folder or anywhere else. Raises TicketError for a missing or damaged ticket.json."""
+    files = where if isinstance(where, Files) else Files(where)
+    return TicketSummary(files, files.config())
 
 
 def _size_and_digest(path: Path) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+
+from ticketzoo.cli.options import JsonOption
+
+if TYPE_CHECKING:
+    from ticketzoo.transfer.search import Hits
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `search`."""
+    app.command()(search)
+
+
+def search(
+    architecture: Annotated[str | None, typer.Option(help="Such as lenet-300-100 or torchvision/resnet50.")] = None,
+    task: Annotated[str | None, typer.Option(help="Such as image-classification.")] = None,
+    source: Annotated[str | None, typer.Option(help="Data set it was found on, such as ylecun/mnist.")] = None,
+    sparsity: Annotated[
+        float | None,
+        typer.Option(help="Fraction removed at some level, to within the bands of 0.5, 0.8, 0.9, 0.95, 0.98, 0.99."),
+    ] = None,
+    verdict: Annotated[
+        str | None, typer.Option(help="winning, matching, 'not matching' or 'not measured', on its source.")
+    ] = None,
+    registry: Annotated[
+        str, typer.Option(metavar="DIR|hub:|hub:OWNER", help="Where to look: a folder, the Hub, one of its owners.")
+    ] = "hub:",
+    limit: Annotated[int, typer.Option(min=1, help="At most so many repositories of the Hub.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Find tickets by what they are, on the Hub or in a folder.
+
+    Examples:
+
+        ticketzoo search --architecture lenet-300-100 --sparsity 0.9
+
+        ticketzoo search --source ylecun/mnist --verdict winning --registry registry
+    """
+    from ticketzoo.cli.output import quiet_transfers
+    from ticketzoo.transfer.search import Query
+    from ticketzoo.transfer.search import search as find
+
+    quiet_transfers()
+    show(find(registry, Query(architecture, task, source, sparsity, verdict), limit=limit), registry, as_json)
+
+
+def show(hits: "Hits", where: str, as_json: bool) -> None:
+    """Print the tickets that were found, and on standard error what was left out."""
+    from rich.table import Table
+
+    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.transfer.summary import COLUMNS
+
+    for reason in hits.left_out:
+        print(f"ticketzoo: left out: {reason}", file=sys.stderr)
+    if as_json:
+        print_json([summary.as_json() for summary in hits.summaries])
+        return
+    table = Table(*COLUMNS)
+    for summary in hits.summaries:
+        table.add_row(*(escape(cell) for cell in summary.cells()))
+    console().print(table if hits.summaries else f"no such tickets in {where}", markup=bool(hits.summaries))
