@@ -130,7 +130,8 @@ def test_damage_in_the_cache(hub: LocalHub, pushed: Ticket, tmp_path: Path, name
     def damage() -> None:
         (path,) = tmp_path.glob(f"models--*/snapshots/*/{name}")
         content = bytearray(path.read_bytes())
-        content[9] ^= 0xFF
+        place = content.index(b"lenet.digits") if name == "ticket.json" else 9
+        content[place] ^= 1  # ticket.json stays a valid one, of another name
         path.write_bytes(content)
 
     load_ticket(ZOO, cache_dir=tmp_path)

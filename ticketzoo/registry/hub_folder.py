@@ -95,7 +95,8 @@ class HubFolder:
     def path(self, name: str, *, size: int | None = None, at_most: int | None = None) -> Path:
         """Where the file `name` is, in the cache; it is fetched if it is not there.
 
-        What arrives is compared with the id that the Hub states for it and, if wrong, fetched once more.
+        What arrives is compared with the id that the Hub states for it and, if wrong, fetched once more. What the cache
+        has is compared with that id too, unless `size` is given: then the caller has a digest of its own to check.
 
         Args:
             name: path in the repository.
@@ -106,9 +107,16 @@ class HubFolder:
             RegistryError: it is missing, of another size, damaged, or cannot be fetched.
         """
         forced = self.options.force_download and name not in self._forced
-        if not forced and (cached := find_cached(self.repo_id, name, self.commit, self.options)):
+        cached = None if forced else find_cached(self.repo_id, name, self.commit, self.options)
+        if cached and (size is not None or self._is_as_stored(cached, name)):
             return cached
-        return self.fetch(name, size=size, at_most=at_most, force=forced)
+        try:
+            return self.fetch(name, size=size, at_most=at_most, force=forced or cached is not None)
+        except RegistryError as error:
+            if cached is None:
+                raise
+            remedy = "when connected, load it with force_download=True"
+            raise RegistryError(f"{self}: {name}: the copy in the cache is damaged; {remedy} ({error})") from None
 
     def fetch(self, name: str, *, size: int | None = None, at_most: int | None = None, force: bool = True) -> Path:
         """As `path`, but fetch the file even if the cache has it, unless `force` is False."""
@@ -138,6 +146,18 @@ class HubFolder:
             return
         if find_commit(self.repo_id, revision, CONFIG_FILE, self.options) != self.commit:
             self._download(CONFIG_FILE, revision, False)
+
+    def _is_as_stored(self, path: Path, name: str) -> bool:
+        """Whether a cached file has the id that the Hub stated when it was fetched, as far as that is known."""
+        listed = vars(self).get("listing", {}).get(name)
+        target = path.resolve()
+        blob = target.name if target.parent.name == "blobs" else ""
+        size = path.stat().st_size
+        if listed is not None:
+            return _is_intact(path, listed)
+        if re.fullmatch(r"[0-9a-f]{64}", blob):
+            return _is_intact(path, RemoteFile(size, None, blob))
+        return not _COMMIT.fullmatch(blob) or _is_intact(path, RemoteFile(size, blob, None))
 
     def _download(self, name: str, revision: str, force: bool) -> Path:
         api, options = client(self.options.token), self.options

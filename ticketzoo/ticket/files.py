@@ -36,8 +36,8 @@ class Files:
         except TicketError as error:
             if self.hub is None:
                 raise
-            self._fetch_again(CONFIG_FILE, error)
-            return read_config(self.folder)
+            problem = str(error).removeprefix(f"{self.folder / CONFIG_FILE}: ")
+            raise TicketError(f"{self.where(CONFIG_FILE)}: {problem}") from None
 
     def require(self, entries: Mapping[str, FileEntry]) -> None:
         """Have these files here, as long as stated. Raises TicketError, or from the Hub RegistryError."""
@@ -65,10 +65,10 @@ class Files:
             advice = "what the repository holds is damaged or altered: ask its owner to push the ticket again"
             raise RegistryError(f"{self.where(name)}: not the file that ticket.json declares: {advice}") from None
 
-    def _fetch_again(self, name: str, damage: TicketError, size: int | None = None) -> None:
+    def _fetch_again(self, name: str, damage: TicketError, size: int) -> None:
         assert self.hub is not None
         try:
-            self.hub.fetch(name, size=size, at_most=MAX_CONFIG_BYTES if size is None else None)
+            self.hub.fetch(name, size=size)
         except RegistryError as error:
             what = "the copy in the cache is damaged"
             remedy = f"and fetching it again failed: {error}; when connected, load it with force_download=True"
