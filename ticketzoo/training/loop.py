@@ -101,7 +101,7 @@ def train(
     with torch.random.fork_rng(devices=_rng_devices(device)):
         for batch in task.batches(config.batch_size, seed, step, total, device):
             _set_learning_rate(optimizer, config, step, total, per_epoch)
-            torch.manual_seed(derive_seed(seed, "augment", step))
+            _seed_generators(device, derive_seed(seed, "augment", step))
             with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
                 loss = task.loss(model, batch)
             loss.backward()
@@ -169,6 +169,13 @@ def _check_finite(point: dict[str, Any]) -> None:
 
 def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
     return {f"{prefix}_{name}": value for name, value in metrics.items()}
+
+
+def _seed_generators(device: torch.device, seed: int) -> None:
+    """What `torch.manual_seed` does, for the generators a step may use; it itself takes longer than many a step."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)
 
 
 def _rng_devices(device: torch.device) -> list[torch.device]:
