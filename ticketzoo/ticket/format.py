@@ -53,7 +53,7 @@ def read_config(folder: Path) -> TicketConfig:
         raise TicketError(f"{folder}: not a ticket: there is no {CONFIG_FILE} in it")
     try:
         with path.open("rb") as file:
-            text = file.read(MAX_CONFIG_BYTES + 1)
+            text = file.read(min(path.stat().st_size, MAX_CONFIG_BYTES) + 1)
     except OSError as error:
         raise TicketError(f"{path}: cannot be read: {error.strerror}") from None
     if len(text) > MAX_CONFIG_BYTES:

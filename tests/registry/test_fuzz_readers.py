@@ -1,0 +1,99 @@
+"""Readers of files from strangers: our own errors or the same ticket, nothing else."""
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ticketzoo.errors import TicketError
+from ticketzoo.ticket.config import parse_config
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def fuzzing() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("fuzz_readers", ROOT / "benchmarks" / "fuzz_readers.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["fuzz_readers"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def folder(fuzzing: ModuleType, tmp_path: Path) -> Path:
+    made: Path = fuzzing.make_folder(tmp_path / "ticket")
+    return made
+
+
+def test_mutants_of_a_real_ticket(fuzzing: ModuleType, folder: Path):
+    counts = fuzzing.fuzz(folder, 600, seed=1)
+    assert counts["refused"] > 500
+    assert counts["equal"] > 0
+
+
+def test_the_fuzzer_notices_a_wrong_ticket(fuzzing: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch):
+    """A test of the test: with a reader that checks no digest of files, wrong weights get through and are reported."""
+    from ticketzoo.ticket import files, stored
+
+    stated = json.loads((folder / "ticket.json").read_text())["replicates"][0]["rewind_sha256"]
+    monkeypatch.setattr(files, "check_file", lambda folder, name, entry: folder / name)
+    monkeypatch.setattr(stored, "state_sha256", lambda state: stated)
+    with pytest.raises(AssertionError, match="a wrong ticket was loaded"):
+        fuzzing.fuzz(folder, 5000, seed=2)
+
+
+JSON: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.binary(max_size=300))
+def test_any_bytes_as_ticket_json(content: bytes):
+    with pytest.raises(TicketError) as refused:
+        parse_config(content, "ticket.json")
+    assert "\n" not in str(refused.value)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_any_value_anywhere_in_ticket_json(folder: Path, data: st.DataObject):
+    document = json.loads((folder / "ticket.json").read_text())
+    value: Any = document
+    while True:
+        key = data.draw(st.sampled_from(list(value) if isinstance(value, dict) else range(len(value))))
+        if not (isinstance(value[key], dict | list) and value[key] and data.draw(st.booleans())):
+            break
+        value = value[key]
+    value[key] = data.draw(JSON)
+    try:
+        parse_config(json.dumps(document).encode(), "ticket.json")
+    except TicketError as error:
+        assert "\n" not in str(error) and "\x1b" not in str(error)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=400), name=st.sampled_from(["masks", "rewind"]))
+def test_any_bytes_as_tensors(fuzzing: ModuleType, folder: Path, content: bytes, name: str):
+    from ticketzoo.ticket import Ticket
+
+    path, config = folder / "seed-0" / f"{name}.safetensors", folder / "ticket.json"
+    before = path.read_bytes(), config.read_bytes()
+    path.write_bytes(content)
+    config.write_bytes(fuzzing.redeclare(before[1], f"seed-0/{name}.safetensors", content))
+    try:
+        with pytest.raises(TicketError):
+            _ = Ticket.from_pretrained(folder).rewind_state
+    finally:
+        path.write_bytes(before[0])
+        config.write_bytes(before[1])
