@@ -1,0 +1,50 @@
+"""Run every benchmark, one after the other, and write what they print into RESULTS.md (or another file)."""
+
+import argparse
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from measuring import to_text
+
+FOLDER = Path(__file__).parent
+BENCHMARKS = ("imp_epoch", "masked_step", "pruning_round", "packing", "peak_memory")
+
+
+def main() -> None:
+    """Run them in processes of their own, so that none leaves anything behind for the next."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--only", nargs="+", choices=BENCHMARKS, default=BENCHMARKS, help="some of them")
+    parser.add_argument("--data", help="folder or Hub id of MNIST; random images of its shape if not given")
+    parser.add_argument("--rounds", type=int, help="how often each way is measured; each benchmark's own if not given")
+    parser.add_argument("--threads", type=int, help="processor threads of torch; torch's own choice if not given")
+    parser.add_argument("--out", type=Path, default=FOLDER / "RESULTS.md", help="what to write")
+    options = parser.parse_args()
+    sections = []
+    for name in options.only:
+        print(f"{name}.py", file=sys.stderr)
+        chosen = {"--rounds": options.rounds, "--threads": options.threads}
+        if name == "imp_epoch":
+            chosen["--data"] = options.data
+        section = to_text(run(name, [text for key, value in chosen.items() if value for text in (key, str(value))]))
+        print(section, end="\n\n", flush=True)
+        sections.append(f"{section}\n\n`python benchmarks/{name}.py`\n")
+    head = (
+        "# Benchmarks\n\nWritten by `python benchmarks/all.py`. Medians, with quartiles in brackets; see README.md.\n"
+    )
+    options.out.write_text("\n".join([head, *sections]))
+
+
+def run(name: str, arguments: list[str]) -> dict[str, object]:
+    """The JSON document of a benchmark."""
+    command = [sys.executable, str(FOLDER / f"{name}.py"), "--json", *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise SystemExit(f"{name}.py failed with status {done.returncode}; nothing was written")
+    content: dict[str, object] = json.loads(done.stdout)
+    return content
+
+
+if __name__ == "__main__":
+    main()

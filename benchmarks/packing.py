@@ -1,0 +1,125 @@
+"""Pack and unpack the masks of a BERT-base ticket, against dense masks in files of float32 or int32 tensors."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import safetensors.numpy
+import torch
+from bert import levels, random_weights, shapes
+from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
+
+from ticketzoo.ticket.config import LevelEntry
+from ticketzoo.ticket.format import check_file, entry_of
+from ticketzoo.ticket.masks import Masks, kept, sparsity, total
+from ticketzoo.ticket.packed import pack_levels
+from ticketzoo.ticket.tensor_files import masks_to_bytes, read_masks
+
+DTYPES = {"float32": torch.float32, "int32": torch.int32}
+
+
+def main() -> None:
+    """Measure tickets of one level, of three and of a whole trajectory."""
+    parser = arguments(__doc__, rounds=5)
+    parser.add_argument("--layers", type=int, default=12, help="transformer layers; BERT-base has 12")
+    parser.add_argument(
+        "--levels", type=_levels, nargs="+", default=["6", "2,4,6", "1,2,3,4,5,6,7,8,9,10"],
+        help="packaged levels of each ticket, 20%% a round",
+    )  # fmt: skip
+    options = parse(parser)
+    chosen = [_levels(one) if isinstance(one, str) else one for one in options.levels]
+    trajectory = levels(random_weights(options.layers), max(map(max, chosen)))
+    rows, facts = [], {"weights": f"{total(trajectory[0]):,}"}
+    with tempfile.TemporaryDirectory() as folder:
+        for packaged in chosen:
+            masks = {level: trajectory[level] for level in packaged}
+            ours = Packed(Path(folder), masks, options.layers)
+            for name, dtype in DTYPES.items():
+                rows += compare(masks, ours, Dense(Path(folder), masks, dtype), name, options.rounds)
+            facts |= size(masks, ours, trajectory)
+    Report("Packing masks", rows, facts).print(options.json)
+
+
+def compare(masks: dict[int, Masks], ours: "Packed", theirs: "Dense", name: str, rounds: int) -> list[Row]:
+    """Packing (bool masks to a file) and unpacking (a file to bool masks) of all levels."""
+    case = f"{len(masks)} level{'s' * (len(masks) > 1)}"
+    goal = Goal(0.5, "ours")
+    packing = take_turns({"ours": ours.pack, "theirs": theirs.pack}, rounds)
+    unpacking = take_turns({"ours": ours.unpack, "theirs": theirs.unpack}, rounds)
+    return [
+        Row(f"pack {case}", "s", packing["ours"], f"torch.save, {name}", packing["theirs"], goal),
+        Row(f"unpack {case}", "s", unpacking["ours"], f"torch.load, {name}", unpacking["theirs"], goal),
+    ]
+
+
+def size(masks: dict[int, Masks], ours: "Packed", trajectory: Sequence[Masks]) -> dict[str, str]:
+    """What the file takes: bits for each weight that a level divides, i.e. that survived the packaged one before it."""
+    outer = [trajectory[0], *masks.values()]
+    divided = sum(kept(before) for before in outer[:-1])
+    weights, packed = total(trajectory[0]), ours.path.stat().st_size
+    dense = 4 * weights * len(masks)
+    return {
+        f"{len(masks)} packaged, down to sparsity {sparsity(outer[-1]):.3f}": f"{packed:,} bytes, "
+        f"{packed - ours.bits:,} of them header; {8 * ours.bits / divided:.4f} bits per weight and level that divides "
+        f"it, {8 * packed / weights:.2f} bits per weight; float32 or int32: {dense:,} bytes, {dense / packed:.0f} x"
+    }
+
+
+class Packed:
+    """A ticket's masks.safetensors."""
+
+    def __init__(self, folder: Path, masks: dict[int, Masks], layers: int) -> None:
+        self.path = folder / "masks.safetensors"
+        self.masks, self.shapes = masks, dict(shapes(layers))
+        self.entries = [LevelEntry(level=level, sparsity=sparsity(one), kept=kept(one)) for level, one in masks.items()]
+
+    def pack(self) -> float:
+        """Seconds from bool masks to the file and its digests."""
+        with Stopwatch() as watch:
+            packed = pack_levels(self.masks, self.shapes)
+            content = masks_to_bytes(packed)
+            self.path.write_bytes(content)
+            self.entry, self.digest = entry_of(content), packed.sha256()
+        self.bits = sum(masks.nbytes for masks in safetensors.numpy.load(content).values())
+        return watch.seconds
+
+    def unpack(self) -> float:
+        """Seconds from the file, everything in it checked, to bool masks."""
+        with Stopwatch() as watch:
+            path = check_file(self.path.parent, self.path.name, self.entry)
+            levels = read_masks(path, path.name, self.shapes, self.entries)
+            unchanged = levels.sha256() == self.digest
+            for level in self.masks:
+                masks = levels.masks(level)
+        if not unchanged or any(not torch.equal(mask, self.masks[level][name]) for name, mask in masks.items()):
+            raise SystemExit("what was unpacked is not what was packed")
+        return watch.seconds
+
+
+class Dense:
+    """A file of dense masks for each level, as research code leaves them; written one after the other to one place."""
+
+    def __init__(self, folder: Path, masks: dict[int, Masks], dtype: torch.dtype) -> None:
+        self.path, self.masks, self.dtype = folder / "masks.pth", masks, dtype
+
+    def pack(self) -> float:
+        """Seconds from bool masks to the files."""
+        with Stopwatch() as watch:
+            for masks in self.masks.values():
+                torch.save({name: mask.to(self.dtype) for name, mask in masks.items()}, self.path)
+        return watch.seconds
+
+    def unpack(self) -> float:
+        """Seconds from the files to bool masks."""
+        with Stopwatch() as watch:
+            for _ in self.masks:
+                _ = {name: mask.bool() for name, mask in torch.load(self.path).items()}
+        return watch.seconds
+
+
+def _levels(text: str) -> list[int]:
+    return sorted({int(level) for level in text.split(",")})
+
+
+if __name__ == "__main__":
+    main()
