@@ -10,8 +10,10 @@ from ticketzoo.registry import hub_calls
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
     monkeypatch.setattr(hub_calls, "WAITS", (0.01, 0.02, 0.04))
-    monkeypatch.setenv("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from toy_zoo import ZOO, equal, found, make_ticket, save_ticket
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.ticket import verify_ticket
+from ticketzoo.ticket.card_metadata import tags
 from ticketzoo.ticket.pulling import pull_ticket
 
 
@@ -156,6 +157,42 @@ def test_cache_dir_and_offline(hub: LocalHub, pushed: Ticket, tmp_path: Path):
     assert not hub.requests
     with pytest.raises(RegistryError, match=r"seed-1/masks.safetensors: not in the cache"):
         load_ticket(ZOO, cache_dir=tmp_path / "cache", local_files_only=True, seed=1)
+
+
+SHIPPED = sorted(path.parent for path in (Path(__file__).resolve().parents[2] / "registry").glob("*/ticket.json"))
+
+
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
+def test_every_shipped_ticket_can_be_published(hub: LocalHub, folder: Path):
+    """With a card whose metadata the client and the Hub accept and filter on."""
+    from huggingface_hub import ModelCard
+
+    hub.login("alice")
+    repo_id = f"alice/{folder.name}"
+    ticket = Ticket.from_pretrained(folder)
+    assert ticket.push_to_hub(repo_id).changed
+    card = ModelCard(hub.repo(repo_id).files()["README.md"].decode())
+    card.validate()
+    assert card.data.library_name == "ticketzoo"
+    assert set(tags(ticket.config)) <= set(hub.api().model_info(repo_id).tags)
+    assert f'load_ticket("{repo_id}"' in card.text
+    assert load_ticket(repo_id, masks_only=True).config == ticket.config
+
+
+def test_a_card_of_ones_own_is_found_too(hub: LocalHub):
+    hub.login("alice")
+    make_ticket().push_to_hub(ZOO, card="---\ntags: [mine]\n---\n# My ticket\n")
+    published = hub.api().model_info(ZOO)
+    assert published.library_name == "ticketzoo"
+    assert {"mine", "lottery-ticket", "source-digits"} <= set(published.tags)
+    assert b"# My ticket" in hub.repo(ZOO).files()["README.md"]
+    with pytest.raises(TicketError, match=r"README.md: its metadata cannot be read"):
+        make_ticket().push_to_hub(ZOO, card="---\ntags: [\n---\n")
+
+
+def test_a_repository_may_have_any_name(hub: LocalHub):
+    hub.login("alice")
+    assert make_ticket().push_to_hub("alice/restricted").changed
 
 
 def test_private_repositories(hub: LocalHub):

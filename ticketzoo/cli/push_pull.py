@@ -1,4 +1,5 @@
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +61,7 @@ def push(
     if not published.changed:
         print(f"ticketzoo: hub:{repo_id}: holds this ticket already", file=sys.stderr)
     if as_json:
-        print_json({"url": published.url, "commit": published.commit, "changed": published.changed})
+        print_json(asdict(published))
     else:
         print(published.url)
 

@@ -27,6 +27,10 @@ class HubMissing(RegistryError):
     """There is no such repository, or none that this user may see."""
 
 
+class HubGated(RegistryError):
+    """The repository is there, but this user may not read its files."""
+
+
 class HubRevisionMissing(RegistryError):
     """The repository has no such branch, tag or commit."""
 
@@ -62,7 +66,7 @@ def _told(error: Exception, where: str, token: object) -> RegistryError:
 
     if isinstance(error, errors.GatedRepoError):
         advice = f"ask for access on its page, then {_LOG_IN}"
-        return HubMissing(f"{where}: access to this repository is restricted: {advice}")
+        return HubGated(f"{where}: access to this repository is restricted: {advice}")
     if isinstance(error, errors.RepositoryNotFoundError):
         advice = f"check the name; for a private one {_LOG_IN}, with a token that may read it"
         return HubMissing(f"{where}: no such repository, or a private one: {advice}")
@@ -98,7 +102,7 @@ def _by_status(error: Exception, where: str, token: object) -> RegistryError:
     if status == 401:
         return RegistryError(f"{where}: the Hub does not accept the token: {_LOG_IN} anew, or unset HF_TOKEN")
     if status == 403:
-        advice = f"{_LOG_IN}, with a token that may write there, or propose the change with --create-pr"
+        advice = f"{_LOG_IN}, with a token that may do this; a change may be proposed with --create-pr"
         return RegistryError(f"{where}: not allowed: {said}: {advice}")
     if status in (409, 412):
         return HubConflict(f"{where}: someone else has pushed in the meantime: look at it, then push again")

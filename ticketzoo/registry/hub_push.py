@@ -164,9 +164,7 @@ def _state_or_new(api: "HfApi", to: Destination) -> _State:
         return _state(to)
     except HubRevisionMissing:
         _make_branch(api, to)
-    except HubMissing as missing:
-        if "restricted" in str(missing):
-            raise
+    except HubMissing:
         call_hub(
             lambda: api.create_repo(to.repo_id, private=to.private, exist_ok=True), f"{to}: making it", token=to.token
         )

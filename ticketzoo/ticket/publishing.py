@@ -7,10 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ticketzoo.errors import RegistryError
+from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.escaping import for_terminal
 from ticketzoo.registry.hub_push import Destination, Published, publish
 from ticketzoo.registry.references import HubReference, parse_reference
 from ticketzoo.ticket.card import render_card
+from ticketzoo.ticket.card_metadata import tags
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.format import CONFIG_FILE, file_entries
@@ -34,8 +36,26 @@ def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None
         beside = extra_files(files)
         text = card if card is not None else beside.pop(CARD, b"").decode() or render_card(config, None)
         named, published = (f"load_ticket({json.dumps(name)}" for name in (config.name, to.repo_id))
-        contents |= {**beside, CARD: text.replace(named, published).encode()}
+        contents |= {**beside, CARD: _findable(text.replace(named, published), config).encode()}
         return publish(contents, to)
+
+
+def _findable(card: str, config: TicketConfig) -> str:
+    """The card with the tags that search needs, also where someone else has written it."""
+    from huggingface_hub import ModelCard
+
+    try:
+        parsed = ModelCard(card)
+    except ValueError as error:
+        raise TicketError(
+            f"'{config.name}': {CARD}: its metadata cannot be read: {for_terminal(error)[:300]}"
+        ) from None
+    has, needed = parsed.data.tags or [], tags(config)
+    if parsed.data.library_name == "ticketzoo" and set(needed) <= set(has):
+        return card
+    parsed.data.library_name = "ticketzoo"
+    parsed.data.tags = list(dict.fromkeys([*has, *needed]))
+    return str(parsed)
 
 
 def extra_files(files: Files) -> dict[str, bytes]:
