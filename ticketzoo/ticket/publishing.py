@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import yaml
+
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.escaping import for_terminal
 from ticketzoo.registry.hub_push import Destination, Published, publish
@@ -46,11 +48,11 @@ def _findable(card: str, config: TicketConfig) -> str:
 
     try:
         parsed = ModelCard(card)
-    except ValueError as error:
-        raise TicketError(
-            f"'{config.name}': {CARD}: its metadata cannot be read: {for_terminal(error)[:300]}"
-        ) from None
-    has, needed = parsed.data.tags or [], tags(config)
+    except (ValueError, TypeError, yaml.YAMLError) as error:
+        problem = for_terminal(error)[:300]
+        raise TicketError(f"'{config.name}': {CARD}: its metadata cannot be read: {problem}") from None
+    has = parsed.data.tags if isinstance(parsed.data.tags, list) else []
+    needed = tags(config)
     if parsed.data.library_name == "ticketzoo" and set(needed) <= set(has):
         return card
     parsed.data.library_name = "ticketzoo"
