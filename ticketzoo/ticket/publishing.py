@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import yaml
 
@@ -51,12 +52,12 @@ def _findable(card: str, config: TicketConfig) -> str:
     except (ValueError, TypeError, yaml.YAMLError) as error:
         problem = for_terminal(error)[:300]
         raise TicketError(f"'{config.name}': {CARD}: its metadata cannot be read: {problem}") from None
-    has = parsed.data.tags if isinstance(parsed.data.tags, list) else []
+    data: Any = parsed.data
+    has = data.tags if isinstance(data.tags, list) else []
     needed = tags(config)
-    if parsed.data.library_name == "ticketzoo" and set(needed) <= set(has):
+    if data.library_name == "ticketzoo" and set(needed) <= set(has):
         return card
-    parsed.data.library_name = "ticketzoo"
-    parsed.data.tags = list(dict.fromkeys([*has, *needed]))
+    data.library_name, data.tags = "ticketzoo", list(dict.fromkeys([*has, *needed]))
     return str(parsed)
 
 
