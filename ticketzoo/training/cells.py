@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import load_file
 
 import ticketzoo
 from ticketzoo.errors import RunError
@@ -17,7 +17,7 @@ from ticketzoo.models import create_from_architecture
 from ticketzoo.ticket.digests import masks_sha256, state_sha256
 from ticketzoo.ticket.masking import attach
 from ticketzoo.ticket.masks import Masks
-from ticketzoo.training.checkpoint import State, write_atomically
+from ticketzoo.training.checkpoint import State, write_atomically, write_tensors
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.loop import Record, Resumption, copy_state, train
 from ticketzoo.training.progress import Progress, Quiet
@@ -168,9 +168,9 @@ class Cells:
             on_progress=lambda step, total: self.progress.step(label, step, total),
         )
         if keep_final:
-            write_atomically(half_done / "final.safetensors", save(copy_state(model)))
+            write_tensors(half_done / "final.safetensors", copy_state(model))
         if snapshot_step is not None:
-            write_atomically(half_done / f"step-{snapshot_step}.safetensors", save(snapshot))
+            write_tensors(half_done / f"step-{snapshot_step}.safetensors", snapshot)
         content = {
             "specification": json.loads(specification),
             "record": vars(record),

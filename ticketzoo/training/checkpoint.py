@@ -2,12 +2,14 @@
 
 import json
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -48,17 +50,32 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that after any crash `path` is either the old file or the whole new one."""
+@contextmanager
+def replacing_file(path: Path) -> Iterator[Path]:
+    """A temporary path whose file takes the place of `path` after the block: `path` is ever the old file or the new."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write `content` so that after any crash `path` is either the old file or the whole new one. Raises OSError."""
+    with replacing_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file as `write_atomically` does, without a copy of it in memory. Raises OSError."""
+    with replacing_file(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata=metadata)
+        except SafetensorError as error:
+            raise OSError(str(error)) from error
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
@@ -66,7 +83,7 @@ def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
     parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "snapshot": checkpoint.snapshot}
     tensors = {f"{part}:{name}": t.contiguous() for part, state in parts.items() for name, t in state.items()}
     meta = {"step": checkpoint.step, "snapshot_step": checkpoint.snapshot_step, "record": checkpoint.record}
-    write_atomically(path, save(tensors, metadata={"checkpoint": json.dumps(meta)}))
+    write_tensors(path, tensors, {"checkpoint": json.dumps(meta)})
 
 
 def load_checkpoint(path: Path) -> Checkpoint | None:
