@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -74,8 +75,9 @@ def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = 
     with replacing_file(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:
-            raise OSError(str(error)) from error
+        except SafetensorError as error:  # it states the system's error by number alone
+            number = re.search(r"\(os error (\d+)\)", str(error))
+            raise OSError(*((int(number[1]), os.strerror(int(number[1]))) if number else (str(error),))) from error
 
 
 def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
