@@ -34,19 +34,21 @@ def find(
 
         ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
     """
+    from ticketzoo.cli.interruption import resumable
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
-    from ticketzoo.cli.recipes import recipe_path
+    from ticketzoo.cli.recipes import read_for
+    from ticketzoo.escaping import for_terminal
     from ticketzoo.finding import FindRecipe, find_and_package
-    from ticketzoo.recipe import read_recipe
     from ticketzoo.training.device import training_device
     from ticketzoo.transfer import arms_table, sentence
 
-    parsed = read_recipe(recipe_path(recipe), FindRecipe, overrides)
-    with RunProgress() as progress:
+    parsed = read_for("find", recipe, FindRecipe, overrides)
+    workplace = out or Path("runs") / parsed.name
+    with resumable(workplace), RunProgress() as progress:
         ticket, folder = find_and_package(
             parsed,
-            out or Path("runs") / parsed.name,
+            workplace,
             device=training_device(device),
             checkpoint_seconds=checkpoint_seconds,
             progress=progress,
@@ -64,5 +66,7 @@ def find(
         rows, verdict = ticket.results, ticket.config.verdict
         console().print(arms_table(rows, target=rows[0]["target"]).rich())
         if verdict:
-            console().print(sentence(cast("Verdict", verdict.model_dump())))
+            print(f"verdict: {for_terminal(sentence(cast('Verdict', verdict.model_dump())))}")
+        print(f"plot: {folder / 'accuracy.png'}")
+        print(f"card: {folder / 'README.md'}")
         print(folder)

@@ -1,14 +1,14 @@
 """The command line's entry: exit status 0 done, 1 failed with one line that says why, 2 wrong usage."""
 
-import signal
 import sys
-from types import FrameType
 from typing import NoReturn
 
 import typer
 
 from ticketzoo.cli import export, find, push_pull, recipes, search, transfer, zoo
+from ticketzoo.cli.interruption import Interrupted, raise_when_interrupted
 from ticketzoo.errors import TicketzooError
+from ticketzoo.escaping import for_terminal
 
 app = typer.Typer(
     name="ticketzoo",
@@ -24,31 +24,24 @@ for module in (find, transfer, zoo, search, push_pull, export):
 app.add_typer(recipes.app, name="recipe")
 
 
-class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM."""
-
-
 def main() -> NoReturn:
     """Run the command line and exit."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _interrupt)
+    raise_when_interrupted()
     try:
         app()
     except TicketzooError as error:
         fail(str(error))
     except Interrupted:
-        fail("interrupted; what was finished is kept, the same command goes on from there")
+        fail("interrupted")
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:  # a file that a command reads or writes beside its own checks
+        fail(f"{error.filename or 'a file'}: {error.strerror or error}; free space or change its permissions")
     sys.exit(0)
 
 
 def fail(message: str) -> NoReturn:
     """Print one line on standard error and exit with status 1."""
-    print(f"ticketzoo: {' '.join(message.split())}", file=sys.stderr)
+    print(f"ticketzoo: {for_terminal(message)}", file=sys.stderr)
     sys.exit(1)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise Interrupted

@@ -9,8 +9,7 @@ from rich.console import Console
 
 def print_json(document: Any) -> None:
     """The one JSON document of a command run with `--json`."""
-    json.dump(document, sys.stdout, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
+    print(json.dumps(document, indent=2, allow_nan=False))
 
 
 def console() -> Console:

@@ -1,9 +1,14 @@
+import difflib
 from pathlib import Path
+from typing import TypeVar
 
 import typer
+from pydantic import BaseModel
 
 from ticketzoo.cli.options import JsonOption, RecipeArgument, SetOption
 from ticketzoo.errors import RecipeError
+
+R = TypeVar("R", bound=BaseModel)
 
 app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 
@@ -21,17 +26,51 @@ def recipe_path(recipe: str) -> Path:
     name = "recipes/" + recipe.removeprefix("recipes/").removesuffix(".yaml") + ".yaml"
     if name in shipped_recipes():
         return shipped(name)
-    raise RecipeError(f"recipe {recipe}: no such file, nor a shipped recipe (ticketzoo recipe list)")
+    near = difflib.get_close_matches(name, shipped_recipes(), n=3)
+    names = " or ".join(shipped_name(each) for each in near)
+    hint = f"did you mean {names}?" if near else "ticketzoo recipe list names them"
+    raise RecipeError(f"recipe {recipe}: no such file, nor a shipped recipe; {hint}")
+
+
+def shipped_name(file: str) -> str:
+    """How RECIPE names the shipped `recipes/NAME.yaml`."""
+    return file.removeprefix("recipes/").removesuffix(".yaml")
+
+
+def read_for(command: str, recipe: str, recipe_type: type[R], overrides: list[str] | None) -> R:
+    """RECIPE as `ticketzoo <command>` (find or transfer) takes it.
+
+    Raises:
+        RecipeError: there is no such recipe, it is for the other command, or as `read_recipe` does.
+    """
+    from ticketzoo.recipe import read_recipe
+
+    path = recipe_path(recipe)
+    if (other := command_of(path)) != command:
+        raise RecipeError(f"recipe {path}: is for the other command; ticketzoo {other} {recipe}")
+    return read_recipe(path, recipe_type, overrides)
+
+
+def command_of(path: Path) -> str:
+    """The command whose recipe the file is: `transfer` if it has targets, else `find`."""
+    from ticketzoo.recipe import read_content
+
+    return "transfer" if "targets" in read_content(path) else "find"
 
 
 @app.command("list")
 def list_recipes(as_json: JsonOption = False) -> None:
-    """Name the recipes that come with ticketzoo, with what they are for."""
+    """Name the recipes that come with ticketzoo, with what they are for.
+
+    Example:
+
+        ticketzoo recipe list
+    """
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.shipped_files import shipped, shipped_recipes
 
     recipes = {
-        name.removeprefix("recipes/").removesuffix(".yaml"): shipped(name).read_text().splitlines()[0].lstrip("# ")
+        shipped_name(name): shipped(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
         for name in shipped_recipes()
     }
     if as_json:
@@ -49,16 +88,13 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
 
         ticketzoo recipe show quickstart --set finder.levels=4
     """
-    import yaml
-
     from ticketzoo.cli.output import print_json
     from ticketzoo.finding import FindRecipe
     from ticketzoo.recipe import dump_recipe, read_recipe
     from ticketzoo.transfer import TransferRecipe
 
     path = recipe_path(recipe)
-    content = yaml.safe_load(path.read_text())
-    kind = TransferRecipe if isinstance(content, dict) and "targets" in content else FindRecipe
+    kind = TransferRecipe if command_of(path) == "transfer" else FindRecipe
     parsed = read_recipe(path, kind, overrides)
     if as_json:
         print_json(parsed.model_dump(mode="json"))

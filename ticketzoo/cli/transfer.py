@@ -37,16 +37,17 @@ def transfer(
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
+    from ticketzoo.cli.interruption import resumable
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
-    from ticketzoo.cli.recipes import recipe_path
-    from ticketzoo.recipe import read_recipe
+    from ticketzoo.cli.recipes import read_for
+    from ticketzoo.escaping import for_terminal
     from ticketzoo.training.device import training_device
     from ticketzoo.transfer import TransferRecipe, run_transfer, sentence
 
-    parsed = read_recipe(recipe_path(recipe), TransferRecipe, overrides)
+    parsed = read_for("transfer", recipe, TransferRecipe, overrides)
     folder = out or Path("runs") / parsed.name
-    with RunProgress() as progress:
+    with resumable(folder), RunProgress() as progress:
         report = run_transfer(
             parsed,
             folder,
@@ -60,5 +61,7 @@ def transfer(
         return
     console().print(report.table.rich())
     for name, verdict in report.verdicts.items():
-        console().print(f"[bold]{name}[/bold]: {sentence(verdict)}")
+        print(for_terminal(f"verdict on {name}: {sentence(verdict)}"))
+    print(f"plot: {folder / 'ticket-minus-dense.png'}")
+    print(f"report: {folder / 'report.md'}")
     print(folder)

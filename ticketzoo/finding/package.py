@@ -5,9 +5,8 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from ticketzoo.finding.find import Finding, find_tickets, rewind_step
+from ticketzoo.finding.find import Finding, architecture_for, find_tickets, rewind_step
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.models import architecture_of
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Found, Ticket
@@ -60,7 +59,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
     return Ticket.create(
         name=recipe.name,
-        architecture=architecture_of(recipe.model.name, {**task.model_kwargs, **recipe.model.kwargs}),
+        architecture=architecture_for(recipe, task),
         task=recipe.task.type,
         source=task.source,
         pruning={"method": finder.method, "scope": finder.scope, "rate": rate},

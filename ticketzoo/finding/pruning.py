@@ -25,8 +25,8 @@ class PruningConfig(Config):
     """What one pruning round removes: the fraction `rate` of the surviving weights of smallest magnitude.
 
     `global` pools the weights of all layers, `layerwise` takes the fraction of each. Magnitudes are compared as they
-    are, not normalised per layer. `rates` overrides `rate` for layers (layerwise only), `exclude` leaves layers dense
-    and uncounted; both name layers by pattern, e.g. `fc3` or `layer1.*`.
+    are, not normalised per layer. `rates` overrides `rate` for layers (layerwise only; of several patterns that match
+    the first counts), `exclude` leaves layers dense and uncounted; both name layers by pattern, e.g. `fc3`, `layer1.*`.
     """
 
     scope: Literal["global", "layerwise"] = "global"
@@ -57,14 +57,16 @@ def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Mask
 
 
 def check_rounds(masks: Masks, config: PruningConfig, rounds: int) -> None:
-    """Raise RecipeError if so many pruning rounds from `masks` would leave no weight at all."""
+    """Raise RecipeError if, of so many pruning rounds from `masks`, one would leave no weight or remove none."""
     left = [(kept(masks), config.rate)]
     if config.scope == "layerwise":
         left = [(kept({name: mask}), _rate_of(name, config)) for name, mask in masks.items()]
     for level in range(1, rounds + 1):
-        left = [(count - round(rate * count), rate) for count, rate in left]
+        before, left = left, [(count - round(rate * count), rate) for count, rate in left]
         if not any(count for count, _ in left):
             raise RecipeError(f"finder.levels: level {level} of {rounds} would keep no weight; lower levels or rate")
+        if left == before:
+            raise RecipeError(f"finder.levels: level {level} of {rounds} would remove no weight; lower levels")
 
 
 def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig) -> Masks:

@@ -3,12 +3,10 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, PositiveInt, model_validator
 
 from ticketzoo.finding.pruning import PruningConfig
-from ticketzoo.recipe import Config, Steps
+from ticketzoo.recipe import Config, RecipeName, Seed, Steps
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
 from ticketzoo.transfer.arms import Arm
-
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class ModelConfig(Config):
@@ -40,7 +38,7 @@ class FinderConfig(PruningConfig):
 class FindRecipe(Config):
     """A recipe of `ticketzoo find`: everything that decides which tickets come out."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,95}$")]
+    name: RecipeName
     """Name of the ticket, `<architecture>.<source>-<method>[-<variant>]`."""
     model: ModelConfig
     task: TaskConfig

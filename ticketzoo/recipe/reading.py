@@ -21,6 +21,14 @@ def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = 
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, of the wrong type or impossible.
     """
+    content = read_content(path)
+    for override in overrides or []:
+        _apply_override(content, override)
+    return parse_recipe(content, recipe_type, str(path))
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """The keys and values of the YAML file `path`, unchecked. Raises RecipeError: it is missing or no YAML mapping."""
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -29,9 +37,7 @@ def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = 
         raise RecipeError(f"recipe {path}: not readable as YAML: {error}") from None
     if not isinstance(content, dict):
         raise RecipeError(f"recipe {path}: must be a mapping of keys such as 'model:' and 'task:'")
-    for override in overrides or []:
-        _apply_override(content, override)
-    return parse_recipe(content, recipe_type, str(path))
+    return content
 
 
 def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R:

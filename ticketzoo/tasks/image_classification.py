@@ -1,6 +1,7 @@
 """Image classification: cross-entropy and accuracy on images in memory or streamed through workers."""
 
 import math
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
@@ -10,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ticketzoo.recipe import Config
+from ticketzoo.recipe import Config, DataName
 from ticketzoo.tasks.image_batches import Images, MemoryImages
 from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized
@@ -29,7 +30,7 @@ class ImageClassificationConfig(Config):
 
     type: Literal["image-classification"]
     dataset: ImageDataset
-    name: str | None = None
+    name: DataName | None = None
     normalize: Normalization = Normalization("dataset")
     augment: Augmentation = Augmentation()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
@@ -101,16 +102,20 @@ class ImageClassification:
 
 
 def data_id(dataset: ImageDataset) -> str:
-    """How a ticket names the data set: its Hub id, or of a folder the last part of its path."""
-    path = PurePath(dataset.path)
-    return path.name if Path(path).is_dir() else dataset.path
+    """How a ticket names the data set: its Hub id, or of a folder its name."""
+    return _last_part(dataset.path) if Path(dataset.path).expanduser().is_dir() else dataset.path
 
 
 def data_name(dataset: ImageDataset) -> str:
     """Short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
-    name = PurePath(dataset.path).name.replace("_", "-").lower()
+    name = _last_part(dataset.path).replace("_", "-").lower()
     if dataset.classes is None:
         return name
     kept = dataset.classes
     consecutive = len(kept) > 1 and list(kept) == list(range(kept[0], kept[-1] + 1))
     return f"{name}-{kept[0]}-{kept[-1]}" if consecutive else f"{name}-{'-'.join(map(str, kept))}"
+
+
+def _last_part(path: str) -> str:
+    """The last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
+    return PurePath(os.path.abspath(Path(path).expanduser())).name  # noqa: PTH100 (resolve() follows links)

@@ -129,6 +129,11 @@ class Cells:
         if not finished:
             try:
                 self._train(job, folder, specification, label, keep_final, snapshot_step)
+            except RunError as error:
+                raise RunError(f"{label}: {error}") from None
+            except torch.OutOfMemoryError:
+                what = f"the batches of {job.training.batch_size} do not fit the memory of {self.device}"
+                raise RunError(f"{label}: {what}; lower training.batch_size") from None
             except OSError as error:
                 why = error.strerror or error
                 raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
@@ -155,6 +160,8 @@ class Cells:
             attach(model, job.masks)
         half_done = folder.with_name(folder.name + ".partial")
         half_done.mkdir(exist_ok=True)
+        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
+            stray.unlink()
         checkpoint = Resumption(half_done / "checkpoint.safetensors", self.checkpoint_seconds)
         record, snapshot = train(
             model,
@@ -178,8 +185,6 @@ class Cells:
         }
         write_atomically(half_done / "cell.json", json.dumps(content).encode())
         checkpoint.path.unlink(missing_ok=True)
-        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
-            stray.unlink()
         if folder.exists():  # finished before, but without a tensor that is asked for now
             for file in half_done.iterdir():
                 file.replace(folder / file.name)

@@ -2,7 +2,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from ticketzoo.recipe import Config
+from ticketzoo.recipe import Config, DataName, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
 from ticketzoo.transfer.arms import Arm
@@ -12,8 +12,6 @@ Head = Literal["keep", "dense", "random_mask"]
 classes. `dense`: a fresh one without mask (Chen et al. 2020). `random_mask`: a fresh one, as dense as the ticket's, at
 random positions (Morcos et al. 2019)."""
 
-Seed = Annotated[int, Field(ge=0, lt=2**31)]
-
 
 class TargetConfig(Config):
     """One target: a task, and what differs there from the recipe's own `training` (key by key) and `head`."""
@@ -21,14 +19,14 @@ class TargetConfig(Config):
     task: TaskConfig
     training: TrainingConfig | None = None
     head: Head | None = None
-    name: Annotated[str, Field(pattern=r"^\w[\w .-]{0,95}$")] | None = None
+    name: DataName | None = None
     """What to call the target in results and file names; the task's name when not given."""
 
 
 class TransferRecipe(Config):
     """A recipe of `ticketzoo transfer`: tickets x levels x targets x arms x seeds."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,95}$")]
+    name: RecipeName
     tickets: Annotated[tuple[str, ...], Field(min_length=1)]
     """Ticket folders, names in the registry, or Hub ids."""
     levels: tuple[PositiveInt, ...] | None = None
