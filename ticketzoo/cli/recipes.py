@@ -26,9 +26,8 @@ def recipe_path(recipe: str) -> Path:
     name = "recipes/" + recipe.removeprefix("recipes/").removesuffix(".yaml") + ".yaml"
     if name in shipped_recipes():
         return shipped(name)
-    near = difflib.get_close_matches(name, shipped_recipes(), n=3)
-    names = " or ".join(shipped_name(each) for each in near)
-    hint = f"did you mean {names}?" if near else "ticketzoo recipe list names them"
+    near = difflib.get_close_matches(shipped_name(name), map(shipped_name, shipped_recipes()), n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "ticketzoo recipe list names them"
     raise RecipeError(f"recipe {recipe}: no such file, nor a shipped recipe; {hint}")
 
 

@@ -1,0 +1,95 @@
+"""`ticketzoo find` and `transfer` as a user meets them: what they print where, and how they end."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import RECIPE, TRANSFER, Command, ticketzoo
+
+TICKET = "runs/lenet.digits-imp/lenet.digits-imp"
+PRUNED_ONCE = "seed 0 level 1/2: test accuracy"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "find.yaml").write_text(RECIPE)
+    (tmp_path / "transfer.yaml").write_text(TRANSFER)
+    return tmp_path
+
+
+def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
+    found = ticketzoo(folder, "find", "find.yaml")
+    assert found.status == 0
+    lines = found.out.splitlines()
+    assert lines[-1] == TICKET
+    assert f"plot: {TICKET}/accuracy.png" in lines and (folder / TICKET / "accuracy.png").is_file()
+    assert f"card: {TICKET}/README.md" in lines and (folder / TICKET / "README.md").is_file()
+    assert any(line.startswith("verdict: ") for line in lines)
+    assert [line.split("]")[0] for line in found.err.splitlines()] == [f"[{n}/8" for n in range(1, 9)]
+
+    again = ticketzoo(folder, "find", "find.yaml", "--json")
+    assert (again.status, again.err) == (0, "")  # nothing was trained again
+    assert {"ticket", "name", "mask_sha256", "verdict"} <= set(again.json)
+    info = ticketzoo(folder, "info", f"./{TICKET}", "--json").json
+    assert (again.json["ticket"], again.json["mask_sha256"]) == (TICKET, info["mask_sha256"])
+
+    moved = ticketzoo(folder, "transfer", "transfer.yaml")
+    assert moved.status == 0
+    assert "verdict on lenet.digits-imp: " in moved.out
+    for name, file in (("plot", "ticket-minus-dense.png"), ("report", "report.md")):
+        assert f"{name}: runs/to-other-digits/{file}" in moved.out.splitlines()
+    as_json = ticketzoo(folder, "transfer", "transfer.yaml", "--json")
+    assert (as_json.status, as_json.err) == (0, "")
+    assert all((folder / as_json.json["folder"] / file).is_file() for file in as_json.json["files"])
+    assert ticketzoo(folder, "verify", f"./{TICKET}").status == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: signal.Signals) -> None:
+    long = ("find", "find.yaml", "--set", "training.steps=3000it", "--set", "seeds=[0]", "--json")
+    running = Command(folder, *long)
+    running.wait_for_output(PRUNED_ONCE)
+    running.send(number)
+    stopped = running.wait()
+    assert (stopped.status, stopped.out) == (1, "")
+    said = "interrupted; finished trainings are kept in runs/lenet.digits-imp, the same command goes on from there"
+    assert stopped.err.splitlines()[-1] == f"ticketzoo: {said}"
+    assert "Traceback" not in stopped.err
+    assert not (folder / TICKET).exists()
+    finished = ticketzoo(folder, *long)
+    assert finished.status == 0
+    assert PRUNED_ONCE not in finished.err  # it was done before
+
+
+def test_a_second_run_in_a_folder_in_use_is_refused(folder: Path) -> None:
+    running = Command(folder, "find", "find.yaml", "--set", "training.steps=100000it")
+    running.wait_for_output("")
+    while not list(folder.glob("runs/*/cells/*.partial")):
+        assert running.process.is_alive()
+    second = ticketzoo(folder, "find", "find.yaml")
+    running.send(signal.SIGINT)
+    running.process.join()
+    assert second.status == 1
+    assert "another run is using this folder; wait for it or choose another --out" in second.err
+
+
+def test_help_of_every_command_has_an_example() -> None:
+    from typer.main import get_command
+
+    from ticketzoo.cli.main import app
+
+    commands = dict(get_command(app).commands)
+    commands |= {f"recipe {name}": command for name, command in commands.pop("recipe").commands.items()}
+    assert {"find", "transfer", "list", "info", "verify", "export", "recipe list", "recipe show"} <= set(commands)
+    for name, command in commands.items():
+        assert f"ticketzoo {name} " in f"{command.help} ", name
+
+
+def test_as_a_module_in_a_plain_subprocess(folder: Path) -> None:
+    command = [sys.executable, "-m", "ticketzoo", "recipe", "show", "find.yaml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    (folder / "complete.yaml").write_text(done.stdout)
+    assert ticketzoo(folder, "recipe", "show", "complete.yaml").out == done.stdout
