@@ -223,6 +223,9 @@ def test_rows_say_what_was_measured_of_every_arm(tmp_path: Path) -> None:
         "test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss"
     }  # fmt: skip
     assert {row["step"] for row in dense} == {10}
+    for arm in ("random_reinit", "shuffled_mask"):
+        final = [row for row in rows if (row["arm"], row["at"], row["metric"]) == (arm, "final", "test_loss")]
+        assert final[0]["value"] != final[1]["value"], "two draws are two trainings"
     assert {row["step"] for row in rows if row["at"] == "best"} <= {5, 10}
 
 

@@ -12,7 +12,7 @@ from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.training import Record
-from ticketzoo.training.cells import Cells
+from ticketzoo.training.cells import Cells, Job
 from ticketzoo.transfer.arms import arm_job, initial_state
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.rows import Row
@@ -239,23 +239,40 @@ def test_rows_of_every_ticket_level_target_arm_and_seed(tmp_path: Path) -> None:
     assert {row["step"] for row in rows if row["at"] == "final"} == {2}
 
 
+class Watched(Cells):
+    """Keeps the jobs it is given, by arm."""
+
+    jobs: dict[str, list[Job]]
+
+    def run(self, job: Job, label: str, **keys: Any) -> Any:
+        self.jobs.setdefault(label.split()[-1], []).append(job)
+        return super().run(job, label, **keys)
+
+
+def jobs_of(folder: Path, **keys: Any) -> dict[str, list[Job]]:
+    asked = recipe(**keys)
+    with Watched(folder, device=CPU) as cells:
+        cells.jobs = {}
+        evaluate_transfer(asked, ticket, load_targets(asked), cells)
+    return cells.jobs
+
+
 def test_each_seed_retrains_its_own_replicate_while_there_are_enough(tmp_path: Path) -> None:
     """Seeds 0, 1, 2 of the transfer; seeds 10, 11 of the ticket."""
-    jobs = []
-
-    class Watched(Cells):
-        def run(self, job: Any, label: str, **keys: Any) -> Any:
-            jobs.append((label.split()[-1], job))
-            return super().run(job, label, **keys)
-
-    asked = recipe(seeds=[0, 1, 2])
-    with Watched(tmp_path, device=CPU) as cells:
-        evaluate_transfer(asked, ticket, load_targets(asked), cells)
-    tickets = [job for arm, job in jobs if arm == "ticket"]
-    assert [job.seed for job in tickets] == [0, 1, 2]
-    for job, replicate in zip(tickets, (10, 11, 10), strict=True):
+    jobs = jobs_of(tmp_path, seeds=[0, 1, 2])
+    assert [job.seed for job in jobs["ticket"]] == [job.seed for job in jobs["dense"]] == [0, 1, 2]
+    for job, replicate in zip(jobs["ticket"], (10, 11, 10), strict=True):
         assert torch.equal(job.masks["fc1.weight"], ticket().at(level=2, seed=replicate).masks["fc1.weight"])
-    assert [job.seed for arm, job in jobs if arm == "dense"] == [0, 1, 2]
+
+
+def test_the_arms_of_a_comparison_are_those_of_its_ticket_on_its_target(tmp_path: Path) -> None:
+    jobs = jobs_of(tmp_path, levels=[3], arms=["random_reinit", "random_mask"])
+    (job,), (reinit,), (drawn,) = jobs["ticket"], jobs["random_reinit"], jobs["random_mask"]
+    assert all(torch.equal(mask, reinit.masks[name]) for name, mask in job.masks.items())
+    assert (drawn.state["fc1.weight"] != 0).all(), "weights are known nowhere but at level 1's survivors"
+    known = ticket().at(level=1).masks["fc1.weight"]
+    assert torch.equal(drawn.state["fc1.weight"][known], job.state["fc1.weight"][known])
+    assert {one.state["fc3.weight"].shape for one in (job, reinit, drawn)} == {(3, 5)}
 
 
 def test_two_tickets_of_one_architecture_share_their_dense_trainings(tmp_path: Path) -> None:
