@@ -87,7 +87,7 @@ def plot_transfer(rows: Iterable[Row], path: Path | str, *, metric: str = "test_
     cells = {key: difference.mean * scale for key, difference in differences.items()}
     sparsities = {(group.key.ticket, group.key.level): group.sparsity for group in groups if group.key in cells}
     targets = sorted({key.target for key in cells})
-    title = f"{describe(metric, points=True)} {MOMENTS[at]}, ticket minus dense; rows: ticket @ sparsity"
+    title = f"{describe(metric, points=True)} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
     lines = sorted(sparsities)
     labels = [f"{_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
     width = 0.09 * max(map(len, labels)) + 1.05 * len(targets) + 1.1
