@@ -24,9 +24,9 @@ def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0)
 
     Args:
         arm: `ticket`: as given. `dense`: no masks, fresh initialisation of the seed, from step 0. `random_reinit`:
-            the ticket's masks on a fresh initialisation. `random_mask`: rewind weights under fresh positions, each
-            layer at its density. `shuffled_mask`: rewind weights under the ticket's own masks, permuted within
-            each layer (Frankle et al. 2021, section 4).
+            the ticket's masks on a fresh initialisation, trained from the ticket's start step on, so as long as it.
+            `random_mask`: rewind weights under fresh positions, each layer at its density. `shuffled_mask`: rewind
+            weights under the ticket's own masks, permuted within each layer (Frankle et al. 2021, section 4).
         ticket: the ticket's training; its state is the rewind weights.
         known: where `ticket.state` holds rewind weights, when it does not everywhere: a packaged ticket keeps those
             of its densest level only. Weights that a random arm needs elsewhere are initialised afresh.
