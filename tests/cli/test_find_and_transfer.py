@@ -9,7 +9,7 @@ import pytest
 from command_line import RECIPE, TRANSFER, Command, ticketzoo
 
 TICKET = "runs/lenet.digits-imp/lenet.digits-imp"
-PRUNED_ONCE = "seed 0 level 1/2: test accuracy"
+PRUNED_ONCE = "seed 0 level 1/8: test accuracy"
 
 
 @pytest.fixture
@@ -48,7 +48,8 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: signal.Signals) -> None:
-    long = ("find", "find.yaml", "--set", "training.steps=3000it", "--set", "seeds=[0]", "--json")
+    settings = ("training.steps=400it", "finder.levels=8", "seeds=[0]", "arms=[ticket]")
+    long = ("find", "find.yaml", *(f"--set={setting}" for setting in settings), "--json")
     running = Command(folder, *long)
     running.wait_for_output(PRUNED_ONCE)
     running.send(number)
@@ -65,7 +66,6 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: 
 
 def test_a_second_run_in_a_folder_in_use_is_refused(folder: Path) -> None:
     running = Command(folder, "find", "find.yaml", "--set", "training.steps=100000it")
-    running.wait_for_output("")
     while not list(folder.glob("runs/*/cells/*.partial")):
         assert running.process.is_alive()
     second = ticketzoo(folder, "find", "find.yaml")

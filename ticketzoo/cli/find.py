@@ -34,7 +34,7 @@ def find(
 
         ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
     """
-    from ticketzoo.cli.interruption import resumable
+    from ticketzoo.cli.interruption import interruptible
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
@@ -45,7 +45,8 @@ def find(
 
     parsed = read_for("find", recipe, FindRecipe, overrides)
     workplace = out or Path("runs") / parsed.name
-    with resumable(workplace), RunProgress() as progress:
+    kept = f"finished trainings are kept in {workplace}"
+    with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         ticket, folder = find_and_package(
             parsed,
             workplace,

@@ -4,14 +4,14 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 
-from ticketzoo.errors import RunError
+_received: list[int] = []
+"""The signals that came."""
 
 
 class Interrupted(BaseException):
-    """Ctrl-C or SIGTERM."""
+    """Ctrl-C or SIGTERM; the message is one line for the user."""
 
 
 def raise_when_interrupted() -> None:
@@ -26,17 +26,30 @@ def raise_when_interrupted() -> None:
             raise KeyboardInterrupt
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
+        _received.append(number)
         raise Interrupted
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
 
 
+def stop_if_interrupted() -> None:
+    """Raise Interrupted if a signal came whose exception got lost: compiled code may swallow what a handler raises."""
+    if _received:
+        raise Interrupted
+
+
 @contextmanager
-def resumable(folder: Path) -> Iterator[None]:
-    """A run whose finished trainings stay in `folder`: raises RunError, saying how to go on, when interrupted."""
+def interruptible(message: str) -> Iterator[None]:
+    """Raise Interrupted with `message`, unless it has one, for whatever is raised once a signal came.
+
+    Compiled code may also turn what a handler raises into an error of its own, such as a file that cannot be read.
+    """
     try:
         yield
-    except Interrupted:
-        kept = f"finished trainings are kept in {folder}"
-        raise RunError(f"interrupted; {kept}, the same command goes on from there") from None
+    except SystemExit:
+        raise
+    except BaseException as error:
+        if not _received or (isinstance(error, Interrupted) and error.args):
+            raise
+        raise Interrupted(message) from None

@@ -6,7 +6,7 @@ from typing import NoReturn
 import typer
 
 from ticketzoo.cli import export, find, push_pull, recipes, search, transfer, zoo
-from ticketzoo.cli.interruption import Interrupted, raise_when_interrupted
+from ticketzoo.cli.interruption import Interrupted, interruptible, raise_when_interrupted
 from ticketzoo.errors import TicketzooError
 from ticketzoo.escaping import for_terminal
 
@@ -28,11 +28,12 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     raise_when_interrupted()
     try:
-        app()
+        with interruptible("interrupted"):
+            app()
     except TicketzooError as error:
         fail(str(error))
-    except Interrupted:
-        fail("interrupted")
+    except Interrupted as error:
+        fail(str(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)

@@ -6,6 +6,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ticketzoo.cli.interruption import stop_if_interrupted
 from ticketzoo.training.loop import Record
 
 
@@ -41,6 +42,7 @@ class RunProgress:
 
     def step(self, label: str, step: int, total: int) -> None:
         """Move the bar of the training under way."""
+        stop_if_interrupted()
         self._bars.update(self._one, description=label, completed=step, total=total, visible=True)
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:

@@ -37,7 +37,7 @@ def transfer(
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
-    from ticketzoo.cli.interruption import resumable
+    from ticketzoo.cli.interruption import interruptible
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
@@ -47,7 +47,8 @@ def transfer(
 
     parsed = read_for("transfer", recipe, TransferRecipe, overrides)
     folder = out or Path("runs") / parsed.name
-    with resumable(folder), RunProgress() as progress:
+    kept = f"finished trainings are kept in {folder}"
+    with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         report = run_transfer(
             parsed,
             folder,
