@@ -35,7 +35,7 @@ def push(
 
         ticketzoo push lenet-300-100.mnist-imp owner/lenet-300-100.mnist-imp
 
-        ticketzoo push ./runs/quickstart/lenet-300-100.digits-0-4-imp owner/digits --private
+        ticketzoo push ./runs/mine/my-ticket owner/digits --private
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
     from ticketzoo.registry import ticket_folder

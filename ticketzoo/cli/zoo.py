@@ -85,7 +85,7 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
 
     Example:
 
-        ticketzoo verify ./runs/quickstart/lenet-300-100.digits-0-4-imp
+        ticketzoo verify ./runs/mine/my-ticket
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
     from ticketzoo.ticket import verify_ticket

@@ -10,11 +10,11 @@ from ticketzoo.registry.references import FolderReference, HubReference, NameRef
 
 
 def default_registry() -> Path:
-    """`$TICKETZOO_REGISTRY`; else `registry/` in the current folder; else the one that comes with the source."""
+    """`$TICKETZOO_REGISTRY`; else the one beside a checkout's source if there is none in the current folder."""
     if given := os.environ.get("TICKETZOO_REGISTRY"):
         return Path(given).expanduser()
-    here = Path("registry")
-    return here if here.is_dir() else Path(__file__).resolve().parents[2] / "registry"
+    here, source = Path("registry"), Path(__file__).resolve().parents[2] / "registry"
+    return source if source.is_dir() and not here.is_dir() else here
 
 
 def ticket_folders(registry: Path) -> list[Path]:
@@ -39,7 +39,7 @@ def ticket_folder(reference: str, registry: Path | None = None) -> Path:
     match parse_reference(reference):
         case FolderReference(path):
             if not (path / "ticket.json").is_file():
-                raise RegistryError(f"{path}: holds no ticket (no ticket.json there)")
+                raise RegistryError(f"{path}: holds no ticket; find one first (ticketzoo find), or see ticketzoo list")
             return path
         case NameReference(name):
             return _by_name(name, registry or default_registry())
