@@ -18,6 +18,7 @@ RESULTS = ROOT / "docs" / "results"
 
 
 def read_rows(name: str) -> list[dict]:
+    """The rows of docs/results/`name`.jsonl."""
     return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines()]
 
 
@@ -31,13 +32,14 @@ def replace(document: Path, name: str, text: str) -> None:
 
 
 def frankle_2019(rows: list[dict]) -> str:
-    """Early stopping and accuracy of tickets and re-initialisations against dense, as in the paper's figures 3 and 4."""
+    """Early stopping and accuracy of tickets and re-initialisations against dense, as in figures 3 and 4."""
     accuracy = {key_of(group): group for group in group_rows(rows, metric="test_accuracy", at="best")}
     final = {key_of(group): group for group in group_rows(rows, metric="test_accuracy", at="final")}
     stop = {key_of(group): group for group in group_rows(rows, metric="test_accuracy", at="best", value="step")}
     dense = ("dense", 0)
     lines = [
-        "| level | weights kept | arm | trials | early stop (iteration) | of dense's | test accuracy there | at 50,000 |",
+        "| level | weights kept | arm | trials | early stop (iteration) | of dense's | test accuracy there "
+        "| at 50,000 |",
         "|--:|--:|---|--:|--:|--:|--:|--:|",
     ]
     for arm, level in sorted(stop, key=lambda key: (key[1], key[0] != "dense", key[0] != "ticket")):
@@ -53,6 +55,7 @@ def frankle_2019(rows: list[dict]) -> str:
 
 
 def key_of(group: Group) -> tuple[str, int]:
+    """The arm and level of `group`."""
     return group.key.arm, group.key.level
 
 
@@ -63,6 +66,7 @@ def span(group: Group, form: str) -> str:
 
 
 def transfer(rows: list[dict]) -> str:
+    """Ticket minus dense, the verdicts, and the arms on every target."""
     verdicts = "\n".join(f"- **{name}**: {sentence(verdict)}" for name, verdict in judge_all(rows).items())
     arms = [
         f"**{ticket} on {target}**\n\n{table.markdown()}"
@@ -74,8 +78,11 @@ def transfer(rows: list[dict]) -> str:
 
 
 def main() -> None:
-    replace(ROOT / "registry" / "README.md", "tickets", markdown_table(map(read_summary, ticket_folders(ROOT / "registry"))))
-    replace(ROOT / "docs" / "reproductions.md", "frankle-2019", frankle_2019(read_rows("lenet-300-100.mnist-imp-frankle2019")))
+    """Write every table."""
+    summaries = map(read_summary, ticket_folders(ROOT / "registry"))
+    replace(ROOT / "registry" / "README.md", "tickets", markdown_table(summaries))
+    reproduction = frankle_2019(read_rows("lenet-300-100.mnist-imp-frankle2019"))
+    replace(ROOT / "docs" / "reproductions.md", "frankle-2019", reproduction)
     for name in ("mnist-fashion-mnist", "sgd-adam"):
         replace(ROOT / "docs" / "transfer.md", name, transfer(read_rows(name)))
 

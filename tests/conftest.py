@@ -2,7 +2,7 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for tiny tensors, and several processes at once, threads only wait
 
-from hub_server import environment  # noqa: E402
+from hub_server import environment
 
 environment.prepare()
 

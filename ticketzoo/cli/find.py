@@ -44,12 +44,12 @@ def find(
     from ticketzoo.transfer import arms_table, sentence
 
     parsed = read_for("find", recipe, FindRecipe, overrides)
-    workplace = out or Path("runs") / parsed.name
-    kept = f"finished trainings are kept in {workplace}"
+    working_folder = out or Path("runs") / parsed.name
+    kept = f"finished trainings are kept in {working_folder}"
     with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         ticket, folder = find_and_package(
             parsed,
-            workplace,
+            working_folder,
             device=training_device(device),
             checkpoint_seconds=checkpoint_seconds,
             progress=progress,
