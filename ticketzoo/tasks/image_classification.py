@@ -49,7 +49,7 @@ class ImageClassification:
             "type": config.type,
             "fingerprint": data.fingerprint,
             "normalize": config.normalize.model_dump(mode="json"),
-            "augment": config.augment.model_dump(mode="json"),
+            "augment": config.augment.model_dump(mode="json", exclude_defaults=True),
             "label_smoothing": config.label_smoothing,
         }
         self.source = {

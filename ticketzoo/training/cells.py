@@ -41,7 +41,8 @@ class Job:
     """Updates that count as done when it starts (the rewind step)."""
 
     def specification(self) -> dict[str, Any]:
-        """The job as JSON; large tensors by their digests."""
+        """The job as JSON: large tensors by their digests, keys at their defaults left out (so that a key that a later
+        version adds moves no cell)."""
         start = {
             name: tensor.where(self.masks[name], 0) if name in self.masks else tensor
             for name, tensor in self.state.items()
@@ -51,7 +52,7 @@ class Job:
             "state": state_sha256(start),
             "masks": masks_sha256(self.masks) if self.masks else None,
             "task": self.task.identity,
-            "training": self.training.model_dump(mode="json"),
+            "training": self.training.model_dump(mode="json", exclude_defaults=True),
             "seed": self.seed,
             "start_step": self.start_step,
         }
