@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.masking import attach, attached_masks, detach
+from ticketzoo.ticket.masking import attach, attached_masks, detach, hooks_paused
 
 MASKS = {
     "0.weight": torch.tensor([[True, False, True], [False, True, False]]),
@@ -313,3 +313,38 @@ def test_a_discarded_model_leaves_nothing_behind() -> None:
     del model
     gc.collect()
     assert len(masking._pruned_of) == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
+def test_masks_of_millions_of_weights_zero_the_same_as_small_ones(dtype: torch.dtype) -> None:
+    model = nn.Linear(1500, 1100, bias=False, dtype=dtype)
+    mask = torch.arange(1_650_000).view(1100, 1500) % 7 == 0
+    kept = model.weight.detach()[mask].clone()
+    attach(model, {"weight": mask})
+    assert model.weight.detach()[~mask].count_nonzero() == 0
+    assert torch.equal(model.weight.detach()[mask], kept)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
+    (-model.weight.sum()).backward()
+    assert torch.equal(-model.weight.grad, mask.to(dtype))
+    optimizer.step()
+    assert model.weight.detach()[~mask].count_nonzero() == 0
+    assert torch.equal(model.weight.detach()[mask], kept + 1)
+    assert torch.equal(attached_masks(model)["weight"], mask)
+
+
+def test_without_its_hooks_a_loop_zeroes_gradients_itself_and_they_come_back() -> None:
+    model = small_model()
+    attach(model, MASKS)
+    with hooks_paused(model) as zero_gradients:
+        model(torch.ones(1, 3)).sum().backward()
+        gradient = model.get_parameter("0.weight").grad
+        assert gradient[~MASKS["0.weight"]].any()
+        zero_gradients()
+        assert not gradient[~MASKS["0.weight"]].any()
+        assert gradient[MASKS["0.weight"]].any()
+    assert_trains_masked(model)
+
+
+def test_hooks_of_a_model_without_masks_can_be_paused() -> None:
+    with hooks_paused(small_model()) as zero_gradients:
+        zero_gradients()

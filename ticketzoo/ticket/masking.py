@@ -7,7 +7,8 @@ sees it, and one hook on all optimisers zeroes the pruned weights after every st
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -20,14 +21,17 @@ from ticketzoo.errors import TicketError
 from ticketzoo.ticket.masks import Masks, check_masks
 
 _GUARD = "_ticketzoo_guard"
+_PIECE = 1 << 20
+"""Weights zeroed at a time where `bits` must be widened: the widened copy fits a processor's cache."""
 _INTEGER_OF_WIDTH = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class _Pruned:
     """Where one parameter is pruned.
 
-    `bits` holds, per weight, an integer of the weight's width: all ones where kept, all zeros where pruned. A bitwise
-    `and` is twenty times faster on a CPU than `masked_fill_` and, unlike a product, turns NaN, inf and -x into +0.0.
+    `bits` holds an integer per weight: all ones where kept, all zeros where pruned. A bitwise `and` is twenty times
+    faster on a CPU than `masked_fill_` and, unlike a product, turns NaN, inf and -x into +0.0. The integers are of the
+    weights' width, which is fastest, or of one byte where there are too many for that to be worth the memory.
     """
 
     def __init__(self, bits: Tensor) -> None:
@@ -36,9 +40,15 @@ class _Pruned:
     def zero(self, values: Tensor) -> None:
         """Set the pruned entries of `values` to +0.0 in place; follows its device and dtype."""
         integer = _INTEGER_OF_WIDTH[values.element_size()]
-        if self.bits.dtype is not integer or self.bits.device != values.device:
-            self.bits = self.mask().to(values.device, integer).neg_()
-        values.view(integer).bitwise_and_(self.bits)
+        stored = integer if values.numel() <= _PIECE else torch.int8
+        if self.bits.dtype is not stored or self.bits.device != values.device:
+            self.bits = self.mask().to(values.device, stored).neg_()
+        if stored is integer:
+            values.view(integer).bitwise_and_(self.bits)
+            return
+        rows = max(1, _PIECE * len(values) // values.numel()) if values.device.type == "cpu" else len(values)
+        for piece, bits in zip(values.view(integer).split(rows), self.bits.split(rows), strict=True):
+            piece.bitwise_and_(bits)  # a one-byte -1 is widened to all ones
 
     def zero_gradient(self, parameter: Tensor) -> None:
         if parameter.grad is not None:
@@ -93,6 +103,10 @@ class _Guard:
             parameter.requires_grad_(True)  # a frozen parameter refuses hooks, and may be thawed later
             self.hooks.append(parameter.register_post_accumulate_grad_hook(pruned.zero_gradient))
             parameter.requires_grad_(trainable)
+
+    def zero_gradients(self) -> None:
+        for parameter in self.parameters.values():
+            self.pruned[id(parameter)].zero_gradient(parameter)
 
     def release(self) -> None:
         for hook in self.hooks:
@@ -162,6 +176,23 @@ def detach(model: nn.Module) -> None:
         guard.release()
         guard.load_hook.remove()
         delattr(plain, _GUARD)
+
+
+@contextmanager
+def hooks_paused(model: nn.Module) -> Iterator[Callable[[], None]]:
+    """Do without the hooks of `attach` in a loop that calls what this gives after every `backward`, which is faster.
+
+    For optimisers that move no weight at 0.0 whose gradients have all been 0.0: those of `ticketzoo.training`.
+    """
+    guard: _Guard | None = getattr(plain_model(model), _GUARD, None)
+    if guard is None:
+        yield lambda: None
+        return
+    guard.release()
+    try:
+        yield guard.zero_gradients
+    finally:
+        guard.hold(guard.parameters)
 
 
 def attached_masks(model: nn.Module) -> Masks | None:

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch.optim import Optimizer
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.seeds import derive_seed
+from ticketzoo.ticket.masking import hooks_paused
 from ticketzoo.training.checkpoint import (
     Checkpoint,
     State,
@@ -98,13 +100,14 @@ def train(
     began, saved, shown = time.monotonic() - record.seconds, time.monotonic(), 0.0
 
     model.train()
-    with torch.random.fork_rng(devices=_rng_devices(device)):
+    with torch.random.fork_rng(devices=_rng_devices(device)), hooks_paused(model) as zero_pruned_gradients:
         for batch in task.batches(config.batch_size, seed, step, total, device):
             _set_learning_rate(optimizer, config, step, total, per_epoch)
             _seed_generators(device, derive_seed(seed, "augment", step))
-            with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            with torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext():
                 loss = task.loss(model, batch)
             loss.backward()
+            zero_pruned_gradients()
             if config.clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
