@@ -162,9 +162,17 @@ def test_the_rooms_public_names() -> None:
     public = {name for name, value in vars(ticketzoo.models).items() if callable(value)}
     assert public == {
         "architecture_of",
+        "bare_names",
+        "body_prefix",
         "create_from_architecture",
         "create_model",
+        "head_modules",
         "head_of",
+        "load_base",
+        "load_model_state",
         "model_names",
+        "model_names_of",
+        "model_state",
+        "pretrained_architecture",
         "prunable_parameters",
     }

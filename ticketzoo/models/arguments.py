@@ -43,7 +43,7 @@ class WidthArguments(Arguments):
         return max(1, round(units * self.width))
 
 
-ArgumentsT = TypeVar("ArgumentsT", bound=Arguments)
+ArgumentsT = TypeVar("ArgumentsT", bound=Config)
 
 
 def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) -> ArgumentsT:
@@ -52,12 +52,14 @@ def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) 
         return kind.model_validate(kwargs)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
+    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    if not first["loc"]:
+        raise ModelError(f"{model}: {message}")
     argument = str(first["loc"][0])
     if first["type"] == "extra_forbidden":
         taken = list(kind.model_fields)
         hint = suggest(argument, taken, f"it takes {', '.join(taken)}")
         raise ModelError(f"{model} has no argument {shorten(argument)}; {hint}")
-    message = first["msg"].removeprefix("Value error, ").removeprefix("Input ")
     raise ModelError(f"{model}: {argument}={shorten(kwargs[argument])}: {message}")
 
 

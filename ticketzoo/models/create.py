@@ -9,12 +9,14 @@ import torch
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models import conv, lenet, resnet, torchvision, vgg
+from ticketzoo.models import conv, lenet, resnet, torchvision, transformers, vgg
 from ticketzoo.models.arguments import Arguments, WidthArguments, parse_arguments, shorten, suggest
 from ticketzoo.models.initialisation import initialise
+from ticketzoo.models.pretrained import referenced_architecture
 
 MAX_PARAMETERS = 200_000_000
 _TORCHVISION = "torchvision/"
+_TRANSFORMERS = "transformers/"
 
 
 @dataclass(frozen=True)
@@ -49,13 +51,20 @@ def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
 
     Every architecture takes `num_classes`, `in_shape` (channels, height, width) and `init`, a name in
     `ticketzoo.models.initialisation`; ours also take `width`, which multiplies channels and hidden units.
+    `transformers/...` takes other arguments: see `architecture_of`.
     Raises ModelError for an unknown name or argument (saying which are near) and for a value that cannot be.
     """
-    return _create(name, seed, kwargs)
+    return create_from_architecture(architecture_of(name, kwargs), seed)
 
 
 def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The JSON-able `{"library", "name", "kwargs"}` of a model, every default written out. Raises like create_model."""
+    """The JSON-able `{"library", "name", "kwargs"}` of a model, every default written out. Raises like create_model.
+
+    `transformers/bert` (a model type) takes `head`, `num_labels` and a `config`; `transformers/<Hub id or folder>` the
+    first two, its config is that of the pretrained model, and RegistryError is raised where that cannot be fetched.
+    """
+    if isinstance(name, str) and name.startswith(_TRANSFORMERS):
+        return referenced_architecture(name.removeprefix(_TRANSFORMERS), kwargs)
     arguments = parse_arguments(name, _find(name).arguments, kwargs)
     library = "torchvision" if name.startswith(_TORCHVISION) else "ticketzoo"
     return {"library": library, "name": name.removeprefix(_TORCHVISION), "kwargs": arguments.model_dump(mode="json")}
@@ -66,12 +75,15 @@ def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Modu
     if not isinstance(architecture, dict) or set(architecture) != {"library", "name", "kwargs"}:
         raise ModelError(f"an architecture has exactly library, name and kwargs, not {shorten(architecture)}")
     library, name, kwargs = architecture["library"], architecture["name"], architecture["kwargs"]
-    if library not in ("ticketzoo", "torchvision"):
-        raise ModelError(f"unknown architecture library {shorten(library)}: it is ticketzoo or torchvision")
+    if library not in ("ticketzoo", "torchvision", "transformers"):
+        known = "it is ticketzoo, torchvision or transformers"
+        raise ModelError(f"unknown architecture library {shorten(library)}: {known}")
     if not isinstance(name, str) or "/" in name:
         raise ModelError(f"an architecture's name is one name in its library, not {shorten(name)}")
     if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
         raise ModelError(f"an architecture's kwargs are a dict by argument name, not {shorten(kwargs)}")
+    if library == "transformers":
+        return transformers.create(name, kwargs, seed)
     return _create(_TORCHVISION + name if library == "torchvision" else name, seed, kwargs)
 
 

@@ -1,10 +1,11 @@
-"""Which layers of a model a mask covers, and which one scores the classes."""
+"""Which layers of a model a mask covers, and which score the classes."""
 
 from collections.abc import Iterator
 
 from torch import nn
 
 from ticketzoo.errors import ModelError
+from ticketzoo.models.body import body_of, body_prefix, outside_body
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _ATTENTION_WEIGHTS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -22,13 +23,35 @@ def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
 
     These are the weights of linear and convolution layers, and the query, key and value projections that
     `nn.MultiheadAttention` keeps as parameters of its own. Biases, normalisation and embeddings are not prunable,
-    nor is a weight tied to an embedding.
+    nor is a weight tied to an embedding. Of a `transformers` model these are the linear layers of the encoder and the
+    pooler: 85,524,480 weights of BERT-base (Chen et al. 2020, arXiv 2007.12223).
     """
+    if hasattr(model, "base_model_prefix"):
+        return _prunable_of_encoder(model)
     names = {_join(name, "weight") for name, _ in weight_layers(model)}
     for name, module in model.named_modules():
         if isinstance(module, nn.MultiheadAttention):
             names.update(_join(name, weight) for weight in _ATTENTION_WEIGHTS)
     return {name: parameter for name, parameter in model.named_parameters() if name in names}
+
+
+def _prunable_of_encoder(model: nn.Module) -> dict[str, nn.Parameter]:
+    prefix = body_prefix(model)
+    names = {
+        _join(prefix + name, "weight")
+        for name, layer in weight_layers(body_of(model))
+        if isinstance(layer, nn.Linear) and not name.startswith("embeddings")
+    }
+    return {name: parameter for name, parameter in model.named_parameters() if name in names}
+
+
+def head_modules(model: nn.Module) -> list[str]:
+    """Names of the modules that make up the head, which another task replaces.
+
+    Of a `transformers` model those beside the bare encoder, such as `dropout` and `classifier` (none if it is bare); of
+    any other the layer that `head_of` names. Raises ModelError like it.
+    """
+    return outside_body(model) if hasattr(model, "base_model_prefix") else [head_of(model)]
 
 
 def head_of(model: nn.Module) -> str:

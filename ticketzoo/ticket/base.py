@@ -1,4 +1,4 @@
-"""Weights to train from that are not in the ticket: those of a model on the Hub, at one commit.
+"""Weights to train from that are not in the ticket: those of a model on the Hub, at one commit, or a copy of it here.
 
 A model's tensors are read from safetensors files alone, never from pickles, and mapped to parameters by their names.
 """
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.escaping import for_terminal
-from ticketzoo.registry.hub_folder import HubFolder, HubOptions, open_hub
+from ticketzoo.registry.hub_folder import HubOptions, open_hub
+from ticketzoo.registry.model_files import FolderFiles, ModelFiles
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.ticket.strict_json import parse_json
@@ -61,6 +62,15 @@ class BaseWeights:
         options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
         return _fetch(repo_id, revision, options)
 
+    @classmethod
+    def from_folder(cls, folder: str | Path, repo_id: str, revision: str) -> "BaseWeights":
+        """Read a copy, in `folder`, of the safetensors of the Hub model `repo_id` at the commit `revision`, in full.
+
+        That it is a copy cannot be seen here; it is found out when a ticket made with it is loaded from the Hub.
+        Raises RegistryError where the folder has no safetensors, TicketError where they are damaged.
+        """
+        return cls(repo_id, revision, _read_all(FolderFiles(Path(folder).expanduser())))
+
 
 def base_weights(rewind: BaseRewind, options: HubOptions) -> BaseWeights:
     """The weights that a ticket rewinds to, checked against its digest; damaged ones are fetched again, once.
@@ -90,29 +100,26 @@ def _named(rewind: BaseRewind) -> str:
 
 
 def _fetch(repo_id: str, revision: str | None, options: HubOptions) -> BaseWeights:
-    whole, hub = _open(repo_id, revision, options)
-    state: dict[str, Tensor] = {}
-    if whole:
-        state = _read(hub, WHOLE, None)
-    else:
-        for shard, names in _shards(hub).items():
-            state |= _read(hub, shard, names)
-    return BaseWeights(hub.repo_id, hub.commit, state)
-
-
-def _open(repo_id: str, revision: str | None, options: HubOptions) -> tuple[bool, HubFolder]:
-    """Whether the model is in one file, and the repository."""
     hub = open_hub(repo_id, revision, options, known_by=(WHOLE, INDEX))
-    for name in (WHOLE, INDEX):
-        if hub.has(name):
-            return name == WHOLE, hub
-    raise RegistryError(f"{hub}: has neither {WHOLE} nor {INDEX}: base weights are read from safetensors alone")
+    return BaseWeights(hub.repo_id, hub.commit, _read_all(hub))
 
 
-def _shards(hub: HubFolder) -> dict[str, list[str]]:
+def _read_all(files: ModelFiles) -> dict[str, Tensor]:
+    """Every tensor of a model in one file, or in several with an index."""
+    if files.has(WHOLE):
+        return _read(files, WHOLE, None)
+    if not files.has(INDEX):
+        raise RegistryError(f"{files}: has neither {WHOLE} nor {INDEX}: base weights are read from safetensors alone")
+    state: dict[str, Tensor] = {}
+    for shard, names in _shards(files).items():
+        state |= _read(files, shard, names)
+    return state
+
+
+def _shards(files: ModelFiles) -> dict[str, list[str]]:
     """The names of the tensors in each file, as the index says."""
-    where = f"{hub}: {INDEX}"
-    content = parse_json(hub.path(INDEX, at_most=_MAX_INDEX_BYTES).read_bytes(), where)
+    where = f"{files}: {INDEX}"
+    content = parse_json(files.path(INDEX, at_most=_MAX_INDEX_BYTES).read_bytes(), where)
     places = content.get("weight_map") if isinstance(content, dict) else None
     if not isinstance(places, dict) or not places:
         raise TicketError(f"{where}: has no weight_map")
@@ -124,9 +131,9 @@ def _shards(hub: HubFolder) -> dict[str, list[str]]:
     return shards
 
 
-def _read(hub: HubFolder, name: str, wanted: list[str] | None) -> dict[str, Tensor]:
-    where = f"{hub}: {name}"
-    with open_tensors(hub.path(name), where, "pt") as file:
+def _read(files: ModelFiles, name: str, wanted: list[str] | None) -> dict[str, Tensor]:
+    where = f"{files}: {name}"
+    with open_tensors(files.path(name), where, "pt") as file:
         names = list(file.keys())
         if missing := set(wanted or names) - set(names):
             absent = for_terminal(min(missing))[:200]

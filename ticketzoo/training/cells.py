@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 import ticketzoo
 from ticketzoo.errors import RunError
-from ticketzoo.models import create_from_architecture
+from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.ticket.digests import masks_sha256, state_sha256
 from ticketzoo.ticket.masking import attach
 from ticketzoo.ticket.masks import Masks
@@ -30,7 +30,7 @@ class Job:
 
     architecture: dict[str, Any]
     state: State
-    """Parameters and buffers to start from; what `masks` prune of them has no effect."""
+    """Parameters and buffers to start from, tied ones once; what `masks` prune of them has no effect."""
     masks: Masks
     """Empty for a dense training."""
     task: Task
@@ -155,7 +155,7 @@ class Cells:
         snapshot_step: int | None,
     ) -> None:
         model = create_from_architecture(job.architecture, seed=0)
-        model.load_state_dict(job.state)
+        load_model_state(model, job.state)
         model.to(self.device)
         if job.masks:
             attach(model, job.masks)

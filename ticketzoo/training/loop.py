@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.models import load_model_state, model_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.masking import hooks_paused
 from ticketzoo.training.checkpoint import (
@@ -124,7 +125,7 @@ def train(
                 shown = now
             if resumption and now - saved > resumption.every_seconds and step < total:
                 record.seconds = now - began
-                tensors = model.state_dict(), optimizer_tensors(optimizer), snapshot
+                tensors = model_state(model), optimizer_tensors(optimizer), snapshot
                 save_checkpoint(resumption.path, Checkpoint(step, *tensors, snapshot_step, dict(vars(record))))
                 saved = now
     record.seconds = time.monotonic() - began
@@ -132,8 +133,8 @@ def train(
 
 
 def copy_state(model: nn.Module) -> State:
-    """A detached copy, on the CPU, of the model's parameters and buffers: later training cannot change it."""
-    return {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+    """A copy, on the CPU, of the model's parameters and buffers, tied ones once: later training cannot change it."""
+    return {name: tensor.to("cpu", copy=True) for name, tensor in model_state(model).items()}
 
 
 def _set_learning_rate(optimizer: Optimizer, config: TrainingConfig, step: int, total: int, per_epoch: int) -> None:
@@ -186,6 +187,6 @@ def _rng_devices(device: torch.device) -> list[torch.device]:
 
 
 def _restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> tuple[Record, int, State]:
-    model.load_state_dict(checkpoint.model)
+    load_model_state(model, checkpoint.model)
     load_optimizer_tensors(optimizer, checkpoint.optimizer)
     return Record(**checkpoint.record), checkpoint.step, checkpoint.snapshot

@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import torch
 
-from ticketzoo.models import create_from_architecture
+from ticketzoo.models import create_from_architecture, model_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.training.cells import Job
@@ -16,7 +16,7 @@ Arm = Literal["ticket", "dense", "random_reinit", "random_mask", "shuffled_mask"
 
 def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:
     """Parameters and buffers of a fresh initialisation; `stream` names further independent ones of the same seed."""
-    return create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)).state_dict()
+    return model_state(create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)))
 
 
 def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0) -> Job:

@@ -1,0 +1,125 @@
+"""Pretrained encoders: their architecture by Hub id or folder, and their weights put on a model under any head."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ticketzoo.errors import ModelError
+from ticketzoo.models import transformers
+from ticketzoo.models.arguments import shorten
+from ticketzoo.models.body import in_body, model_names_of
+from ticketzoo.models.state import live_state
+from ticketzoo.models.transformer_configs import CONFIGS
+from ticketzoo.registry.hub_folder import HubOptions, open_hub
+from ticketzoo.registry.model_files import FolderFiles, ModelFiles
+from ticketzoo.registry.references import FolderReference, HubReference, parse_reference
+
+CONFIG_FILE = "config.json"
+_MAX_CONFIG_BYTES = 2**20
+_LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
+_LEGACY_BUFFERS = ("position_ids", "token_type_ids")
+_LAYER = re.compile(r"layers?\.(\d+)\.")
+
+
+def referenced_architecture(reference: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The architecture of a model type, or of the pretrained model in a folder or on the Hub, under a head.
+
+    Args:
+        reference: `bert`, `./folder`, `owner/name` or `owner/name@revision`.
+        kwargs: `head` and `num_labels`, and for a model type alone `config`.
+
+    Raises ModelError for what cannot be built, RegistryError for what cannot be fetched.
+    """
+    if reference in CONFIGS or not re.search(r"[/~\\:]|^\.", reference):
+        return transformers.architecture(reference, kwargs)
+    if "config" in kwargs:
+        raise ModelError(f"transformers/{reference}: config is that of the pretrained model; leave it out")
+    config = read_config(_files_of(reference))
+    pretrained = transformers.pretrained_architecture(config)
+    return transformers.architecture(pretrained["name"], {**kwargs, "config": pretrained["kwargs"]["config"]})
+
+
+def read_config(files: ModelFiles) -> dict[str, Any]:
+    """The content of a model's config.json. Raises RegistryError if there is none, ModelError if it is damaged."""
+    path = files.path(CONFIG_FILE, at_most=_MAX_CONFIG_BYTES)
+    try:
+        config = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise ModelError(f"{files}: {CONFIG_FILE} is not a JSON object")
+    return config
+
+
+def _files_of(reference: str) -> ModelFiles:
+    match parse_reference(reference):
+        case HubReference(repo_id, revision):
+            return open_hub(repo_id, revision, HubOptions(), known_by=(CONFIG_FILE,))
+        case FolderReference(path):
+            return FolderFiles(path)
+    raise ModelError(f"{shorten(reference)} is neither a folder nor the Hub id of a model")
+
+
+def load_base(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+    """Copy pretrained weights into `model`, cast to its dtypes.
+
+    Args:
+        model: a bare encoder of `transformers`, or one under a head.
+        state: the tensors of a model of any head or none, as its file names them. Whatever this model has no use for,
+            another head's tensors among them, is left out.
+
+    Returns the names of the parameters that `state` does not have in their shape, and which stay as they were: those of
+    a fresh head. Raises ModelError, the model unchanged, where the body does not fit, naming a tensor and both shapes.
+    """
+    given = model_names_of(bare_state(state, getattr(model, "base_model_prefix", "")), model)
+    targets = live_state(model)
+    fitting = {name for name in targets if name in given and given[name].shape == targets[name].shape}
+    fresh = [name for name in targets if name not in fitting]
+    if misfits := sorted(name for name in {*targets, *given} - fitting if in_body(name, model)):
+        raise ModelError(_misfit(misfits, given, targets))
+    with torch.no_grad():
+        for name in fitting:
+            targets[name].copy_(given[name])
+    return fresh
+
+
+def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """A pretrained model's tensors under the names of the bare encoder and its head.
+
+    Args:
+        state: as the model's file names them: with `prefix` before the body's names or without, perhaps with the
+            `gamma` and `beta` that LayerNorm once had, and with buffers that are parameters no more.
+        prefix: name of the bare encoder in models with a head, such as `bert`.
+
+    Raises ModelError where two tensors come to have one name.
+    """
+    renamed: dict[str, Tensor] = {}
+    for name, tensor in state.items():
+        bare = name.removeprefix(f"{prefix}.")
+        for old, new in _LEGACY.items():
+            if bare.endswith(old):
+                bare = bare.removesuffix(old) + new
+        if bare in renamed:
+            raise ModelError(f"the pretrained weights have two tensors for {shorten(bare)}")
+        if bare.rpartition(".")[2] not in _LEGACY_BUFFERS:
+            renamed[bare] = tensor
+    return renamed
+
+
+def _misfit(names: list[str], given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> str:
+    name = next((name for name in names if name in given and name in targets), names[0])
+    shapes = [f"{tuple(tensors[name].shape)}" if name in tensors else "none" for tensors in (given, targets)]
+    message = f"the pretrained weights do not fit the model: {shorten(name)} is {shapes[0]} in them, {shapes[1]} there"
+    sizes = [_size(tensors) for tensors in (given, targets)]
+    return message + (f" ({sizes[0]}; the model has {sizes[1]})" if sizes[0] != sizes[1] else "")
+
+
+def _size(tensors: Mapping[str, Tensor]) -> str:
+    """Hidden size and depth of an encoder, as its tensors' names and shapes tell."""
+    layers = {int(found[1]) for name in tensors if (found := _LAYER.search(name))}
+    widths = [tensor.shape[-1] for name, tensor in tensors.items() if _LAYER.search(name) and tensor.dim() == 2]
+    return f"hidden size {widths[0]}, {max(layers) + 1} layers" if layers and widths else "no encoder layers"

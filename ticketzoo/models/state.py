@@ -1,0 +1,34 @@
+"""The tensors of a model by name, each once: a decoder tied to the embeddings is the embeddings'."""
+
+from collections.abc import Mapping
+
+from torch import Tensor, nn
+
+
+def model_state(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers by name, as `state_dict` gives them, but a tied one under its first name alone.
+
+    They share the model's memory.
+    """
+    return {name: tensor.detach() for name, tensor in live_state(model).items()}
+
+
+def live_state(model: nn.Module) -> dict[str, Tensor]:
+    """As `model_state`, but the parameters and buffers themselves."""
+    first: dict[int, str] = {}
+    state = model.state_dict(keep_vars=True)
+    return {
+        name: value
+        for name, value in state.items()
+        if isinstance(value, Tensor) and first.setdefault(id(value), name) == name
+    }
+
+
+def load_model_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
+    """Copy what `model_state` gave into a model of the same architecture; ties stay.
+
+    Raises RuntimeError, as `load_state_dict` does, where names or shapes differ.
+    """
+    given = {id(value): state[name] for name, value in live_state(model).items() if name in state}
+    aliases = {name: given[id(value)] for name, value in model.state_dict(keep_vars=True).items() if id(value) in given}
+    model.load_state_dict({**state, **aliases})

@@ -1,0 +1,108 @@
+"""Encoders of `transformers`: bare or under a task's head, built from their configuration alone, with random weights.
+
+An architecture's name is a model type such as `bert`. What is built always has the whole bare encoder, its pooler
+included, also under the heads that `transformers` builds without one: so the same masks fit under every head.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import torch
+from pydantic import ConfigDict, Field, JsonValue
+from torch import nn
+
+from ticketzoo.errors import ModelError
+from ticketzoo.models.arguments import Classes, parse_arguments, shorten, suggest
+from ticketzoo.models.body import body_prefix
+from ticketzoo.models.transformer_configs import CONFIGS, known_keys
+from ticketzoo.recipe import Config
+
+MAX_PARAMETERS = 1_000_000_000
+DEFAULT_LABELS = 2
+
+Head = Literal["fill-mask", "text-classification", "question-answering"]
+
+_HEADS = {
+    "fill-mask": "AutoModelForMaskedLM",
+    "text-classification": "AutoModelForSequenceClassification",
+    "question-answering": "AutoModelForQuestionAnswering",
+}
+
+
+class TransformersArguments(Config):
+    """`config`: keys of the model type in `transformer_configs`. `head`: of which task, or none.
+
+    `num_labels` counts for text classification alone (1 for a number to predict) and is 2 elsewhere.
+    """
+
+    model_config = ConfigDict(strict=True)
+
+    config: dict[str, JsonValue] = Field(default={})
+    head: Head | None = None
+    num_labels: Classes = DEFAULT_LABELS
+
+
+def architecture(model_type: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The `{"library", "name", "kwargs"}` of a model, every default written out. Raises ModelError."""
+    if model_type not in CONFIGS:
+        hint = suggest(model_type, list(CONFIGS), f"known are {', '.join(CONFIGS)}")
+        raise ModelError(f"unknown model type {shorten(model_type)}; {hint}")
+    arguments = parse_arguments(f"transformers/{model_type}", TransformersArguments, kwargs)
+    config = parse_arguments(f"transformers/{model_type} config", CONFIGS[model_type], arguments.config)
+    labels = arguments.num_labels if arguments.head == "text-classification" else DEFAULT_LABELS
+    checked = {"config": config.model_dump(mode="json"), "head": arguments.head, "num_labels": labels}
+    return {"library": "transformers", "name": model_type, "kwargs": checked}
+
+
+def pretrained_architecture(
+    config: Mapping[str, Any], head: Head | None = None, num_labels: int = DEFAULT_LABELS
+) -> dict[str, Any]:
+    """The architecture of a pretrained model under a head.
+
+    Args:
+        config: content of its config.json; keys that do not shape the network are left out.
+        head: of which task; None for the bare encoder.
+        num_labels: of the head for text classification.
+
+    Raises ModelError for a model type that is not known, and for a model that is more than its encoder or brings code.
+    """
+    model_type = config.get("model_type")
+    if not isinstance(model_type, str) or model_type not in CONFIGS:
+        known = f"known are {', '.join(CONFIGS)}"
+        raise ModelError(f"config.json: model_type {shorten(model_type)} cannot be used here; {known}")
+    try:
+        kwargs = {"config": known_keys(model_type, dict(config)), "head": head, "num_labels": num_labels}
+    except ValueError as error:
+        raise ModelError(f"config.json: {error}") from None
+    return architecture(model_type, kwargs)
+
+
+def create(model_type: str, kwargs: dict[str, Any], seed: int) -> nn.Module:
+    """Build what `architecture` described, on the CPU, in training mode, with weights drawn from `seed`.
+
+    The body's fresh weights are the same under every head. Raises ModelError for arguments that do not fit, or for more
+    parameters than `MAX_PARAMETERS`, before anything is allocated.
+    """
+    checked = architecture(model_type, kwargs)["kwargs"]
+    with torch.random.fork_rng(devices=[]):
+        with torch.device("meta"):
+            parameters = sum(parameter.numel() for parameter in _build(model_type, **checked).parameters())
+        if parameters > MAX_PARAMETERS:
+            allowed = f"at most {MAX_PARAMETERS:,} are allowed"
+            raise ModelError(f"transformers/{model_type} of this config has {parameters:,} parameters; {allowed}")
+        with torch.device("cpu"):
+            torch.default_generator.manual_seed(seed)
+            return _build(model_type, **checked)
+
+
+def _build(model_type: str, config: dict[str, Any], head: Head | None, num_labels: int) -> nn.Module:
+    import transformers
+
+    settings = transformers.AutoConfig.for_model(model_type, **config, num_labels=num_labels)
+    body = transformers.AutoModel.from_config(settings)
+    if head is None:
+        return body.train()
+    model = getattr(transformers, _HEADS[head]).from_config(settings)
+    model.set_submodule(body_prefix(model).rstrip("."), body)
+    model.tie_weights()
+    return model.train()
