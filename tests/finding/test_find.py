@@ -10,13 +10,16 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.finding.find import Finding, find_tickets
+from ticketzoo.finding.package import find_and_package
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import create_from_architecture
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.tasks import create_task
+from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.config import PackedRewind
 from ticketzoo.ticket.masks import Masks, is_subset, kept
 from ticketzoo.training import Record, TrainingConfig, train
-from ticketzoo.training.cells import Cells
+from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.checkpoint import State
 from ticketzoo.training.task import Task
 from ticketzoo.transfer.arms import initial_state
@@ -202,6 +205,78 @@ def test_rewinding_may_be_given_in_epochs(tmp_path: Path) -> None:
     assert [len(training.batches) for training in task.trainings] == [10, 8]
 
 
+def test_learning_rate_rewinding_keeps_the_trained_weights_and_rewinds_the_rest(tmp_path: Path) -> None:
+    """Renda et al. 2020: the schedule and the batches of step k on, from the weights that were just pruned."""
+    task = WatchedDigits()
+    finder = {"levels": 2, "rewind": "4it", "rewinding": "learning-rate"}
+    (replicate,) = find(tmp_path, task, finder=finder, package_from=2).replicates
+    dense = task.trainings[0]
+    for before, training, masks in zip(task.trainings, task.trainings[1:], replicate.levels[1:], strict=False):
+        assert_equal(training.start, masked(before.end, masks))
+        assert len(training.batches) == 6
+        assert all(torch.equal(ours, its) for ours, its in zip(training.batches, dense.batches[4:], strict=True))
+    assert_equal(replicate.rewind_state, task.trainings[1].end)
+
+
+def test_learning_rate_rewinding_after_one_shot_pruning_starts_from_the_dense_trained_weights(tmp_path: Path) -> None:
+    task = WatchedDigits()
+    finder = {"method": "one-shot", "levels": 2, "rewind": "4it", "rewinding": "learning-rate"}
+    (replicate,) = find(tmp_path, task, finder=finder).replicates
+    for training, masks in zip(task.trainings[1:], replicate.levels[1:], strict=True):
+        assert_equal(training.start, masked(task.trainings[0].end, masks))
+    assert_equal(replicate.rewind_state, task.trainings[0].end)
+
+
+def test_late_resetting_trains_the_weights_of_step_k_from_the_start(tmp_path: Path) -> None:
+    """Morcos et al. 2019: weights of step k; schedule, data order and length as from initialisation."""
+    task = WatchedDigits()
+    finder = {"levels": 2, "rewind": "4it"}
+    find(tmp_path, task, finder=finder | {"rewinding": "late-reset"})
+    (rewound,) = find(tmp_path, finder=finder).replicates
+    dense, first, second = task.trainings
+    assert_equal(first.start, masked(rewound.rewind_state, rewound.levels[1]))
+    for level in (first, second):
+        assert all(torch.equal(ours, its) for ours, its in zip(level.batches, dense.batches, strict=True))
+
+
+def test_random_masks_start_afresh_where_trained_weights_were_pruned(tmp_path: Path) -> None:
+    task = WatchedDigits()
+    finder = {"levels": 2, "rewind": "4it", "rewinding": "learning-rate", "rate": 0.5}
+    arms = ["random_mask"]
+    (replicate,) = find(tmp_path, task, finder=finder, package_from=2, arms=arms, arm_levels=[2]).replicates
+    _, first, _, drawn = task.trainings
+    chosen, known = drawn.start["fc1.weight"] != 0, replicate.levels[1]["fc1.weight"]
+    assert int(chosen.sum()) == kept({"": replicate.levels[2]["fc1.weight"]})
+    assert torch.equal(drawn.start["fc1.weight"][chosen & known], first.end["fc1.weight"][chosen & known])
+    assert (chosen & ~known).any()
+
+
+REWINDING = {"weights": (0, 4), "late-reset": (0, 0), "learning-rate": (2, 4)}
+"""What can be packaged, and where a retraining begins that is to repeat the measured one."""
+
+
+@pytest.mark.parametrize("rewinding", REWINDING)
+def test_a_packaged_ticket_says_how_it_was_rewound_and_retrains_to_what_was_measured(
+    tmp_path: Path, rewinding: str
+) -> None:
+    package_from, start_step = REWINDING[rewinding]
+    finder = {"levels": 2, "rewind": "4it", "rewinding": rewinding}
+    asked = recipe(finder=finder, package_from=package_from)
+    _, folder = find_and_package(asked, tmp_path)
+    ticket = Ticket.from_pretrained(folder, level=2)
+    assert isinstance(ticket.config.rewind, PackedRewind)
+    assert (ticket.config.rewind.rewinding, ticket.config.rewind.step) == (rewinding, 4)
+    job = Job(ARCHITECTURE, ticket.rewind_state, ticket.masks, digits(), asked.training, 0, start_step)
+    with Cells(tmp_path / "again", device=CPU) as cells:
+        final = cells.run(job, "again").record.final
+    (measured,) = [
+        row["value"]
+        for row in ticket.results
+        if (row["arm"], row["level"], row["at"], row["metric"]) == ("ticket", 2, "final", "test_loss")
+    ]
+    assert final["test_loss"] == measured
+
+
 def test_rows_say_what_was_measured_of_every_arm(tmp_path: Path) -> None:
     arms = ["ticket", "dense", "random_reinit", "shuffled_mask"]
     rows = find(tmp_path, arms=arms, arm_levels=[2], draws=2, finder={"levels": 2}).rows
@@ -298,6 +373,7 @@ def test_what_is_finished_is_not_done_again_and_more_levels_only_add(tmp_path: P
         ({"finder": {"scope": "layerwise", "rates": {"conv*": 0.1}}}, RecipeError, "finder.rates: 'conv\\*' matches"),
         ({"finder": {"exclude": ["fc*"]}}, RecipeError, "leaves no layer to prune"),
         ({"finder": {"rewind": "10it"}}, RecipeError, "10it is iteration 10, not before the end of training \\(10\\)"),
+        ({"finder": {"rewind": "10it", "rewinding": "late-reset"}}, RecipeError, "not before the end of training"),
         ({"finder": {"rewind": "3ep"}}, RecipeError, "3ep is iteration 12, not before the end of training \\(10\\)"),
         ({"finder": {"rate": 0.9, "levels": 9}}, RecipeError, "level 4 of 9 would keep no weight"),
         ({"model": "lenet-300-10"}, ModelError, "lenet-300-100"),

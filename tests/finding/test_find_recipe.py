@@ -26,6 +26,7 @@ def test_the_defaults_are_the_paper_s_rate_and_rewinding_to_initialisation() -> 
     recipe = parse_recipe(SMALLEST, FindRecipe, "test")
     finder = recipe.finder
     assert (finder.method, finder.scope, finder.rate, finder.rewind) == ("imp", "global", 0.2, Steps(0, "it"))
+    assert finder.rewinding == "weights"
     assert recipe.seeds == (0, 1, 2)
 
 
@@ -73,6 +74,11 @@ def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: i
         ({"arm_levels": [4], "finder": {"levels": 3}}, "arm_levels [4] are beyond finder.levels (3)"),
         ({"arm_levels": [2, 2], "finder": {"levels": 3}}, "arm_levels must differ from each other"),
         ({"package_from": 4, "finder": {"levels": 3}}, "package_from is beyond finder.levels (3)"),
+        (
+            {"finder": {"levels": 3, "rewinding": "learning-rate"}},
+            "starts from other weights, and a ticket holds one level's: set package_from to finder.levels (3)",
+        ),
+        ({"finder": {"rewinding": "none"}}, "finder.rewinding: input should be 'weights', 'learning-rate' or 'late-re"),
         ({"name": "../evil"}, "name: string should match pattern"),
         ({"name": ""}, "name: string should match pattern"),
     ],

@@ -189,6 +189,15 @@ def test_a_training_from_step_k_goes_on_as_the_one_from_0_did() -> None:
     assert [point["step"] for point in rest_record.curve] == [6, 8]
 
 
+@pytest.mark.parametrize(("start", "weight"), [(0, -4.5), (2, -3.75), (5, -1.0)])
+def test_a_training_from_step_k_warms_up_from_there(start: int, weight: float) -> None:
+    """The gradient is 1: the weight falls by the rates of steps k to 5, of 1/4, 1/2, 3/4, 1, 1, 1."""
+    model = one_weight(0.0)
+    training = config(steps="6it", optimizer={"lr": 1.0}, schedule={"warmup": "4it"})
+    train(model, OneWeight(lambda weight: weight), training, seed=0, device=CPU, start_step=start)
+    assert model.weight.item() == pytest.approx(weight)
+
+
 @pytest.mark.parametrize(("steps", "start", "said"), [("0.1ep", 0, "0.1ep is 0 iterations"), ("5it", 5, "after 5")])
 def test_a_training_of_no_updates_is_refused(steps: str, start: int, said: str) -> None:
     with pytest.raises(RecipeError, match=said):

@@ -15,7 +15,7 @@ from ticketzoo.finding.pruning import check_rounds, dense_masks, prune_by_magnit
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.ticket.masks import Masks, sparsity
-from ticketzoo.training.cells import Cells, Job
+from ticketzoo.training.cells import Cell, Cells, Job
 from ticketzoo.training.checkpoint import State
 from ticketzoo.training.loop import Record
 from ticketzoo.training.task import Task
@@ -27,11 +27,14 @@ METHODS: dict[str, Method] = {"imp": iterative_magnitude_pruning, "one-shot": on
 
 @dataclass(frozen=True)
 class Replicate:
-    """What one seed found: the masks of levels 0, 1, ... and the rewind weights."""
+    """What one seed found: the masks of levels 0, 1, ... and the weights to train from."""
 
     seed: int
     levels: list[Masks]
     rewind_state: State
+    """What the packaged levels were trained from."""
+    chain: list[Cell]
+    """The trainings of levels 0, 1, ..."""
 
 
 @dataclass(frozen=True)
@@ -76,16 +79,15 @@ class _Search:
 
     def replicate(self, seed: int) -> Replicate:
         """The masks that `seed` leads to, level by level."""
-        rewind_state = initial_state(self.architecture, seed)
+        chain: list[Cell] = []
 
         def train(level: int, masks: Masks) -> Mapping[str, Tensor]:
-            nonlocal rewind_state
-            start = self._job(seed, rewind_state, masks if level else {}, self.rewind_step if level else 0)
-            snapshot_step = self.rewind_step if level == 0 else None
-            cell = self.cells.run(start, self._label(seed, level), keep_final=True, snapshot_step=snapshot_step)
+            job, snapshot_step = self._ticket(seed, level, masks, chain), None
+            if level == 0 and self.recipe.finder.rewinding != "learning-rate":
+                snapshot_step = self.rewind_step
+            cell = self.cells.run(job, self._label(seed, level), keep_final=True, snapshot_step=snapshot_step)
             self.seconds.append(cell.record.seconds)
-            if level == 0:
-                rewind_state = cell.snapshot(self.rewind_step)
+            chain.append(cell)
             self._add_rows(cell.record, "ticket", level, masks, seed)
             if level == 0:
                 self._add_rows(cell.record, "dense", level, masks, seed)
@@ -94,19 +96,35 @@ class _Search:
         prune = partial(prune_by_magnitude, config=self.recipe.finder)
         method = METHODS[self.recipe.finder.method]
         levels = list(method(train, prune, self.dense, self.recipe.finder.levels))
-        return Replicate(seed, levels, rewind_state)
+        return Replicate(seed, levels, self._rewound(chain, self.recipe.finder.levels), chain)
 
     def measure_controls(self, replicate: Replicate) -> None:
         """Train the random arms at the recipe's levels."""
         for level in self.recipe.control_levels:
             masks = replicate.levels[level]
-            ticket = self._job(replicate.seed, replicate.rewind_state, masks, self.rewind_step)
+            ticket = self._ticket(replicate.seed, level, masks, replicate.chain)
+            known = None
+            if self.recipe.finder.rewinding == "learning-rate":  # trained weights are zero where the level before is
+                known = replicate.levels[self.recipe.finder.pruned_from(level)]
             for arm in self.recipe.controls:
                 for draw in range(self.recipe.draws):
-                    job = arm_job(arm, ticket, draw=draw)
+                    job = arm_job(arm, ticket, known=known, draw=draw)
                     cell = self.cells.run(job, f"{self._label(replicate.seed, level)} {arm}")
                     self.seconds.append(cell.record.seconds)
                     self._add_rows(cell.record, arm, level, masks, replicate.seed, draw)
+
+    def _ticket(self, seed: int, level: int, masks: Masks, chain: list[Cell]) -> Job:
+        """The training of `level`, given those of the levels before it."""
+        if level == 0:
+            return self._job(seed, initial_state(self.architecture, seed), {}, 0)
+        start_step = 0 if self.recipe.finder.rewinding == "late-reset" else self.rewind_step
+        return self._job(seed, self._rewound(chain, level), masks, start_step)
+
+    def _rewound(self, chain: list[Cell], level: int) -> State:
+        """The weights that `level` is trained from."""
+        if self.recipe.finder.rewinding == "learning-rate":
+            return chain[self.recipe.finder.pruned_from(level)].final_state()
+        return chain[0].snapshot(self.rewind_step)
 
     def _job(self, seed: int, state: State, masks: Masks, start_step: int) -> Job:
         return Job(self.architecture, state, masks, self.task, self.recipe.training, seed, start_step)

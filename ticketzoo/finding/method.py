@@ -7,7 +7,7 @@ from torch import Tensor
 from ticketzoo.ticket.masks import Masks
 
 Train = Callable[[int, Masks], Mapping[str, Tensor]]
-"""`train(level, masks)`: put the masks on the rewind weights, train to the end, return the trained weights."""
+"""`train(level, masks)`: rewind, put the masks on, train to the end, return the trained weights."""
 
 Prune = Callable[[Mapping[str, Tensor], Masks], Masks]
 """`prune(trained, masks)`: the masks without the least important of their survivors."""

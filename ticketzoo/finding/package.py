@@ -64,6 +64,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         source=task.source,
         pruning={"method": finder.method, "scope": finder.scope, "rate": rate},
         rewind_step=rewind_step(recipe, task),
+        rewinding=finder.rewinding,
         replicates=[
             Found(replicate.seed, dict(enumerate(replicate.levels)), replicate.rewind_state)
             for replicate in finding.replicates

@@ -8,6 +8,8 @@ from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
 from ticketzoo.transfer.arms import Arm
 
+Rewinding = Literal["weights", "learning-rate", "late-reset"]
+
 
 class ModelConfig(Config):
     """An architecture by name, with its keyword arguments. `model: lenet-300-100` is short for a name alone."""
@@ -22,17 +24,28 @@ class ModelConfig(Config):
 
 
 class FinderConfig(PruningConfig):
-    """How tickets are found: `method` with `levels` pruning rounds, rewinding to the weights at step `rewind`."""
+    """How tickets are found: `method` with `levels` pruning rounds, then retraining by `rewinding` to step `rewind`.
+
+    `weights`: the weights, schedule and data order of that step go on from there (Frankle et al. 2020, section 4).
+    `learning-rate`: the trained weights that were pruned stay; schedule and data order go on from that step (Renda et
+    al. 2020). `late-reset`: the weights are those of that step; schedule, data order and length of the training are
+    those of the start (Morcos et al. 2019).
+    """
 
     method: Literal["imp", "one-shot"] = "imp"
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
     rewind: Steps = Steps(0, "it")
+    rewinding: Rewinding = "weights"
 
     @model_validator(mode="after")
     def _rates_are_layerwise(self) -> "FinderConfig":
         if self.rates and self.scope != "layerwise":
             raise ValueError("rates (per layer) go with scope: layerwise")
         return self
+
+    def pruned_from(self, level: int) -> int:
+        """The level whose trained weights give the mask of `level`."""
+        return level - 1 if self.method == "imp" else 0
 
 
 class FindRecipe(Config):
@@ -64,6 +77,10 @@ class FindRecipe(Config):
             raise ValueError("arm_levels must differ from each other")
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
+        starts_differ = self.finder.rewinding == "learning-rate" and self.finder.method == "imp"
+        if starts_differ and self.package_from < self.finder.levels:
+            why = "with rewinding: learning-rate each level starts from other weights, and a ticket holds one level's"
+            raise ValueError(f"{why}: set package_from to finder.levels ({self.finder.levels})")
         if beyond := [level for level in self.control_levels if level > self.finder.levels]:
             raise ValueError(f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})")
         return self

@@ -189,7 +189,10 @@ def _rewind(config: TicketConfig) -> str:
     if isinstance(config.rewind, BaseRewind):
         return f"the weights of {config.rewind.repo_id}, fetched from there"
     step = config.rewind.step
-    return "initialisation" if step == 0 else f"the weights after {step:,} iterations"
+    if config.rewind.rewinding == "learning-rate":
+        return f"the learning rate of iteration {step:,}; the weights are trained ones, not early ones"
+    early = "initialisation" if step == 0 else f"the weights after {step:,} iterations"
+    return early if config.rewind.rewinding == "weights" else f"{early} ({config.rewind.rewinding})"
 
 
 def _plot(file: str) -> dict[str, str]:

@@ -73,10 +73,17 @@ class Pruning(Part):
 
 
 class PackedRewind(Part):
-    """The weights to train from are in the ticket, as they were at iteration `step` (0 = initialisation)."""
+    """The weights to train from are in the ticket. Its numbers on its source were measured by training them on so:
+
+    - `weights`: they are those of iteration `step` (0 = initialisation); learning rate and data go on from `step`.
+    - `late-reset`: they are those of iteration `step`; learning rate and data begin at 0.
+    - `learning-rate`: they are trained weights, from the end of the training that the mask was made from; learning
+      rate and data go on from `step`. Retrained on a target they bring along what was learned on the source.
+    """
 
     kind: Literal["packed"] = "packed"
     step: Count
+    rewinding: Text = "weights"
 
 
 class BaseRewind(Part):

@@ -101,6 +101,7 @@ class Ticket:
         source: Mapping[str, Any],
         pruning: Mapping[str, Any],
         rewind_step: int = 0,
+        rewinding: str = "weights",
         replicates: Sequence[Found],
         base: BaseWeights | None = None,
         package_from: int = 0,
@@ -118,6 +119,7 @@ class Ticket:
             source: `dataset`, and if known its `revision` and a `fingerprint` of the examples.
             pruning: `method`, `scope` and `rate`.
             rewind_step: the iteration whose weights the replicates' rewind states hold; 0 is initialisation.
+            rewinding: `weights`, `learning-rate` or `late-reset`; see `ticketzoo.ticket.config.PackedRewind`.
             replicates: one per seed, all with the same levels and counts; the first is the one loaded by default.
             base: instead of rewind states, the weights of a model on the Hub that all replicates rewind to. The ticket
                 holds their commit and digest, not the weights.
@@ -133,7 +135,7 @@ class Ticket:
         from ticketzoo import __version__
 
         stored, stated = store(replicates, package_from, recipe_text, results, base)
-        rewind: dict[str, Any] = {"kind": "packed", "step": rewind_step}
+        rewind: dict[str, Any] = {"kind": "packed", "step": rewind_step, "rewinding": rewinding}
         if base is not None:
             reference = {"repo_id": base.repo_id, "revision": base.revision, "sha256": base.sha256}
             rewind = {"kind": "base", "step": rewind_step, **reference}

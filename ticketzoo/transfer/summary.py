@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from ticketzoo.escaping import for_markdown, for_terminal
 from ticketzoo.showing import show_sparsity
-from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.config import PackedRewind, TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.format import file_entries, ticket_files
 from ticketzoo.ticket.stored import stored_in
@@ -111,7 +111,7 @@ class TicketSummary:
             "task": f"{config.task} on {source}",
             "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
             "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
-            "rewind": f"{config.rewind.kind}, step {config.rewind.step}",
+            "rewind": _rewind(config),
             "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
@@ -143,6 +143,11 @@ def read_summary(where: Path | Files) -> TicketSummary:
     """The summary of a ticket in a folder or anywhere else. Raises TicketError for a missing or damaged ticket.json."""
     files = where if isinstance(where, Files) else Files(where)
     return TicketSummary(files, files.config())
+
+
+def _rewind(config: TicketConfig) -> str:
+    way = f", {config.rewind.rewinding}" if isinstance(config.rewind, PackedRewind) else ""
+    return f"{config.rewind.kind}{way}, step {config.rewind.step}"
 
 
 def _size_and_digest(path: Path) -> dict[str, Any]:
