@@ -1,5 +1,7 @@
 """Small image data sets made on the spot, for the tests of image data."""
 
+import tarfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +39,19 @@ def write_parquet(root: Path, splits: dict[str, dict], features=None) -> Path:
     return root
 
 
+def write_webdataset(root: Path, splits: dict[str, list[tuple[bytes, int]]]) -> Path:
+    """A folder of WebDataset archives: split -> JPEG files and their labels."""
+    root.mkdir(parents=True)
+    for split, examples in splits.items():
+        with tarfile.open(root / f"{split}-000000.tar", "w") as archive:
+            for number, (image, label) in enumerate(examples):
+                for name, content in ((f"{number:06d}.jpg", image), (f"{number:06d}.cls", str(label).encode())):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    archive.addfile(member, BytesIO(content))
+    return root
+
+
 def numbered(count, start=0):
     """`count` grey images of values start, start + 1, ..: each can be told from the others by its pixels."""
     return [grey(start + value) for value in range(count)]
@@ -49,11 +64,21 @@ def first_pixels(images) -> list[int]:
 
 def png(image) -> bytes:
     """The image as the bytes of a PNG file."""
-    from io import BytesIO
+    return encoded(image, "PNG")
 
+
+def encoded(image, kind) -> bytes:
+    """The image as the bytes of a file of this kind, e.g. "JPEG"."""
     file = BytesIO()
-    image.save(file, "PNG")
+    image.save(file, kind)
     return file.getvalue()
+
+
+def photograph(number, width, height):
+    """A coloured image of its own, in which red rises by one from column to column and green from row to row."""
+    columns = np.broadcast_to(np.arange(width), (height, width))
+    rows = np.broadcast_to(np.arange(height)[:, None], (height, width))
+    return Image.fromarray(np.stack([columns, rows, np.full_like(rows, number)], axis=-1).astype(np.uint8))
 
 
 def sixteen_bit(value, size=4):

@@ -279,7 +279,9 @@ def test_an_unwritable_cache_is_no_hindrance(tmp_path, monkeypatch):
 
 
 def test_nothing_is_printed_and_no_setting_stays_changed_without_a_terminal(tmp_path, capfd):
-    folder = write_folder(tmp_path / "d", {"train": {"a": numbered(5), "b": numbered(5)}, "test": {"a": [grey(90)]}})
+    folder = write_folder(
+        tmp_path / "d", {"train": {"a": numbered(5), "b": numbered(5)}, "test": {"a": [grey(90)], "b": [grey(91)]}}
+    )
     load(folder)
     assert capfd.readouterr() == ("", "")
     assert not are_progress_bars_disabled()

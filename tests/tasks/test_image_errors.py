@@ -122,6 +122,28 @@ def test_a_class_without_images(tmp_path):
     assert refusal(folder, classes=(1, 2, 0)) == expected
 
 
+def test_classes_to_test_on_that_are_not_trained_on(tmp_path):
+    images = {"train": {"cat": numbered(2), "dog": numbered(2)}, "test": {"cat": numbered(1), "kitten": numbered(1)}}
+    folder = write_folder(tmp_path / "d", images)
+    assert refusal(folder) == (
+        f"split 'test' of {folder} has images of class 'kitten', of which split 'train' of {folder} has none: "
+        "both need the same classes (of image folders: the same folder names)"
+    )
+    load_images(ImageDataset(path=str(folder), classes=(0, 1), validation=0))  # the kittens are left out
+
+
+def test_classes_trained_on_that_are_not_tested_on_are_told_of(tmp_path, caplog):
+    names = [f"class-{number}" for number in range(6)]
+    images = {"train": {name: numbered(1) for name in names}, "test": {names[0]: numbered(1)}}
+    folder = write_folder(tmp_path / "d", images)
+    load_images(ImageDataset(path=str(folder), validation=0))
+    (record,) = caplog.records
+    assert record.getMessage() == (
+        f"split 'test' of {folder} has no images of class 'class-1', 'class-2', 'class-3' and 2 more, "
+        f"which is trained on in split 'train' of {folder}"
+    )
+
+
 def test_a_split_that_does_not_exist():
     assert refusal("digits", train_split="training") == "digits has no split 'training'; its splits: train"
     assert refusal("digits", test_split="test") == "digits has no split 'test'; its splits: train"
@@ -178,7 +200,7 @@ def test_an_unreadable_image_is_named_with_its_file(tmp_path):
 
 def test_an_empty_cell(tmp_path):
     folder = table(tmp_path / "d", image=[grey(1), None, grey(3), grey(4)])
-    assert refusal(folder) == f"image 1 of split 'train' of {folder} is missing: its cell is empty"
+    assert refusal(folder).startswith(f"image 1 of split 'train' of {folder} is missing: its cell is empty; ")
 
 
 def test_pixels_of_32_bits(tmp_path):

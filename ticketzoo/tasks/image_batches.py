@@ -3,17 +3,22 @@
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 import torch
 from torch import Tensor
 
+from ticketzoo.errors import DataError
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks.image_decode import ImageFormat, decode, decode_ahead, default_workers
+from ticketzoo.tasks.image_decode import Decoded, Piece, Unreadable, decode, decode_ahead, default_workers
+from ticketzoo.tasks.image_format import ImageFormat, RandomCrop
 from ticketzoo.tasks.image_source import ImageTable
 
 MEMORY_LIMIT = 2 * 10**9
 """Bytes of pixels that are kept in memory unless the recipe says otherwise."""
+_PIECE = 8_000_000
+"""Bytes of pixels that a worker decodes at a time: batches of large images are shared out among the workers."""
 
 
 class Images(ABC):
@@ -31,11 +36,16 @@ class Images(ABC):
 
     @abstractmethod
     def in_order(
-        self, order: Iterable[Tensor], device: torch.device, workers: int | None = None
+        self,
+        order: Iterable[Tensor],
+        device: torch.device,
+        workers: int | None = None,
+        crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """`batch` of each of the index tensors of `order`, prepared ahead of time where that helps.
 
-        workers: processes that decode images not held in memory; default the processors, at most 4; 0: this process.
+        workers: processes that decode images not held in memory; default the processors, at most 16; 0: this process.
+        crops: how each batch's images are randomly cropped; only for images not held in memory.
         """
 
 
@@ -53,42 +63,95 @@ class MemoryImages(Images):
         if device not in self._on:
             self._on[device] = (self.pixels.to(device), self.labels.to(device))
         pixels, labels = self._on[device]
-        indices = indices.to(device, non_blocking=True)
+        indices = on_device(indices, device)
         return pixels.index_select(0, indices), labels.index_select(0, indices)
 
     def in_order(
-        self, order: Iterable[Tensor], device: torch.device, workers: int | None = None
+        self,
+        order: Iterable[Tensor],
+        device: torch.device,
+        workers: int | None = None,
+        crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """As `Images.in_order`; there is nothing for workers to do."""
+        assert crops is None, "images in memory have lost what is cropped away"
         return (self.batch(indices, device) for indices in order)
 
 
 class StreamedImages(Images):
-    """Images too large for memory: `rows` int64 [n] of a table, decoded when their batch is due."""
+    """Images too large for memory: `rows` int64 [n] of a table, decoded when their batch is due.
 
-    def __init__(self, table: ImageTable, rows: Tensor, labels: Tensor, image_format: ImageFormat) -> None:
+    unreadable: what becomes of images that cannot be read; left out, they are missing in their batches.
+    workers: default of `in_order`.
+    """
+
+    def __init__(
+        self,
+        table: ImageTable,
+        rows: Tensor,
+        labels: Tensor,
+        image_format: ImageFormat,
+        *,
+        unreadable: Unreadable | None = None,
+        workers: int | None = None,
+    ) -> None:
         self.labels = labels
         self.in_shape = image_format.shape
         self._table = table
         self._rows = rows
         self._format = image_format
+        self._unreadable = unreadable or Unreadable()
+        self._workers = default_workers() if workers is None else workers
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """As `Images.batch`, decoded in this process. Raises DataError naming an unreadable image."""
-        pixels = decode(self._table, self._rows[indices].tolist(), self._format)
-        return pixels.to(device), self.labels[indices].to(device)
+        return self._joined(indices, [decode(self._table, Piece(self._rows[indices].tolist()), self._format)], device)
 
     def in_order(
-        self, order: Iterable[Tensor], device: torch.device, workers: int | None = None
+        self,
+        order: Iterable[Tensor],
+        device: torch.device,
+        workers: int | None = None,
+        crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
         """As `Images.in_order`; the workers end with the iterator. Raises DataError naming an unreadable image."""
         ahead, due = itertools.tee(order)
-        rows = (self._rows[indices].tolist() for indices in ahead)
-        workers = default_workers() if workers is None else workers
-        pin = device.type == "cuda"
-        decoded = decode_ahead(self._table, rows, self._format, workers, pin=pin)
-        for pixels, indices in zip(decoded, due, strict=False):
-            yield pixels.to(device, non_blocking=pin), self.labels[indices].to(device)
+        pieces = (
+            Piece(self._rows[part].tolist(), crop)
+            for indices, crop in zip(ahead, itertools.repeat(None) if crops is None else crops, strict=False)
+            for part in self._parts(indices)
+        )
+        workers = self._workers if workers is None else workers
+        decoded = decode_ahead(self._table, pieces, self._format, workers, pin=device.type == "cuda")
+        with closing(decoded):
+            for indices in due:
+                yield self._joined(indices, [next(decoded) for _ in self._parts(indices)], device)
+
+    def _parts(self, indices: Tensor) -> tuple[Tensor, ...]:
+        return indices.split(max(1, _PIECE // self._format.bytes))
+
+    def _joined(self, indices: Tensor, parts: list[Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
+        """The batch of `indices` from its decoded parts. Raises DataError when none of its images can be read."""
+        lost, start = [], 0
+        for part in parts:
+            self._unreadable.meet(part.unreadable.values())
+            lost += [start + position for position in part.unreadable]
+            start += len(part.pixels) + len(part.unreadable)
+        if lost:
+            kept = torch.ones(len(indices), dtype=torch.bool)
+            kept[lost] = False
+            indices = indices[kept]
+        if not len(indices):
+            raise DataError(f"none of the {start} images of a batch of {self._table.described} can be read")
+        pixels = [on_device(part.pixels, device) for part in parts]
+        return pixels[0] if len(pixels) == 1 else torch.cat(pixels), on_device(self.labels[indices], device)
+
+
+def on_device(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor`, which is on the CPU, on `device`; a copy to a GPU goes on while the processor does other things."""
+    if device.type != "cuda":
+        return tensor.to(device)
+    return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)
 
 
 def batches(
@@ -100,14 +163,16 @@ def batches(
     stop: int,
     device: torch.device,
     workers: int | None = None,
+    crop: Callable[[int], RandomCrop] | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(step, images, labels) of global steps start..stop-1; the batch of a step depends on `seed` and the step alone.
 
     Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
-    workers: as in `Images.in_order`.
+    workers: as in `Images.in_order`. crop: how the images of a step are randomly cropped.
     """
     order = _training_order(len(images), batch_size, seed, start, stop)
-    for step, (pixels, labels) in enumerate(images.in_order(order, device, workers), start):
+    crops = None if crop is None else map(crop, range(start, stop))
+    for step, (pixels, labels) in enumerate(images.in_order(order, device, workers, crops), start):
         yield step, pixels, labels
 
 

@@ -3,14 +3,16 @@
 import math
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config, DataName
 from ticketzoo.tasks.image_batches import Images, MemoryImages
 from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
@@ -35,13 +37,20 @@ class ImageClassificationConfig(Config):
     augment: Augmentation = Augmentation()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
+    @model_validator(mode="after")
+    def _crops_have_a_size(self) -> "ImageClassificationConfig":
+        if self.augment.random_resized_crop is not None and self.dataset.image_size is None:
+            raise ValueError("augment.random_resized_crop needs dataset.image_size")
+        return self
+
 
 class ImageClassification:
     """The `Task` (see `ticketzoo.training.task`) of classifying images, normalised on the training device."""
 
     def __init__(self, config: ImageClassificationConfig) -> None:
         """Load the data. Raises DataError when it is missing or no labelled image data set."""
-        data = load_images(config.dataset)
+        self._crop = config.augment.random_resized_crop
+        data = load_images(config.dataset, crop_train=self._crop is not None)
         self.name = config.name or data_name(config.dataset)
         self.model_kwargs = {"in_shape": list(data.in_shape), "num_classes": data.num_classes}
         self.has_validation = len(data.validation) > 0
@@ -72,27 +81,45 @@ class ImageClassification:
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
         """(images, labels) of iterations `start` to `stop - 1`."""
-        order = batches(self._train, batch_size=batch_size, seed=seed, start=start, stop=stop, device=device)
+        crop = None
+        if self._crop is not None:
+            per_epoch, side = self.steps_per_epoch(batch_size), self._train.in_shape[1]
+            crop = partial(self._crop.at, seed=seed, steps_per_epoch=per_epoch, image_size=side)
+        order = batches(self._train, batch_size=batch_size, seed=seed, start=start, stop=stop, device=device, crop=crop)
         return ((images, labels) for _, images, labels in order)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy, in nats, of one batch of images (augmented and normalised here)."""
+        """Mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
+
+        Raises DataError when the model cannot take images of the size that progressive resizing has come to.
+        """
         images, labels = batch
         if self._augment:
             images = self._augment(images)
-        return F.cross_entropy(model(self._ready(images)), labels, label_smoothing=self._label_smoothing)
+        try:
+            scores = model(self._ready(images))
+        except (RuntimeError, AssertionError) as error:
+            if images.shape[1:] == self._train.in_shape or isinstance(error, torch.OutOfMemoryError):
+                raise
+            sides = f"{images.shape[-1]} pixels, only of {self._train.in_shape[-1]}"
+            raise DataError(f"the model takes no images of {sides}: leave sizes of random_resized_crop out") from error
+        return F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split."""
         images_in_split = self._held_out[split]
         batch_size = max(16, min(1000, EVALUATION_VALUES // math.prod(images_in_split.in_shape)))
-        loss, right = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.int64)
+        losses, right, count = [], [], 0
         for images, labels in in_turn(images_in_split, batch_size=batch_size, device=device):
             scores = model(self._ready(images))
-            loss += F.cross_entropy(scores, labels, reduction="sum").double().cpu()
-            right += (scores.argmax(1) == labels).sum().cpu()
-        return {"loss": loss.item() / len(images_in_split), "accuracy": right.item() / len(images_in_split)}
+            losses.append(F.cross_entropy(scores, labels, reduction="sum"))
+            right.append((scores.argmax(1) == labels).sum())
+            count += len(labels)
+        return {
+            "loss": sum(torch.stack(losses).tolist()) / count,
+            "accuracy": sum(torch.stack(right).tolist()) / count,
+        }
 
     def _ready(self, images: Tensor) -> Tensor:
         return images if images.is_floating_point() else self._normalize(images)

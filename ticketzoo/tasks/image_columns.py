@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ticketzoo.errors import DataError
 
-_LABEL_NAMES = ("label", "labels", "fine_label", "target", "class")
+_LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 
 
 def find_image_column(path: str, features: dict[str, Any], asked: str | None) -> str:

@@ -1,9 +1,9 @@
 """Stored images to uint8 tensors of one shape, in this process or ahead of time in worker processes."""
 
+import logging
 import os
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Generator, Iterable
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -11,130 +11,116 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from ticketzoo.errors import DataError
+from ticketzoo.tasks.image_format import ImageFormat, RandomCrop
 from ticketzoo.tasks.image_source import ImageTable
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-_GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+_log = logging.getLogger("ticketzoo")
 
 
-@dataclass(frozen=True)
-class ImageFormat:
-    """What every image of a data set becomes: uint8 [channels, height, width].
+class Piece(NamedTuple):
+    """What is decoded at a time: rows of a table, whole or randomly cropped."""
 
-    resize: images of other sizes are resized, not refused. to_grey: coloured images turn grey, and are not refused.
-    """
-
-    channels: int
-    height: int
-    width: int
-    resize: bool
-    to_grey: bool
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(C, H, W)."""
-        return self.channels, self.height, self.width
-
-    @property
-    def bytes(self) -> int:
-        """Size of one decoded image."""
-        return self.channels * self.height * self.width
-
-    def pixels(self, image: "Image") -> np.ndarray:
-        """uint8 [C, H, W]. Raises ValueError, saying what to do, for an image that does not fit."""
-        from PIL.Image import Resampling
-
-        if channels_of(image) > self.channels and not self.to_grey:
-            raise ValueError("is in colour, others are grey: set channels to 1 or 3")
-        image = _with_mode(image, "L" if self.channels == 1 else "RGB")
-        if image.size != (self.width, self.height):
-            if not self.resize:
-                size = f"{image.width}x{image.height} pixels, others {self.width}x{self.height}"
-                raise ValueError(f"has {size}: set image_size")
-            image = image.resize((self.width, self.height), Resampling.BILINEAR)
-        return np.asarray(image).reshape(self.height, self.width, self.channels).transpose(2, 0, 1)
+    rows: list[int]
+    crop: RandomCrop | None = None
 
 
-def channels_of(image: "Image") -> int:
-    """1 for a grey image, 3 for a coloured one; transparency does not count."""
-    return 1 if image.mode in _GREY_MODES else 3
+class Decoded(NamedTuple):
+    """A piece's images."""
+
+    pixels: Tensor
+    """uint8 [n, C, H, W] of the images that could be read, in the order of the rows."""
+    unreadable: dict[int, str]
+    """By position in the piece, which image could not be read and why."""
 
 
-def _with_mode(image: "Image", mode: str) -> "Image":
-    from PIL import Image
+class Unreadable:
+    """What becomes of images that cannot be read: an error, or with `skip` each is named once, counted and left out."""
 
-    if image.mode in ("I", "F"):
-        raise ValueError("has 32 bits a pixel: store it with 8")
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-    return image if image.mode == mode else image.convert(mode)
+    def __init__(self, *, skip: bool = False) -> None:
+        self.skip = skip
+        self.met: set[str] = set()
+
+    def meet(self, messages: Iterable[str]) -> None:
+        """Raise DataError with the first of `messages`, each of which names an image, or tell of them all and go on."""
+        for message in messages:
+            if not self.skip:
+                raise DataError(f"{message}; mend it, or leave such images out with on_error: skip")
+            if message not in self.met:
+                self.met.add(message)
+                _log.warning("%s; skipped (unreadable images so far: %d)", message, len(self.met))
 
 
-def decode(table: ImageTable, rows: list[int], image_format: ImageFormat) -> Tensor:
-    """uint8 [rows, C, H, W]. Raises DataError naming an image that cannot be read or does not fit."""
-    decoded = np.empty((len(rows), *image_format.shape), dtype=np.uint8)
-    for position, image in enumerate(table.read(rows)):
+def decode(table: ImageTable, piece: Piece, image_format: ImageFormat) -> Decoded:
+    """The images of `piece`. Raises DataError naming an image that does not fit the format."""
+    channels, height, width = image_format.shape
+    if piece.crop is not None:
+        height = width = piece.crop.side
+    pixels = np.empty((len(piece.rows), channels, height, width), dtype=np.uint8)
+    unreadable: dict[int, str] = {}
+    for position, image in enumerate(table.read(piece.rows)):
+        row = piece.rows[position]
+        if isinstance(image, DataError):
+            unreadable[position] = str(image)
+            continue
         try:
-            decoded[position] = image_format.pixels(image)
+            pixels[position - len(unreadable)] = image_format.pixels(image, row, piece.crop)
         except ValueError as error:
-            raise DataError(f"{table.where(rows[position])} {error}") from error
-    return torch.from_numpy(decoded)
+            raise DataError(f"{table.where(row)} {error}") from error
+    return Decoded(torch.from_numpy(pixels[: len(pixels) - len(unreadable)]), unreadable)
 
 
 def decode_ahead(
-    table: ImageTable, batches: Iterable[list[int]], image_format: ImageFormat, workers: int, *, pin: bool = False
-) -> Iterator[Tensor]:
-    """`decode` of each of `batches` of rows, in order, by `workers` processes ahead of time (0: here, when asked for).
+    table: ImageTable, pieces: Iterable[Piece], image_format: ImageFormat, workers: int, *, pin: bool = False
+) -> Generator[Decoded]:
+    """`decode` of each of `pieces`, in order, by `workers` processes ahead of time (0: here, when asked for).
 
     pin: into page-locked memory, for copies to a GPU. The workers end with the iterator. Draws no random numbers.
     Raises DataError as `decode` does, and when a worker dies.
     """
     if workers == 0:
-        yield from (decode(table, rows, image_format) for rows in batches)
+        yield from (decode(table, piece, image_format) for piece in pieces)
         return
-    loader: DataLoader[Tensor] = DataLoader(
+    loader: DataLoader[Decoded] = DataLoader(
         _Decoding(table, image_format),
-        batch_sampler=batches,
+        batch_sampler=cast(Any, pieces),  # it is handed on as it is
         collate_fn=_unchanged,
         num_workers=workers,
         pin_memory=pin,
         generator=torch.Generator(),  # else the loader draws its workers' seeds from the global generator
     )
-    decoded = iter(loader)
+    ready = iter(loader)
     try:
         while True:
             try:
-                pixels = next(decoded)
+                decoded = next(ready)
             except StopIteration:
                 return
             except RuntimeError as error:
-                hint = "short of memory or of shared memory (/dev/shm)? fewer workers or smaller batches need less"
+                hint = "short of memory or of shared memory (/dev/shm)? fewer workers need less"
                 raise DataError(f"a process decoding images of {table.described} died; {hint}") from error
-            if isinstance(pixels, DataError):
-                raise pixels
-            yield pixels
+            if isinstance(decoded, DataError):
+                raise decoded
+            yield decoded
     finally:
-        del decoded
+        del ready
 
 
 def default_workers() -> int:
-    """The processors this process may use, at most 4."""
+    """The processors this process may use, at most 16, shared among the processes that torchrun starts on a machine."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(4, available)
+    return max(1, min(16, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
-class _Decoding(Dataset[Tensor]):
+class _Decoding(Dataset[Decoded]):
     """What a worker does. An error travels as a value: raised there, it would arrive as a page of traceback."""
 
     def __init__(self, table: ImageTable, image_format: ImageFormat) -> None:
         self._table = table
         self._format = image_format
 
-    def __getitems__(self, rows: list[int]) -> Tensor | DataError:
+    def __getitems__(self, piece: Piece) -> Decoded | DataError:
         try:
-            return decode(self._table, rows, self._format)
+            return decode(self._table, piece, self._format)
         except DataError as error:
             return DataError(str(error))
 

@@ -17,7 +17,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ticketzoo.escaping import for_terminal
-from ticketzoo.tasks.image_decode import ImageFormat, decode_ahead, default_workers
+from ticketzoo.tasks.image_decode import Decoded, Piece, Unreadable, decode_ahead, default_workers
+from ticketzoo.tasks.image_format import ImageFormat
 from ticketzoo.tasks.image_source import ImageTable
 
 _CACHE_FORMAT = 1
@@ -27,35 +28,49 @@ _PART = 4_000_000
 """Bytes of pixels decoded at a time."""
 
 
-def decode_all(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> Tensor:
-    """uint8 [rows, C, H, W] of int64 `rows`, from the cache or decoded now. Raises DataError as `decode` does.
+def decode_all(
+    table: ImageTable, rows: Tensor, image_format: ImageFormat, *, unreadable: Unreadable, workers: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """uint8 [n, C, H, W] of the int64 `rows` that can be read, and those rows: from the cache, or decoded now.
+
+    workers: processes that decode; default the processors, at most 16. Raises DataError as `decode` does, and for an
+    unreadable image unless `unreadable` skips it.
 
     The cache is `images/` in the folder the environment names in TICKETZOO_CACHE (default `~/.cache/ticketzoo`): one
-    safetensors file for each table, choice of rows and format. A damaged file is made again; all may be deleted.
+    safetensors file for each table, choice of rows and format, if all can be read. A damaged file is made again; all
+    may be deleted.
     """
     cached = _cache_file(table, rows, image_format)
     shape = (len(rows), *image_format.shape)
     pixels = None if cached is None else _read(cached, shape)
     if pixels is None:
-        pixels = _decode_all(table, rows, image_format)
-        if cached is not None:
+        pixels, rows = _decode_all(table, rows, image_format, unreadable, workers)
+        if cached is not None and len(rows) == shape[0]:
             _write(cached, pixels)
-    return pixels
+    return pixels, rows
 
 
-def _decode_all(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> Tensor:
+def _decode_all(
+    table: ImageTable, rows: Tensor, image_format: ImageFormat, unreadable: Unreadable, workers: int | None
+) -> tuple[Tensor, Tensor]:
     pixels = torch.empty((len(rows), *image_format.shape), dtype=torch.uint8)
-    workers = default_workers() if pixels.numel() > _WORKERS_WORTH_STARTING else 0
+    if pixels.numel() <= _WORKERS_WORTH_STARTING:
+        workers = 0
     parts = rows.split(max(1, _PART // image_format.bytes))
-    decoded = decode_ahead(table, (part.tolist() for part in parts), image_format, workers)
-    done = 0
+    pieces = (Piece(part.tolist()) for part in parts)
+    decoded = decode_ahead(table, pieces, image_format, default_workers() if workers is None else workers)
+    readable = torch.ones(len(rows), dtype=torch.bool)
+    seen = done = 0
     for part in _with_progress(decoded, len(parts), f"decoding {table.described}"):
-        pixels[done : done + len(part)] = part
-        done += len(part)
-    return pixels
+        unreadable.meet(part.unreadable.values())
+        readable[[seen + position for position in part.unreadable]] = False
+        pixels[done : done + len(part.pixels)] = part.pixels
+        seen += len(part.pixels) + len(part.unreadable)
+        done += len(part.pixels)
+    return pixels[:done], rows[readable]
 
 
-def _with_progress(parts: Iterable[Tensor], total: int, what: str) -> Iterator[Tensor]:
+def _with_progress(parts: Iterable[Decoded], total: int, what: str) -> Iterator[Decoded]:
     """The same parts, with a bar on standard error once they take over a second, if it is a terminal."""
     from rich.console import Console
     from rich.markup import escape
@@ -82,7 +97,8 @@ def _cache_file(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> P
     if table.identity is None:
         return None
     chosen = hashlib.sha256(rows.numpy().data).hexdigest()
-    key = [_CACHE_FORMAT, table.identity, chosen, asdict(image_format), PIL.__version__]
+    made_by = {key: value for key, value in asdict(image_format).items() if value is not None}
+    key = [_CACHE_FORMAT, table.identity, chosen, made_by, PIL.__version__]
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
     folder = Path(os.environ.get("TICKETZOO_CACHE") or "~/.cache/ticketzoo").expanduser()
     return folder / "images" / f"{digest}.safetensors"

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torchvision.transforms import v2
 
+from ticketzoo.tasks.image_batches import on_device
+
 
 class Normalize(v2.Transform):
     """uint8 [b, C, H, W] -> float32 (x / 255 - mean) / std; mean, std: [C], of pixels in [0, 1]."""
@@ -51,7 +53,7 @@ class RandomCropPerImage(v2.Transform):
         windows = padded.as_strided((count, height, width), (1, columns, 1))
         planes = torch.arange(batch * channels).view(batch, channels) * rows * columns
         starts = planes + (params["top"] * columns + params["left"])[:, None]
-        return windows.index_select(0, starts.flatten().to(inpt.device, non_blocking=True)).view(inpt.shape)
+        return windows.index_select(0, on_device(starts.flatten(), inpt.device)).view(inpt.shape)
 
 
 class RandomFlipPerImage(v2.Transform):
@@ -65,4 +67,4 @@ class RandomFlipPerImage(v2.Transform):
         """Flip [b, C, H, W]."""
         both = torch.cat([inpt, inpt.flip(-1)])
         chosen = torch.arange(len(inpt)) + len(inpt) * params["flip"]
-        return both.index_select(0, chosen.to(inpt.device, non_blocking=True))
+        return both.index_select(0, on_device(chosen, inpt.device))

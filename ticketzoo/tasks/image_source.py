@@ -29,11 +29,11 @@ class ImageTable(Protocol):
     identity: str | None
     """Changes when the stored images do. None: too cheap to read to be worth remembering."""
 
-    def read(self, rows: list[int]) -> Iterator["Image"]:
-        """The images of `rows`, decoded. Raises DataError naming the row (and file) of an unreadable one."""
+    def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
+        """The images of `rows`, decoded; for an unreadable one, a DataError that names its row (and file)."""
 
-    def encoded(self, rows: list[int]) -> Iterator[bytes]:
-        """The images of `rows` as they are stored. Raises DataError as `read` does."""
+    def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
+        """The images of `rows` as they are stored; for what is not there, a DataError."""
 
     def where(self, row: int) -> str:
         """How to tell a person which image this is."""
@@ -76,13 +76,13 @@ class Digits:
         """The one table, as often as asked for."""
         return [self for _ in splits], [str(digit) for digit in range(10)]
 
-    def read(self, rows: list[int]) -> Iterator["Image"]:
+    def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
         """The images of `rows`."""
         from PIL import Image
 
         return (Image.fromarray(self._images[row]) for row in rows)
 
-    def encoded(self, rows: list[int]) -> Iterator[bytes]:
+    def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
         """The raw pixels of `rows`."""
         return (self._images[row].tobytes() for row in rows)
 
@@ -133,29 +133,31 @@ class StoredTable:
         images = table.select_columns([image_column]).cast_column(image_column, Image(decode=False))
         self._table = images.with_format("arrow")
 
-    def read(self, rows: list[int]) -> Iterator["Image"]:
+    def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
         """The images of `rows`, turned upright as their EXIF says."""
-        from PIL import ExifTags, Image, ImageOps
-
         for row, stored in zip(rows, self.encoded(rows), strict=True):
+            if isinstance(stored, DataError):
+                yield stored
+                continue
             try:
-                image: Image.Image = Image.open(BytesIO(stored))
-                image.load()
-                if image.getexif().get(ExifTags.Base.Orientation) is not None:
-                    image = ImageOps.exif_transpose(image)
+                image = _upright(stored)
             except Exception as error:  # Pillow's decoders raise whatever their format's parser does
-                raise DataError(f"{self.where(row)} cannot be read: {_one_line(error)}") from error
-            yield image
+                yield DataError(f"{self.where(row)} cannot be read: {_one_line(error)}")
+            else:
+                yield image
 
-    def encoded(self, rows: list[int]) -> Iterator[bytes]:
+    def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
         """The stored bytes of `rows`."""
         for row, cell in zip(rows, self._cells(rows), strict=True):
             if cell is None or (cell["bytes"] is None and cell["path"] is None):
-                raise DataError(f"{self.where(row)} is missing: its cell is empty")
+                yield DataError(f"{self.where(row)} is missing: its cell is empty")
+                continue
             try:
-                yield Path(cell["path"]).read_bytes() if cell["bytes"] is None else cell["bytes"]
+                stored = Path(cell["path"]).read_bytes() if cell["bytes"] is None else cell["bytes"]
             except OSError as error:
-                raise DataError(f"{self.where(row)} cannot be read: {error.strerror}") from error
+                yield DataError(f"{self.where(row)} cannot be read: {error.strerror}")
+            else:
+                yield stored
 
     def where(self, row: int) -> str:
         """Row, split and data set, and the file if the image came from one."""
@@ -164,6 +166,17 @@ class StoredTable:
 
     def _cells(self, rows: list[int]) -> list[dict[str, Any] | None]:
         return self._table[rows].column(self._column).to_pylist()
+
+
+def _upright(stored: bytes) -> "Image":
+    from PIL import ExifTags, Image, ImageOps
+
+    try:
+        image: Image.Image = Image.open(BytesIO(stored))
+    except Image.UnidentifiedImageError:
+        raise ValueError("it is no image of a known kind") from None  # Pillow's message tells a place in memory
+    image.load()
+    return image if image.getexif().get(ExifTags.Base.Orientation) is None else ImageOps.exif_transpose(image)
 
 
 def _load_dataset(path: str, name: str | None, revision: str | None) -> "DatasetDict":

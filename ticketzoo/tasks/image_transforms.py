@@ -9,6 +9,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     ModelWrapValidatorHandler,
+    PositiveFloat,
     RootModel,
     ValidationError,
     model_validator,
@@ -16,8 +17,10 @@ from pydantic import (
 from torch import Tensor
 
 from ticketzoo.errors import DataError
-from ticketzoo.recipe import Config
+from ticketzoo.recipe import Config, Steps
+from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.image_batches import MEMORY_LIMIT, Images, MemoryImages
+from ticketzoo.tasks.image_format import RandomCrop
 from ticketzoo.tasks.image_splits import evenly_spread
 
 if TYPE_CHECKING:
@@ -26,21 +29,57 @@ if TYPE_CHECKING:
 _IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _STATISTICS_IMAGES = 10_000
 
+_Range = tuple[PositiveFloat, PositiveFloat]
 _PerChannel = FiniteFloat | Annotated[tuple[FiniteFloat, ...], Field(min_length=1)]
 
 
+class RandomResizedCrop(Config):
+    """Train on random parts of the images, cut from them at the size they are stored in and then resized.
+
+    scale: least and most of the image's area. ratio: least and most of width / height. (Defaults: torchvision's.)
+    sizes: progressive resizing: the side of training images from each of these points of training on, such as
+        {0ep: 128, 10ep: 160}; default: the data set's image_size throughout.
+    """
+
+    scale: _Range = (0.08, 1.0)
+    ratio: _Range = (3 / 4, 4 / 3)
+    sizes: dict[Steps, Annotated[int, Field(ge=1, le=1024)]] = Field(default={})
+
+    @model_validator(mode="after")
+    def _ranges_and_beginning(self) -> "RandomResizedCrop":
+        for key in ("scale", "ratio"):
+            least, most = getattr(self, key)
+            if least > most or (key == "scale" and most > 1):
+                raise ValueError(f"{key}: write [least, most]" + (", as fractions of the area" * (key == "scale")))
+        if self.sizes and not any(point.count == 0 for point in self.sizes):
+            raise ValueError("sizes: say what to begin with, as in {0ep: 128, 10ep: 160}")
+        return self
+
+    def at(self, step: int, *, seed: int, steps_per_epoch: int, image_size: int) -> RandomCrop:
+        """How the images of iteration `step` are cropped."""
+        passed = {point.iterations(steps_per_epoch): side for point, side in self.sizes.items()}
+        side = passed[max(start for start in passed if start <= step)] if passed else image_size
+        return RandomCrop(side, self.scale, self.ratio, derive_seed(seed, "crop", step))
+
+
 class Augmentation(Config):
-    """The `augment:` section of a recipe; every draw is made per image, from torch's global generator.
+    """The `augment:` section of a recipe; every draw is made per image.
 
     crop: zero padding in pixels on each side before cropping back to the image's size at a random place (0: none).
     flip: mirror left-right half of the images.
+    random_resized_crop: train on random parts of the images; `{}` for torchvision's settings.
     """
 
     crop: Annotated[int, Field(ge=0)] = 0
     flip: bool = False
+    random_resized_crop: RandomResizedCrop | None = None
 
     def build(self) -> "v2.Transform | None":
-        """Transform [b, C, H, W] -> the same shape and dtype, or None if there is nothing to do."""
+        """Transform [b, C, H, W] -> the same shape and dtype, or None if there is nothing to do.
+
+        It draws from torch's global generator. random_resized_crop is no part of it: that is done where images are
+        decoded.
+        """
         from torchvision.transforms import v2
 
         from ticketzoo.tasks.image_operations import RandomCropPerImage, RandomFlipPerImage

@@ -1,0 +1,85 @@
+"""Unreadable images: an error that names the file, or named, counted and left out."""
+
+import logging
+
+import pytest
+import torch
+from image_folders import grey, numbered, write_folder
+from torch import nn
+
+from ticketzoo.errors import DataError
+from ticketzoo.tasks import create_task
+from ticketzoo.tasks.image_classification import ImageClassificationConfig
+from ticketzoo.tasks.image_data import ImageDataset, in_turn, load_images
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Twelve images to train on (0 to 5 of class a, 10 to 15 of b) and four to test on; one of each cannot be read."""
+    monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
+    train = {"a": numbered(6), "b": numbered(6, 10)}
+    path = write_folder(tmp_path / "d", {"train": train, "test": {"a": numbered(2), "b": numbered(2, 10)}})
+    for broken in BROKEN:
+        (path / broken).write_bytes(b"no image")
+    return path
+
+
+BROKEN = ("train/a/0003.png", "test/b/0000.png")
+
+
+def load(folder, **keys):
+    return load_images(ImageDataset(path=str(folder), validation=0, **keys))
+
+
+def values(images):
+    """The grey values and labels of a split, in order."""
+    parts = list(in_turn(images, batch_size=5, device=CPU))
+    return torch.cat([pixels[:, 0, 0, 0] for pixels, _ in parts]).tolist(), torch.cat([b for _, b in parts]).tolist()
+
+
+@pytest.mark.parametrize("keys", [{"in_memory": True}, {"in_memory": False}, {"in_memory": False, "workers": 2}])
+def test_images_that_cannot_be_read_are_left_out_named_and_counted(folder, keys, caplog):
+    splits = load(folder, on_error="skip", **keys)
+    for _ in range(2):
+        assert values(splits.train) == ([0, 1, 2, 4, 5, 10, 11, 12, 13, 14, 15], [0] * 5 + [1] * 6)
+    assert values(splits.test) == ([0, 1, 11], [0, 0, 1])
+    told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(told) == 2  # each once
+    for count, (message, broken) in enumerate(zip(told, BROKEN, strict=True), 1):
+        assert f"({folder / broken}) cannot be read: " in message
+        assert message.endswith(f"; skipped (unreadable images so far: {count})")
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_by_default_the_first_is_an_error_that_says_what_to_do(folder, in_memory):
+    with pytest.raises(DataError) as refused:
+        values(load(folder, in_memory=in_memory).train)
+    assert f"({folder / BROKEN[0]}) cannot be read: " in str(refused.value)
+    assert str(refused.value).endswith("; mend it, or leave such images out with on_error: skip")
+
+
+def test_the_means_of_evaluation_are_over_the_images_that_were_read(folder):
+    class Dark(nn.Module):
+        def forward(self, images):
+            return torch.tensor([1.0, 0.0]).repeat(len(images), 1)
+
+    dataset = {"path": str(folder), "validation": 0, "on_error": "skip", "in_memory": False}
+    config = {"type": "image-classification", "dataset": dataset, "normalize": "unit"}
+    task = create_task(ImageClassificationConfig.model_validate(config))
+    assert task.evaluate(Dark(), "test", CPU)["accuracy"] == pytest.approx(2 / 3)  # the broken one is of class b
+
+
+def test_skipping_does_not_hide_images_that_do_not_fit(folder):
+    grey(9, size=5).save(folder / "train" / "a" / "0001.png")
+    with pytest.raises(DataError, match="has 5x5 pixels, others 4x4: set image_size"):
+        load(folder, on_error="skip", in_memory=True)
+
+
+def test_a_batch_of_which_nothing_can_be_read_is_an_error(folder):
+    for number in range(5):
+        (folder / "train" / "a" / f"{number:04d}.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=r"none of the 5 images of a batch of split 'train' of .* can be read"):
+        values(load(folder, on_error="skip", in_memory=False, image_size=4).train)
