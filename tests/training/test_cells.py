@@ -98,6 +98,8 @@ CHANGES = {
     "learning rate": {"training": training(optimizer={"lr": 0.2})},
     "length": {"training": training(steps="7it")},
     "precision": {"training": training(precision="bf16")},
+    "layout": {"training": training(channels_last=True)},
+    "compilation": {"training": training(compile=True)},
     "task": {"task": MadeImages(noise=0.2)},
     "architecture": {"architecture": job().architecture | {"name": "lenet-5"}},
     "a kept weight": {"state": changed(job().state, "fc1.weight", (0, 0))},
@@ -155,6 +157,8 @@ def test_defaults_stay_the_same_between_versions() -> None:
         },
         "schedule": {"name": "constant", "warmup": "0it", "milestones": [], "gamma": 0.1},
         "precision": "fp32",
+        "channels_last": False,
+        "compile": False,
         "clip_norm": None,
         "evaluate_every": "1ep",
     }

@@ -19,6 +19,7 @@ from ticketzoo.ticket.masking import attach
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.training.checkpoint import State, write_atomically, write_tensors
 from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.forward import is_compilers
 from ticketzoo.training.loop import Record, Resumption, copy_state, train
 from ticketzoo.training.progress import Progress, Quiet
 from ticketzoo.training.task import Task
@@ -133,11 +134,15 @@ class Cells:
             except RunError as error:
                 raise RunError(f"{label}: {error}") from None
             except torch.OutOfMemoryError:
-                what = f"the batches of {job.training.batch_size} do not fit the memory of {self.device}"
-                raise RunError(f"{label}: {what}; lower training.batch_size") from None
+                raise RunError(f"{label}: {_too_large(job.training.batch_size, self.device)}") from None
             except OSError as error:
                 why = error.strerror or error
                 raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+            except Exception as error:
+                if not is_compilers(error):
+                    raise
+                why = str(error).strip().splitlines()[0]
+                raise RunError(f"{label}: training.compile does not work here ({why}); set it to false") from error
         try:
             record = Record(**json.loads((folder / "cell.json").read_text())["record"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -192,6 +197,12 @@ class Cells:
             half_done.rmdir()
         else:
             half_done.rename(folder)
+
+
+def _too_large(batch_size: int, device: torch.device) -> str:
+    if batch_size == 1:
+        return f"not even batches of 1 fit the memory of {device}; train on a larger device or a smaller model"
+    return f"the batches of {batch_size} do not fit the memory of {device}; try training.batch_size={batch_size // 2}"
 
 
 def environment(device: torch.device) -> dict[str, Any]:

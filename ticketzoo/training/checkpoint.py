@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -49,6 +50,10 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
         index, key = name.split("/")
         state.setdefault(int(index), {})[key] = tensor
     optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+    for parameter, entries in optimizer.state.items():
+        for key, value in entries.items():
+            if value.shape == parameter.shape:  # in the parameter's layout, which fused optimisers take for granted
+                entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 @contextmanager

@@ -52,13 +52,21 @@ class ScheduleConfig(Config):
 
 
 class TrainingConfig(Config):
-    """How a network is trained, whatever the task. `evaluate_every` is how often the validation split is looked at."""
+    """How a network is trained, whatever the task.
+
+    evaluate_every: how often the validation split is looked at. clip_norm: largest norm of the gradient.
+    precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32.
+    channels_last: keep convolutions' weights and images channel by channel, which GPUs are faster at.
+    compile: by torch.compile, which takes a minute or so at the beginning of each training.
+    """
 
     steps: Steps = Steps(20, "ep")
     batch_size: PositiveInt = 128
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     precision: Literal["fp32", "bf16"] = "fp32"
+    channels_last: bool = False
+    compile: bool = False
     clip_norm: PositiveFloat | None = None
     evaluate_every: Steps = Steps(1, "ep")
 

@@ -25,6 +25,7 @@ from ticketzoo.training.checkpoint import (
     save_checkpoint,
 )
 from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.forward import forward_of
 from ticketzoo.training.optimizers import create_optimizer
 from ticketzoo.training.schedules import learning_rate_factor
 from ticketzoo.training.task import Task
@@ -91,6 +92,7 @@ def train(
     if total <= start_step:
         raise RecipeError(f"training.steps: {config.steps} is {total} iterations, none of them after {start_step}")
     evaluate_every = max(1, config.evaluate_every.iterations(per_epoch))
+    forward = forward_of(model, config)
     optimizer = create_optimizer(config.optimizer, model.parameters())
     record, step, snapshot = Record(), start_step, State()
     checkpoint = load_checkpoint(resumption.path) if resumption else None
@@ -106,7 +108,7 @@ def train(
             _set_learning_rate(optimizer, config, step, total, per_epoch)
             _seed_generators(device, derive_seed(seed, "augment", step))
             with torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext():
-                loss = task.loss(model, batch)
+                loss = task.loss(forward, batch)
             loss.backward()
             zero_pruned_gradients()
             if config.clip_norm is not None:
@@ -134,7 +136,8 @@ def train(
 
 def copy_state(model: nn.Module) -> State:
     """A copy, on the CPU, of the model's parameters and buffers, tied ones once: later training cannot change it."""
-    return {name: tensor.to("cpu", copy=True) for name, tensor in model_state(model).items()}
+    layout = torch.contiguous_format
+    return {name: tensor.to("cpu", copy=True, memory_format=layout) for name, tensor in model_state(model).items()}
 
 
 def _set_learning_rate(optimizer: Optimizer, config: TrainingConfig, step: int, total: int, per_epoch: int) -> None:
