@@ -110,6 +110,15 @@ def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return renamed
 
 
+def base_state(library: object, name: object, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Pretrained weights named as a ticket of the architecture names them. Raises ModelError for an unknown one."""
+    if library != "transformers":
+        return dict(state)
+    if not isinstance(name, str) or name not in CONFIGS:
+        raise ModelError(f"unknown model type {shorten(name)}; known are {', '.join(CONFIGS)}")
+    return bare_state(state, CONFIGS[name].prefix)
+
+
 def _misfit(names: list[str], given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> str:
     name = next((name for name in names if name in given and name in targets), names[0])
     shapes = [f"{tuple(tensors[name].shape)}" if name in tensors else "none" for tensors in (given, targets)]

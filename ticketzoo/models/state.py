@@ -4,24 +4,24 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
+from ticketzoo.models.body import in_body
+
 
 def model_state(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name, as `state_dict` gives them, but a tied one under its first name alone.
+    """Parameters and persistent buffers by name, as `state_dict` gives them, but a tied one under one name alone.
 
-    They share the model's memory.
+    That is its first, or the first in the body of a `transformers` model. They share the model's memory.
     """
     return {name: tensor.detach() for name, tensor in live_state(model).items()}
 
 
 def live_state(model: nn.Module) -> dict[str, Tensor]:
     """As `model_state`, but the parameters and buffers themselves."""
-    first: dict[int, str] = {}
     state = model.state_dict(keep_vars=True)
-    return {
-        name: value
-        for name, value in state.items()
-        if isinstance(value, Tensor) and first.setdefault(id(value), name) == name
-    }
+    chosen: dict[int, str] = {}
+    for name in sorted(state, key=lambda name: not in_body(name, model)):
+        chosen.setdefault(id(state[name]), name)
+    return {name: value for name, value in state.items() if isinstance(value, Tensor) and chosen[id(value)] == name}
 
 
 def load_model_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:

@@ -16,12 +16,15 @@ from ticketzoo.models.arguments import Classes, parse_arguments, shorten, sugges
 from ticketzoo.models.body import body_prefix
 from ticketzoo.models.transformer_configs import CONFIGS, known_keys
 from ticketzoo.recipe import Config
+from ticketzoo.seeds import derive_seed
 
 MAX_PARAMETERS = 1_000_000_000
 DEFAULT_LABELS = 2
 
 Head = Literal["fill-mask", "text-classification", "question-answering"]
 
+_SIZES = ("hidden_size", "dim", "num_hidden_layers", "n_layers", "intermediate_size", "hidden_dim", "vocab_size")
+_HINTS = {"vocab_size": " (its tokenizer is another; if you added tokens, resize the embeddings after applying)"}
 _HEADS = {
     "fill-mask": "AutoModelForMaskedLM",
     "text-classification": "AutoModelForSequenceClassification",
@@ -86,23 +89,51 @@ def create(model_type: str, kwargs: dict[str, Any], seed: int) -> nn.Module:
     checked = architecture(model_type, kwargs)["kwargs"]
     with torch.random.fork_rng(devices=[]):
         with torch.device("meta"):
-            parameters = sum(parameter.numel() for parameter in _build(model_type, **checked).parameters())
+            parameters = sum(parameter.numel() for parameter in _build(model_type, seed, **checked).parameters())
         if parameters > MAX_PARAMETERS:
             allowed = f"at most {MAX_PARAMETERS:,} are allowed"
             raise ModelError(f"transformers/{model_type} of this config has {parameters:,} parameters; {allowed}")
         with torch.device("cpu"):
-            torch.default_generator.manual_seed(seed)
-            return _build(model_type, **checked)
+            return _build(model_type, seed, **checked)
 
 
-def _build(model_type: str, config: dict[str, Any], head: Head | None, num_labels: int) -> nn.Module:
+def differences(described: Mapping[str, Any], model: nn.Module) -> list[str]:
+    """In what the encoder of `model` is of another size than an architecture describes, a phrase each.
+
+    Empty where one of the two is not of `transformers`. Raises ModelError for an architecture that is none.
+    """
+    if described["library"] != "transformers" or not hasattr(model, "base_model_prefix"):
+        return []
+    there: Any = model.config
+    model_type, kwargs = described["name"], described["kwargs"]
+    if model_type != there.model_type:
+        return [f"it is of a {model_type}, the model a {there.model_type}"]
+    config = architecture(model_type, kwargs)["kwargs"]["config"]
+    pairs = [(key, config[key], getattr(there, key)) for key in _SIZES if key in config]
+    return [
+        f"{key} is {here} in the ticket, {other} in the model{_HINTS.get(key, '')}"
+        for key, here, other in pairs
+        if here != other
+    ]
+
+
+def _build(model_type: str, seed: int, config: dict[str, Any], head: Head | None, num_labels: int) -> nn.Module:
     import transformers
 
     settings = transformers.AutoConfig.for_model(model_type, **config, num_labels=num_labels)
-    body = transformers.AutoModel.from_config(settings)
     if head is None:
-        return body.train()
+        return _build_body(settings, seed)
+    torch.default_generator.manual_seed(derive_seed(seed, "head"))
     model = getattr(transformers, _HEADS[head]).from_config(settings)
-    model.set_submodule(body_prefix(model).rstrip("."), body)
+    place = body_prefix(model).rstrip(".")
+    model.set_submodule(place, nn.Identity())  # so that there are never two in memory
+    model.set_submodule(place, _build_body(settings, seed))
     model.tie_weights()
     return model.train()
+
+
+def _build_body(settings: Any, seed: int) -> nn.Module:
+    from transformers import AutoModel
+
+    torch.default_generator.manual_seed(seed)
+    return AutoModel.from_config(settings).train()

@@ -72,11 +72,18 @@ class BaseWeights:
         return cls(repo_id, revision, _read_all(FolderFiles(Path(folder).expanduser())))
 
 
-def base_weights(rewind: BaseRewind, options: HubOptions) -> BaseWeights:
+def base_weights(rewind: BaseRewind, options: HubOptions, folder: Path | None = None) -> BaseWeights:
     """The weights that a ticket rewinds to, checked against its digest; damaged ones are fetched again, once.
 
-    Raises RegistryError where they cannot be fetched, TicketError where they are not those the ticket was made with.
+    They come from the Hub, or from the copy in `folder`. Raises RegistryError where they cannot be fetched,
+    TicketError where they are not those the ticket was made with.
     """
+    if folder is not None:
+        found = BaseWeights.from_folder(folder, rewind.repo_id, rewind.revision)
+        if found.sha256 != rewind.sha256:
+            problem = f"their digest is {found.sha256}, but ticket.json says {rewind.sha256}"
+            raise TicketError(f"base weights in {folder}: {problem}: they are no copy of {_named(rewind)}")
+        return found
     try:
         found = _fetch(rewind.repo_id, rewind.revision, options)
         problem = f"their digest is {found.sha256}, but ticket.json says {rewind.sha256}"

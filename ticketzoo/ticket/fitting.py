@@ -6,30 +6,39 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
+from ticketzoo.models.body import in_body, model_names_of, within
+from ticketzoo.models.state import live_state
 from ticketzoo.ticket.masking import attach, check_attachable, named_parameters, plain_model
 from ticketzoo.ticket.masks import Masks
 
 
-def fit(model: nn.Module, masks: Masks, state: Mapping[str, Tensor] | None = None, *, head: Sequence[str] = ()) -> None:
+def fit(
+    model: nn.Module, masks: Masks, state: Mapping[str, Tensor] | None = None, *, head: Sequence[str] | None = None
+) -> None:
     """Copy `state` into `model`, cast to its dtypes and devices, and attach `masks`.
 
     Args:
         model: may be wrapped by `torch.compile`, DataParallel or DistributedDataParallel.
-        masks: by parameter name.
-        state: every parameter and buffer; None leaves the model's own.
-        head: names of modules of the model whose parameters stay as they are, without masks.
+        masks: by parameter name; of a `transformers` model as in the bare encoder.
+        state: every parameter and buffer, named likewise, tied ones once; None leaves the model's own.
+        head: names of modules of the model whose parameters stay as they are, without masks. By default none, or of a
+            `transformers` model all beside its encoder; then the tensors of another head in `state` are left out.
 
     Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
     """
-    targets = _tensors(model)
-    for module in head:
-        if not any(_within(name, [module]) for name in targets):
+    plain, targets = plain_model(model), _tensors(model)
+    for module in head or ():
+        if not any(within(name, [module]) for name in targets):
             raise TicketError(f"head '{module}' is not the name of a module with parameters in the model")
-    masks = {name: mask for name, mask in masks.items() if not _within(name, head)}
+
+    def is_left(name: str) -> bool:
+        return not in_body(name, plain) if head is None else within(name, head)
+
+    masks = {name: mask for name, mask in model_names_of(masks, plain).items() if not is_left(name)}
     given: Mapping[str, Tensor] = masks
     if state is not None:
-        given = {name: tensor for name, tensor in state.items() if not _within(name, head)}
-    expected = given.keys() if state is None else {name for name in targets if not _within(name, head)}
+        given = {name: tensor for name, tensor in model_names_of(state, plain).items() if not is_left(name)}
+    expected = given.keys() if state is None else {name for name in targets if not is_left(name)}
     _check_fit(given, {name: target for name, target in targets.items() if name in expected})
     check_attachable(named_parameters(model), masks)
     if state is not None:
@@ -40,13 +49,8 @@ def fit(model: nn.Module, masks: Masks, state: Mapping[str, Tensor] | None = Non
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers themselves, by their names in the plain model."""
-    state = plain_model(model).state_dict(keep_vars=True)
-    return {name.replace("_orig_mod.", ""): value for name, value in state.items() if isinstance(value, Tensor)}
-
-
-def _within(name: str, modules: Sequence[str]) -> bool:
-    return any(name.startswith(f"{module}.") for module in modules)
+    """Parameters and persistent buffers themselves, by their names in the plain model, tied ones once."""
+    return {name.replace("_orig_mod.", ""): value for name, value in live_state(plain_model(model)).items()}
 
 
 def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:

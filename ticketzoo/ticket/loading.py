@@ -14,6 +14,7 @@ def load_ticket(
     registry: str | Path | None = None,
     masks_only: bool = False,
     mask_sha256: str | None = None,
+    base: str | Path | None = None,
     revision: str | None = None,
     cache_dir: str | Path | None = None,
     local_files_only: bool = False,
@@ -32,6 +33,8 @@ def load_ticket(
             folder, else the one that comes with the source.
         masks_only: whether to do without rewind weights: they are not fetched and need not be there.
         mask_sha256: digest that the ticket's masks must have, as `ticketzoo info` shows it.
+        base: folder with a copy of the model that the ticket rewinds to, read instead of the Hub's. It must have the
+            digest that the ticket states.
         revision: branch, tag or commit on the Hub; the main branch by default.
         cache_dir: where the Hub's client keeps what it fetched; `HF_HUB_CACHE` by default.
         local_files_only: whether to use nothing but that cache.
@@ -51,6 +54,7 @@ def load_ticket(
         seed=seed,
         masks_only=masks_only,
         mask_sha256=mask_sha256,
+        base=base,
         revision=revision,
         cache_dir=cache_dir,
         local_files_only=local_files_only,

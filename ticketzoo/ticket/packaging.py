@@ -8,7 +8,6 @@ from typing import Any
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, mask_sha256_of
 from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.ticket.masks import sparsity_of
@@ -33,9 +32,11 @@ def store(
     package_from: int,
     recipe_text: str | None,
     results: Iterable[Mapping[str, Any]],
-    base: BaseWeights | None = None,
+    base: Mapping[str, Tensor] | None = None,
 ) -> tuple[Stored, dict[str, Any]]:
     """Copy the levels from `package_from` on and the weights that its masks keep, of each replicate or of `base`.
+
+    `base` are the weights that all replicates rewind to, named as the masks.
 
     Returns them with what ticket.json states about them: `parameters`, `levels`, `replicates` and `mask_sha256`.
     Raises TicketError for no replicates, masks that aren't nested, levels or counts that differ between replicates.
@@ -51,7 +52,7 @@ def store(
         packed = levels[found.seed] = _pack_levels(found, package_from)
         rewind = pack_rewind(_rewind_state(found, base), packed.masks(packed.densest))
         stored[found.seed] = StoredReplicate(_Constant(packed), _Constant(rewind))
-        digest = None if base else state_sha256(unpack_rewind(rewind, packed, packed.densest))
+        digest = None if base is not None else state_sha256(unpack_rewind(rewind, packed, packed.densest))
         stated.append({"seed": found.seed, "mask_sha256": packed.sha256(), "rewind_sha256": digest})
     documents = {RECIPE_FILE: recipe_text, RESULTS_FILE: _lines(results) or None}
     return Stored(stored, _Documents(documents)), {
@@ -62,10 +63,10 @@ def store(
     }
 
 
-def _rewind_state(found: Found, base: BaseWeights | None) -> Mapping[str, Tensor]:
+def _rewind_state(found: Found, base: Mapping[str, Tensor] | None) -> Mapping[str, Tensor]:
     if (found.rewind_state is None) == (base is None):
         raise TicketError(f"seed {found.seed}: give a rewind state, or base weights for all seeds, and not both")
-    return base.state if base else found.rewind_state  # type: ignore[return-value]
+    return base if base is not None else found.rewind_state  # type: ignore[return-value]
 
 
 def _lines(rows: Iterable[Mapping[str, Any]]) -> str:

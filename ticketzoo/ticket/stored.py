@@ -2,13 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.base import base_weights
+from ticketzoo.models.pretrained import base_state
+from ticketzoo.ticket.base import BaseWeights, base_weights
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, Replicate, TicketConfig
 from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.ticket.files import Files
@@ -64,15 +66,24 @@ class Stored:
         return rows
 
 
-def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False) -> Stored:
+def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, base: Path | None = None) -> Stored:
     """What the ticket in `files` holds; whatever it gives is checked against `config`, or raises TicketError.
 
-    With `masks_only` the rewind weights need not be there, and asking for them raises TicketError.
+    With `masks_only` the rewind weights need not be there, and asking for them raises TicketError. `base` is a folder
+    to read base weights from, instead of the Hub.
     """
+    read_rewind = partial(_read_packed_rewind, files, config)
+    if config.rewind.kind == "base":
+        read_base = cache(partial(base_weights, config.rewind, files.hub_options, base))
+        read_rewind = partial(_pack_base, config, read_base)
+    elif base is not None:
+        raise TicketError(f"'{config.name}': has rewind weights of its own, none of a base model: leave out base")
+    if masks_only:
+        read_rewind = partial(_refuse_rewind, config)
     replicates = {
         replicate.seed: StoredReplicate(
             partial(_read_levels, files, config, replicate, masks_only),
-            partial(_read_rewind, files, config, replicate, masks_only),
+            partial(read_rewind, replicate),
         )
         for replicate in config.replicates
     }
@@ -89,13 +100,20 @@ def _read_levels(files: Files, config: TicketConfig, replicate: Replicate, masks
     return levels
 
 
-def _read_rewind(
-    files: Files, config: TicketConfig, replicate: Replicate, masks_only: bool, levels: PackedLevels
+def _refuse_rewind(config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> dict[str, Tensor]:
+    raise TicketError(f"'{config.name}': only its masks were loaded: load it without masks_only to have weights")
+
+
+def _pack_base(
+    config: TicketConfig, read: Callable[[], BaseWeights], replicate: Replicate, levels: PackedLevels
 ) -> dict[str, Tensor]:
-    if masks_only:
-        raise TicketError(f"'{config.name}': only its masks were loaded: load it without masks_only to have weights")
-    if config.rewind.kind == "base":
-        return pack_rewind(base_weights(config.rewind, files.hub_options).state, levels.masks(levels.densest))
+    state = base_state(config.architecture.library, config.architecture.name, read().state)
+    return pack_rewind(state, levels.masks(levels.densest))
+
+
+def _read_packed_rewind(
+    files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels
+) -> dict[str, Tensor]:
     name = rewind_path(replicate.seed)
     path, where = files.checked(name, replicate.files[name]), files.where(name)
     packed = read_rewind(path, where, levels)

@@ -10,7 +10,9 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
 from ticketzoo.escaping import for_terminal
-from ticketzoo.models import create_from_architecture
+from ticketzoo.models import create_from_architecture, load_base
+from ticketzoo.models.pretrained import base_state
+from ticketzoo.models.transformers import differences
 from ticketzoo.registry.hub_folder import HubOptions
 from ticketzoo.registry.hub_push import Destination, Published
 from ticketzoo.ticket.base import BaseWeights
@@ -18,7 +20,7 @@ from ticketzoo.ticket.config import LevelEntry, TicketConfig, check_config
 from ticketzoo.ticket.files import ticket_files_of
 from ticketzoo.ticket.fitting import fit
 from ticketzoo.ticket.format import CONFIG_FILE
-from ticketzoo.ticket.masking import detach
+from ticketzoo.ticket.masking import detach, plain_model
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.ticket.packaging import Found, store
 from ticketzoo.ticket.packed import unpack_rewind
@@ -53,6 +55,7 @@ class Ticket:
         seed: int | None = None,
         masks_only: bool = False,
         mask_sha256: str | None = None,
+        base: str | Path | None = None,
         revision: str | None = None,
         cache_dir: str | Path | None = None,
         local_files_only: bool = False,
@@ -73,6 +76,8 @@ class Ticket:
             seed: of a replicate; the first by default.
             masks_only: whether to do without rewind weights: they are not fetched and need not be there.
             mask_sha256: digest that the ticket's masks must have, as `ticketzoo info` shows it.
+            base: folder with a copy of the model that the ticket rewinds to, read instead of the Hub's. It must have
+                the digest that the ticket states.
             revision: branch, tag or commit on the Hub; the main branch by default.
             cache_dir: where the Hub's client keeps what it fetched; `HF_HUB_CACHE` by default.
             local_files_only: whether to use nothing but that cache.
@@ -88,7 +93,7 @@ class Ticket:
         if mask_sha256 is not None and config.mask_sha256 != mask_sha256:
             found = f"its masks have digest {config.mask_sha256}, not {for_terminal(mask_sha256)} as was asked for"
             raise TicketError(f"{files.where(CONFIG_FILE)}: {found}: it is not that ticket, or was changed since")
-        stored = stored_in(files, config, masks_only=masks_only)
+        stored = stored_in(files, config, masks_only=masks_only, base=Path(base) if base else None)
         return cls._view(config, stored, level, sparsity, seed)
 
     @classmethod
@@ -134,7 +139,8 @@ class Ticket:
         """
         from ticketzoo import __version__
 
-        stored, stated = store(replicates, package_from, recipe_text, results, base)
+        weights = base_state(architecture.get("library"), architecture.get("name"), base.state) if base else None
+        stored, stated = store(replicates, package_from, recipe_text, results, weights)
         rewind: dict[str, Any] = {"kind": "packed", "step": rewind_step, "rewinding": rewinding}
         if base is not None:
             reference = {"repo_id": base.repo_id, "revision": base.revision, "sha256": base.sha256}
@@ -220,12 +226,18 @@ class Ticket:
     def build(self, seed: int = 0) -> nn.Module:
         """The model, masked, at the rewind weights, on the CPU in training mode.
 
-        Raises ModelError for an unknown architecture, TicketError where the ticket does not fit it.
+        Where these are a base model's, which has no head of this shape, the head is fresh, drawn from `seed`.
+        Raises ModelError for an unknown architecture or a base that does not fit it, TicketError for a ticket that
+        does not fit.
         """
         architecture = self.config.architecture
         names = {"library": architecture.library, "name": architecture.name, "kwargs": architecture.kwargs}
         model = create_from_architecture(names, seed=seed)
-        self.apply(model)
+        if architecture.library == "transformers" and self.config.rewind.kind == "base":
+            load_base(model, self.rewind_state)
+            fit(model, self.masks)
+        else:
+            fit(model, self.masks, self.rewind_state, head=())
         return model
 
     def apply(self, model: nn.Module, *, rewind: bool = True, head: str | Sequence[str] | None = None) -> None:
@@ -236,10 +248,13 @@ class Ticket:
                 by `torch.compile`, DataParallel or DistributedDataParallel.
             rewind: whether to load the rewind weights; False leaves the model's own, masked.
             head: module or modules, such as `fc3`, whose parameters stay the model's own, of any size, without masks.
+                A `transformers` model needs none named: all beside its encoder stays, and the ticket fits any head.
 
         Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
         """
-        modules = [head] if isinstance(head, str) else list(head or ())
+        if unlike := differences(self.config.architecture.model_dump(), plain_model(model)):
+            raise TicketError(f"the ticket does not fit the model: {'; '.join(unlike)}")
+        modules = [head] if isinstance(head, str) else head
         fit(model, self.masks, self.rewind_state if rewind else None, head=modules)
 
     @staticmethod

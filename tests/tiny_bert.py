@@ -1,0 +1,44 @@
+"""A BERT of two layers, 64 units wide, over a vocabulary of 100 tokens: the real classes, built in milliseconds."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ticketzoo.models import architecture_of, create_from_architecture
+
+CONFIG: dict[str, Any] = {
+    "vocab_size": 100,
+    "max_position_embeddings": 32,
+    "hidden_size": 64,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 128,
+}
+PRUNABLE = 2 * (4 * 64 * 64 + 2 * 64 * 128) + 64 * 64
+HEADS = [None, "fill-mask", "text-classification", "question-answering"]
+SCORES = {None: "last_hidden_state", "question-answering": "start_logits"}
+
+
+def tiny_architecture(head: str | None = None, num_labels: int = 3, **config: Any) -> dict[str, Any]:
+    return architecture_of("transformers/bert", {"head": head, "num_labels": num_labels, "config": CONFIG | config})
+
+
+def tiny_bert(head: str | None = None, seed: int = 0, num_labels: int = 3, **config: Any) -> nn.Module:
+    return create_from_architecture(tiny_architecture(head, num_labels, **config), seed)
+
+
+def save_tiny_bert(folder: Path, head: str | None = None, seed: int = 9, **config: Any) -> Path:
+    """What somebody's `save_pretrained` leaves behind: config.json and model.safetensors."""
+    tiny_bert(head, seed, **config).save_pretrained(folder)  # type: ignore[operator]
+    return folder
+
+
+def tokens(seed: int = 0, texts: int = 4) -> Tensor:
+    return torch.randint(5, 100, (texts, 12), generator=torch.Generator().manual_seed(seed))
+
+
+def scores(model: nn.Module, head: str | None) -> Tensor:
+    """What the model says of four texts of twelve tokens."""
+    return model(input_ids=tokens())[SCORES.get(head, "logits")]
