@@ -76,7 +76,7 @@ class Packed:
     def pack(self) -> float:
         """Seconds from bool masks to the file and its digests."""
         with Stopwatch() as watch:
-            packed = pack_levels(self.masks, self.shapes)
+            packed = pack_levels(self.masks.items())
             content = masks_to_bytes(packed)
             self.path.write_bytes(content)
             self.entry, self.digest = entry_of(content), packed.sha256()

@@ -61,7 +61,8 @@ def frankle_2019_claims(rows: list[dict]) -> str:
         return f"{100 * (accuracy[one] - accuracy[other]):+.2f} points"
 
     claims = [
-        ("early stop with 21.1% of the weights, against dense", "38% earlier", f"{1 - stop[ticket] / stop[dense]:.0%} earlier"),
+        ("early stop with 21.1% of the weights, against dense", "38% earlier",
+         f"{1 - stop[ticket] / stop[dense]:.0%} earlier"),
         ("accuracy with 13.5% of the weights, against dense", "more than +0.3 points, the peak",
          points(("ticket", 9), dense)),
         ("accuracy with 3.6% of the weights, against dense", "the same", points(("ticket", 15), dense)),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, RecipeError
-from ticketzoo.finding.find import Finding, find_tickets
+from ticketzoo.finding.find import Finding, Replicate, find_tickets
 from ticketzoo.finding.package import find_and_package
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import create_from_architecture
@@ -94,6 +94,10 @@ def find(folder: Path, task: Any = None, **keys: Any) -> Finding:
         return find_tickets(recipe(**keys), task or digits(), cells)
 
 
+def levels_of(replicate: Replicate) -> list[Masks]:
+    return list(replicate.levels.values())
+
+
 def masked(state: State, masks: Masks) -> State:
     return {name: tensor * masks[name] if name in masks else tensor for name, tensor in state.items()}
 
@@ -119,7 +123,7 @@ def test_every_level_starts_from_the_rewind_weights_under_its_mask(tmp_path: Pat
     (replicate,) = find(tmp_path, task, finder={"levels": 3}).replicates
     assert_equal(replicate.rewind_state, initial_state(ARCHITECTURE, 0))
     assert len(task.trainings) == 4
-    for training, masks in zip(task.trainings, replicate.levels, strict=True):
+    for training, masks in zip(task.trainings, levels_of(replicate), strict=True):
         assert_equal(training.start, masked(replicate.rewind_state, masks))
         assert not torch.equal(training.end["fc1.weight"], training.start["fc1.weight"])
         assert_equal(training.end, masked(training.end, masks))
@@ -128,7 +132,7 @@ def test_every_level_starts_from_the_rewind_weights_under_its_mask(tmp_path: Pat
 def test_every_level_prunes_the_weights_the_one_before_ended_with(tmp_path: Path) -> None:
     task = WatchedDigits()
     (replicate,) = find(tmp_path, task, finder={"levels": 3}).replicates
-    for before, trained, after in zip(replicate.levels, task.trainings, replicate.levels[1:], strict=False):
+    for before, trained, after in zip(levels_of(replicate), task.trainings, levels_of(replicate)[1:], strict=False):
         assert_equal(after, largest(trained.end, before, kept(after)))
         assert is_subset(after, before)
 
@@ -137,23 +141,23 @@ def test_one_shot_prunes_the_dense_weights_at_every_level(tmp_path: Path) -> Non
     task = WatchedDigits()
     (replicate,) = find(tmp_path, task, finder={"method": "one-shot", "levels": 3}).replicates
     dense = task.trainings[0].end
-    for masks in replicate.levels[1:]:
+    for masks in levels_of(replicate)[1:]:
         assert_equal(masks, largest(dense, replicate.levels[0], kept(masks)))
-    for training, masks in zip(task.trainings, replicate.levels, strict=True):
+    for training, masks in zip(task.trainings, levels_of(replicate), strict=True):
         assert_equal(training.start, masked(replicate.rewind_state, masks))
 
 
 def test_a_round_removes_exactly_the_rate_of_all_survivors(tmp_path: Path) -> None:
     (replicate,) = find(tmp_path, finder={"levels": 3}).replicates
     # 1050 weights; a fifth of them is 210, of 840 it is 168, of 672 it is 134.4
-    assert [kept(masks) for masks in replicate.levels] == [1050, 840, 672, 538]
+    assert [kept(masks) for masks in levels_of(replicate)] == [1050, 840, 672, 538]
     assert {name: mask.numel() for name, mask in replicate.levels[0].items()} == WEIGHTS
 
 
 def test_a_layerwise_round_removes_each_layer_s_own_rate(tmp_path: Path) -> None:
     finder = {"scope": "layerwise", "rates": {"fc3": 0.1}, "levels": 2}
     (replicate,) = find(tmp_path, finder=finder).replicates
-    counts = [{name: int(mask.sum()) for name, mask in masks.items()} for masks in replicate.levels]
+    counts = [{name: int(mask.sum()) for name, mask in masks.items()} for masks in levels_of(replicate)]
     assert counts == [
         {"fc1.weight": 960, "fc2.weight": 75, "fc3.weight": 15},
         {"fc1.weight": 768, "fc2.weight": 60, "fc3.weight": 13},  # 192, 15 and (1.5 to even) 2 less
@@ -166,7 +170,7 @@ def test_an_excluded_layer_stays_dense_and_is_not_counted(tmp_path: Path) -> Non
     finding = find(tmp_path, task, finder={"exclude": ["fc3"], "levels": 2})
     (replicate,) = finding.replicates
     assert list(replicate.levels[2]) == ["fc1.weight", "fc2.weight"]
-    assert [kept(masks) for masks in replicate.levels] == [1035, 828, 662]  # 207, then 165.6 less
+    assert [kept(masks) for masks in levels_of(replicate)] == [1035, 828, 662]  # 207, then 165.6 less
     assert (task.trainings[2].end["fc3.weight"] != 0).all()
     assert {row["sparsity"] for row in finding.rows if row["level"] == 1} == {207 / 1035}
 
@@ -187,7 +191,7 @@ def test_rewinding_to_step_k_goes_on_from_the_state_after_k_updates(tmp_path: Pa
     dense, *levels = task.trainings
     assert_equal(dense.start, initial_state(ARCHITECTURE, 0))
     assert len(dense.batches) == 10
-    for level, masks in zip(levels, replicate.levels[1:], strict=True):
+    for level, masks in zip(levels, levels_of(replicate)[1:], strict=True):
         assert_equal(level.start, masked(replicate.rewind_state, masks))
         assert len(level.batches) == 6
         assert all(torch.equal(ours, its) for ours, its in zip(level.batches, dense.batches[4:], strict=True))
@@ -211,7 +215,7 @@ def test_learning_rate_rewinding_keeps_the_trained_weights_and_rewinds_the_rest(
     finder = {"levels": 2, "rewind": "4it", "rewinding": "learning-rate"}
     (replicate,) = find(tmp_path, task, finder=finder, package_from=2).replicates
     dense = task.trainings[0]
-    for before, training, masks in zip(task.trainings, task.trainings[1:], replicate.levels[1:], strict=False):
+    for before, training, masks in zip(task.trainings, task.trainings[1:], levels_of(replicate)[1:], strict=False):
         assert_equal(training.start, masked(before.end, masks))
         assert len(training.batches) == 6
         assert all(torch.equal(ours, its) for ours, its in zip(training.batches, dense.batches[4:], strict=True))
@@ -222,7 +226,7 @@ def test_learning_rate_rewinding_after_one_shot_pruning_starts_from_the_dense_tr
     task = WatchedDigits()
     finder = {"method": "one-shot", "levels": 2, "rewind": "4it", "rewinding": "learning-rate"}
     (replicate,) = find(tmp_path, task, finder=finder).replicates
-    for training, masks in zip(task.trainings[1:], replicate.levels[1:], strict=True):
+    for training, masks in zip(task.trainings[1:], levels_of(replicate)[1:], strict=True):
         assert_equal(training.start, masked(task.trainings[0].end, masks))
     assert_equal(replicate.rewind_state, task.trainings[0].end)
 
@@ -325,7 +329,7 @@ def test_the_same_recipe_gives_the_same_bits_and_another_seed_others(tmp_path: P
     torch.rand(5)
     both = find(tmp_path / "both", finder={"levels": 2}, seeds=[0, 1])
     again = find(tmp_path / "again", finder={"levels": 2}, seeds=[1])
-    for ours, theirs in zip(both.replicates[1].levels, again.replicates[0].levels, strict=True):
+    for ours, theirs in zip(levels_of(both.replicates[1]), levels_of(again.replicates[0]), strict=True):
         assert_equal(ours, theirs)
     assert_equal(both.replicates[1].rewind_state, again.replicates[0].rewind_state)
     assert [row for row in both.rows if row["seed"] == 1] == again.rows

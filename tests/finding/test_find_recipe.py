@@ -55,7 +55,10 @@ def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: i
         ({"finder": {"rate": "a fifth"}}, "finder.rate: input should be a valid number"),
         ({"finder": {"levels": -1}}, "finder.levels: input should be greater than or equal to 1 (got -1)"),
         ({"finder": {"levels": 10**30}}, "finder.levels: input should be less than or equal to 1000"),
-        ({"finder": {"method": "snip"}}, "finder.method: input should be 'imp' or 'one-shot' (got 'snip')"),
+        (
+            {"finder": {"method": "snip"}},
+            "finder.method: input should be 'imp', 'one-shot' or 'one-shot-initial' (got 'snip')",
+        ),
         ({"finder": {"rewind": 500}}, "finder.rewind: write iterations as '500it' or epochs as '2ep', not 500"),
         ({"finder": {"rates": {"fc3": 0.1}}}, "rates (per layer) go with scope: layerwise"),
         ({"finder": {"scope": "layerwise", "rates": {"fc3": 1.1}}}, "finder.rates.fc3: input should be less than 1"),

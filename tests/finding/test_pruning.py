@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.finding import pruning
-from ticketzoo.finding.pruning import PruningConfig, dense_masks, prune_by_magnitude, remove_smallest
+from ticketzoo.finding.pruning import PruningConfig, check_rounds, dense_masks, prune_by_magnitude, remove_smallest
 from ticketzoo.models import create_model, prunable_parameters
+from ticketzoo.ticket import magnitude
 from ticketzoo.ticket.masks import Masks, is_subset, kept
 
 INF = math.inf
@@ -128,7 +128,7 @@ def test_any_layers_are_pruned_as_sorting_them_would(layers: list[Any], rate: fl
 def test_a_bracket_that_misses_changes_nothing(layers: list[Any], rate: float, bracket: tuple[float, float]) -> None:
     weights = {str(order): torch.tensor([value for value, _ in layer]) for order, layer in enumerate(layers)}
     masks = {str(order): torch.tensor([keep for _, keep in layer]) for order, layer in enumerate(layers)}
-    with mock.patch.object(pruning, "_bracket", return_value=bracket):
+    with mock.patch.object(magnitude, "_bracket", return_value=bracket):
         after = remove_smallest(weights, masks, rate)
     assert [mask.tolist() for mask in after.values()] == sorted_oracle(weights, masks, rate)
 
@@ -236,3 +236,19 @@ def test_on_a_gpu_as_on_the_cpu() -> None:
     expected = remove_smallest(weights, masks, 0.2)
     moved = remove_smallest({k: v.cuda() for k, v in weights.items()}, {k: v.cuda() for k, v in masks.items()}, 0.2)
     assert all(moved[name].is_cuda and torch.equal(moved[name].cpu(), expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("scope", ["global", "layerwise"])
+def test_a_rate_of_the_original_weights_removes_as_many_every_round(scope: str) -> None:
+    weights = {"a.weight": torch.arange(1.0, 21), "b.weight": torch.arange(100.0, 110)}
+    config = PruningConfig.model_validate({"scope": scope, "rate": 0.1, "rate_of": "original"})
+    masks, counts = all_kept(weights), []
+    for _ in range(9):
+        masks = prune_by_magnitude(weights, masks, config)
+        counts.append([int(mask.sum()) for mask in masks.values()])
+    if scope == "layerwise":
+        assert counts == [[20 - 2 * level, 10 - level] for level in range(1, 10)]
+    else:
+        assert counts == [[max(0, 20 - 3 * level), min(10, 30 - 3 * level)] for level in range(1, 10)]
+    with pytest.raises(RecipeError, match="level 10 of 10 would keep no weight"):
+        check_rounds(all_kept(weights), config, 10)

@@ -1,4 +1,5 @@
 import functools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ticketzoo.training.cells import Cells, Job
 from ticketzoo.transfer.arms import arm_job, initial_state
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.rows import Row
-from ticketzoo.transfer.run import Target, evaluate_transfer, load_targets, ticket_job
+from ticketzoo.transfer.run import Target, evaluate_transfer, load_targets, load_tickets, ticket_job
 
 CPU = torch.device("cpu")
 RECIPES = [
@@ -70,7 +71,7 @@ def recipe(**keys: Any) -> TransferRecipe:
 
 @functools.cache
 def target(*classes: int, head: str = "dense") -> Target:
-    return load_targets(recipe(targets=[digits(*classes, head=head)]))[0]
+    return load_targets(recipe(targets=[digits(*classes, head=head)]), [])[0]
 
 
 class Counted:
@@ -87,10 +88,15 @@ class Counted:
         self.labels.append((label, trained))
 
 
+def evaluate(asked: TransferRecipe, load: Callable[[str], Ticket], cells: Cells) -> list[Row]:
+    tickets = load_tickets(asked, load)
+    return evaluate_transfer(asked, tickets, load_targets(asked, tickets), cells)
+
+
 def transfer(folder: Path, *, progress: Counted | None = None, **keys: Any) -> list[Row]:
     asked = recipe(**keys)
     with Cells(folder, device=CPU, progress=progress) as cells:
-        return evaluate_transfer(asked, ticket, load_targets(asked), cells)
+        return evaluate(asked, ticket, cells)
 
 
 def test_a_head_of_another_size_really_is_used(tmp_path: Path) -> None:
@@ -172,7 +178,7 @@ def test_a_ticket_that_does_not_fit_is_said_with_both_shapes_before_anything_is_
         Cells(tmp_path, device=CPU, progress=progress) as cells,
         pytest.raises(TicketError, match=f"^lenet.digits-imp on .*{said}") as error,
     ):
-        evaluate_transfer(asked, lambda _: ticket(size=size), load_targets(asked), cells)
+        evaluate(asked, lambda _: ticket(size=size), cells)
     assert "\n" not in str(error.value)
     assert progress.labels == []
 
@@ -253,7 +259,7 @@ def jobs_of(folder: Path, **keys: Any) -> dict[str, list[Job]]:
     asked = recipe(**keys)
     with Watched(folder, device=CPU) as cells:
         cells.jobs = {}
-        evaluate_transfer(asked, ticket, load_targets(asked), cells)
+        evaluate(asked, ticket, cells)
     return cells.jobs
 
 
@@ -292,7 +298,7 @@ def test_sparsities_stand_for_the_nearest_level_each_once(tmp_path: Path) -> Non
 
 def test_a_target_may_train_otherwise_and_inherits_the_rest() -> None:
     own = {"optimizer": {"name": "adam", "lr": 0.001}}
-    plain, other = load_targets(recipe(targets=[digits(5, 6, 7), digits(8, 9, training=own, head="random_mask")]))
+    plain, other = load_targets(recipe(targets=[digits(5, 6, 7), digits(8, 9, training=own, head="random_mask")]), [])
     assert (plain.training.optimizer.name, plain.head) == ("sgd", "dense")
     assert (other.training.optimizer.name, other.head) == ("adam", "random_mask")
     assert (other.training.steps, other.training.batch_size) == (Steps(2, "it"), 16)
@@ -314,7 +320,7 @@ def test_what_cannot_be_compared_is_said_before_anything_is_trained(
     asked = recipe(**keys)
     progress = Counted()
     with Cells(tmp_path, device=CPU, progress=progress) as cells, pytest.raises(error, match=said):
-        evaluate_transfer(asked, lambda _: ticket(), load_targets(asked), cells)
+        evaluate(asked, lambda _: ticket(), cells)
     assert progress.labels == []
 
 

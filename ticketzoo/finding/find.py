@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from torch import Tensor
 
@@ -13,16 +12,22 @@ from ticketzoo.finding.method import Method
 from ticketzoo.finding.one_shot import one_shot_pruning
 from ticketzoo.finding.pruning import check_rounds, dense_masks, prune_by_magnitude
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+from ticketzoo.finding.start import Start, load_start
+from ticketzoo.models import create_from_architecture, prunable_parameters
 from ticketzoo.ticket.masks import Masks, sparsity
+from ticketzoo.ticket.packed import PackedLevels, pack_levels
 from ticketzoo.training.cells import Cell, Cells, Job
 from ticketzoo.training.checkpoint import State
 from ticketzoo.training.loop import Record
 from ticketzoo.training.task import Task
-from ticketzoo.transfer.arms import Arm, arm_job, initial_state
+from ticketzoo.transfer.arms import Arm, arm_job, draws_of
 from ticketzoo.transfer.rows import Row, rows_of
 
-METHODS: dict[str, Method] = {"imp": iterative_magnitude_pruning, "one-shot": one_shot_pruning}
+METHODS: dict[str, Method] = {
+    "imp": iterative_magnitude_pruning,
+    "one-shot": one_shot_pruning,
+    "one-shot-initial": one_shot_pruning,
+}
 
 
 @dataclass(frozen=True)
@@ -30,7 +35,7 @@ class Replicate:
     """What one seed found: the masks of levels 0, 1, ... and the weights to train from."""
 
     seed: int
-    levels: list[Masks]
+    levels: PackedLevels
     rewind_state: State
     """What the packaged levels were trained from."""
     chain: list[Cell]
@@ -41,6 +46,7 @@ class Replicate:
 class Finding:
     """All that a recipe's run found and measured."""
 
+    start: Start
     replicates: list[Replicate]
     rows: list[Row]
     seconds: list[float]
@@ -61,7 +67,7 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
     replicates = [search.replicate(seed) for seed in recipe.seeds]
     for replicate in replicates:
         search.measure_controls(replicate)
-    return Finding(replicates, search.rows, search.seconds)
+    return Finding(search.start, replicates, search.rows, search.seconds)
 
 
 class _Search:
@@ -71,18 +77,20 @@ class _Search:
         self.recipe, self.task, self.cells = recipe, task, cells
         self.rows: list[Row] = []
         self.seconds: list[float] = []
-        self.architecture = architecture_for(recipe, task)
-        model = create_from_architecture(self.architecture, seed=0)
+        self.start = load_start(recipe, task)
+        model = create_from_architecture(self.start.architecture, seed=0)
         self.dense = dense_masks(prunable_parameters(model), recipe.finder)
         check_rounds(self.dense, recipe.finder, recipe.finder.levels)
         self.rewind_step = rewind_step(recipe, task)
 
     def replicate(self, seed: int) -> Replicate:
         """The masks that `seed` leads to, level by level."""
+        initial = self._initial_state(seed)
         chain: list[Cell] = []
 
         def train(level: int, masks: Masks) -> Mapping[str, Tensor]:
-            job, snapshot_step = self._ticket(seed, level, masks, chain), None
+            job = self._ticket(seed, level, masks, chain) if level else self._job(seed, initial, {}, 0)
+            snapshot_step = None
             if level == 0 and self.recipe.finder.rewinding != "learning-rate":
                 snapshot_step = self.rewind_step
             cell = self.cells.run(job, self._label(seed, level), keep_final=True, snapshot_step=snapshot_step)
@@ -91,11 +99,11 @@ class _Search:
             self._add_rows(cell.record, "ticket", level, masks, seed)
             if level == 0:
                 self._add_rows(cell.record, "dense", level, masks, seed)
-            return cell.final_state()
+            return initial if self.recipe.finder.method == "one-shot-initial" else cell.final_state()
 
         prune = partial(prune_by_magnitude, config=self.recipe.finder)
         method = METHODS[self.recipe.finder.method]
-        levels = list(method(train, prune, self.dense, self.recipe.finder.levels))
+        levels = pack_levels(enumerate(method(train, prune, self.dense, self.recipe.finder.levels)))
         return Replicate(seed, levels, self._rewound(chain, self.recipe.finder.levels), chain)
 
     def measure_controls(self, replicate: Replicate) -> None:
@@ -107,16 +115,24 @@ class _Search:
             if self.recipe.finder.rewinding == "learning-rate":  # trained weights are zero where the level before is
                 known = replicate.levels[self.recipe.finder.pruned_from(level)]
             for arm in self.recipe.controls:
-                for draw in range(self.recipe.draws):
+                for draw in range(draws_of(arm, self.recipe.draws)):
                     job = arm_job(arm, ticket, known=known, draw=draw)
                     cell = self.cells.run(job, f"{self._label(replicate.seed, level)} {arm}")
                     self.seconds.append(cell.record.seconds)
                     self._add_rows(cell.record, arm, level, masks, replicate.seed, draw)
 
+    def _initial_state(self, seed: int) -> State:
+        """What the dense network starts from: with `head_first`, its head is trained on a frozen body."""
+        state = self.start.state(seed)
+        if self.recipe.head_first is None:
+            return state
+        job = Job(self.start.architecture, state, {}, self.task, self.recipe.head_first, seed, trainable="head")
+        cell = self.cells.run(job, f"seed {seed} head", keep_final=True)
+        self.seconds.append(cell.record.seconds)
+        return cell.final_state()
+
     def _ticket(self, seed: int, level: int, masks: Masks, chain: list[Cell]) -> Job:
-        """The training of `level`, given those of the levels before it."""
-        if level == 0:
-            return self._job(seed, initial_state(self.architecture, seed), {}, 0)
+        """The training of a pruned `level`, given those of the levels before it."""
         start_step = 0 if self.recipe.finder.rewinding == "late-reset" else self.rewind_step
         return self._job(seed, self._rewound(chain, level), masks, start_step)
 
@@ -127,7 +143,7 @@ class _Search:
         return chain[0].snapshot(self.rewind_step)
 
     def _job(self, seed: int, state: State, masks: Masks, start_step: int) -> Job:
-        return Job(self.architecture, state, masks, self.task, self.recipe.training, seed, start_step)
+        return Job(self.start.architecture, state, masks, self.task, self.recipe.training, seed, start_step)
 
     def _label(self, seed: int, level: int) -> str:
         return f"seed {seed} level {level}/{self.recipe.finder.levels}"
@@ -143,14 +159,6 @@ class _Search:
             seed=seed,
             draw=draw,
         )
-
-
-def architecture_for(recipe: FindRecipe, task: Task) -> dict[str, Any]:
-    """The recipe's architecture, sized for the data. Raises RecipeError when its arguments contradict the data."""
-    for key, needed in task.model_kwargs.items():
-        if (asked := recipe.model.kwargs.get(key, needed)) != needed:
-            raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")
-    return architecture_of(recipe.model.name, {**recipe.model.kwargs, **task.model_kwargs})
 
 
 def rewind_step(recipe: FindRecipe, task: Task) -> int:

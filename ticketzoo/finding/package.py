@@ -1,12 +1,15 @@
 """Packaging what a recipe found: the ticket's folder, its plots and its card."""
 
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
 
-from ticketzoo.finding.find import Finding, architecture_for, find_tickets, rewind_step
+from ticketzoo.finding.find import Finding, find_tickets, rewind_step
 from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Found, Ticket
@@ -57,18 +60,29 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     """The ticket of what `recipe` found, with everything measured about it."""
     finder = recipe.finder
     rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
+    pruning: dict[str, Any] = {"method": finder.method, "scope": finder.scope, "rate": rate}
+    if finder.rate_of == "original":
+        pruning["rate_of"] = finder.rate_of
+    model = create_from_architecture(finding.start.architecture, seed=0)
+    base = finding.start.base if finder.rewinding == "weights" and rewind_step(recipe, task) == 0 else None
+    replicates = [
+        Found(
+            replicate.seed,
+            replicate.levels.renamed(partial(bare_names, model=model)),
+            None if base else bare_names(replicate.rewind_state, model),
+        )
+        for replicate in finding.replicates
+    ]
     return Ticket.create(
         name=recipe.name,
-        architecture=architecture_for(recipe, task),
+        architecture=finding.start.architecture,
         task=recipe.task.type,
         source=task.source,
-        pruning={"method": finder.method, "scope": finder.scope, "rate": rate},
+        pruning=pruning,
         rewind_step=rewind_step(recipe, task),
         rewinding=finder.rewinding,
-        replicates=[
-            Found(replicate.seed, dict(enumerate(replicate.levels)), replicate.rewind_state)
-            for replicate in finding.replicates
-        ],
+        replicates=replicates,
+        base=base,
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe),
         results=finding.rows,

@@ -1,21 +1,39 @@
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PositiveInt, model_validator
 
 from ticketzoo.finding.pruning import PruningConfig
+from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.recipe import Config, RecipeName, Seed, Steps
+from ticketzoo.registry.references import HubReference
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
-from ticketzoo.transfer.arms import Arm
+from ticketzoo.transfer.arms import Arm, draws_of
 
 Rewinding = Literal["weights", "learning-rate", "late-reset"]
 
 
 class ModelConfig(Config):
-    """An architecture by name, with its keyword arguments. `model: lenet-300-100` is short for a name alone."""
+    """An architecture by name, with its keyword arguments. `model: lenet-300-100` is short for a name alone.
+
+    `transformers/<folder>` and `transformers/owner/name@commit` stand for a pretrained model, weights and tokenizer.
+    `mirror`: a folder that holds a copy of that Hub model and is read in its place; left out of what is written down.
+    """
 
     name: str
     kwargs: dict[str, JsonValue] = Field(default={})
+    mirror: Annotated[str | None, Field(exclude=True)] = None
+
+    @property
+    def here(self) -> str:
+        """The name, or that of the mirror."""
+        return self.name if self.mirror is None else f"{PREFIX}{Path(self.mirror).expanduser().absolute()}"
+
+    @property
+    def tokenizer(self) -> str | None:
+        """Folder or Hub id (`owner/name@revision`) of a pretrained model's tokenizer."""
+        return None if pretrained_reference(self.here) is None else self.here.removeprefix(PREFIX)
 
     @model_validator(mode="before")
     @classmethod
@@ -32,7 +50,9 @@ class FinderConfig(PruningConfig):
     those of the start (Morcos et al. 2019).
     """
 
-    method: Literal["imp", "one-shot"] = "imp"
+    method: Literal["imp", "one-shot", "one-shot-initial"] = "imp"
+    """`imp`: from the trained weights of the level before. `one-shot`: all from those of the dense network.
+    `one-shot-initial`: all from the weights before any training, as of a pretrained model (Chen et al. 2020)."""
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
     rewind: Steps = Steps(0, "it")
     rewinding: Rewinding = "weights"
@@ -56,6 +76,9 @@ class FindRecipe(Config):
     model: ModelConfig
     task: TaskConfig
     training: TrainingConfig = TrainingConfig()
+    head_first: TrainingConfig | None = None
+    """How the head alone is trained before everything else, for a pretrained model that brings none for the task. What
+    comes of it counts as the pretrained model's; a ticket that refers to that model does not hold it."""
     finder: FinderConfig = FinderConfig()
     arms: tuple[Arm, ...] = ("ticket", "dense", "random_reinit", "random_mask")
     """What is measured on the source task; the ticket and dense always are."""
@@ -75,6 +98,8 @@ class FindRecipe(Config):
             raise ValueError("seeds must differ from each other")
         if len(set(self.control_levels)) != len(self.control_levels):
             raise ValueError("arm_levels must differ from each other")
+        if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
+            raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
         starts_differ = self.finder.rewinding == "learning-rate" and self.finder.method == "imp"
@@ -98,4 +123,5 @@ class FindRecipe(Config):
     @property
     def trainings(self) -> int:
         """How many trainings the recipe asks for."""
-        return len(self.seeds) * (1 + self.finder.levels + len(self.controls) * len(self.control_levels) * self.draws)
+        controls = sum(draws_of(arm, self.draws) for arm in self.controls) * len(self.control_levels)
+        return len(self.seeds) * ((self.head_first is not None) + 1 + self.finder.levels + controls)

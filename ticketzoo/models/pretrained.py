@@ -18,11 +18,26 @@ from ticketzoo.registry.hub_folder import HubOptions, open_hub
 from ticketzoo.registry.model_files import FolderFiles, ModelFiles
 from ticketzoo.registry.references import FolderReference, HubReference, parse_reference
 
+PREFIX = "transformers/"
 CONFIG_FILE = "config.json"
 _MAX_CONFIG_BYTES = 2**20
 _LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
 _LEGACY_BUFFERS = ("position_ids", "token_type_ids")
 _LAYER = re.compile(r"layers?\.(\d+)\.")
+
+
+def pretrained_reference(name: str) -> HubReference | FolderReference | None:
+    """The pretrained model that an architecture's name refers to; None for one that is initialised afresh.
+
+    Raises RegistryError for what refers to nothing.
+    """
+    reference = name.removeprefix(PREFIX)
+    if not name.startswith(PREFIX) or reference in CONFIGS or not re.search(r"[/~\\:]|^\.", reference):
+        return None
+    match parse_reference(reference):
+        case HubReference() | FolderReference() as found:
+            return found
+    raise ModelError(f"{shorten(reference)} is neither a folder nor the Hub id of a model")
 
 
 def referenced_architecture(reference: str, kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -34,13 +49,13 @@ def referenced_architecture(reference: str, kwargs: dict[str, Any]) -> dict[str,
 
     Raises ModelError for what cannot be built, RegistryError for what cannot be fetched.
     """
-    if reference in CONFIGS or not re.search(r"[/~\\:]|^\.", reference):
+    pretrained = pretrained_reference(PREFIX + reference)
+    if pretrained is None:
         return transformers.architecture(reference, kwargs)
     if "config" in kwargs:
         raise ModelError(f"transformers/{reference}: config is that of the pretrained model; leave it out")
-    config = read_config(_files_of(reference))
-    pretrained = transformers.pretrained_architecture(config)
-    return transformers.architecture(pretrained["name"], {**kwargs, "config": pretrained["kwargs"]["config"]})
+    found = transformers.pretrained_architecture(read_config(_files_of(pretrained)))
+    return transformers.architecture(found["name"], {**kwargs, "config": found["kwargs"]["config"]})
 
 
 def read_config(files: ModelFiles) -> dict[str, Any]:
@@ -55,13 +70,10 @@ def read_config(files: ModelFiles) -> dict[str, Any]:
     return config
 
 
-def _files_of(reference: str) -> ModelFiles:
-    match parse_reference(reference):
-        case HubReference(repo_id, revision):
-            return open_hub(repo_id, revision, HubOptions(), known_by=(CONFIG_FILE,))
-        case FolderReference(path):
-            return FolderFiles(path)
-    raise ModelError(f"{shorten(reference)} is neither a folder nor the Hub id of a model")
+def _files_of(reference: HubReference | FolderReference) -> ModelFiles:
+    if isinstance(reference, FolderReference):
+        return FolderFiles(reference.path)
+    return open_hub(reference.repo_id, reference.revision, HubOptions(), known_by=(CONFIG_FILE,))
 
 
 def load_base(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:

@@ -69,7 +69,7 @@ class BaseWeights:
         That it is a copy cannot be seen here; it is found out when a ticket made with it is loaded from the Hub.
         Raises RegistryError where the folder has no safetensors, TicketError where they are damaged.
         """
-        return cls(repo_id, revision, _read_all(FolderFiles(Path(folder).expanduser())))
+        return cls(repo_id, revision, read_weights(FolderFiles(Path(folder).expanduser())))
 
 
 def base_weights(rewind: BaseRewind, options: HubOptions, folder: Path | None = None) -> BaseWeights:
@@ -108,11 +108,14 @@ def _named(rewind: BaseRewind) -> str:
 
 def _fetch(repo_id: str, revision: str | None, options: HubOptions) -> BaseWeights:
     hub = open_hub(repo_id, revision, options, known_by=(WHOLE, INDEX))
-    return BaseWeights(hub.repo_id, hub.commit, _read_all(hub))
+    return BaseWeights(hub.repo_id, hub.commit, read_weights(hub))
 
 
-def _read_all(files: ModelFiles) -> dict[str, Tensor]:
-    """Every tensor of a model in one file, or in several with an index."""
+def read_weights(files: ModelFiles) -> dict[str, Tensor]:
+    """Every tensor of a model, in one safetensors file or in several with an index, by the name it has there.
+
+    Raises RegistryError where there is none, TicketError where they are damaged.
+    """
     if files.has(WHOLE):
         return _read(files, WHOLE, None)
     if not files.has(INDEX):

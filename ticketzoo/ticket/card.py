@@ -18,9 +18,10 @@ Facts = list[tuple[str, str]]
 METHODS = {
     "imp": "iterative magnitude pruning (Frankle & Carbin 2019)",
     "one-shot": "one-shot magnitude pruning (Frankle & Carbin 2019)",
+    "one-shot-initial": "one-shot magnitude pruning of the weights before any training (Chen et al. 2020)",
 }
 
-ARMS = ("dense", "random_reinit", "random_mask", "shuffled_mask")
+ARMS = ("dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
 """What a ticket is compared with."""
 
 

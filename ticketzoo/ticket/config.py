@@ -64,7 +64,11 @@ class Prunable(Part):
 
 
 class Pruning(Part):
-    """How the ticket was found. `rate` is the fraction removed a round, for all or by pattern of parameter names."""
+    """How the ticket was found.
+
+    `rate` is the fraction removed a round, for all or by pattern of parameter names: of the survivors, or with
+    `rate_of: original` of all prunable weights.
+    """
 
     method: Text
     scope: Text

@@ -32,7 +32,7 @@ def store(
     package_from: int,
     recipe_text: str | None,
     results: Iterable[Mapping[str, Any]],
-    base: Mapping[str, Tensor] | None = None,
+    base: dict[str, Tensor] | None = None,
 ) -> tuple[Stored, dict[str, Any]]:
     """Copy the levels from `package_from` on and the weights that its masks keep, of each replicate or of `base`.
 
@@ -55,7 +55,7 @@ def store(
         digest = None if base is not None else state_sha256(unpack_rewind(rewind, packed, packed.densest))
         stated.append({"seed": found.seed, "mask_sha256": packed.sha256(), "rewind_sha256": digest})
     documents = {RECIPE_FILE: recipe_text, RESULTS_FILE: _lines(results) or None}
-    return Stored(stored, _Documents(documents)), {
+    return Stored(stored, _Documents(documents), read_base=None if base is None else _Constant(base)), {
         "parameters": [{"name": name, "shape": list(shape)} for name, shape in packed.shapes.items()],
         "levels": _level_entries(levels),
         "replicates": stated,
@@ -77,11 +77,10 @@ def _lines(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _pack_levels(found: Found, package_from: int) -> PackedLevels:
-    levels = {level: masks for level, masks in sorted(found.levels.items()) if level >= package_from}
-    first = next(iter(levels.values()), None)
-    if not first:
+    packaged = [level for level in sorted(found.levels) if level >= package_from]
+    if not packaged:
         raise TicketError(f"seed {found.seed} has no masks of level {package_from} or sparser to package")
-    return pack_levels(levels, {name: tuple(mask.shape) for name, mask in first.items()})
+    return pack_levels((level, found.levels[level]) for level in packaged)
 
 
 def _level_entries(levels: Mapping[int, PackedLevels]) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
 """Masks of several levels and rewind weights as a ticket holds them: bits, and the values of survivors."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
@@ -23,12 +23,21 @@ REWIND_DTYPES = {
 }
 
 
-@dataclass(frozen=True)
-class PackedLevels:
-    """The masks of one replicate: for each packaged level, ascending, one bit per weight of each parameter."""
+@dataclass(frozen=True, eq=False)
+class PackedLevels(Mapping[int, Masks]):
+    """The masks of one replicate by level, ascending: held as one bit per weight, given as fresh bool tensors."""
 
     shapes: Shapes
     levels: dict[int, dict[str, Bits]]
+
+    def __getitem__(self, level: int) -> Masks:
+        return self.masks(level)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.levels)
+
+    def __len__(self) -> int:
+        return len(self.levels)
 
     @property
     def densest(self) -> int:
@@ -47,6 +56,10 @@ class PackedLevels:
             for name, bits in self.levels[level].items()
         }
 
+    def renamed(self, rename: Callable[[dict[str, Any]], dict[str, Any]]) -> "PackedLevels":
+        """The same masks under other parameter names; `rename` gives a dict by old names under new ones."""
+        return PackedLevels(rename(self.shapes), {level: rename(packed) for level, packed in self.levels.items()})
+
     def kept(self, level: int) -> dict[str, int]:
         """How many weights of each parameter a packaged level keeps."""
         return {name: bit.popcount(bits) for name, bits in self.levels[level].items()}
@@ -60,12 +73,16 @@ class PackedLevels:
         return digest_of_digests(digests)
 
 
-def pack_levels(levels: Mapping[int, Mapping[str, Tensor]], shapes: Shapes) -> PackedLevels:
-    """Pack bool masks by level. Raises TicketError where they do not cover `shapes` exactly or are not nested."""
+def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLevels:
+    """Pack bool masks, each level's as it comes, in ascending order.
+
+    Raises TicketError where there is none, or they are not nested or do not cover the same parameters.
+    """
+    shapes: Shapes = {}
     packed: dict[int, dict[str, Bits]] = {}
     outer: dict[str, Bits] = {}
-    for level in sorted(levels):
-        masks = levels[level]
+    for level, masks in levels:
+        shapes = shapes or {name: tuple(mask.shape) for name, mask in masks.items()}
         check_masks(masks, shapes)
         if missing := [name for name in shapes if name not in masks]:
             raise TicketError(f"level {level} has no mask for {', '.join(missing)}")
@@ -74,6 +91,8 @@ def pack_levels(levels: Mapping[int, Mapping[str, Tensor]], shapes: Shapes) -> P
             if (packed[level][name] & ~outer[name]).any():
                 raise TicketError(f"level {level} keeps weights of '{name}' that an earlier level has pruned")
         outer = packed[level]
+    if not shapes:
+        raise TicketError("there are no masks to package")
     return PackedLevels(shapes, packed)
 
 

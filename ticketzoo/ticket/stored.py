@@ -10,8 +10,8 @@ from torch import Tensor
 
 from ticketzoo.errors import TicketError
 from ticketzoo.models.pretrained import base_state
-from ticketzoo.ticket.base import BaseWeights, base_weights
-from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, Replicate, TicketConfig
+from ticketzoo.ticket.base import base_weights
+from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, BaseRewind, Replicate, TicketConfig
 from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.format import masks_path, rewind_path
@@ -48,6 +48,8 @@ class Stored:
     replicates: Mapping[int, StoredReplicate]
     read_document: Callable[[str], bytes | None]
     files: Files | None = None
+    read_base: Callable[[], dict[str, Tensor]] | None = None
+    """Gives the base model's weights, whole, named as the masks; None where the replicates have their own."""
 
     @cached_property
     def recipe_text(self) -> str | None:
@@ -72,14 +74,15 @@ def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, b
     With `masks_only` the rewind weights need not be there, and asking for them raises TicketError. `base` is a folder
     to read base weights from, instead of the Hub.
     """
+    read_base = None
     read_rewind = partial(_read_packed_rewind, files, config)
     if config.rewind.kind == "base":
-        read_base = cache(partial(base_weights, config.rewind, files.hub_options, base))
-        read_rewind = partial(_pack_base, config, read_base)
+        read_base = cache(partial(_read_base, files, config, config.rewind, base))
+        read_rewind = partial(_pack_base, read_base)
     elif base is not None:
         raise TicketError(f"'{config.name}': has rewind weights of its own, none of a base model: leave out base")
     if masks_only:
-        read_rewind = partial(_refuse_rewind, config)
+        read_base, read_rewind = None, partial(_refuse_rewind, config)
     replicates = {
         replicate.seed: StoredReplicate(
             partial(_read_levels, files, config, replicate, masks_only),
@@ -87,7 +90,7 @@ def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, b
         )
         for replicate in config.replicates
     }
-    return Stored(replicates, partial(_read_document, files, config), files)
+    return Stored(replicates, partial(_read_document, files, config), files, read_base)
 
 
 def _read_levels(files: Files, config: TicketConfig, replicate: Replicate, masks_only: bool) -> PackedLevels:
@@ -104,11 +107,13 @@ def _refuse_rewind(config: TicketConfig, replicate: Replicate, levels: PackedLev
     raise TicketError(f"'{config.name}': only its masks were loaded: load it without masks_only to have weights")
 
 
-def _pack_base(
-    config: TicketConfig, read: Callable[[], BaseWeights], replicate: Replicate, levels: PackedLevels
-) -> dict[str, Tensor]:
-    state = base_state(config.architecture.library, config.architecture.name, read().state)
-    return pack_rewind(state, levels.masks(levels.densest))
+def _read_base(files: Files, config: TicketConfig, rewind: BaseRewind, folder: Path | None) -> dict[str, Tensor]:
+    found = base_weights(rewind, files.hub_options, folder)
+    return base_state(config.architecture.library, config.architecture.name, found.state)
+
+
+def _pack_base(read: Callable[[], dict[str, Tensor]], replicate: Replicate, levels: PackedLevels) -> dict[str, Tensor]:
+    return pack_rewind(read(), levels.masks(levels.densest))
 
 
 def _read_packed_rewind(

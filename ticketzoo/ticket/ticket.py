@@ -214,6 +214,14 @@ class Ticket:
         return unpack_rewind(replicate.rewind, replicate.levels, self.level)
 
     @property
+    def base_state(self) -> dict[str, Tensor] | None:
+        """The weights of the base model, dense and whole; None where the ticket holds its rewind weights itself.
+
+        Raises RegistryError where they cannot be fetched, TicketError where they are not those of the ticket.
+        """
+        return self._stored.read_base() if self._stored.read_base else None
+
+    @property
     def results(self) -> list[dict[str, Any]]:
         """Every measured number: a row of results.jsonl each. Raises TicketError for a damaged file."""
         return self._stored.results

@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from filelock import FileLock, Timeout
@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 
 import ticketzoo
 from ticketzoo.errors import RunError
-from ticketzoo.models import create_from_architecture, load_model_state
+from ticketzoo.models import create_from_architecture, head_modules, load_model_state
+from ticketzoo.models.body import within
 from ticketzoo.ticket.digests import masks_sha256, state_sha256
 from ticketzoo.ticket.masking import attach
 from ticketzoo.ticket.masks import Masks
@@ -40,6 +41,8 @@ class Job:
     """Of data order and augmentation."""
     start_step: int = 0
     """Updates that count as done when it starts (the rewind step)."""
+    trainable: Literal["all", "head"] = "all"
+    """Whether the body, all but the task's head, stays as it is."""
 
     def specification(self) -> dict[str, Any]:
         """The job as JSON: large tensors by their digests, keys at their defaults left out (so that a key that a later
@@ -56,6 +59,7 @@ class Job:
             "training": self.training.model_dump(mode="json", exclude_defaults=True),
             "seed": self.seed,
             "start_step": self.start_step,
+            **({} if self.trainable == "all" else {"trainable": self.trainable}),
         }
 
 
@@ -164,6 +168,10 @@ class Cells:
         model.to(self.device)
         if job.masks:
             attach(model, job.masks)
+        if job.trainable == "head":
+            head = head_modules(model)
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(within(name, head))
         half_done = folder.with_name(folder.name + ".partial")
         half_done.mkdir(exist_ok=True)
         for stray in half_done.glob(".*"):  # what a killed process had not finished writing

@@ -10,8 +10,8 @@ FUSED_DEVICES = ("cpu", "cuda", "mps")
 
 
 def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
-    """A fresh fused optimiser over `parameters` (unfused on devices that have none)."""
-    parameters = list(parameters)
+    """A fresh fused optimiser over those of `parameters` that are not frozen (unfused on devices that have none)."""
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
     fused = all(p.device.type in FUSED_DEVICES and torch.is_floating_point(p) for p in parameters)
     if config.name == "sgd":
         return SGD(

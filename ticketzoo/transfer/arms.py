@@ -7,11 +7,12 @@ import torch
 
 from ticketzoo.models import create_from_architecture, model_state
 from ticketzoo.seeds import derive_seed
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.ticket.magnitude import keep_largest
+from ticketzoo.ticket.masks import Masks, kept
 from ticketzoo.training.cells import Job
 from ticketzoo.training.checkpoint import State
 
-Arm = Literal["ticket", "dense", "random_reinit", "random_mask", "shuffled_mask"]
+Arm = Literal["ticket", "dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude"]
 
 
 def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:
@@ -19,7 +20,7 @@ def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -
     return model_state(create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)))
 
 
-def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0) -> Job:
+def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0, pretrained: bool = False) -> Job:
     """The training that `arm` asks for, given the ticket's.
 
     Args:
@@ -27,17 +28,26 @@ def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0)
             the ticket's masks on a fresh initialisation, trained from the ticket's start step on, so as long as it.
             `random_mask`: rewind weights under fresh positions, each layer at its density. `shuffled_mask`: rewind
             weights under the ticket's own masks, permuted within each layer (Frankle et al. 2021, section 4).
+            `magnitude`: the rewind weights of largest magnitude over all layers, as many as the ticket keeps, found
+            without any training (one-shot pruning of the pretrained weights in Chen et al. 2020, section 3).
         ticket: the ticket's training; its state is the rewind weights.
         known: where `ticket.state` holds rewind weights, when it does not everywhere: a packaged ticket keeps those
             of its densest level only. Weights that a random arm needs elsewhere are initialised afresh.
         draw: number of the random draw.
+        pretrained: whether the ticket's state is that of a pretrained model, from which dense starts too.
     """
     if arm == "ticket":
         return ticket
+    if arm == "dense" and pretrained:
+        return replace(ticket, masks={}, start_step=0)
     if arm == "dense":
         return replace(ticket, state=initial_state(ticket.architecture, ticket.seed), masks={}, start_step=0)
     if arm == "random_reinit":
         return replace(ticket, state=initial_state(ticket.architecture, ticket.seed, arm, draw))
+    if arm == "magnitude":
+        among = known or {name: torch.ones_like(mask) for name, mask in ticket.masks.items()}
+        covered = {name: among[name] for name in ticket.masks}
+        return replace(ticket, masks=keep_largest(ticket.state, covered, kept(ticket.masks)))
     draw_masks = {"random_mask": random_masks, "shuffled_mask": shuffled_masks}[arm]
     masks = draw_masks(ticket.masks, derive_seed(ticket.seed, arm, draw))
     state = dict(ticket.state)
@@ -45,6 +55,11 @@ def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0)
         fresh = initial_state(ticket.architecture, ticket.seed, arm, draw)
         state |= {name: torch.where(mask, state[name], fresh[name]) for name, mask in known.items()}
     return replace(ticket, state=state, masks=masks)
+
+
+def draws_of(arm: Arm, draws: int) -> int:
+    """How often an arm is drawn where the random ones are drawn `draws` times."""
+    return 1 if arm == "magnitude" else draws
 
 
 def random_masks(masks: Masks, seed: int) -> Masks:

@@ -37,6 +37,7 @@ STYLES = {
     "random_reinit": ArmStyle("random reinit", "#D55E00", "s", "-"),
     "random_mask": ArmStyle("random mask", "#009E73", "^", "-"),
     "shuffled_mask": ArmStyle("shuffled mask", "#CC79A7", "D", "-"),
+    "magnitude": ArmStyle("one-shot magnitude", "#E69F00", "v", "-"),
 }
 
 LOOK = {

@@ -15,7 +15,7 @@ from ticketzoo.training.progress import Progress
 from ticketzoo.transfer.plots import plot_accuracy, plot_early_stopping, plot_transfer
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.rows import Row, rows_as_jsonl
-from ticketzoo.transfer.run import evaluate_transfer, load_targets
+from ticketzoo.transfer.run import evaluate_transfer, load_targets, load_tickets
 from ticketzoo.transfer.tables import Table, arms_table, transfer_table
 from ticketzoo.transfer.verdict import Verdict, judge_all, sentence
 
@@ -57,11 +57,12 @@ def run_transfer(
         RunError: see `Cells`.
     """
     device = device or torch.device("cpu")
-    targets = load_targets(recipe)
+    tickets = load_tickets(
+        recipe, lambda reference: Ticket.from_pretrained(ticket_folder(reference, registry), base=recipe.base)
+    )
+    targets = load_targets(recipe, tickets)
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
-        rows = evaluate_transfer(
-            recipe, lambda reference: Ticket.from_pretrained(ticket_folder(reference, registry)), targets, cells
-        )
+        rows = evaluate_transfer(recipe, tickets, targets, cells)
         return write_report(recipe, rows, out)
 
 

@@ -1,21 +1,24 @@
 """Retraining tickets on targets, arm by arm."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.models import architecture_of, create_from_architecture, head_of
+from ticketzoo.models import architecture_of, create_from_architecture, head_modules, model_state
+from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.task import Task
-from ticketzoo.transfer.arms import Arm, arm_job, initial_state, random_masks
+from ticketzoo.transfer.arms import Arm, arm_job, draws_of, random_masks
 from ticketzoo.transfer.recipe import Head, TransferRecipe
 from ticketzoo.transfer.rows import Row, rows_of
 
@@ -30,8 +33,8 @@ class Target:
     head: Head
 
 
-def load_targets(recipe: TransferRecipe) -> list[Target]:
-    """The targets of `recipe`, data loaded.
+def load_targets(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> list[Target]:
+    """The targets of `recipe`, data loaded, texts in the tokens of the tickets' base model.
 
     Raises:
         DataError: a data set is missing or unusable.
@@ -48,25 +51,29 @@ def load_targets(recipe: TransferRecipe) -> list[Target]:
     return targets
 
 
+def load_tickets(recipe: TransferRecipe, load: Callable[[str], Ticket]) -> list[Ticket]:
+    """The tickets of `recipe`, found by `load`. Raises RecipeError where two have one name."""
+    tickets = [load(reference) for reference in recipe.tickets]
+    if len({ticket.name for ticket in tickets}) < len(tickets):
+        raise RecipeError(f"tickets: two of them are the same, or called alike: {', '.join(recipe.tickets)}")
+    return tickets
+
+
 def evaluate_transfer(
-    recipe: TransferRecipe, load: Callable[[str], Ticket], targets: list[Target], cells: Cells
+    recipe: TransferRecipe, tickets: Sequence[Ticket], targets: Sequence[Target], cells: Cells
 ) -> list[Row]:
     """Run `recipe` in `cells` and return its measured rows; what is finished there is not done again.
 
     Args:
         recipe: what to compare.
-        load: finds a ticket by its reference.
+        tickets: of `load_tickets`.
         targets: of `load_targets`.
         cells: where trainings are kept.
 
     Raises:
-        RecipeError: two tickets have one name.
         TicketError: a ticket is damaged or does not fit a target, said before anything is trained.
         RunError: see `Cells`.
     """
-    tickets = [load(reference) for reference in recipe.tickets]
-    if len({ticket.name for ticket in tickets}) < len(tickets):
-        raise RecipeError(f"tickets: two of them are the same, or called alike: {', '.join(recipe.tickets)}")
     comparisons = [
         _Comparison(ticket, _levels(recipe, ticket), target, seed, ticket.seeds[index % len(ticket.seeds)])
         for ticket in tickets
@@ -75,7 +82,7 @@ def evaluate_transfer(
     ]
     for comparison in comparisons:
         ticket_job(comparison.at(comparison.levels[0]), comparison.target, comparison.seed)
-    random_trainings = len(recipe.controls) * recipe.draws
+    random_trainings = sum(draws_of(arm, recipe.draws) for arm in recipe.controls)
     cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
     rows: list[Row] = []
     for comparison in comparisons:
@@ -109,10 +116,10 @@ class _Comparison:
             view = self.at(level)
             job, known = ticket_job(view, self.target, self.seed)
             if level == self.levels[0]:
-                yield arm_job("dense", job), self._labels("dense", 0, 0.0)
+                yield arm_job("dense", job, pretrained=view.base_state is not None), self._labels("dense", 0, 0.0)
             yield job, self._labels("ticket", level, view.sparsity)
             for arm in recipe.controls:
-                for draw in range(recipe.draws):
+                for draw in range(draws_of(arm, recipe.draws)):
                     labels = self._labels(arm, level, view.sparsity, draw)
                     yield arm_job(arm, job, known=known, draw=draw), labels
 
@@ -128,8 +135,20 @@ def _levels(recipe: TransferRecipe, ticket: Ticket) -> list[int]:
     return list(dict.fromkeys(ticket.at(sparsity=sparsity).level for sparsity in recipe.sparsities or ()))
 
 
-def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks]:
-    """The training of `ticket` on `target`, and where its state holds the ticket's rewind weights.
+def base_of(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> str | None:
+    """Folder or Hub id (`owner/name@commit`) of the model that the tickets rewind to; None where they hold weights.
+
+    Raises RecipeError where they rewind to different models, which may read texts differently.
+    """
+    rewinds = [ticket.config.rewind for ticket in tickets]
+    bases = {f"{rewind.repo_id}@{rewind.revision}" for rewind in rewinds if isinstance(rewind, BaseRewind)}
+    if len(bases) > 1:
+        raise RecipeError(f"tickets: they rewind to different models: {', '.join(sorted(bases))}; a recipe for each")
+    return recipe.base or next(iter(bases), None)
+
+
+def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | None]:
+    """The training of `ticket` on `target`, and where its state holds rewind weights, if not everywhere.
 
     Raises:
         TicketError: the ticket's layers, but for the head, do not fit the target's model; or the head is to be kept
@@ -138,40 +157,45 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks]:
     source = ticket.config.architecture
     prefix = "" if source.library == "ticketzoo" else f"{source.library}/"
     architecture = architecture_of(prefix + source.name, {**source.kwargs, **target.task.model_kwargs})
-    head = head_of(create_from_architecture(architecture, seed=0)) + "."
-    fresh = initial_state(architecture, seed)
+    model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
+    fresh, head = model_state(model), head_modules(model)
+    weights = ticket.base_state
+    if weights is None:
+        weights = ticket.at(level=ticket.levels[0].level).rewind_state
     moved = {
         name: tensor
-        for name, tensor in ticket.at(level=ticket.levels[0].level).rewind_state.items()
-        if target.head == "keep" or not name.startswith(head)
+        for name, tensor in model_names_of(weights, model).items()
+        if (in_body(name, model) and not within(name, head)) or (target.head == "keep" and name in fresh)
     }
+    _check_fit(f"{ticket.name} on {target.name}", moved, fresh, head)
+    masks = {name: mask for name, mask in model_names_of(ticket.masks, model).items() if name in moved}
+    known = {name: mask for name, mask in model_names_of(ticket.known_rewind, model).items() if name in moved}
+    if target.head == "random_mask":
+        masks |= _random_head(ticket, fresh, head, seed)
+    ordered = {name: masks[name] for name in fresh if name in masks}
+    job = Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed)
+    return job, known if ticket.base_state is None else None
+
+
+def _check_fit(where: str, moved: Mapping[str, Tensor], fresh: Mapping[str, Tensor], head: list[str]) -> None:
     for name, tensor in moved.items():
         if name not in fresh or fresh[name].shape != tensor.shape:
             there = tuple(fresh[name].shape) if name in fresh else "none"
             raise TicketError(
-                f"{ticket.name} on {target.name}: {name} is {tuple(tensor.shape)} in the ticket and {there} in "
+                f"{where}: {name} is {tuple(tensor.shape)} in the ticket and {there} in "
                 "the target's model; choose a target of the same image size and channels"
-                + (", or head: dense for other classes" if name.startswith(head) else "")
+                + (", or head: dense for other classes" if within(name, head) else "")
             )
-    if missing := [name for name in fresh if name not in moved and not name.startswith(head)]:
-        raise TicketError(
-            f"{ticket.name} on {target.name}: has no {', '.join(missing)}, which the target's model needs"
-        )
-    masks = {name: mask for name, mask in ticket.masks.items() if name in moved}
-    known = {name: mask for name, mask in ticket.known_rewind.items() if name in moved}
-    if target.head == "random_mask":
-        masks |= _random_head(ticket, architecture, head, seed)
-    ordered = {name: masks[name] for name in fresh if name in masks}
-    return Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed), known
+    if missing := [name for name in fresh if name not in moved and not within(name, head)]:
+        raise TicketError(f"{where}: has no {', '.join(missing)}, which the target's model needs")
 
 
-def _random_head(ticket: Ticket, architecture: dict[str, Any], head: str, seed: int) -> Masks:
+def _random_head(ticket: Ticket, fresh: Mapping[str, Tensor], head: list[str], seed: int) -> Masks:
     """Masks of the head's weights on the target, of the ticket's density there, at positions drawn from `seed`."""
-    shapes = {name: tensor.shape for name, tensor in initial_state(architecture, seed).items()}
     drawn: Masks = {}
     for name, mask in ticket.masks.items():
-        if name.startswith(head):
-            kept = torch.zeros(shapes[name].numel(), dtype=torch.bool)
+        if within(name, head):
+            kept = torch.zeros(fresh[name].numel(), dtype=torch.bool)
             kept[: round(int(mask.sum()) / mask.numel() * len(kept))] = True
-            drawn[name] = kept.view(shapes[name])
+            drawn[name] = kept.view(fresh[name].shape)
     return random_masks(drawn, derive_seed(seed, "head"))

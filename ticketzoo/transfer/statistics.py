@@ -12,7 +12,7 @@ from ticketzoo.errors import TicketError
 Row = Mapping[str, Any]
 """One line of `results.jsonl`: ticket, level, sparsity, arm, target, seed, draw, at, step, metric, value."""
 
-ARMS = ("ticket", "dense", "random_reinit", "random_mask", "shuffled_mask")
+ARMS = ("ticket", "dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
 """The arms of a comparison, in the order tables and plots show them."""
 
 

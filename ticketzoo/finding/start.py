@@ -1,0 +1,71 @@
+"""What the trainings of a recipe start from: an architecture, and the pretrained weights its name may stand for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.finding.recipe import FindRecipe, ModelConfig
+from ticketzoo.models import architecture_of, create_from_architecture, load_base, model_state
+from ticketzoo.models.pretrained import pretrained_reference
+from ticketzoo.registry.model_files import FolderFiles
+from ticketzoo.registry.references import HubReference
+from ticketzoo.seeds import derive_seed
+from ticketzoo.ticket.base import BaseWeights, read_weights
+from ticketzoo.training.checkpoint import State
+from ticketzoo.training.task import Task
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where the trainings of an architecture start."""
+
+    architecture: dict[str, Any]
+    weights: Mapping[str, Tensor] | None = None
+    """Of the pretrained model, as its file names them; None for a model that is initialised."""
+    base: BaseWeights | None = None
+    """The same by its place on the Hub, for a ticket to refer to; None for a model that is only here."""
+
+    def state(self, seed: int) -> State:
+        """Parameters and buffers of a fresh initialisation; of a pretrained model those of its head alone are fresh."""
+        model = create_from_architecture(self.architecture, seed=derive_seed(seed, "init"))
+        if self.weights is not None:
+            load_base(model, self.weights)
+        return model_state(model)
+
+
+def load_start(recipe: FindRecipe, task: Task) -> Start:
+    """The start that `recipe.model` names, sized for the data of `task`.
+
+    Raises:
+        RecipeError: its arguments contradict the data, or it has a mirror that cannot be.
+        ModelError: the architecture is unknown or does not fit the data.
+        RegistryError, TicketError: a pretrained model cannot be fetched or read.
+    """
+    architecture = architecture_for(recipe.model, task)
+    reference = pretrained_reference(recipe.model.name)
+    if reference is None:
+        return Start(architecture)
+    if not isinstance(reference, HubReference):
+        return Start(architecture, read_weights(FolderFiles(reference.path)))
+    base = _base(reference, recipe.model.mirror)
+    return Start(architecture, base.state, base)
+
+
+def architecture_for(model: ModelConfig, task: Task) -> dict[str, Any]:
+    """The architecture, sized for the data. Raises RecipeError when its arguments contradict the data."""
+    for key, needed in task.model_kwargs.items():
+        if (asked := model.kwargs.get(key, needed)) != needed:
+            raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")
+    return architecture_of(model.here, {**model.kwargs, **task.model_kwargs})
+
+
+def _base(reference: HubReference, mirror: str | None) -> BaseWeights:
+    if mirror is None:
+        return BaseWeights.from_hub(reference.repo_id, reference.revision)
+    if len(reference.revision or "") != 40:
+        what = "what is a copy of a Hub model must say of which commit"
+        raise RecipeError(f"model.mirror: {what}: write model: transformers/{reference.repo_id}@COMMIT, all 40 digits")
+    return BaseWeights.from_folder(mirror, reference.repo_id, str(reference.revision))
