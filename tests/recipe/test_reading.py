@@ -15,6 +15,16 @@ class Oven(Config):
     share: int | float = 1
 
 
+class Cream(Config):
+    type: Literal["cream"]
+    fat: float = 0.3
+
+
+class Jam(Config):
+    type: Literal["jam"]
+    fruit: Oven | None = None
+
+
 class Cake(Config):
     title: str
     oven: Oven = Oven()
@@ -22,6 +32,7 @@ class Cake(Config):
     layers: tuple[int, ...] = (1, 2)
     extras: tuple[Oven, ...] = ()
     note: str | None = None
+    filling: Annotated[Cream | Jam | None, Field(discriminator="type")] = None
 
 
 def read(folder: Path, text: str, *overrides: str) -> Cake:
@@ -56,6 +67,15 @@ def test_a_number_with_an_exponent_but_no_point_is_a_number(tmp_path: Path) -> N
         ("title: plum\nextras: [{heat: 0.5}, {knd: gas}]\n", "unknown key 'extras.1.knd', did you mean 'kind'?"),
         ("title: plum\noven: {zzz: 1}\n", "unknown key 'oven.zzz'; known: heat, kind, share"),
         ("{}", "key 'title' is missing"),
+        ("title: plum\nfilling: {type: jam, fat: 0.5}\n", "unknown key 'filling.fat'; known: fruit, type"),
+        (
+            "title: plum\nfilling: {type: jam, fruit: {haet: 1}}\n",
+            "unknown key 'filling.fruit.haet', did you",
+        ),
+        ("title: plum\nfilling: {type: cream, fat: much}\n", "filling.fat: input should be a valid number"),
+        ("title: plum\nfilling: {type: craem}\n", "filling.type: unknown 'craem', did you mean 'cream'?"),
+        ("title: plum\nfilling: {type: nuts}\n", "filling.type: unknown 'nuts'; known: cream, jam"),
+        ("title: plum\nfilling: {fat: 0.5}\n", "key 'filling.type' is missing"),
         ("title: plum\noven: {heat: 1.5}\n", "oven.heat: input should be less than 1 (got 1.5)"),
         ("title: plum\noven: {heat: .inf}\n", "oven.heat: input should be a finite number (got inf)"),
         ("title: plum\noven: {heat: .nan}\n", "oven.heat: input should be a finite number (got nan)"),

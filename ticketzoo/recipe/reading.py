@@ -89,20 +89,34 @@ def _list_index(items: list[Any], key: str, override: str) -> int:
 
 
 def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
-    location = [str(part) for part in problem["loc"]]
+    location = problem["loc"]
+    key = ".".join(_present(location, content))
     if problem["type"] == "extra_forbidden":
-        known = _keys_beside(recipe_type, location)
-        near = difflib.get_close_matches(location[-1], known, n=1)
-        unknown = f"unknown key {_shortened('.'.join(location))}"
-        return unknown + (f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}")
+        known = _keys_beside(recipe_type, [str(part) for part in location])
+        return f"unknown key {_shortened(key)}{_suggest(str(location[-1]), known)}"
     if problem["type"] == "missing":
-        return f"key {'.'.join(location)!r} is missing"
-    key = ".".join(_present(problem["loc"], content))
+        return f"key {'.'.join([*_present(location[:-1], content), str(location[-1])])!r} is missing"
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return _explain_tag(key, **problem["ctx"])
     message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     given = problem.get("input")
     shows_it = problem["type"] == "value_error" and repr(given) in message
     shown = f" (got {_shortened(given)})" if isinstance(given, str | int | float | bool) and not shows_it else ""
     return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
+
+
+def _explain_tag(key: str, discriminator: str, tag: str = "", expected_tags: str = "") -> str:
+    """What to do where the key that tells alternatives apart, such as `task.type`, is missing or names none."""
+    where = f"{key}.{discriminator.strip(chr(39))}"
+    if not tag:
+        return f"key {where!r} is missing"
+    known = [name.strip("'") for name in expected_tags.split(", ")]
+    return f"{where}: unknown {_shortened(tag)}{_suggest(tag, known)}"
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
 
 
 _PLAIN = {
@@ -137,8 +151,13 @@ def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]
             if part in candidate.model_fields
             for model in _models_in(candidate.model_fields[part].annotation)
         ]
-        candidates = deeper or candidates
+        candidates = deeper or [model for model in candidates if _is_called(model, part)] or candidates
     return sorted({name for candidate in candidates for name in candidate.model_fields})
+
+
+def _is_called(model: type[BaseModel], tag: str) -> bool:
+    """Whether `tag` is how pydantic tells `model` from its alternatives."""
+    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -1,12 +1,28 @@
 """What a model is trained on: one file per task type, registered here."""
 
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+
+from ticketzoo.errors import DataError
+from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig
 from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig
+from ticketzoo.tasks.tokenizer import load_tokenizer
 from ticketzoo.training.task import Task
 
-TaskConfig = ImageClassificationConfig
+TaskConfig = Annotated[ImageClassificationConfig | FillMaskConfig, Field(discriminator="type")]
 """Any task's section of a recipe, told apart by `type`."""
 
 
-def create_task(config: TaskConfig) -> Task:
-    """The task of a recipe's `task:` section, its data loaded. Raises DataError when it cannot be."""
-    return ImageClassification(config)
+def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> Task:
+    """The task of a recipe's `task:` section, its data loaded. Raises DataError when it cannot be.
+
+    `tokenizer` is the folder or Hub id of the model's tokenizer, for tasks on text; a recipe that names one wins.
+    """
+    if isinstance(config, ImageClassificationConfig):
+        return ImageClassification(config)
+    chosen = config.tokenizer or tokenizer
+    if chosen is None:
+        raise DataError(f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own")
+    return FillMask(config, load_tokenizer(chosen))

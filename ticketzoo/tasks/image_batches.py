@@ -1,7 +1,6 @@
 """Images of one split, in memory or decoded by worker processes, and the order in which training sees them."""
 
 import itertools
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import DataError
-from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.image_decode import Decoded, Piece, Unreadable, decode, decode_ahead, default_workers
 from ticketzoo.tasks.image_format import ImageFormat, RandomCrop
 from ticketzoo.tasks.image_source import ImageTable
+from ticketzoo.tasks.order import on_device, training_order
 
 MEMORY_LIMIT = 2 * 10**9
 """Bytes of pixels that are kept in memory unless the recipe says otherwise."""
@@ -147,13 +146,6 @@ class StreamedImages(Images):
         return pixels[0] if len(pixels) == 1 else torch.cat(pixels), on_device(self.labels[indices], device)
 
 
-def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor`, which is on the CPU, on `device`; a copy to a GPU goes on while the processor does other things."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)
-
-
 def batches(
     images: Images,
     *,
@@ -170,7 +162,7 @@ def batches(
     Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
     workers: as in `Images.in_order`. crop: how the images of a step are randomly cropped.
     """
-    order = _training_order(len(images), batch_size, seed, start, stop)
+    order = training_order(len(images), batch_size, seed, start, stop)
     crops = None if crop is None else map(crop, range(start, stop))
     for step, (pixels, labels) in enumerate(images.in_order(order, device, workers, crops), start):
         yield step, pixels, labels
@@ -182,14 +174,3 @@ def in_turn(
     """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`."""
     order = torch.arange(len(images)).split(batch_size) if len(images) else ()
     return images.in_order(order, device, workers)
-
-
-def _training_order(count: int, batch_size: int, seed: int, start: int, stop: int) -> Iterator[Tensor]:
-    steps_per_epoch = math.ceil(count / batch_size)
-    drawn, permutation = -1, torch.empty(0)
-    for step in range(start, stop):
-        epoch, position = divmod(step, steps_per_epoch)
-        if epoch != drawn:
-            generator = torch.Generator().manual_seed(derive_seed(seed, "order", epoch))
-            drawn, permutation = epoch, torch.randperm(count, generator=generator)
-        yield permutation[position * batch_size : (position + 1) * batch_size]

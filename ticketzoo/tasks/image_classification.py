@@ -1,10 +1,8 @@
 """Image classification: cross-entropy and accuracy on images in memory or streamed through workers."""
 
 import math
-import os
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path, PurePath
 from typing import Annotated, Literal
 
 import torch
@@ -17,6 +15,7 @@ from ticketzoo.recipe import Config, DataName
 from ticketzoo.tasks.image_batches import Images, MemoryImages
 from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized
+from ticketzoo.tasks.stored_data import last_part
 
 Batch = tuple[Tensor, Tensor]
 
@@ -47,6 +46,8 @@ class ImageClassificationConfig(Config):
 class ImageClassification:
     """The `Task` (see `ticketzoo.training.task`) of classifying images, normalised on the training device."""
 
+    metric = "accuracy"
+
     def __init__(self, config: ImageClassificationConfig) -> None:
         """Load the data. Raises DataError when it is missing or no labelled image data set."""
         self._crop = config.augment.random_resized_crop
@@ -62,7 +63,7 @@ class ImageClassification:
             "label_smoothing": config.label_smoothing,
         }
         self.source = {
-            "dataset": data_id(config.dataset),
+            "dataset": config.dataset.id,
             "revision": config.dataset.revision,
             "fingerprint": data.fingerprint,
         }
@@ -128,21 +129,11 @@ class ImageClassification:
         return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
 
 
-def data_id(dataset: ImageDataset) -> str:
-    """How a ticket names the data set: its Hub id, or of a folder its name."""
-    return _last_part(dataset.path) if Path(dataset.path).expanduser().is_dir() else dataset.path
-
-
 def data_name(dataset: ImageDataset) -> str:
     """Short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
-    name = _last_part(dataset.path).replace("_", "-").lower()
+    name = last_part(dataset.path).replace("_", "-").lower()
     if dataset.classes is None:
         return name
     kept = dataset.classes
     consecutive = len(kept) > 1 and list(kept) == list(range(kept[0], kept[-1] + 1))
     return f"{name}-{kept[0]}-{kept[-1]}" if consecutive else f"{name}-{'-'.join(map(str, kept))}"
-
-
-def _last_part(path: str) -> str:
-    """The last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
-    return PurePath(os.path.abspath(Path(path).expanduser())).name  # noqa: PTH100 (resolve() follows links)

@@ -15,7 +15,7 @@ from ticketzoo.tasks.image_decode import Unreadable
 from ticketzoo.tasks.image_format import ImageFormat, channels_of
 from ticketzoo.tasks.image_memory import decode_all
 from ticketzoo.tasks.image_source import open_source
-from ticketzoo.tasks.image_splits import balanced_subset, evenly_spread, random_share, stratified_share
+from ticketzoo.tasks.splits import balanced_subset, evenly_spread, stratified_share
 
 TEST_SHARE = 0.2
 """Fraction of the training split that becomes the test split of a data set that has none."""
@@ -49,7 +49,7 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     """
     where = dataset.mirror or dataset.path
     source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
-    tables, class_names = source.tables(_splits_in_use(dataset, source.splits))
+    tables, class_names = source.tables(dataset.splits_in_use(source.splits))
     kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
     available = [of_classes(table, class_names, kept) for table in tables]
     compare_classes(available, [class_names[label] for label in kept])
@@ -68,22 +68,6 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     )
 
 
-def _splits_in_use(dataset: ImageDataset, splits: list[str]) -> list[str]:
-    """The training split, and the test split if there is one."""
-    asked = [dataset.train_split] if dataset.test_split is None else [dataset.train_split, dataset.test_split]
-    for split in asked:
-        if split not in splits:
-            raise DataError(f"{dataset.path} has no split {split!r}; its splits: {', '.join(splits)}")
-    if dataset.test_split is None:
-        found = [split for split in ("test", "validation") if split in splits and split != dataset.train_split]
-        return asked + found[:1]
-    if dataset.test_split == dataset.train_split:
-        raise DataError(
-            f"test_split and train_split of {dataset.path} are both {dataset.test_split!r}: name two splits"
-        )
-    return asked
-
-
 def _split(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict[str, Part]:
     """Train, validation and test; a test split is taken from train if there is none."""
     found = len(train.labels.unique())
@@ -99,17 +83,10 @@ def _split(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict
         test, train = train.choose(shared), train.choose(~shared)
     if len(test.rows) == 0:
         raise DataError(f"nothing to test on: {test.table.described} has no images of the classes trained on")
-    count = len(train.rows)
-    wanted = dataset.validation
-    held_out = wanted if isinstance(wanted, int) else max(1, round(wanted * count)) if wanted else 0
-    if held_out >= count:
-        raise DataError(f"validation: {wanted} takes all {count} training examples of {dataset.path}: lower it")
-    chosen = random_share(count, held_out, dataset.split_seed)
+    chosen = dataset.held_out(dataset.validation, len(train.rows))
     validation, train = train.choose(chosen), train.choose(~chosen)
+    dataset.check_examples(len(train.rows))
     if dataset.examples is not None:
-        if dataset.examples > len(train.rows):
-            available = f"{dataset.path} has {len(train.rows)} training examples after validation"
-            raise DataError(f"examples: {dataset.examples} is too many, {available}: lower it")
         train = train.choose(balanced_subset(train.labels, dataset.examples, dataset.split_seed))
     return {"train": train, "validation": validation, "test": test}
 

@@ -2,21 +2,18 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from ticketzoo.recipe import Config
+from ticketzoo.tasks.stored_data import Share, StoredDataset
 
 
-class ImageDataset(Config):
+class ImageDataset(StoredDataset):
     """The `dataset:` section of a recipe: which images, and how they are split.
 
-    path: "digits" (scikit-learn's, embedded), a Hub id, or a folder that `datasets.load_dataset` reads.
-    mirror: a folder that holds a copy of `path` and is read in its place; left out of what is written down of a run.
-    name, revision: the Hub data set's configuration and commit.
+    path: also "digits" (scikit-learn's, embedded).
     image_column, label_column: found from the features when there is just one of each.
-    train_split: the split to train on. test_split: default "test", else "validation", else a stratified fifth of train.
+    test_split: default "test", else "validation", else a stratified fifth of train.
     validation: examples (int) or fraction (float) held out of the training split; 0: none.
     classes: keep these labels only, relabelled 0, 1, .. in the order given.
-    examples: a class-balanced subset of so many training examples, taken after the validation split.
-    split_seed: draws validation and examples, and the test split where there is none.
+    examples: the subset is class-balanced.
     image_size: resize every image to a square of so many pixels (bilinear); needed when sizes differ.
     resize: resize the shorter side to so many pixels, then cut out the central image_size; default: squash to a square.
     channels: 1 or 3; default what the images have.
@@ -26,31 +23,16 @@ class ImageDataset(Config):
     workers: processes that decode images; default the processors, at most 16; left out of what is written of a run.
     """
 
-    path: Annotated[str, Field(min_length=1)]
-    mirror: Annotated[str | None, Field(exclude=True)] = None
-    name: str | None = None
-    revision: str | None = None
     image_column: str | None = None
     label_column: str | None = None
-    train_split: str = "train"
-    test_split: str | None = None
-    validation: int | float = 0.1
+    validation: Share = 0.1
     classes: tuple[int, ...] | None = None
-    examples: Annotated[int, Field(ge=1)] | None = None
-    split_seed: int = 0
     image_size: Annotated[int, Field(ge=1)] | None = None
     resize: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] | None = None
     in_memory: bool | None = None
     on_error: Literal["error", "skip"] = "error"
     workers: Annotated[int | None, Field(ge=0, le=256, exclude=True)] = None
-
-    @field_validator("validation")
-    @classmethod
-    def _count_or_fraction(cls, validation: int | float) -> int | float:
-        if not (0 <= validation < 1 or (isinstance(validation, int) and validation > 0)):
-            raise ValueError("a number of examples such as 5000, or a fraction from 0 to below 1")
-        return validation
 
     @field_validator("classes")
     @classmethod

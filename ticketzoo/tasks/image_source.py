@@ -1,8 +1,6 @@
 """Where images come from: scikit-learn's digits, or what `datasets.load_dataset` reads, as tables of images."""
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from ticketzoo.errors import DataError
 from ticketzoo.tasks.image_columns import find_image_column, find_label_column, number_classes
+from ticketzoo.tasks.stored_data import load_stored, one_line
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -54,7 +53,7 @@ def open_source(
     """Open "digits", a Hub data set or a local folder. Raises DataError: missing, no images, no or ambiguous labels."""
     if path == "digits":
         return Digits()
-    return StoredSource(path, _load_dataset(path, name, revision), image_column, label_column)
+    return StoredSource(path, load_stored(path, name, revision), image_column, label_column)
 
 
 class Digits:
@@ -142,7 +141,7 @@ class StoredTable:
             try:
                 image = _upright(stored)
             except Exception as error:  # Pillow's decoders raise whatever their format's parser does
-                yield DataError(f"{self.where(row)} cannot be read: {_one_line(error)}")
+                yield DataError(f"{self.where(row)} cannot be read: {one_line(error)}")
             else:
                 yield image
 
@@ -177,40 +176,3 @@ def _upright(stored: bytes) -> "Image":
         raise ValueError("it is no image of a known kind") from None  # Pillow's message tells a place in memory
     image.load()
     return image if image.getexif().get(ExifTags.Base.Orientation) is None else ImageOps.exif_transpose(image)
-
-
-def _load_dataset(path: str, name: str | None, revision: str | None) -> "DatasetDict":
-    from datasets import load_dataset
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
-    folder = Path(path).expanduser()
-    if not folder.is_dir():
-        try:
-            validate_repo_id(path)
-        except HFValidationError as error:
-            raise DataError(f"no data set at {path}: there is no such folder") from error
-    try:
-        with _no_bars_without_a_terminal():
-            return load_dataset(str(folder) if folder.is_dir() else path, name, revision=revision)
-    except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
-        tried = f"the folder {path}" if folder.is_dir() else f"data set {path}: no such folder here, and on the Hub"
-        raise DataError(f"could not load {tried}: {_one_line(error)}") from error
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-@contextmanager
-def _no_bars_without_a_terminal() -> Iterator[None]:
-    """Keep progress bars of `datasets` out of logs, and leave the process's setting as it was."""
-    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
-
-    if sys.stderr.isatty() or are_progress_bars_disabled():
-        yield
-        return
-    disable_progress_bars()
-    try:
-        yield
-    finally:
-        enable_progress_bars()

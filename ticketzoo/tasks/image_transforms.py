@@ -21,7 +21,7 @@ from ticketzoo.recipe import Config, Steps
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.image_batches import MEMORY_LIMIT, Images, MemoryImages
 from ticketzoo.tasks.image_format import RandomCrop
-from ticketzoo.tasks.image_splits import evenly_spread
+from ticketzoo.tasks.splits import evenly_spread
 
 if TYPE_CHECKING:
     from torchvision.transforms import v2

@@ -20,6 +20,9 @@ class Task(Protocol):
     model_kwargs: dict[str, Any]
     """What the data asks of a model, e.g. `num_classes` and `in_shape`."""
 
+    metric: str
+    """The metric, of those that `evaluate` gives, by which arms are compared: more of it is better."""
+
     has_validation: bool
 
     def steps_per_epoch(self, batch_size: int) -> int:
@@ -35,5 +38,5 @@ class Task(Protocol):
         ...
 
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Metrics on `"validation"` or `"test"`: at least `loss` and `accuracy` (a fraction)."""
+        """Metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`."""
         ...

@@ -13,9 +13,9 @@ def stratified_share(labels: Tensor, share: float, seed: int) -> Tensor:
     return _lowest((rank + 0.5) / size, round(share * len(labels)))
 
 
-def random_share(count: int, chosen: int, seed: int) -> Tensor:
-    """bool [count]: `chosen` rows, uniformly, drawn from `seed`."""
-    generator = torch.Generator().manual_seed(derive_seed(seed, "validation"))
+def random_share(count: int, chosen: int, seed: int, what: str = "validation") -> Tensor:
+    """bool [count]: `chosen` rows, uniformly, drawn from `seed` for `what`; more contain the fewer."""
+    generator = torch.Generator().manual_seed(derive_seed(seed, what))
     return _lowest(torch.randperm(count, generator=generator), chosen)
 
 

@@ -1,0 +1,164 @@
+"""Masked language modelling: cross-entropy, accuracy and perplexity at the masked positions."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ticketzoo.errors import DataError, RecipeError
+from ticketzoo.recipe import Config, DataName
+from ticketzoo.seeds import derive_seed
+from ticketzoo.tasks.corpus import CorpusDataset, Form, tokenize_corpus
+from ticketzoo.tasks.masking import mask_tokens
+from ticketzoo.tasks.order import evaluation_order, on_device, training_order
+from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
+from ticketzoo.tasks.stored_data import last_part
+from ticketzoo.tasks.text_data import split_rows
+from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
+
+
+class FillMaskConfig(Config):
+    """The `task:` section of a recipe for masked language modelling.
+
+    name: what to call the data in results; the data set's when not given.
+    tokenizer: a folder or Hub id; the model's own when not given.
+    sequences: "blocks" (texts one after the other, cut to `max_length`) or "lines" (a sequence a text).
+    max_length: tokens in a sequence, special ones included.
+    mask: probability with which a token is to be guessed.
+    """
+
+    type: Literal["fill-mask"]
+    dataset: CorpusDataset
+    name: DataName | None = None
+    tokenizer: str | None = None
+    sequences: Form = "blocks"
+    max_length: Annotated[int, Field(ge=4)] = 128
+    mask: Annotated[float, Field(gt=0, lt=1)] = 0.15
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What the model sees, and its masked positions: int64 [m], in the flattened [b * t], and their tokens [m]."""
+
+    inputs: Inputs
+    positions: Tensor
+    tokens: Tensor
+
+
+class FillMask:
+    """The `Task` (see `ticketzoo.training.task`) of guessing masked tokens.
+
+    What is masked in training is a function of (seed, step); in evaluation it is always the same.
+    """
+
+    metric = "accuracy"
+
+    def __init__(self, config: FillMaskConfig, tokenizer: Tokenizer) -> None:
+        """Load and tokenise the data. Raises DataError when it is missing, has no text, or there is no mask token."""
+        if tokenizer.mask is None:
+            raise DataError(f"{tokenizer.described} has no mask token: fill-mask needs a masked language model's")
+        check_max_length(tokenizer, config.max_length)
+        stored = config.dataset.load()
+        rows = split_rows(config.dataset, stored)
+        column = config.dataset.find_column(rows["train"].table.features)
+        splits = {
+            name: tokenize_corpus(part, column, tokenizer, config.sequences, config.max_length)
+            for name, part in rows.items()
+        }
+        self.name = config.name or last_part(config.dataset.path).replace("_", "-").lower()
+        self.model_kwargs: dict[str, Any] = {"head": config.type}
+        self.has_validation = len(splits["validation"]) > 0
+        data = fingerprint(splits)
+        self.identity = {
+            "type": config.type,
+            "fingerprint": data,
+            "mask": config.mask,
+            "mask_token": tokenizer.mask,
+            "vocabulary": tokenizer.vocabulary,
+            "special": torch.where(tokenizer.special)[0].tolist(),
+        }
+        self.source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": data}
+        self._tokenizer, self._mask = tokenizer, config.mask
+        self._train = splits["train"]
+        self._held_out = {name: self._masked_once(splits[name]) for name in ("validation", "test")}
+        self._longest = max(part.longest for part in splits.values())
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Iterations in one pass over the training sequences, the last smaller batch included."""
+        return math.ceil(len(self._train) / batch_size)
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
+        """The batches of iterations `start` to `stop - 1`, of sequences of like length."""
+        order = training_order(len(self._train), batch_size, seed, start, stop, self._train.lengths)
+        for step, indices in enumerate(order, start):
+            ids = self._train.ids[self._train.places(indices)]
+            seen, chosen = mask_tokens(ids, self._tokenizer, self._mask, derive_seed(seed, "mask", step))
+            yield _batch(self._train, indices, ids, seen, chosen, device)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy, in nats, at the masked positions of a batch. Raises RecipeError for a compiled model."""
+        if isinstance(model, torch._dynamo.OptimizedModule):
+            raise RecipeError("training.compile: every batch of fill-mask has another shape; leave it out")
+        check_model(model, self._longest, self._tokenizer)
+        return F.cross_entropy(logits_at(model, batch.inputs, batch.positions), batch.tokens)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """Mean cross-entropy (`loss`), fraction guessed right (`accuracy`) and e^loss at all masked positions."""
+        check_model(model, self._longest, self._tokenizer)
+        sequences, seen, chosen = self._held_out[split]
+        loss, right, count = 0.0, 0, 0
+        for indices in evaluation_order(sequences.lengths, EVALUATION_TOKENS):
+            places = sequences.places(indices)
+            batch = _batch(sequences, indices, sequences.ids[places], seen[places], chosen[places], device)
+            if len(batch.tokens):
+                logits = logits_at(model, batch.inputs, batch.positions)
+                loss += F.cross_entropy(logits, batch.tokens, reduction="sum").item()
+                right += int((logits.argmax(1) == batch.tokens).sum())
+                count += len(batch.tokens)
+        mean = loss / count
+        return {"loss": mean, "accuracy": right / count, "perplexity": math.exp(mean) if mean < 700 else math.inf}
+
+    def _masked_once(self, sequences: Sequences) -> tuple[Sequences, Tensor, Tensor]:
+        """The sequences, and what is seen and what is to be guessed of their tokens, the same in every evaluation."""
+        seen, chosen = mask_tokens(sequences.ids, self._tokenizer, self._mask, derive_seed(0, "evaluation mask"))
+        return sequences, seen.int(), chosen
+
+
+def logits_at(model: nn.Module, inputs: Inputs, positions: Tensor) -> Tensor:
+    """Scores [m, vocabulary] of the tokens at `positions` of the flattened [b * t], and no others.
+
+    The encoder runs as ever; what it hands on to the head is cut down to those rows. The heads of masked language
+    models act on each position alone, so the scores are the same.
+    """
+
+    def only_the_masked(_: nn.Module, arguments: Any, output: Any) -> Any:
+        output.last_hidden_state = output.last_hidden_state.flatten(0, 1).index_select(0, positions)[None]
+        return output
+
+    encoder = model.base_model
+    assert isinstance(encoder, nn.Module)
+    hook = encoder.register_forward_hook(only_the_masked)
+    try:
+        logits: Tensor = model(**inputs, return_dict=True).logits
+    finally:
+        hook.remove()
+    return logits[0]
+
+
+def _batch(
+    sequences: Sequences, indices: Tensor, ids: Tensor, seen: Tensor, chosen: Tensor, device: torch.device
+) -> Batch:
+    """`ids`, `seen` and `chosen`: flat, of the tokens of sequences `indices`."""
+    inputs = sequences.inputs(indices, seen)
+    longest = inputs["input_ids"].shape[1]
+    lengths = sequences.lengths[indices]
+    flat = torch.where(torch.arange(longest) < lengths[:, None])
+    positions = (flat[0] * longest + flat[1])[chosen]
+    on_it = {name: on_device(tensor, device) for name, tensor in inputs.items()}
+    return Batch(on_it, on_device(positions, device), on_device(ids[chosen].long(), device))
