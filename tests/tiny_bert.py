@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ticketzoo.models import architecture_of, create_from_architecture
+from ticketzoo import Ticket
+from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 
 CONFIG: dict[str, Any] = {
     "vocab_size": 100,
@@ -42,3 +43,21 @@ def tokens(seed: int = 0, texts: int = 4) -> Tensor:
 def scores(model: nn.Module, head: str | None) -> Tensor:
     """What the model says of four texts of twelve tokens."""
     return model(input_ids=tokens())[SCORES.get(head, "logits")]
+
+
+def random_masks(density: float = 0.5) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(0)
+    weights = prunable_parameters(tiny_bert())
+    return {name: torch.rand(weight.shape, generator=generator) < density for name, weight in weights.items()}
+
+
+def make_ticket(**changed: Any) -> Ticket:
+    """`replicates`, and `base` where they have no weights, are the caller's to give."""
+    fields: dict[str, Any] = {
+        "name": "tiny-bert.mlm-imp",
+        "architecture": tiny_architecture("fill-mask"),
+        "task": "fill-mask",
+        "source": {"dataset": "text"},
+        "pruning": {"method": "imp", "scope": "global", "rate": 0.5},
+    }
+    return Ticket.create(**{**fields, **changed})

@@ -7,34 +7,27 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tiny_bert import CONFIG, HEADS, PRUNABLE, save_tiny_bert, scores, tiny_architecture, tiny_bert
+from tiny_bert import (
+    CONFIG,
+    HEADS,
+    PRUNABLE,
+    make_ticket,
+    random_masks,
+    save_tiny_bert,
+    scores,
+    tiny_architecture,
+    tiny_bert,
+)
 from torch import Tensor, nn
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import ModelError, TicketError
-from ticketzoo.models import bare_names, model_state, prunable_parameters
+from ticketzoo.models import bare_names, model_state
 from ticketzoo.ticket import BaseWeights, Found, verify_ticket
 from ticketzoo.ticket.masking import attached_masks
 from ticketzoo.ticket.masks import sparsity
 
 REVISION = "1" * 40
-
-
-def random_masks(density: float = 0.5) -> dict[str, Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    weights = prunable_parameters(tiny_bert())
-    return {name: torch.rand(weight.shape, generator=generator) < density for name, weight in weights.items()}
-
-
-def make_ticket(**changed: Any) -> Ticket:
-    fields: dict[str, Any] = {
-        "name": "tiny-bert.mlm-imp",
-        "architecture": tiny_architecture("fill-mask"),
-        "task": "fill-mask",
-        "source": {"dataset": "text"},
-        "pruning": {"method": "imp", "scope": "global", "rate": 0.5},
-    }
-    return Ticket.create(**{**fields, **changed})
 
 
 @pytest.fixture
