@@ -54,14 +54,39 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: 
     running.wait_for_output(PRUNED_ONCE)
     running.send(number)
     stopped = running.wait()
-    assert (stopped.status, stopped.out) == (1, "")
-    said = "interrupted; finished trainings are kept in runs/lenet.digits-imp, the same command goes on from there"
+    assert (stopped.status, stopped.out) == (128 + number, "")
+    said = "interrupted; what was trained so far is kept in runs/lenet.digits-imp, the same command goes on from there"
     assert stopped.err.splitlines()[-1] == f"ticketzoo: {said}"
     assert "Traceback" not in stopped.err
     assert not (folder / TICKET).exists()
     finished = ticketzoo(folder, *long)
     assert finished.status == 0
     assert PRUNED_ONCE not in finished.err  # it was done before
+
+
+def test_preemption_in_the_middle_of_a_training_loses_no_update(folder: Path) -> None:
+    """The training is as long as it takes, and its checkpoints an hour apart: what is there was written on SIGTERM."""
+    settings = ("training.steps=20000it", "finder.levels=2", "seeds=[0]", "arms=[ticket]")
+    long = ("find", "find.yaml", *(f"--set={setting}" for setting in settings), "--checkpoint-seconds=3600")
+    running = Command(folder, *long)
+    while not list(folder.glob("runs/*/cells/*.partial/step-0.safetensors")):
+        assert running.process.is_alive()
+    running.send(signal.SIGTERM)
+    stopped = running.wait()
+    assert stopped.status == 143
+    (checkpoint,) = folder.glob("runs/*/cells/*.partial/checkpoint-*.safetensors")
+    done = int(checkpoint.stem.removeprefix("checkpoint-"))
+    assert 0 < done < 20000
+    damaged = checkpoint.with_name("checkpoint-20001.safetensors")
+    damaged.write_bytes(b"")
+    running = Command(folder, *long)
+    running.wait_for_output("damaged checkpoint removed")
+    running.send(signal.SIGTERM)
+    warning = running.wait().err.splitlines()[0]
+    name = damaged.relative_to(folder)
+    assert warning == (
+        f"ticketzoo: warning: {name}: damaged checkpoint removed; the training goes on from iteration {done}"
+    )
 
 
 def test_a_second_run_in_a_folder_in_use_is_refused(folder: Path) -> None:

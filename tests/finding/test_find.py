@@ -21,6 +21,7 @@ from ticketzoo.ticket.masks import Masks, is_subset, kept
 from ticketzoo.training import Record, TrainingConfig, train
 from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.checkpoint import State
+from ticketzoo.training.progress import Quiet
 from ticketzoo.training.task import Task
 from ticketzoo.transfer.arms import initial_state
 
@@ -338,7 +339,7 @@ def test_the_same_recipe_gives_the_same_bits_and_another_seed_others(tmp_path: P
     assert not torch.equal(first.levels[1]["fc1.weight"], second.levels[1]["fc1.weight"])
 
 
-class Counted:
+class Counted(Quiet):
     """A `Progress` that counts."""
 
     def __init__(self) -> None:
@@ -346,8 +347,6 @@ class Counted:
 
     def planned(self, trainings: int) -> None:
         self.announced = trainings
-
-    def step(self, label: str, step: int, total: int) -> None: ...
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
         self.trained += trained

@@ -17,20 +17,17 @@ from ticketzoo.errors import RunError
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.training import Record, TrainingConfig
 from ticketzoo.training.cells import Cells, Job
+from ticketzoo.training.progress import Quiet
 
 STEPS = 6
 READ_ONLY = Path("/sys/kernel")
 
 
-class Counted:
+class Counted(Quiet):
     """A `Progress` that remembers what was finished, and whether it had to be trained."""
 
     def __init__(self) -> None:
         self.trained: dict[str, bool] = {}
-
-    def planned(self, trainings: int) -> None: ...
-
-    def step(self, label: str, step: int, total: int) -> None: ...
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
         self.trained[label] = trained
@@ -169,9 +166,9 @@ def test_a_cell_that_lacks_a_wanted_tensor_is_trained_again_and_keeps_the_others
     with cells_in(tmp_path, progress=progress) as cells:
         cells.run(job(), "record alone")
         cells.run(job(), "with final", keep_final=True)
-        cells.run(job(), "with step 2", snapshot_step=2)
-        cell = cells.run(job(), "with all", keep_final=True, snapshot_step=2)
-        earlier = cells.run(job(), "with step 0", snapshot_step=0)
+        cells.run(job(), "with step 2", snapshot_steps=[2])
+        cell = cells.run(job(), "with all", keep_final=True, snapshot_steps=[2])
+        earlier = cells.run(job(), "with step 0", snapshot_steps=[0])
     assert progress.trained == {
         "record alone": True, "with final": True, "with step 2": True, "with all": False, "with step 0": True
     }  # fmt: skip
@@ -188,9 +185,11 @@ def test_a_killed_cell_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     crashing.task.stop_after = 4
     with pytest.raises(Stopped), cells_in(tmp_path, checkpoint_seconds=0) as cells:
         cells.run(crashing, "crashes")
-    (left,) = files_in(tmp_path)
-    assert left.endswith(".partial/checkpoint.safetensors")
-    (tmp_path / left).with_name(".checkpoint.safetensors.999999").write_bytes(b"half a checkpoint of a killed process")
+    left = files_in(tmp_path)
+    assert [Path(name).name for name in left] == ["checkpoint-3.safetensors", "checkpoint-4.safetensors"]
+    partial = tmp_path / Path(left[0]).parent
+    assert partial.suffix == ".partial"
+    (partial / ".checkpoint-5.safetensors.999999").write_bytes(b"half a checkpoint of a killed process")
     resumed = job()
     with cells_in(tmp_path) as cells:
         cell = cells.run(resumed, "goes on", keep_final=True)
@@ -201,6 +200,22 @@ def test_a_killed_cell_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert cell.folder.name == whole.folder.name
     assert (cell.folder / "final.safetensors").read_bytes() == (whole.folder / "final.safetensors").read_bytes()
     assert cell.record.curve == whole.record.curve
+
+
+def test_several_snapshots_are_kept_by_one_training_also_if_it_is_killed_between_them(tmp_path: Path) -> None:
+    crashing = job()
+    crashing.task.stop_after = 4
+    with pytest.raises(Stopped), cells_in(tmp_path, checkpoint_seconds=0) as cells:
+        cells.run(crashing, "crashes", snapshot_steps=[0, 3, 5])
+    resumed = job()
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(resumed, "goes on", snapshot_steps=[0, 3, 5])
+    assert len(resumed.task.seen) == STEPS - 4
+    with cells_in(tmp_path / "undisturbed") as cells:
+        whole = cells.run(job(), "whole", snapshot_steps=[0, 3, 5])
+    for step in (0, 3, 5):
+        ours, theirs = cell.snapshot(step), whole.snapshot(step)
+        assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
 
 
 def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path: Path) -> None:
@@ -276,10 +291,10 @@ def test_a_full_disk_stops_the_run_with_one_line_and_nothing_half_written(
 @pytest.mark.parametrize("content", [b"", b"{", b"\xff" * 64])
 def test_a_damaged_cell_is_said_in_one_line_with_what_to_do(tmp_path: Path, file: str, content: bytes) -> None:
     with cells_in(tmp_path) as cells:
-        cell = cells.run(job(), "whole", keep_final=True, snapshot_step=2)
+        cell = cells.run(job(), "whole", keep_final=True, snapshot_steps=[2])
         (cell.folder / file).write_bytes(content)
         with pytest.raises(RunError, match=f"cannot be read.*; delete {cell.folder.name} and run again$"):
-            again = cells.run(job(), "damaged", keep_final=True, snapshot_step=2)
+            again = cells.run(job(), "damaged", keep_final=True, snapshot_steps=[2])
             again.final_state()
             again.snapshot(2)
 

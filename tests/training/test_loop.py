@@ -40,6 +40,12 @@ def assert_equal(one: State, other: State) -> None:
         assert torch.equal(tensor, other[name]), name
 
 
+def snapshots(model: nn.Module, task: Any, training: TrainingConfig, *steps: int) -> dict[int, State]:
+    taken: dict[int, State] = {}
+    train(model, task, training, seed=0, device=CPU, snapshot_steps=steps, on_snapshot=taken.__setitem__)
+    return taken
+
+
 @pytest.mark.parametrize(
     ("keys", "expected"),
     [
@@ -68,7 +74,7 @@ def test_best_is_the_first_minimum_of_the_validation_loss_and_the_test_is_read_t
     validation = {-1: 5.0, -2: 3.0, -3: 4.0, -4: 3.0, -5: 6.0}
     task = OneWeight(lambda weight: weight, validation=lambda w: validation[round(w)], test=lambda w: -10 * w)
     training = config(steps="5it", optimizer={"lr": 1.0}, evaluate_every="1it")
-    record, _ = train(one_weight(0.0), task, training, seed=0, device=CPU)
+    record = train(one_weight(0.0), task, training, seed=0, device=CPU)
     assert (record.best["step"], record.best["validation_loss"], record.best["test_loss"]) == (2, 3.0, 20.0)
     assert (record.final["step"], record.final["validation_loss"], record.final["test_loss"]) == (5, 6.0, 50.0)
     assert [(point["step"], point["validation_loss"]) for point in record.curve] == [
@@ -83,7 +89,7 @@ def test_the_test_split_chooses_nothing() -> None:
         model = one_weight(0.0)
         task = OneWeight(lambda w: w, validation=lambda w: (w + 3) ** 2, test=lambda w: test_sign * w)
         training = config(steps="5it", optimizer={"lr": 1.0}, evaluate_every="1it")
-        return train(model, task, training, seed=0, device=CPU)[0], model.weight.item()
+        return train(model, task, training, seed=0, device=CPU), model.weight.item()
 
     (up, up_weight), (down, down_weight) = trained(1), trained(-1)
     assert up.best["step"] == down.best["step"] == 3
@@ -96,13 +102,13 @@ def test_the_test_split_chooses_nothing() -> None:
 )
 def test_validation_is_looked_at_as_often_as_asked_and_at_the_end(every: str, steps: list[int]) -> None:
     task = OneWeight(square, validation=lambda weight: 1.0)
-    record, _ = train(one_weight(1.0), task, config(steps="5it", evaluate_every=every), seed=0, device=CPU)
+    record = train(one_weight(1.0), task, config(steps="5it", evaluate_every=every), seed=0, device=CPU)
     assert [point["step"] for point in record.curve] == steps
 
 
 def test_without_a_validation_split_there_is_only_the_end() -> None:
     task = OneWeight(square)
-    record, _ = train(one_weight(1.0), task, config(steps="5it", evaluate_every="1it"), seed=0, device=CPU)
+    record = train(one_weight(1.0), task, config(steps="5it", evaluate_every="1it"), seed=0, device=CPU)
     assert (record.best, record.curve) == ({}, [])
     assert record.final["step"] == 5
     assert [split for split, _ in task.looked_at] == ["test"]
@@ -127,7 +133,7 @@ def test_same_seed_same_bits_whatever_happened_before() -> None:
     for model in models:
         torch.rand(3)
         training = config(steps="8it", batch_size=6, evaluate_every="3it")
-        records.append(train(model, MadeImages(), training, seed=7, device=CPU)[0])
+        records.append(train(model, MadeImages(), training, seed=7, device=CPU))
     assert_equal(models[0].state_dict(), models[1].state_dict())
     assert records[0].curve == records[1].curve
 
@@ -156,20 +162,27 @@ def test_augmentation_does_not_disturb_the_order_nor_each_other_s_steps() -> Non
 def test_a_snapshot_is_a_copy_that_training_does_not_change() -> None:
     """Trap 1: a snapshot without a clone "rewinds" to the trained weights."""
     model = one_weight(2.0)
-    _, snapshot = train(model, OneWeight(square), config(steps="3it"), seed=0, device=CPU, snapshot_step=1)
+    snapshot = snapshots(model, OneWeight(square), config(steps="3it"), 1)[1]
     assert snapshot["weight"].item() == pytest.approx(1.6)
     assert model.weight.item() == pytest.approx(2 * 0.8**3)
 
 
 @pytest.mark.parametrize(("step", "weight"), [(0, 2.0), (3, 2 * 0.8**3)])
 def test_a_snapshot_may_be_of_the_start_or_the_end(step: int, weight: float) -> None:
-    _, snapshot = train(one_weight(2.0), OneWeight(square), config(steps="3it"), seed=0, device=CPU, snapshot_step=step)
-    assert snapshot["weight"].item() == pytest.approx(weight)
+    taken = snapshots(one_weight(2.0), OneWeight(square), config(steps="3it"), step)
+    assert taken[step]["weight"].item() == pytest.approx(weight)
+
+
+def test_several_snapshots_may_be_taken() -> None:
+    taken = snapshots(one_weight(2.0), OneWeight(square), config(steps="3it"), 0, 2, 3)
+    assert {step: state["weight"].item() for step, state in taken.items()} == pytest.approx(
+        {0: 2.0, 2: 2 * 0.8**2, 3: 2 * 0.8**3}
+    )
 
 
 def test_a_snapshot_has_the_buffers_too() -> None:
     training = config(steps="3it", batch_size=4)
-    _, snapshot = train(small_net(), MadeImages(), training, seed=0, device=CPU, snapshot_step=2)
+    snapshot = snapshots(small_net(), MadeImages(), training, 2)[2]
     assert snapshot["2.num_batches_tracked"].item() == 2
     assert snapshot.keys() == small_net().state_dict().keys()
 
@@ -178,10 +191,11 @@ def test_a_training_from_step_k_goes_on_as_the_one_from_0_did() -> None:
     """Batches, augmentation, dropout and learning rate from k on are those of the whole training."""
     training = config(steps="2ep", batch_size=4, schedule={"name": "cosine", "warmup": "3it"}, evaluate_every="2it")
     whole, whole_task = small_net(), MadeImages()
-    record, snapshot = train(whole, whole_task, training, seed=3, device=CPU, snapshot_step=5)
+    taken: dict[int, State] = {}
+    record = train(whole, whole_task, training, seed=3, device=CPU, snapshot_steps=[5], on_snapshot=taken.__setitem__)
     rest, rest_task = small_net(), MadeImages()
-    rest.load_state_dict(snapshot)
-    rest_record, _ = train(rest, rest_task, training, seed=3, device=CPU, start_step=5)
+    rest.load_state_dict(taken[5])
+    rest_record = train(rest, rest_task, training, seed=3, device=CPU, start_step=5)
     assert rest_task.seen == whole_task.seen[5:]
     assert rest_task.noises == whole_task.noises[5:]
     assert_equal(rest.state_dict(), whole.state_dict())  # SGD without momentum has no memory

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,13 @@ OPTIMIZERS = {
 TOTAL = 9
 Outcome = tuple[Record, State, State, int]
 """The record, the trained state, the snapshot, and how many steps were done."""
+SNAPSHOTS: dict[Path, dict[int, State]] = {}
+"""What was kept of the trainings in each folder, crashed ones too: as `Cells` keeps them on disk."""
 
 
-def run(optimizer: str, *, checkpoint: Path | None = None, stop_after: int | None = None, **keys: Any) -> Outcome:
+def run(optimizer: str, *, folder: Path | None = None, stop_after: int | None = None, **keys: Any) -> Outcome:
     """A training with dropout, batch normalisation, augmentation, masks and a snapshot; saves after every step."""
+    snapshot_step = keys.get("snapshot_step", 4)
     with torch.random.fork_rng():
         torch.manual_seed(0)
         model = nn.Sequential(nn.Flatten(), nn.Linear(4, 6), nn.BatchNorm1d(6), nn.Dropout(0.2), nn.Linear(6, 2))
@@ -40,12 +44,20 @@ def run(optimizer: str, *, checkpoint: Path | None = None, stop_after: int | Non
             "clip_norm": 1.0,
         }
     )
-    resumption = checkpoint and Resumption(checkpoint, every_seconds=keys.get("every_seconds", 0))
-    snapshot_step = keys.get("snapshot_step", 4)
-    record, snapshot = train(
-        model, task, training, seed=1, device=CPU, snapshot_step=snapshot_step, resumption=resumption
+    warnings = keys.get("warnings", [])
+    resumption = folder and Resumption(folder, keys.get("every_seconds", 0), warnings.append)
+    snapshots = SNAPSHOTS.setdefault(folder, {}) if folder else {}
+    record = train(
+        model,
+        task,
+        training,
+        seed=1,
+        device=CPU,
+        snapshot_steps={snapshot_step} - snapshots.keys(),
+        on_snapshot=snapshots.__setitem__,
+        resumption=resumption,
     )
-    return record, model.state_dict(), snapshot, len(task.seen)
+    return record, model.state_dict(), snapshots[snapshot_step], len(task.seen)
 
 
 def assert_same(resumed: Outcome, whole: Outcome) -> None:
@@ -61,63 +73,99 @@ def test_a_training_stopped_after_any_step_ends_with_the_same_bits(optimizer: st
     """Trap 11: resuming after a crash without the random state gives another ticket."""
     whole = run(optimizer)
     for stop in range(1, TOTAL):
-        checkpoint = tmp_path / f"{stop}.safetensors"
+        folder = tmp_path / str(stop)
+        folder.mkdir()
         with pytest.raises(Stopped):
-            run(optimizer, checkpoint=checkpoint, stop_after=stop)
-        resumed = run(optimizer, checkpoint=checkpoint)
+            run(optimizer, folder=folder, stop_after=stop)
+        resumed = run(optimizer, folder=folder)
         assert resumed[-1] == TOTAL - stop, "steps were done again"
         assert_same(resumed, whole)
 
 
 def test_a_training_stopped_again_and_again_ends_with_the_same_bits(tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoint.safetensors"
     for _ in range(TOTAL - 1):
         with pytest.raises(Stopped):
-            run("adam", checkpoint=checkpoint, stop_after=1)
-    assert_same(run("adam", checkpoint=checkpoint), run("adam"))
+            run("adam", folder=tmp_path, stop_after=1)
+    assert_same(run("adam", folder=tmp_path), run("adam"))
 
 
 def test_writing_checkpoints_changes_nothing(tmp_path: Path) -> None:
-    assert_same(run("momentum", checkpoint=tmp_path / "checkpoint.safetensors"), run("momentum"))
+    assert_same(run("momentum", folder=tmp_path), run("momentum"))
 
 
 def test_a_checkpoint_is_written_no_oftener_than_asked(tmp_path: Path) -> None:
-    run("sgd", checkpoint=tmp_path / "checkpoint.safetensors", every_seconds=3600)
+    run("sgd", folder=tmp_path, every_seconds=3600)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_crash_leaves_one_whole_checkpoint_and_no_other_file(tmp_path: Path) -> None:
-    with pytest.raises(Stopped):
-        run("sgd", checkpoint=tmp_path / "checkpoint.safetensors", stop_after=5)
-    assert [path.name for path in tmp_path.iterdir()] == ["checkpoint.safetensors"]
+def checkpoints(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("damage", ["empty", "truncated", "text", "headless", "missing step"])
-def test_a_checkpoint_that_cannot_be_read_is_ignored(damage: str, tmp_path: Path) -> None:
-    checkpoint = tmp_path / "checkpoint.safetensors"
+def stopped_after_five(folder: Path) -> None:
     with pytest.raises(Stopped):
-        run("adam", checkpoint=checkpoint, stop_after=5)
-    content = checkpoint.read_bytes()
-    damaged = {
-        "empty": b"",
-        "truncated": content[:-7],
-        "text": b"not a checkpoint",
-        "headless": content[8:],
-        "missing step": content.replace(b'\\"step\\"', b'\\"stop\\"'),
-    }
-    assert damaged[damage] != content
-    checkpoint.write_bytes(damaged[damage])
-    resumed = run("adam", checkpoint=checkpoint)
-    assert resumed[-1] == TOTAL
+        run("adam", folder=folder, stop_after=5)
+    assert checkpoints(folder) == ["checkpoint-4.safetensors", "checkpoint-5.safetensors"]
+
+
+def test_a_crash_leaves_the_two_last_checkpoints_and_no_other_file(tmp_path: Path) -> None:
+    stopped_after_five(tmp_path)
+
+
+DAMAGES: dict[str, Callable[[bytes], bytes]] = {
+    "empty": lambda content: b"",
+    "truncated": lambda content: content[:-7],
+    "text": lambda content: b"not a checkpoint",
+    "headless": lambda content: content[8:],
+    "a bit of a weight": lambda content: content[:-1] + bytes([content[-1] ^ 1]),
+    "another step": lambda content: content.replace(b'\\"step\\": 5', b'\\"step\\": 6'),
+    "no digest": lambda content: content.replace(b'"sha256"', b'"sha-56"'),
+}
+
+
+def damage(path: Path, how: str) -> None:
+    content = path.read_bytes()
+    damaged = DAMAGES[how](content)
+    assert damaged != content
+    path.write_bytes(damaged)
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_a_damaged_checkpoint_gives_way_to_the_one_before_with_a_warning(how: str, tmp_path: Path) -> None:
+    stopped_after_five(tmp_path)
+    newest = tmp_path / "checkpoint-5.safetensors"
+    damage(newest, how)
+    warnings: list[str] = []
+    resumed = run("adam", folder=tmp_path, warnings=warnings)
+    assert resumed[-1] == TOTAL - 4
+    assert warnings == [f"{newest}: damaged checkpoint removed; the training goes on from iteration 4"]
     assert_same(resumed, run("adam"))
 
 
-@pytest.mark.parametrize("asked", [2, None])
-def test_a_checkpoint_of_a_run_that_kept_another_step_is_not_mistaken_for_this_one_s(
-    asked: int | None, tmp_path: Path
-) -> None:
-    """Otherwise the weights at the old rewind step would be taken for those at the new one."""
-    checkpoint = tmp_path / "checkpoint.safetensors"
+def test_when_both_checkpoints_are_damaged_the_training_begins_anew(tmp_path: Path) -> None:
+    stopped_after_five(tmp_path)
+    for name in checkpoints(tmp_path):
+        damage(tmp_path / name, "truncated")
+    SNAPSHOTS.pop(tmp_path)
+    warnings: list[str] = []
+    resumed = run("adam", folder=tmp_path, warnings=warnings)
+    assert resumed[-1] == TOTAL
+    assert [warning.split("; ")[1] for warning in warnings] == ["the training begins anew"] * 2
+    assert_same(resumed, run("adam"))
+
+
+def test_a_training_asked_for_an_earlier_snapshot_than_its_checkpoint_begins_anew(tmp_path: Path) -> None:
+    """Otherwise there would be no weights of that step, or those of another were taken for them."""
     with pytest.raises(Stopped):
-        run("sgd", checkpoint=checkpoint, stop_after=6, snapshot_step=4)
-    assert_same(run("sgd", checkpoint=checkpoint, snapshot_step=asked), run("sgd", snapshot_step=asked))
+        run("sgd", folder=tmp_path, stop_after=6, snapshot_step=4)
+    earlier = run("sgd", folder=tmp_path, snapshot_step=2)
+    assert earlier[-1] == TOTAL
+    assert_same(earlier, run("sgd", snapshot_step=2))
+
+
+def test_a_training_asked_for_a_later_snapshot_goes_on(tmp_path: Path) -> None:
+    with pytest.raises(Stopped):
+        run("sgd", folder=tmp_path, stop_after=6, snapshot_step=4)
+    later = run("sgd", folder=tmp_path, snapshot_step=7)
+    assert later[-1] == TOTAL - 6
+    assert_same(later, run("sgd", snapshot_step=7))

@@ -14,6 +14,7 @@ from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.training import Record
 from ticketzoo.training.cells import Cells, Job
+from ticketzoo.training.progress import Quiet
 from ticketzoo.transfer.arms import arm_job, initial_state
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.rows import Row
@@ -74,15 +75,13 @@ def target(*classes: int, head: str = "dense") -> Target:
     return load_targets(recipe(targets=[digits(*classes, head=head)]), [])[0]
 
 
-class Counted:
+class Counted(Quiet):
     def __init__(self) -> None:
         self.announced = 0
         self.labels: list[tuple[str, bool]] = []
 
     def planned(self, trainings: int) -> None:
         self.announced = trainings
-
-    def step(self, label: str, step: int, total: int) -> None: ...
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
         self.labels.append((label, trained))

@@ -34,18 +34,18 @@ def find(
 
         ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
     """
-    from ticketzoo.cli.interruption import interruptible
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.escaping import for_terminal
     from ticketzoo.finding import FindRecipe, find_and_package
+    from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
     from ticketzoo.transfer import arms_table, sentence
 
     parsed = read_for("find", recipe, FindRecipe, overrides)
     working_folder = out or Path("runs") / parsed.name
-    kept = f"finished trainings are kept in {working_folder}"
+    kept = f"what was trained so far is kept in {working_folder}"
     with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         ticket, folder = find_and_package(
             parsed,

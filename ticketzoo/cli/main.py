@@ -1,4 +1,7 @@
-"""The command line's entry: exit status 0 done, 1 failed with one line that says why, 2 wrong usage."""
+"""The command line's entry: exit status 0 done, 1 failed with one line that says why, 2 wrong usage.
+
+130 and 143 where Ctrl-C or SIGTERM ended it.
+"""
 
 import sys
 from typing import NoReturn
@@ -6,9 +9,9 @@ from typing import NoReturn
 import typer
 
 from ticketzoo.cli import export, find, push_pull, recipes, search, transfer, zoo
-from ticketzoo.cli.interruption import Interrupted, interruptible, raise_when_interrupted
 from ticketzoo.errors import TicketzooError
 from ticketzoo.escaping import for_terminal
+from ticketzoo.interruption import Interrupted, exit_status, interruptible, raise_when_interrupted
 
 app = typer.Typer(
     name="ticketzoo",
@@ -33,7 +36,7 @@ def main() -> NoReturn:
     except TicketzooError as error:
         fail(str(error))
     except Interrupted as error:
-        fail(str(error))
+        fail(str(error), exit_status())
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -42,7 +45,7 @@ def main() -> NoReturn:
     sys.exit(0)
 
 
-def fail(message: str) -> NoReturn:
-    """Print one line on standard error and exit with status 1."""
+def fail(message: str, status: int = 1) -> NoReturn:
+    """Print one line on standard error and exit with `status`."""
     print(f"ticketzoo: {for_terminal(message)}", file=sys.stderr)
-    sys.exit(1)
+    sys.exit(status)

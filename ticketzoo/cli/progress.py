@@ -6,7 +6,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ticketzoo.cli.interruption import stop_if_interrupted
+from ticketzoo.escaping import for_terminal
 from ticketzoo.training.loop import Record
 
 
@@ -42,8 +42,11 @@ class RunProgress:
 
     def step(self, label: str, step: int, total: int) -> None:
         """Move the bar of the training under way."""
-        stop_if_interrupted()
         self._bars.update(self._one, description=label, completed=step, total=total, visible=True)
+
+    def warn(self, message: str) -> None:
+        """Print a line that a user should read."""
+        self._print(f"ticketzoo: warning: {for_terminal(message)}")
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
         """Say what a training came to; those found finished only count."""
@@ -52,7 +55,10 @@ class RunProgress:
         if trained:
             line = f"[{self._done}/{self._planned}] {label}: test accuracy {record.final['test_accuracy']:.2%}"
             line += f" ({record.seconds:.1f} s)"
-            if self._console.is_terminal:
-                self._console.print(line, highlight=False)
-            else:
-                print(line, file=sys.stderr, flush=True)
+            self._print(line)
+
+    def _print(self, line: str) -> None:
+        if self._console.is_terminal:
+            self._console.print(line, highlight=False, markup=False)
+        else:
+            print(line, file=sys.stderr, flush=True)

@@ -37,17 +37,17 @@ def transfer(
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
-    from ticketzoo.cli.interruption import interruptible
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.escaping import for_terminal
+    from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
     from ticketzoo.transfer import TransferRecipe, run_transfer, sentence
 
     parsed = read_for("transfer", recipe, TransferRecipe, overrides)
     folder = out or Path("runs") / parsed.name
-    kept = f"finished trainings are kept in {folder}"
+    kept = f"what was trained so far is kept in {folder}"
     with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         report = run_transfer(
             parsed,

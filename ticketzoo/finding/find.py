@@ -90,10 +90,8 @@ class _Search:
 
         def train(level: int, masks: Masks) -> Mapping[str, Tensor]:
             job = self._ticket(seed, level, masks, chain) if level else self._job(seed, initial, {}, 0)
-            snapshot_step = None
-            if level == 0 and self.recipe.finder.rewinding != "learning-rate":
-                snapshot_step = self.rewind_step
-            cell = self.cells.run(job, self._label(seed, level), keep_final=True, snapshot_step=snapshot_step)
+            rewound_to = [self.rewind_step] if level == 0 and self.recipe.finder.rewinding != "learning-rate" else []
+            cell = self.cells.run(job, self._label(seed, level), keep_final=True, snapshot_steps=rewound_to)
             self.seconds.append(cell.record.seconds)
             chain.append(cell)
             self._add_rows(cell.record, "ticket", level, masks, seed)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,12 +14,13 @@ from safetensors.torch import load_file
 
 import ticketzoo
 from ticketzoo.errors import RunError
+from ticketzoo.interruption import ending_by_itself, stop_if_interrupted
 from ticketzoo.models import create_from_architecture, head_modules, load_model_state
 from ticketzoo.models.body import within
 from ticketzoo.ticket.digests import masks_sha256, state_sha256
 from ticketzoo.ticket.masking import attach
 from ticketzoo.ticket.masks import Masks
-from ticketzoo.training.checkpoint import State, write_atomically, write_tensors
+from ticketzoo.training.checkpoint import State, remove_checkpoints, sync_folder, write_atomically, write_tensors
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import is_compilers
 from ticketzoo.training.loop import Record, Resumption, copy_state, train
@@ -76,7 +78,7 @@ class Cell:
 
     def snapshot(self, step: int) -> State:
         """The parameters and buffers after `step` updates."""
-        return _read(self.folder / f"step-{step}.safetensors")
+        return _read(self.folder / _snapshot_file(step))
 
 
 def _read(path: Path) -> State:
@@ -115,26 +117,26 @@ class Cells:
     def __exit__(self, *exception: object) -> None:
         self._lock.release()
 
-    def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_step: int | None = None) -> Cell:
+    def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
         """The cell of `job`: read if it is finished and holds the tensors asked for, trained otherwise.
 
         Args:
             job: what to train.
             label: what to call it where progress is shown.
             keep_final: also keep the trained weights.
-            snapshot_step: also keep the state after this many updates.
+            snapshot_steps: also keep the states after so many updates.
 
         Raises:
             RunError: the training diverged, or the folder cannot be written.
         """
         specification = json.dumps(job.specification(), sort_keys=True)
         folder = self.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
-        wanted = ["cell.json"] + ["final.safetensors"] * keep_final
-        wanted += [f"step-{snapshot_step}.safetensors"] * (snapshot_step is not None)
+        wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
         finished = all((folder / name).is_file() for name in wanted)
         if not finished:
             try:
-                self._train(job, folder, specification, label, keep_final, snapshot_step)
+                with ending_by_itself():
+                    self._train(job, folder, specification, label, keep_final, snapshot_steps)
             except RunError as error:
                 raise RunError(f"{label}: {error}") from None
             except torch.OutOfMemoryError:
@@ -152,6 +154,7 @@ class Cells:
         except (OSError, ValueError, KeyError, TypeError):
             raise RunError(f"{folder / 'cell.json'}: cannot be read; delete {folder.name} and run again") from None
         self.progress.finished(label, record, trained=not finished)
+        stop_if_interrupted()
         return Cell(record, folder)
 
     def _train(
@@ -161,7 +164,7 @@ class Cells:
         specification: str,
         label: str,
         keep_final: bool,
-        snapshot_step: int | None,
+        snapshot_steps: Collection[int],
     ) -> None:
         model = create_from_architecture(job.architecture, seed=0)
         load_model_state(model, job.state)
@@ -174,37 +177,41 @@ class Cells:
                 parameter.requires_grad_(within(name, head))
         half_done = folder.with_name(folder.name + ".partial")
         half_done.mkdir(exist_ok=True)
+        sync_folder(self.folder)
         for stray in half_done.glob(".*"):  # what a killed process had not finished writing
             stray.unlink()
-        checkpoint = Resumption(half_done / "checkpoint.safetensors", self.checkpoint_seconds)
-        record, snapshot = train(
+        record = train(
             model,
             job.task,
             job.training,
             seed=job.seed,
             device=self.device,
             start_step=job.start_step,
-            snapshot_step=snapshot_step,
-            resumption=checkpoint,
+            snapshot_steps=[step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()],
+            on_snapshot=lambda step, state: write_tensors(half_done / _snapshot_file(step), state),
+            resumption=Resumption(half_done, self.checkpoint_seconds, self.progress.warn),
             on_progress=lambda step, total: self.progress.step(label, step, total),
         )
         if keep_final:
             write_tensors(half_done / "final.safetensors", copy_state(model))
-        if snapshot_step is not None:
-            write_tensors(half_done / f"step-{snapshot_step}.safetensors", snapshot)
         content = {
             "specification": json.loads(specification),
             "record": vars(record),
             "environment": environment(self.device),
         }
         write_atomically(half_done / "cell.json", json.dumps(content).encode())
-        checkpoint.path.unlink(missing_ok=True)
+        remove_checkpoints(half_done)
         if folder.exists():  # finished before, but without a tensor that is asked for now
             for file in half_done.iterdir():
                 file.replace(folder / file.name)
             half_done.rmdir()
         else:
             half_done.rename(folder)
+            sync_folder(self.folder)
+
+
+def _snapshot_file(step: int) -> str:
+    return f"step-{step}.safetensors"
 
 
 def _too_large(batch_size: int, device: torch.device) -> str:

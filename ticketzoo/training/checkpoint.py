@@ -1,9 +1,15 @@
-"""A half-finished training on disk: one safetensors file, replaced atomically."""
+"""A half-finished training on disk: its two last checkpoints, each one safetensors file, written whole or not at all.
 
+No random state is stored. Data order, augmentation and dropout of a step are functions of the training's seed and the
+step alone (`ticketzoo.seeds`), the learning rate is one of the step, and what a task draws it draws so; with weights,
+buffers and the optimiser's state a training therefore goes on from a checkpoint with the bits it would have had.
+"""
+
+import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,19 +21,21 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ticketzoo.ticket.digests import state_sha256
+
 State = dict[str, Tensor]
+
+KEPT = 2
+"""Checkpoints of a training: should the newest be damaged, there is the one before."""
 
 
 @dataclass
 class Checkpoint:
-    """A training after `step` updates. Random streams are functions of the step, so none is stored."""
+    """A training after `step` updates."""
 
     step: int
     model: State
     optimizer: dict[str, Tensor]
-    snapshot: State
-    snapshot_step: int | None
-    """The step that `snapshot` is of, or will be once it is reached."""
     record: dict[str, Any]
     """History and best values so far, as JSON."""
 
@@ -56,6 +64,16 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
                 entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
+def sync_folder(folder: Path) -> None:
+    """Have the disk remember which files are in `folder`, also if the power fails."""
+    if os.name == "posix":
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
     """A temporary path whose file takes the place of `path` after the block: `path` is ever the old file or the new."""
@@ -65,6 +83,7 @@ def replacing_file(path: Path) -> Iterator[Path]:
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
+        sync_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -85,23 +104,58 @@ def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = 
             raise OSError(*((int(number[1]), os.strerror(int(number[1]))) if number else (str(error),))) from error
 
 
-def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` to `path`, atomically."""
-    parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "snapshot": checkpoint.snapshot}
-    tensors = {f"{part}:{name}": t.contiguous() for part, state in parts.items() for name, t in state.items()}
-    meta = {"step": checkpoint.step, "snapshot_step": checkpoint.snapshot_step, "record": checkpoint.record}
-    write_tensors(path, tensors, {"checkpoint": json.dumps(meta)})
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` into `folder`, and remove all but the newest `KEPT`. Raises OSError."""
+    parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer}
+    tensors = {f"{part}:{name}": t.cpu().contiguous() for part, state in parts.items() for name, t in state.items()}
+    meta = json.dumps({"step": checkpoint.step, "record": checkpoint.record})
+    path = folder / f"checkpoint-{checkpoint.step}.safetensors"
+    write_tensors(path, tensors, {"checkpoint": meta, "sha256": _digest(meta, tensors)})
+    for old in _newest_first(folder)[KEPT:]:
+        old.unlink(missing_ok=True)
 
 
-def load_checkpoint(path: Path) -> Checkpoint | None:
-    """The checkpoint at `path`; None when there is none or it cannot be read."""
-    parts: dict[str, State] = {"model": {}, "optimizer": {}, "snapshot": {}}
-    try:
-        with safe_open(path, framework="pt") as file:
-            meta = json.loads(file.metadata()["checkpoint"])
-            for key in file.keys():  # noqa: SIM118 (safe_open is no mapping)
-                part, name = key.split(":", 1)
-                parts[part][name] = file.get_tensor(key)
-        return Checkpoint(meta["step"], snapshot_step=meta.get("snapshot_step"), record=meta["record"], **parts)
-    except (FileNotFoundError, SafetensorError, KeyError, TypeError, ValueError):
-        return None
+def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+    """The newest whole checkpoint in `folder`; None when there is none. Damaged ones are removed, with a warning."""
+    found, damaged = None, []
+    for path in _newest_first(folder):
+        try:
+            found = _read(path)
+            break
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+            damaged.append(path)
+    for path in damaged:
+        instead = f"the training goes on from iteration {found.step}" if found else "the training begins anew"
+        warn(f"{path}: damaged checkpoint removed; {instead}")
+        path.unlink()
+    return found
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove all checkpoints in `folder`."""
+    for path in folder.glob("checkpoint*.safetensors"):
+        path.unlink(missing_ok=True)
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    steps = {path: re.fullmatch(r"checkpoint-([0-9]+)\.safetensors", path.name) for path in folder.glob("checkpoint-*")}
+    found = {path: int(match[1]) for path, match in steps.items() if match}
+    return sorted(found, key=lambda path: found[path], reverse=True)
+
+
+def _read(path: Path) -> Checkpoint:
+    with safe_open(path, framework="pt") as file:
+        metadata = file.metadata()
+        tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
+    if _digest(metadata["checkpoint"], tensors) != metadata["sha256"]:
+        raise ValueError("its content is not what was written")
+    meta = json.loads(metadata["checkpoint"])
+    parts: dict[str, State] = {"model": {}, "optimizer": {}}
+    for key, tensor in tensors.items():
+        part, name = key.split(":", 1)
+        parts[part][name] = tensor
+    return Checkpoint(meta["step"], record=meta["record"], **parts)
+
+
+def _digest(meta: str, tensors: State) -> str:
+    return hashlib.sha256(f"{meta}\n{state_sha256(tensors)}".encode()).hexdigest()

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.interruption import Interrupted, interrupted
 from ticketzoo.models import load_model_state, model_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.masking import hooks_paused
@@ -46,10 +47,11 @@ class Record:
 
 @dataclass
 class Resumption:
-    """Where a training keeps its checkpoint, and how often it writes one."""
+    """The folder in which a training keeps its checkpoints, how often it writes one, who is told of a damaged one."""
 
-    path: Path
+    folder: Path
     every_seconds: float = 60.0
+    warn: Callable[[str], None] = lambda message: None
 
 
 def train(
@@ -60,10 +62,11 @@ def train(
     seed: int,
     device: torch.device,
     start_step: int = 0,
-    snapshot_step: int | None = None,
+    snapshot_steps: Collection[int] = (),
+    on_snapshot: Callable[[int, State], None] = lambda step, state: None,
     resumption: Resumption | None = None,
     on_progress: Callable[[int, int], None] = lambda step, total: None,
-) -> tuple[Record, State]:
+) -> Record:
     """Train `model` in place from `start_step` to the end of `config.steps`.
 
     Masks are the model's affair (`ticketzoo.ticket.masking.attach`). Learning rate, data order and augmentation are
@@ -76,12 +79,12 @@ def train(
         seed: of data order, augmentation and dropout.
         device: where to train.
         start_step: updates that count as done.
-        snapshot_step: also return a copy of the model's state after this many updates.
-        resumption: continue from this checkpoint if it exists, and keep writing it.
+        snapshot_steps: numbers of updates after which `on_snapshot` is called.
+        on_snapshot: called with the number of updates and a copy of the model's state. In a training that goes on from
+            a checkpoint, steps before it count as kept; if one is asked for again, the training begins anew.
+        resumption: continue from a checkpoint there if one exists, and keep writing them; also where a signal ends
+            the training (see `ticketzoo.interruption`), before Interrupted is raised.
         on_progress: called with (step, total), about ten times a second at most.
-
-    Returns:
-        the record, and the snapshot (empty without `snapshot_step`).
 
     Raises:
         RecipeError: `config.steps` leaves nothing to train after `start_step`.
@@ -94,12 +97,12 @@ def train(
     evaluate_every = max(1, config.evaluate_every.iterations(per_epoch))
     forward = forward_of(model, config)
     optimizer = create_optimizer(config.optimizer, model.parameters())
-    record, step, snapshot = Record(), start_step, State()
-    checkpoint = load_checkpoint(resumption.path) if resumption else None
-    if checkpoint and checkpoint.snapshot_step == snapshot_step:
-        record, step, snapshot = _restore(checkpoint, model, optimizer)
-    if snapshot_step == step:
-        snapshot = copy_state(model)
+    record, step = Record(), start_step
+    checkpoint = load_checkpoint(resumption.folder, resumption.warn) if resumption else None
+    if checkpoint and all(later >= checkpoint.step for later in snapshot_steps):
+        record, step = _restore(checkpoint, model, optimizer)
+    if step in snapshot_steps:
+        on_snapshot(step, copy_state(model))
     began, saved, shown = time.monotonic() - record.seconds, time.monotonic(), 0.0
 
     model.train()
@@ -117,21 +120,24 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             step += 1
 
-            if step == snapshot_step:
-                snapshot = copy_state(model)
+            if step in snapshot_steps:
+                on_snapshot(step, copy_state(model))
             if step == total or (task.has_validation and step % evaluate_every == 0):
                 _evaluate(record, model, task, device, step, loss, last=step == total)
             now = time.monotonic()
             if now - shown > 0.1 or step == total:
                 on_progress(step, total)
                 shown = now
-            if resumption and now - saved > resumption.every_seconds and step < total:
+            stopping = interrupted()
+            if step < total and resumption and (now - saved > resumption.every_seconds or stopping):
                 record.seconds = now - began
-                tensors = model_state(model), optimizer_tensors(optimizer), snapshot
-                save_checkpoint(resumption.path, Checkpoint(step, *tensors, snapshot_step, dict(vars(record))))
+                tensors = model_state(model), optimizer_tensors(optimizer)
+                save_checkpoint(resumption.folder, Checkpoint(step, *tensors, dict(vars(record))))
                 saved = now
+            if step < total and stopping:
+                raise Interrupted
     record.seconds = time.monotonic() - began
-    return record, snapshot
+    return record
 
 
 def copy_state(model: nn.Module) -> State:
@@ -189,7 +195,7 @@ def _rng_devices(device: torch.device) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
 
 
-def _restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> tuple[Record, int, State]:
+def _restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> tuple[Record, int]:
     load_model_state(model, checkpoint.model)
     load_optimizer_tensors(optimizer, checkpoint.optimizer)
-    return Record(**checkpoint.record), checkpoint.step, checkpoint.snapshot
+    return Record(**checkpoint.record), checkpoint.step

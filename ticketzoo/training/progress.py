@@ -18,6 +18,10 @@ class Progress(Protocol):
         """The training `label` is done; `trained` is False when it was found finished."""
         ...
 
+    def warn(self, message: str) -> None:
+        """Something happened that a user should know: one line."""
+        ...
+
 
 class Quiet:
     """A `Progress` that says nothing."""
@@ -29,4 +33,7 @@ class Quiet:
         """Say nothing."""
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
+        """Say nothing."""
+
+    def warn(self, message: str) -> None:
         """Say nothing."""

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first ends the command tidily and with one line, a second at once."""
+"""Ctrl-C and SIGTERM (preemption): the first ends a command tidily and with one line, a second at once."""
 
 import os
 import signal
@@ -8,6 +8,8 @@ from types import FrameType
 
 _received: list[int] = []
 """The signals that came."""
+_waiting = [0]
+"""How many blocks of `ending_by_itself` are under way."""
 
 
 class Interrupted(BaseException):
@@ -27,16 +29,37 @@ def raise_when_interrupted() -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_DFL)
         _received.append(number)
-        raise Interrupted
+        if not _waiting[0]:
+            raise Interrupted
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
 
 
+@contextmanager
+def ending_by_itself() -> Iterator[None]:
+    """In this block a first signal raises nothing: what runs there asks `interrupted`, and ends where it is safe."""
+    _waiting[0] += 1
+    try:
+        yield
+    finally:
+        _waiting[0] -= 1
+
+
+def interrupted() -> bool:
+    """Whether a signal came."""
+    return bool(_received)
+
+
 def stop_if_interrupted() -> None:
-    """Raise Interrupted if a signal came whose exception got lost: compiled code may swallow what a handler raises."""
+    """Raise Interrupted if a signal came: one that was waited with, or whose exception compiled code swallowed."""
     if _received:
         raise Interrupted
+
+
+def exit_status() -> int:
+    """What a process that a signal ended exits with, by convention: 130 for Ctrl-C, 143 for SIGTERM."""
+    return 128 + _received[0] if _received else 1
 
 
 @contextmanager
