@@ -43,10 +43,13 @@ def half(model: nn.Module) -> Masks:
 def trained(training: TrainingConfig, dropout: float = 0.2, **keys: Any) -> State:
     model = convolutions(dropout)
     attach(model, half(model))
-    _, snapshot = train(model, MadeImages(), training, seed=0, device=CPU, snapshot_step=4, **keys)
+    snapshots = keys.pop("snapshots", {})
+    wanted = {4} - snapshots.keys()
+    keep = {"snapshot_steps": wanted, "on_snapshot": snapshots.__setitem__}
+    train(model, MadeImages(), training, seed=0, device=CPU, **keep, **keys)
     for name, mask in half(model).items():
         assert (model.get_parameter(name)[~mask] == 0).all()
-    return {**model.state_dict(), **{f"snapshot {name}": tensor for name, tensor in snapshot.items()}}
+    return {**model.state_dict(), **{f"snapshot {name}": tensor for name, tensor in snapshots[4].items()}}
 
 
 def test_a_training_in_channels_last_ends_with_the_same_weights_but_for_rounding() -> None:
@@ -65,9 +68,11 @@ def test_a_compiled_training_ends_with_the_same_weights_but_for_rounding() -> No
         attach(model, half(model))
         calls: list[bool] = []
         model.register_forward_hook(lambda *_, calls=calls: calls.append(torch.compiler.is_compiling()))
-        _, snapshot = train(model, MadeImages(), config(compile=compiled), seed=0, device=CPU, snapshot_step=4)
+        snapshots: dict[int, State] = {}
+        keep = {"snapshot_steps": [4], "on_snapshot": snapshots.__setitem__}
+        train(model, MadeImages(), config(compile=compiled), seed=0, device=CPU, **keep)
         assert any(calls) is compiled
-        assert list(snapshot) == ["1.weight", "2.weight"]  # not the names within torch.compile's wrapper
+        assert list(snapshots[4]) == ["1.weight", "2.weight"]  # not the names within torch.compile's wrapper
         assert all((model.get_parameter(name)[~mask] == 0).all() for name, mask in half(model).items())
         states.append(model.state_dict())
     for name, tensor in states[0].items():
@@ -76,23 +81,27 @@ def test_a_compiled_training_ends_with_the_same_weights_but_for_rounding() -> No
 
 def test_weights_are_laid_out_by_channel_and_stored_as_ever() -> None:
     model = convolutions()
-    _, snapshot = train(model, MadeImages(), config(channels_last=True), seed=0, device=CPU, snapshot_step=4)
+    snapshots: dict[int, State] = {}
+    keep = {"snapshot_steps": [4], "on_snapshot": snapshots.__setitem__}
+    train(model, MadeImages(), config(channels_last=True), seed=0, device=CPU, **keep)
     assert model[3].weight.is_contiguous(memory_format=torch.channels_last)
     assert not model[3].weight.is_contiguous()
-    assert all(tensor.is_contiguous() for tensor in snapshot.values())
+    assert all(tensor.is_contiguous() for tensor in snapshots[4].values())
 
 
 @pytest.mark.parametrize("stop_after", [1, 3, 6])
 def test_a_stopped_training_in_channels_last_ends_with_the_same_bits(stop_after: int, tmp_path: Path) -> None:
-    resumption = Resumption(tmp_path / "checkpoint.safetensors", every_seconds=0)
+    resumption = Resumption(tmp_path, every_seconds=0)
+    snapshots: dict[int, State] = {}
+    keep = {"snapshot_steps": [4], "on_snapshot": snapshots.__setitem__}
     task = MadeImages()
     task.stop_after = stop_after
     model = convolutions()
     attach(model, half(model))
     with pytest.raises(Stopped):
-        train(model, task, config(channels_last=True), seed=0, device=CPU, snapshot_step=4, resumption=resumption)
+        train(model, task, config(channels_last=True), seed=0, device=CPU, resumption=resumption, **keep)
     whole = trained(config(channels_last=True))
-    resumed = trained(config(channels_last=True), resumption=resumption)
+    resumed = trained(config(channels_last=True), resumption=resumption, snapshots=snapshots)
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 
