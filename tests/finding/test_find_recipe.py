@@ -83,6 +83,7 @@ def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: i
             {"finder": {"levels": 3, "rewinding": "learning-rate"}},
             "starts from other weights, and a ticket holds one level's: set package_from to finder.levels (3)",
         ),
+        ({"finder": {"method": "one-shot-initial", "rewinding": "learning-rate"}}, "one-shot-initial prunes none"),
         ({"finder": {"rewinding": "none"}}, "finder.rewinding: input should be 'weights', 'learning-rate' or 'late-re"),
         ({"name": "../evil"}, "name: string should match pattern"),
         ({"name": ""}, "name: string should match pattern"),

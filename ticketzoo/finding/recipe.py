@@ -61,6 +61,8 @@ class FinderConfig(PruningConfig):
     def _rates_are_layerwise(self) -> "FinderConfig":
         if self.rates and self.scope != "layerwise":
             raise ValueError("rates (per layer) go with scope: layerwise")
+        if self.rewinding == "learning-rate" and self.method == "one-shot-initial":
+            raise ValueError("rewinding: learning-rate keeps trained weights, but method: one-shot-initial prunes none")
         return self
 
     def pruned_from(self, level: int) -> int:
