@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import ModelError, TicketError
-from ticketzoo.models import bare_names, model_state
+from ticketzoo.models import architecture_of, bare_names, create_model, model_state, prunable_parameters
 from ticketzoo.ticket import BaseWeights, Found, verify_ticket
 from ticketzoo.ticket.masking import attached_masks
 from ticketzoo.ticket.masks import sparsity
@@ -195,13 +195,17 @@ def test_other_embeddings_of_the_same_vocabulary_are_seen(folder: Path, base: Pa
 
 
 def test_another_kind_of_model(folder: Path, base: Path) -> None:
-    from ticketzoo.models import create_model
-
     ticket = load_ticket(str(folder), base=base)
     with pytest.raises(TicketError, match="the ticket does not fit the model: it is of a bert, the model a roberta"):
         ticket.apply(create_model("transformers/roberta", seed=0, config=CONFIG))
+    lenet = create_model("lenet-300-100", seed=0)
     with pytest.raises(TicketError, match=r"the ticket does not fit the model: not in the model: "):
-        ticket.apply(create_model("lenet-300-100", seed=0))
+        ticket.apply(lenet)
+    masks = {name: weight > 0 for name, weight in prunable_parameters(lenet).items()}
+    architecture = architecture_of("lenet-300-100", {})
+    other = make_ticket(architecture=architecture, replicates=[Found(0, {1: masks}, model_state(lenet))])
+    with pytest.raises(TicketError, match="none of its masks is of a BertForMaskedLM's body"):
+        other.apply(tiny_bert("fill-mask"), rewind=False)
 
 
 def test_a_base_whose_weights_changed(folder: Path, base: Path) -> None:

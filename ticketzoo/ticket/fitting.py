@@ -34,7 +34,10 @@ def fit(
     def is_left(name: str) -> bool:
         return not in_body(name, plain) if head is None else within(name, head)
 
-    masks = {name: mask for name, mask in model_names_of(masks, plain).items() if not is_left(name)}
+    covered = {name: mask for name, mask in model_names_of(masks, plain).items() if not is_left(name)}
+    if masks and not covered and head is None:
+        raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
+    masks = covered
     given: Mapping[str, Tensor] = masks
     if state is not None:
         given = {name: tensor for name, tensor in model_names_of(state, plain).items() if not is_left(name)}

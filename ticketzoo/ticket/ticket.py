@@ -243,7 +243,7 @@ class Ticket:
         model = create_from_architecture(names, seed=seed)
         if architecture.library == "transformers" and self.config.rewind.kind == "base":
             load_base(model, self.rewind_state)
-            fit(model, self.masks)
+            fit(model, self.masks, head=())
         else:
             fit(model, self.masks, self.rewind_state, head=())
         return model
