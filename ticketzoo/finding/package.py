@@ -47,7 +47,7 @@ def find_and_package(
         TicketError: the ticket's folder cannot be written.
     """
     device = device or torch.device("cpu")
-    task = create_task(recipe.task)
+    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
         finding = find_tickets(recipe, task, cells)
         ticket = make_ticket(recipe, task, finding)

@@ -66,15 +66,18 @@ class Tokenizer:
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer in a folder or Hub repository, without running code from there.
+    """The tokenizer in a folder or Hub repository (`owner/name` or `owner/name@revision`), running no code from there.
 
     Raises DataError, one line: it is missing or unreadable, needs code of its own, is not fast, or cannot pad.
     """
     import tokenizers
     from transformers import AutoTokenizer
 
+    name, revision = str(path), None
+    if not Path(path).is_dir() and "@" in name:
+        name, revision = name.rsplit("@", 1)
     try:
-        loaded = AutoTokenizer.from_pretrained(str(path), trust_remote_code=False)
+        loaded = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
     except Exception as error:  # transformers, tokenizers and huggingface_hub raise dozens of unrelated types here
         raise DataError(f"could not load the tokenizer {path}: {one_line(error)}") from error
     backend = getattr(loaded, "backend_tokenizer", None)

@@ -40,9 +40,10 @@ def load_targets(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> list[Targ
         DataError: a data set is missing or unusable.
         RecipeError: two targets have one name.
     """
+    tokenizer = base_of(recipe, tickets)
     targets = []
     for config in recipe.targets:
-        task = create_task(config.task)
+        task = create_task(config.task, tokenizer=tokenizer)
         name = config.name or task.name
         targets.append(Target(name, task, config.training or recipe.training, config.head or recipe.head))
     names = [target.name for target in targets]
