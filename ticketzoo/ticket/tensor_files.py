@@ -8,11 +8,13 @@ values of the weights that survive at the first packaged level, in C order, 1-D;
 
 import json
 import math
+import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import safetensors.numpy
 import safetensors.torch
@@ -27,6 +29,8 @@ from ticketzoo.ticket.bits import Bits
 from ticketzoo.ticket.config import LevelEntry
 from ticketzoo.ticket.packed import PackedLevels, Shapes, check_rewind, check_rewind_dtype
 from ticketzoo.ticket.strict_json import parse_json
+
+ValueT = TypeVar("ValueT")
 
 SURVIVOR_BITS = "survivor-bits"
 _MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own bound
@@ -49,32 +53,34 @@ def masks_to_bytes(packed: PackedLevels) -> bytes:
     """The content of masks.safetensors; equal masks give equal bytes."""
     tensors: dict[str, Bits] = {}
     outer: dict[str, Bits] | None = None
-    for level, masks in packed.levels.items():
-        for name, bits in masks.items():
-            tensors[_key(level, name)] = bits if outer is None else bit.extract(bits, where=outer[name])
-        outer = masks
+    with ThreadPoolExecutor(_threads()) as pool:  # numpy lets go of the interpreter while it works
+        for level, masks in packed.levels.items():
+            stored = masks if outer is None else _by_name(pool.map(bit.extract, masks.values(), outer.values()), masks)
+            tensors |= {_key(level, name): bits for name, bits in stored.items()}
+            outer = masks
     encodings = json.dumps(dict.fromkeys(tensors, SURVIVOR_BITS), separators=(",", ":"))
     return safetensors.numpy.save(tensors, metadata={"encoding": encodings})
 
 
 def read_masks(path: Path, where: str, shapes: Shapes, levels: Sequence[LevelEntry]) -> PackedLevels:
     """Read masks.safetensors. Raises TicketError, naming `where` and the tensor, for whatever does not fit."""
-    with open_tensors(path, where, "numpy") as file:
+    with open_tensors(path, where, "numpy") as file, ThreadPoolExecutor(_threads()) as pool:
         _check_names(set(file.keys()), {_key(entry.level, name) for entry in levels for name in shapes}, where)
         _check_encodings(file.metadata() or {}, set(file.keys()), where)
         survivors = {name: math.prod(shape) for name, shape in shapes.items()}
         packed: dict[int, dict[str, Bits]] = {}
         outer: dict[str, Bits] | None = None
         for entry in levels:
-            masks = {}
-            for name in shapes:
-                bits = _read_bits(file, _key(entry.level, name), survivors[name], where)
-                survivors[name] = bit.popcount(bits)
-                masks[name] = bits if outer is None else bit.deposit(bits, where=outer[name])
+            stored = {name: _read_bits(file, _key(entry.level, name), survivors[name], where) for name in shapes}
+            survivors = _by_name(pool.map(bit.popcount, stored.values()), shapes)
             if sum(survivors.values()) != entry.kept:
                 count = f"level {entry.level} keeps {sum(survivors.values())} weights"
                 raise TicketError(f"{where}: {count}, but ticket.json says {entry.kept}")
-            outer = packed[entry.level] = masks
+            if outer is None:
+                outer = packed[entry.level] = stored
+            else:
+                masks = pool.map(bit.deposit, stored.values(), outer.values())
+                outer = packed[entry.level] = _by_name(masks, shapes)
     return PackedLevels(shapes, packed)
 
 
@@ -103,6 +109,14 @@ def read_rewind(path: Path, where: str, levels: PackedLevels) -> dict[str, Tenso
         packed = {name: file.get_tensor(name) for name in names}
     check_rewind(packed, levels.shapes, where)
     return packed
+
+
+def _by_name(values: Iterable[ValueT], names: Iterable[str]) -> dict[str, ValueT]:
+    return dict(zip(names, values, strict=True))
+
+
+def _threads() -> int:
+    return min(8, os.cpu_count() or 1)
 
 
 def _key(level: int, name: str) -> str:
