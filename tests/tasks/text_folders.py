@@ -17,9 +17,9 @@ def token(word: str) -> int:
 
 def write_data(folder: Path, splits: Mapping[str, Sequence[Mapping[str, Any]]]) -> Path:
     """A folder that `datasets.load_dataset` reads: a row a line."""
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "data").mkdir(parents=True, exist_ok=True)
     for split, rows in splits.items():
-        (folder / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        (folder / "data" / f"{split}-00000-of-00001.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     return folder
 
 

@@ -8,10 +8,13 @@ from pydantic import Field
 from ticketzoo.errors import DataError
 from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig
 from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig
+from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
 from ticketzoo.tasks.tokenizer import load_tokenizer
 from ticketzoo.training.task import Task
 
-TaskConfig = Annotated[ImageClassificationConfig | FillMaskConfig, Field(discriminator="type")]
+TaskConfig = Annotated[
+    ImageClassificationConfig | FillMaskConfig | TextClassificationConfig, Field(discriminator="type")
+]
 """Any task's section of a recipe, told apart by `type`."""
 
 
@@ -25,4 +28,5 @@ def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> T
     chosen = config.tokenizer or tokenizer
     if chosen is None:
         raise DataError(f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own")
-    return FillMask(config, load_tokenizer(chosen))
+    loaded = load_tokenizer(chosen)
+    return FillMask(config, loaded) if isinstance(config, FillMaskConfig) else TextClassification(config, loaded)

@@ -17,7 +17,6 @@ from ticketzoo.tasks.corpus import CorpusDataset, Form, tokenize_corpus
 from ticketzoo.tasks.masking import mask_tokens
 from ticketzoo.tasks.order import evaluation_order, on_device, training_order
 from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
-from ticketzoo.tasks.stored_data import last_part
 from ticketzoo.tasks.text_data import split_rows
 from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
 
@@ -70,7 +69,7 @@ class FillMask:
             name: tokenize_corpus(part, column, tokenizer, config.sequences, config.max_length)
             for name, part in rows.items()
         }
-        self.name = config.name or last_part(config.dataset.path).replace("_", "-").lower()
+        self.name = config.name or config.dataset.short_name
         self.model_kwargs: dict[str, Any] = {"head": config.type}
         self.has_validation = len(splits["validation"]) > 0
         data = fingerprint(splits)
@@ -155,10 +154,7 @@ def _batch(
     sequences: Sequences, indices: Tensor, ids: Tensor, seen: Tensor, chosen: Tensor, device: torch.device
 ) -> Batch:
     """`ids`, `seen` and `chosen`: flat, of the tokens of sequences `indices`."""
-    inputs = sequences.inputs(indices, seen)
-    longest = inputs["input_ids"].shape[1]
-    lengths = sequences.lengths[indices]
-    flat = torch.where(torch.arange(longest) < lengths[:, None])
-    positions = (flat[0] * longest + flat[1])[chosen]
-    on_it = {name: on_device(tensor, device) for name, tensor in inputs.items()}
-    return Batch(on_it, on_device(positions, device), on_device(ids[chosen].long(), device))
+    real = sequences.real(indices).flatten()
+    positions = torch.where(real)[0][chosen]
+    inputs = sequences.inputs(indices, device, seen)
+    return Batch(inputs, on_device(positions, device), on_device(ids[chosen].long(), device))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import DataError
-from ticketzoo.tasks.image_columns import find_image_column, find_label_column, number_classes
+from ticketzoo.tasks.image_columns import find_image_column
+from ticketzoo.tasks.labels import find_label_column, number_classes
 from ticketzoo.tasks.stored_data import load_stored, one_line
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import DataError, ModelError
+from ticketzoo.tasks.order import on_device
 from ticketzoo.tasks.tokenizer import Tokenizer
 
 Inputs = dict[str, Tensor]
@@ -52,20 +53,33 @@ class Sequences:
         first = self.offsets[indices] - (ends - lengths)
         return torch.arange(int(lengths.sum())) + first.repeat_interleave(lengths)
 
-    def inputs(self, indices: Tensor, ids: Tensor | None = None) -> Inputs:
+    def inputs(self, indices: Tensor, device: torch.device, ids: Tensor | None = None) -> Inputs:
         """The padded sequences `indices`, with `ids` (flat, in that order) in place of their own if given.
 
         There is no attention mask where there is no padding.
         """
-        lengths = self.lengths[indices]
-        places = self.places(indices)
-        real = torch.arange(int(lengths.max())) < lengths[:, None]
-        made = {"input_ids": _spread(self.ids[places] if ids is None else ids, real, self.pad)}
+        made = {"input_ids": self.padded(self.ids if ids is None else ids, indices, self.pad, picked=ids is not None)}
         if self.segments is not None:
-            made["token_type_ids"] = _spread(self.segments[places], real, 0)
+            made["token_type_ids"] = self.padded(self.segments, indices, 0)
+        real = self.real(indices)
         if not real.all():
             made["attention_mask"] = real.long()
-        return made
+        return {name: on_device(tensor, device) for name, tensor in made.items()}
+
+    def real(self, indices: Tensor) -> Tensor:
+        """bool [b, t]: what is not padding in a batch of sequences `indices`."""
+        lengths = self.lengths[indices]
+        return torch.arange(int(lengths.max())) < lengths[:, None]
+
+    def padded(self, values: Tensor, indices: Tensor, fill: int, *, picked: bool = False) -> Tensor:
+        """int64 [b, t] of sequences `indices`: a value for each token, from `values` as flat as `ids`.
+
+        picked: `values` are already only those of the sequences, one after the other.
+        """
+        real = self.real(indices)
+        padded = torch.full(real.shape, fill)
+        padded[real] = (values if picked else values[self.places(indices)]).long()
+        return padded
 
     def update(self, digest: Any) -> None:
         """Add the tokens to a hash."""
@@ -74,13 +88,16 @@ class Sequences:
                 digest.update(tensor.numpy().data)
 
 
-def sequences_of(token_lists: Iterable[Sequence[int]], pad: int) -> Sequences:
-    """The sequences of `token_lists`, which are read one at a time; without segments."""
-    tokens, ends = array("i"), array("q", [0])
+def sequences_of(token_lists: Iterable[Sequence[int]], pad: int, segments: Iterable[Sequence[int]] = ()) -> Sequences:
+    """The sequences of `token_lists`, which are read one at a time, and their `segments` if there are any."""
+    tokens, kinds, ends = array("i"), array("B"), array("q", [0])
     for ids in token_lists:
         tokens.extend(ids)
         ends.append(len(tokens))
-    return Sequences(torch.tensor(tokens, dtype=torch.int32), torch.tensor(ends), pad)
+    for of_sequence in segments:
+        kinds.extend(of_sequence)
+    flat = torch.tensor(kinds, dtype=torch.uint8) if kinds else None
+    return Sequences(torch.tensor(tokens, dtype=torch.int32), torch.tensor(ends), pad, flat)
 
 
 def fingerprint(splits: Mapping[str, Sequences], *others: bytes) -> str:
@@ -110,10 +127,3 @@ def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
             f"{tokenizer.described} has {tokenizer.vocabulary} tokens, the model {config.vocab_size}: "
             "give the model's own tokenizer"
         )
-
-
-def _spread(values: Tensor, real: Tensor, fill: int) -> Tensor:
-    """int64 [b, t]: flat `values` where `real`, bool [b, t], and `fill` elsewhere."""
-    spread = torch.full(real.shape, fill)
-    spread[real] = values.long()
-    return spread

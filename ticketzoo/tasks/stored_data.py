@@ -55,7 +55,9 @@ class StoredDataset(Config):
 
     def load(self) -> "DatasetDict":
         """Its splits, from the mirror if there is one. Raises DataError, one line, when they cannot be had."""
-        return load_stored(self.mirror or self.path, self.name, self.revision)
+        if self.mirror is None:
+            return load_stored(self.path, self.name, self.revision)
+        return load_stored(self.mirror, self.name if _has_names(self.mirror) else None, None)
 
     def splits_in_use(self, splits: Sequence[str], candidates: Sequence[str] = ("test", "validation")) -> list[str]:
         """The training split, and the test split if there is one: that asked for, or the first of `candidates`.
@@ -88,6 +90,16 @@ class StoredDataset(Config):
         if self.examples is not None and self.examples > count:
             available = f"{self.path} has {count} training examples after validation"
             raise DataError(f"examples: {self.examples} is too many, {available}: lower it")
+
+
+def _has_names(folder: str) -> bool:
+    """Whether the data sets in a folder go by names; a copy of just one of them has none."""
+    from datasets import get_dataset_config_names
+
+    try:
+        return get_dataset_config_names(str(Path(folder).expanduser())) != ["default"]
+    except Exception:  # what cannot be read is told of when it is loaded
+        return False
 
 
 def last_part(path: str) -> str:

@@ -1,5 +1,6 @@
 """The common part of the `dataset:` sections of text tasks, and the rows of text that they name, split."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from ticketzoo.errors import DataError
 from ticketzoo.tasks.splits import random_share
-from ticketzoo.tasks.stored_data import Share, StoredDataset
+from ticketzoo.tasks.stored_data import Share, StoredDataset, last_part
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
@@ -32,6 +33,13 @@ class TextDataset(StoredDataset):
     test: Share = 0.1
     validation: Share | None = None
 
+    @property
+    def short_name(self) -> str:
+        """What to call the data when the recipe does not say: `glue-sst2`, `glue-mnli-mismatched`, `wordnet-text`."""
+        parts = [last_part(self.path), *([self.name] if self.name else [])]
+        parts += ["mismatched"] if self.test_split and self.test_split.endswith("_mismatched") else []
+        return "-".join(parts).replace("_", "-").lower()
+
 
 @dataclass(frozen=True)
 class TextRows:
@@ -50,7 +58,11 @@ class TextRows:
 
     def column(self, name: str) -> list[Any]:
         """The values of a column, as Python objects."""
-        return self.table.with_format("arrow")[self.rows.tolist()].column(name).to_pylist()
+        return self.arrow(name).to_pylist()
+
+    def arrow(self, name: str) -> Any:
+        """The values of a column, as an arrow array."""
+        return self.table.select_columns([name]).with_format("arrow")[self.rows.tolist()].column(name)
 
     def parts(self, size: int) -> Iterator["TextRows"]:
         """The rows in turn, `size` at a time."""
@@ -63,8 +75,6 @@ class TextRows:
     @property
     def identity(self) -> list[Any]:
         """Changes when the stored rows or the choice of them do. A JSON value."""
-        import hashlib
-
         return [self.table._fingerprint, hashlib.sha256(self.rows.numpy().data).hexdigest()]
 
 

@@ -73,11 +73,10 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     import tokenizers
     from transformers import AutoTokenizer
 
-    name, revision = str(path), None
-    if not Path(path).is_dir() and "@" in name:
-        name, revision = name.rsplit("@", 1)
+    folder = Path(path).expanduser()
+    name, _, revision = (str(folder), "", "") if folder.is_dir() else str(path).removeprefix("hub:").partition("@")
     try:
-        loaded = AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=False)
+        loaded = AutoTokenizer.from_pretrained(name, revision=revision or "main", trust_remote_code=False)
     except Exception as error:  # transformers, tokenizers and huggingface_hub raise dozens of unrelated types here
         raise DataError(f"could not load the tokenizer {path}: {one_line(error)}") from error
     backend = getattr(loaded, "backend_tokenizer", None)

@@ -1,0 +1,109 @@
+"""Text classification, of sentences or pairs of them, and prediction of a value: the tasks of GLUE."""
+
+import math
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ticketzoo.errors import DataError
+from ticketzoo.recipe import Config, DataName
+from ticketzoo.tasks.glue import Metric
+from ticketzoo.tasks.labelled_text import LabelledTextDataset, load_labelled_text
+from ticketzoo.tasks.order import evaluation_order, on_device, training_order
+from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
+from ticketzoo.tasks.text_metrics import classification_metrics, regression_metrics
+from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
+
+Batch = tuple[Inputs, Tensor]
+
+
+class TextClassificationConfig(Config):
+    """The `task:` section of a recipe for text classification.
+
+    name: what to call the data in results; the data set's when not given.
+    tokenizer: a folder or Hub id; the model's own when not given.
+    max_length: most tokens in a sequence, special ones included.
+    metric: by which arms are compared; default the GLUE task's, else accuracy, or of values to predict pearson.
+    """
+
+    type: Literal["text-classification"]
+    dataset: LabelledTextDataset
+    name: DataName | None = None
+    tokenizer: str | None = None
+    max_length: Annotated[int, Field(ge=4)] = 128
+    metric: Metric | None = None
+
+
+class TextClassification:
+    """The `Task` (see `ticketzoo.training.task`) of classifying texts, or of predicting a value for each."""
+
+    def __init__(self, config: TextClassificationConfig, tokenizer: Tokenizer) -> None:
+        """Load and tokenise the data. Raises DataError when it is missing or no labelled text."""
+        check_max_length(tokenizer, config.max_length)
+        data = load_labelled_text(config.dataset, tokenizer, config.max_length)
+        self.name = config.name or config.dataset.short_name
+        self.metric = _metric(config, data.num_classes)
+        self.model_kwargs: dict[str, Any] = {"head": config.type, "num_labels": data.num_classes}
+        self.has_validation = len(data.labels["validation"]) > 0
+        labels = [data.labels[name].numpy().tobytes() for name in ("train", "validation", "test")]
+        content = fingerprint(data.sequences, *labels)
+        self.identity = {
+            "type": config.type,
+            "fingerprint": content,
+            "num_labels": data.num_classes,
+            "vocabulary": tokenizer.vocabulary,
+        }
+        self.source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": content}
+        self._tokenizer, self._is_regression = tokenizer, data.is_regression
+        self._sequences, self._labels = data.sequences, data.labels
+        self._longest = max(part.longest for part in data.sequences.values())
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Iterations in one pass over the training texts, the last smaller batch included."""
+        return math.ceil(len(self._sequences["train"]) / batch_size)
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
+        """(inputs, labels) of iterations `start` to `stop - 1`, of texts of like length."""
+        sequences, labels = self._sequences["train"], self._labels["train"]
+        for indices in training_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
+            yield sequences.inputs(indices, device), on_device(labels[indices], device)
+
+    def loss(self, model: nn.Module, batch: Batch) -> Tensor:
+        """Mean cross-entropy, in nats, of a batch; of values to predict the mean squared error."""
+        check_model(model, self._longest, self._tokenizer)
+        inputs, labels = batch
+        return self._loss(model(**inputs).logits, labels)
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """The `loss`, and every metric of `text_metrics`, over a held-out split."""
+        check_model(model, self._longest, self._tokenizer)
+        sequences, labels = self._sequences[split], self._labels[split]
+        scores, seen = [], []
+        for indices in evaluation_order(sequences.lengths, EVALUATION_TOKENS):
+            scores.append(model(**sequences.inputs(indices, device)).logits.float().cpu())
+            seen.append(indices)
+        logits, labels = torch.cat(scores), labels[torch.cat(seen)]
+        loss = self._loss(logits, labels).item()
+        if self._is_regression:
+            return {"loss": loss, **regression_metrics(logits[:, 0], labels)}
+        return {"loss": loss, **classification_metrics(logits, labels)}
+
+    def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        return F.mse_loss(logits[:, 0], labels) if self._is_regression else F.cross_entropy(logits, labels)
+
+
+def _metric(config: TextClassificationConfig, num_classes: int) -> str:
+    """The metric that decides. Raises DataError when the recipe asks for one that the labels do not have."""
+    glue = config.dataset.glue
+    default = "pearson" if num_classes == 1 else "accuracy"
+    chosen = config.metric or (glue.metric if glue else default)
+    there = ["pearson", "spearman"] if num_classes == 1 else ["accuracy", "matthews", *["f1"] * (num_classes == 2)]
+    if chosen not in there:
+        what = "values to predict" if num_classes == 1 else f"{num_classes} classes"
+        raise DataError(f"metric: {chosen} is not for {what}; choose {' or '.join(there)}")
+    return chosen
