@@ -1,7 +1,8 @@
-"""Run every benchmark, one after the other, and write what they print into RESULTS.md (or another file)."""
+"""Run benchmarks, one after the other, and put what each prints into its section of RESULTS.md (or another file)."""
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,8 @@ from pathlib import Path
 from measuring import to_text
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ("imp_epoch", "masked_step", "pruning_round", "packing", "peak_memory")
+BENCHMARKS = ("imp_epoch", "masked_step", "pruning_round", "packing", "bert_ticket", "peak_memory")
+HEAD = "# Benchmarks\n\nWritten by `python benchmarks/all.py`. Medians, with quartiles in brackets; see README.md.\n"
 
 
 def main() -> None:
@@ -21,7 +23,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, help="processor threads of torch; torch's own choice if not given")
     parser.add_argument("--out", type=Path, default=FOLDER / "RESULTS.md", help="what to write")
     options = parser.parse_args()
-    sections = []
+    sections = read(options.out)
     for name in options.only:
         print(f"{name}.py", file=sys.stderr)
         chosen = {"--rounds": options.rounds, "--threads": options.threads}
@@ -29,11 +31,14 @@ def main() -> None:
             chosen["--data"] = options.data
         section = to_text(run(name, [text for key, value in chosen.items() if value for text in (key, str(value))]))
         print(section, end="\n\n", flush=True)
-        sections.append(f"{section}\n\n`python benchmarks/{name}.py`\n")
-    head = (
-        "# Benchmarks\n\nWritten by `python benchmarks/all.py`. Medians, with quartiles in brackets; see README.md.\n"
-    )
-    options.out.write_text("\n".join([head, *sections]))
+        sections[name] = f"{section}\n\n`python benchmarks/{name}.py`\n"
+        options.out.write_text("\n".join([HEAD, *(sections[name] for name in BENCHMARKS if name in sections)]))
+
+
+def read(results: Path) -> dict[str, str]:
+    """The sections that an earlier run wrote, by the benchmark that each says it is of."""
+    text = results.read_text() if results.exists() else ""
+    return {name: section for section, name in re.findall(r"(## .*?`python benchmarks/(\w+)\.py`\n)", text, re.DOTALL)}
 
 
 def run(name: str, arguments: list[str]) -> dict[str, object]:
