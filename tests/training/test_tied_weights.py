@@ -56,7 +56,7 @@ def job(**task: Any) -> Job:
 
 def run(folder: Path, job: Job) -> tuple[State, State]:
     with Cells(folder, device=CPU, checkpoint_seconds=0) as cells:
-        cell = cells.run(job, "made", keep_final=True, snapshot_step=2)
+        cell = cells.run(job, "made", keep_final=True, snapshot_steps=[2])
         return cell.final_state(), cell.snapshot(2)
 
 

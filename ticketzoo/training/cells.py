@@ -5,7 +5,7 @@ import json
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from filelock import FileLock, Timeout
@@ -15,54 +15,11 @@ from safetensors.torch import load_file
 import ticketzoo
 from ticketzoo.errors import RunError
 from ticketzoo.interruption import ending_by_itself, stop_if_interrupted
-from ticketzoo.models import create_from_architecture, head_modules, load_model_state
-from ticketzoo.models.body import within
-from ticketzoo.ticket.digests import masks_sha256, state_sha256
-from ticketzoo.ticket.masking import attach
-from ticketzoo.ticket.masks import Masks
 from ticketzoo.training.checkpoint import State, remove_checkpoints, sync_folder, write_atomically, write_tensors
-from ticketzoo.training.config import TrainingConfig
-from ticketzoo.training.forward import is_compilers
+from ticketzoo.training.job import Job as Job
+from ticketzoo.training.job import in_one_line
 from ticketzoo.training.loop import Record, Resumption, copy_state, train
 from ticketzoo.training.progress import Progress, Quiet
-from ticketzoo.training.task import Task
-
-
-@dataclass(frozen=True)
-class Job:
-    """One training: everything that decides its numbers, and nothing else."""
-
-    architecture: dict[str, Any]
-    state: State
-    """Parameters and buffers to start from, tied ones once; what `masks` prune of them has no effect."""
-    masks: Masks
-    """Empty for a dense training."""
-    task: Task
-    training: TrainingConfig
-    seed: int
-    """Of data order and augmentation."""
-    start_step: int = 0
-    """Updates that count as done when it starts (the rewind step)."""
-    trainable: Literal["all", "head"] = "all"
-    """Whether the body, all but the task's head, stays as it is."""
-
-    def specification(self) -> dict[str, Any]:
-        """The job as JSON: large tensors by their digests, keys at their defaults left out (so that a key that a later
-        version adds moves no cell)."""
-        start = {
-            name: tensor.where(self.masks[name], 0) if name in self.masks else tensor
-            for name, tensor in self.state.items()
-        }
-        return {
-            "architecture": self.architecture,
-            "state": state_sha256(start),
-            "masks": masks_sha256(self.masks) if self.masks else None,
-            "task": self.task.identity,
-            "training": self.training.model_dump(mode="json", exclude_defaults=True),
-            "seed": self.seed,
-            "start_step": self.start_step,
-            **({} if self.trainable == "all" else {"trainable": self.trainable}),
-        }
 
 
 @dataclass(frozen=True)
@@ -129,33 +86,29 @@ class Cells:
         Raises:
             RunError: the training diverged, or the folder cannot be written.
         """
-        specification = json.dumps(job.specification(), sort_keys=True)
-        folder = self.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
-        wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
-        finished = all((folder / name).is_file() for name in wanted)
+        specification, folder = self._address(job)
+        finished = _holds(folder, keep_final, snapshot_steps)
         if not finished:
             try:
-                with ending_by_itself():
+                with in_one_line(label, job, self.device), ending_by_itself():
                     self._train(job, folder, specification, label, keep_final, snapshot_steps)
-            except RunError as error:
-                raise RunError(f"{label}: {error}") from None
-            except torch.OutOfMemoryError:
-                raise RunError(f"{label}: {_too_large(job.training.batch_size, self.device)}") from None
             except OSError as error:
                 why = error.strerror or error
                 raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
-            except Exception as error:
-                if not is_compilers(error):
-                    raise
-                why = str(error).strip().splitlines()[0]
-                raise RunError(f"{label}: training.compile does not work here ({why}); set it to false") from error
-        try:
-            record = Record(**json.loads((folder / "cell.json").read_text())["record"])
-        except (OSError, ValueError, KeyError, TypeError):
-            raise RunError(f"{folder / 'cell.json'}: cannot be read; delete {folder.name} and run again") from None
-        self.progress.finished(label, record, trained=not finished)
+        cell = _read_cell(folder)
+        self.progress.finished(label, cell.record, trained=not finished)
         stop_if_interrupted()
-        return Cell(record, folder)
+        return cell
+
+    def finished(self, job: Job, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell | None:
+        """The cell of `job`, if it is finished and holds the tensors asked for."""
+        _, folder = self._address(job)
+        return _read_cell(folder) if _holds(folder, keep_final, snapshot_steps) else None
+
+    def _address(self, job: Job) -> tuple[str, Path]:
+        """The job's specification as text, and the folder of its cell."""
+        specification = json.dumps(job.specification(), sort_keys=True)
+        return specification, self.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
 
     def _train(
         self,
@@ -166,15 +119,7 @@ class Cells:
         keep_final: bool,
         snapshot_steps: Collection[int],
     ) -> None:
-        model = create_from_architecture(job.architecture, seed=0)
-        load_model_state(model, job.state)
-        model.to(self.device)
-        if job.masks:
-            attach(model, job.masks)
-        if job.trainable == "head":
-            head = head_modules(model)
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad_(within(name, head))
+        model = job.model(self.device)
         half_done = folder.with_name(folder.name + ".partial")
         half_done.mkdir(exist_ok=True)
         sync_folder(self.folder)
@@ -210,14 +155,20 @@ class Cells:
             sync_folder(self.folder)
 
 
+def _holds(folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> bool:
+    wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
+    return all((folder / name).is_file() for name in wanted)
+
+
+def _read_cell(folder: Path) -> Cell:
+    try:
+        return Cell(Record(**json.loads((folder / "cell.json").read_text())["record"]), folder)
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(f"{folder / 'cell.json'}: cannot be read; delete {folder.name} and run again") from None
+
+
 def _snapshot_file(step: int) -> str:
     return f"step-{step}.safetensors"
-
-
-def _too_large(batch_size: int, device: torch.device) -> str:
-    if batch_size == 1:
-        return f"not even batches of 1 fit the memory of {device}; train on a larger device or a smaller model"
-    return f"the batches of {batch_size} do not fit the memory of {device}; try training.batch_size={batch_size // 2}"
 
 
 def environment(device: torch.device) -> dict[str, Any]:

@@ -1,0 +1,92 @@
+"""A training as a pure function: what decides its numbers, the model it starts with, what goes wrong in one line."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+from ticketzoo.errors import RunError
+from ticketzoo.models import create_from_architecture, head_modules, load_model_state
+from ticketzoo.models.body import within
+from ticketzoo.ticket.digests import masks_sha256, state_sha256
+from ticketzoo.ticket.masking import attach
+from ticketzoo.ticket.masks import Masks
+from ticketzoo.training.checkpoint import State
+from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.forward import is_compilers
+from ticketzoo.training.task import Task
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: everything that decides its numbers, and nothing else."""
+
+    architecture: dict[str, Any]
+    state: State
+    """Parameters and buffers to start from, tied ones once; what `masks` prune of them has no effect."""
+    masks: Masks
+    """Empty for a dense training."""
+    task: Task
+    training: TrainingConfig
+    seed: int
+    """Of data order and augmentation."""
+    start_step: int = 0
+    """Updates that count as done when it starts (the rewind step)."""
+    trainable: Literal["all", "head"] = "all"
+    """Whether the body, all but the task's head, stays as it is."""
+
+    def specification(self) -> dict[str, Any]:
+        """The job as JSON: large tensors by their digests, keys at their defaults left out (so that a key that a later
+        version adds moves no cell)."""
+        start = {
+            name: tensor.where(self.masks[name], 0) if name in self.masks else tensor
+            for name, tensor in self.state.items()
+        }
+        return {
+            "architecture": self.architecture,
+            "state": state_sha256(start),
+            "masks": masks_sha256(self.masks) if self.masks else None,
+            "task": self.task.identity,
+            "training": self.training.model_dump(mode="json", exclude_defaults=True),
+            "seed": self.seed,
+            "start_step": self.start_step,
+            **({} if self.trainable == "all" else {"trainable": self.trainable}),
+        }
+
+    def model(self, device: torch.device) -> nn.Module:
+        """What is trained, on `device`: the state under the masks, the body frozen where the head alone is trained."""
+        model = create_from_architecture(self.architecture, seed=0)
+        load_model_state(model, self.state)
+        model.to(device)
+        if self.masks:
+            attach(model, self.masks)
+        if self.trainable == "head":
+            head = head_modules(model)
+            for name, parameter in model.named_parameters():
+                parameter.requires_grad_(within(name, head))
+        return model
+
+
+@contextmanager
+def in_one_line(label: str, job: Job, device: torch.device) -> Iterator[None]:
+    """What training `job` may run into, as a RunError: divergence, too little memory, no compiler."""
+    try:
+        yield
+    except RunError as error:
+        raise RunError(f"{label}: {error}") from None
+    except torch.OutOfMemoryError:
+        raise RunError(f"{label}: {_too_large(job.training.batch_size, device)}") from None
+    except Exception as error:
+        if not is_compilers(error):
+            raise
+        why = str(error).strip().splitlines()[0]
+        raise RunError(f"{label}: training.compile does not work here ({why}); set it to false") from error
+
+
+def _too_large(batch_size: int, device: torch.device) -> str:
+    if batch_size == 1:
+        return f"not even batches of 1 fit the memory of {device}; train on a larger device or a smaller model"
+    return f"the batches of {batch_size} do not fit the memory of {device}; try training.batch_size={batch_size // 2}"
