@@ -8,12 +8,14 @@ from pydantic import Field
 from ticketzoo.errors import DataError
 from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig
 from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig
+from ticketzoo.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
 from ticketzoo.tasks.tokenizer import load_tokenizer
 from ticketzoo.training.task import Task
 
 TaskConfig = Annotated[
-    ImageClassificationConfig | FillMaskConfig | TextClassificationConfig, Field(discriminator="type")
+    ImageClassificationConfig | FillMaskConfig | TextClassificationConfig | QuestionAnsweringConfig,
+    Field(discriminator="type"),
 ]
 """Any task's section of a recipe, told apart by `type`."""
 
@@ -29,4 +31,10 @@ def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> T
     if chosen is None:
         raise DataError(f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own")
     loaded = load_tokenizer(chosen)
-    return FillMask(config, loaded) if isinstance(config, FillMaskConfig) else TextClassification(config, loaded)
+    match config:
+        case FillMaskConfig():
+            return FillMask(config, loaded)
+        case TextClassificationConfig():
+            return TextClassification(config, loaded)
+        case QuestionAnsweringConfig():
+            return QuestionAnswering(config, loaded)

@@ -64,6 +64,21 @@ class Tokenizer:
         encode = self.backend.encode_batch if offsets else self.backend.encode_batch_fast
         return encode(list(texts), add_special_tokens=special)
 
+    def encode_windows(self, pairs: "Sequence[tuple[str, str]]", max_length: int, stride: int) -> "list[Encoding]":
+        """Pairs of which the second text is cut into windows that share `stride` tokens, the others in `overflowing`.
+
+        Each is the whole first text, which must leave more room than `stride`, with a part of the second, and has the
+        tokens' places in their text.
+        """
+        self.backend.no_padding()
+        self.backend.enable_truncation(max_length, stride=stride, strategy="only_second")
+        return self.backend.encode_batch(list(pairs))
+
+    @property
+    def around_pair(self) -> int:
+        """How many special tokens there are around and between a pair of texts."""
+        return self.backend.num_special_tokens_to_add(is_pair=True)
+
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
     """The tokenizer in a folder or Hub repository (`owner/name` or `owner/name@revision`), running no code from there.

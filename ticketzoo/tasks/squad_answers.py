@@ -1,0 +1,83 @@
+"""From scores of tokens to the texts of answers (Devlin et al. 2019, section 4.2)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ticketzoo.tasks.squad_features import NO_ANSWER
+
+N_BEST = 20
+"""First and last tokens of highest score that are tried with each other."""
+LONGEST_ANSWER = 30
+"""Tokens."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The best span of each of b windows. score: float [b], -inf where there is none. first, last: int64 [b] tokens.
+
+    none: float [b], score of there being no answer.
+    """
+
+    score: Tensor
+    first: Tensor
+    last: Tensor
+    none: Tensor
+
+
+def best_spans(start_logits: Tensor, end_logits: Tensor, in_context: Tensor) -> Spans:
+    """The span of highest score, the sum of its ends', in each window.
+
+    It lies in the context (bool [b, t]), does not end before it starts, and has at most `LONGEST_ANSWER` tokens.
+    start_logits, end_logits: float [b, t].
+    """
+    tried = min(N_BEST, start_logits.shape[1])
+    starts = start_logits.masked_fill(~in_context, -torch.inf).topk(tried)
+    ends = end_logits.masked_fill(~in_context, -torch.inf).topk(tried)
+    length = ends.indices[:, None, :] - starts.indices[:, :, None]
+    score = starts.values[:, :, None] + ends.values[:, None, :]
+    score = score.masked_fill((length < 0) | (length >= LONGEST_ANSWER), -torch.inf).flatten(1)
+    best = score.argmax(1, keepdim=True)
+    return Spans(
+        score=score.gather(1, best)[:, 0],
+        first=starts.indices.gather(1, best // tried)[:, 0],
+        last=ends.indices.gather(1, best % tried)[:, 0],
+        none=start_logits[:, NO_ANSWER] + end_logits[:, NO_ANSWER],
+    )
+
+
+class BestAnswers:
+    """The best answer to each of `count` questions, over all the windows of their contexts."""
+
+    def __init__(self, count: int) -> None:
+        self._score = torch.full((count,), -torch.inf)
+        self._none = torch.full((count,), torch.inf)
+        self._characters = torch.zeros(count, 2, dtype=torch.int64)
+
+    def add(self, question: Tensor, spans: Spans, first_characters: Tensor, last_characters: Tensor) -> None:
+        """Take in the best spans of windows of these questions, int64 [b].
+
+        first_characters, last_characters: int64 [b, t], where in the context each token begins and ends.
+        """
+        begin = first_characters.gather(1, spans.first[:, None])[:, 0].tolist()
+        end = last_characters.gather(1, spans.last[:, None])[:, 0].tolist()
+        for row, number in enumerate(question.tolist()):
+            self._none[number] = torch.minimum(self._none[number], spans.none[row])
+            if spans.score[row] > self._score[number]:
+                self._score[number] = spans.score[row]
+                self._characters[number] = torch.tensor([begin[row], end[row]])
+
+    def texts(self, contexts: Sequence[str], *, may_be_none: bool) -> list[str]:
+        """The answers, stretches of `contexts`; empty where no window has a span.
+
+        may_be_none: also empty where that no window has the answer scores higher than the best span.
+        """
+        none = self._score == -torch.inf
+        if may_be_none:
+            none |= self._none > self._score
+        return [
+            "" if empty else context[begin:end]
+            for context, empty, (begin, end) in zip(contexts, none.tolist(), self._characters.tolist(), strict=True)
+        ]
