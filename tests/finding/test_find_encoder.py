@@ -1,0 +1,226 @@
+"""A masked-language-modelling ticket of a tiny BERT: found by recipe, stored by reference, retrained under heads."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from text_folders import LETTERS, write_data, write_tokenizer
+from tiny_bert import PRUNABLE, save_tiny_bert
+from torch import nn
+from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification, Trainer, TrainingArguments
+
+from ticketzoo import Ticket, TicketCallback, load_ticket
+from ticketzoo.errors import RecipeError, TicketError
+from ticketzoo.finding.find import find_tickets
+from ticketzoo.finding.package import find_and_package
+from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.models import create_from_architecture, load_base
+from ticketzoo.recipe import parse_recipe
+from ticketzoo.tasks import create_task
+from ticketzoo.tasks.text_classification import TextClassificationConfig
+from ticketzoo.ticket import BaseWeights
+from ticketzoo.ticket.digests import state_sha256
+from ticketzoo.training import TrainingConfig, train
+from ticketzoo.training.cells import Cells
+from ticketzoo.transfer.recipe import TransferRecipe
+from ticketzoo.transfer.report import run_transfer
+
+COMMIT = "1" * 40
+CPU = torch.device("cpu")
+LINES = [" ".join(LETTERS[(start + place) % 26] for place in range(3 + start % 9)) for start in range(60)]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Somebody's pretrained model without a head, with its tokenizer."""
+    folder = tmp_path_factory.mktemp("base")
+    write_tokenizer(folder, limit=32)
+    return save_tiny_bert(folder)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_data(folder / "text", {"train": [{"text": line} for line in LINES], "test": [{"text": LINES[0]}]})
+    rows = [{"sentence": line, "label": number % 3} for number, line in enumerate(LINES)]
+    write_data(folder / "classes", {"train": rows, "test": rows[:9]})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def caches(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("caches")
+        patch.setenv("TICKETZOO_CACHE", str(folder))
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", folder / "datasets")
+        yield
+
+
+def classes(data: Path) -> dict[str, Any]:
+    dataset = {"path": str(data / "classes"), "validation": 0}
+    return {"type": "text-classification", "dataset": dataset, "max_length": 16}
+
+
+def recipe(base: Path, data: Path, **keys: Any) -> FindRecipe:
+    content = {
+        "name": "tiny-bert.letters-imp",
+        "model": {"name": f"transformers/big/bert@{COMMIT}", "mirror": str(base)},
+        "task": {
+            "type": "fill-mask",
+            "dataset": {"path": "letters", "mirror": str(data / "text"), "validation": 0},
+            "sequences": "lines",
+            "max_length": 16,
+        },
+        "head_first": {"steps": "4it", "batch_size": 8, "optimizer": {"name": "adamw", "lr": 0.01}},
+        "training": {"steps": "4it", "batch_size": 8, "optimizer": {"name": "adamw", "lr": 1e-3}},
+        "finder": {"rate": 0.2, "rate_of": "original", "levels": 3, "rewind": "0it"},
+        "arms": ["ticket", "magnitude"],
+        "arm_levels": [3],
+        "seeds": [0, 1],
+        "package_from": 1,
+    }
+    return parse_recipe(content | keys, FindRecipe, "test")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, base: Path, data: Path, caches: None) -> Path:
+    _, folder = find_and_package(recipe(base, data), tmp_path_factory.mktemp("run"))
+    return folder
+
+
+@pytest.fixture
+def ticket(folder: Path, base: Path) -> Ticket:
+    return load_ticket(str(folder), base=base, level=3)
+
+
+def test_the_ticket_is_masks_and_a_reference(folder: Path, base: Path, ticket: Ticket) -> None:
+    assert [entry.kept for entry in ticket.levels] == [PRUNABLE - level * round(0.2 * PRUNABLE) for level in (1, 2, 3)]
+    assert ticket.config.rewind.kind == "base"
+    assert (ticket.config.rewind.repo_id, ticket.config.rewind.revision) == ("big/bert", COMMIT)
+    assert sorted(file.name for file in (folder / "seed-0").iterdir()) == ["masks.safetensors"]
+    assert "encoder.layer.0.attention.self.query.weight" in ticket.masks
+    assert "pooler.dense.weight" in ticket.masks
+    weights = BaseWeights.from_folder(base, "big/bert", COMMIT).state
+    for name, mask in ticket.masks.items():
+        assert torch.equal(ticket.rewind_state[name], weights[name] * mask)
+    written = [file.read_text() for file in folder.iterdir() if file.suffix in (".json", ".yaml", ".jsonl", ".md")]
+    assert len(written) == 4
+    assert str(base) not in "".join(written)
+
+
+def test_seeds_find_other_tickets_and_the_magnitude_arm_is_measured(ticket: Ticket) -> None:
+    assert ticket.config.replicates[0].mask_sha256 != ticket.config.replicates[1].mask_sha256
+    arms = {(row["arm"], row["level"]) for row in ticket.results}
+    assert arms == {("dense", 0), ("ticket", 0), ("ticket", 1), ("ticket", 2), ("ticket", 3), ("magnitude", 3)}
+
+
+def test_head_first_trains_the_head_alone(tmp_path: Path, base: Path, data: Path, caches: None) -> None:
+    started: list[dict[str, torch.Tensor]] = []
+
+    class Watched(Cells):
+        def run(self, job: Any, *args: Any, **keys: Any) -> Any:
+            started.append(job.state)
+            return super().run(job, *args, **keys)
+
+    asked = recipe(base, data, seeds=[0], arms=["ticket"], arm_levels=None, finder={"levels": 1})
+    task = create_task(asked.task, tokenizer=asked.model.tokenizer)
+    with Watched(tmp_path, device=CPU) as cells:
+        find_tickets(asked, task, cells)
+    before, dense, level_1 = started
+    changed = {name for name in before if not torch.equal(before[name], dense[name])}
+    assert changed == {name for name in before if name.startswith("cls.")}
+    assert state_sha256(dense) == state_sha256(level_1)
+
+
+def masks_in(model: nn.Module, ticket: Ticket) -> None:
+    named = {name.removeprefix("bert."): weight.detach() for name, weight in model.named_parameters()}
+    assert len(named.keys() & ticket.masks.keys()) >= len(ticket.masks) - 1  # a head may do without the pooler
+    for name in named.keys() & ticket.masks.keys():
+        mask, weight = ticket.masks[name], named[name]
+        assert weight[~mask].eq(0).all()
+        assert weight[mask].count_nonzero() == mask.sum()
+
+
+@pytest.mark.parametrize("head", ["fill-mask", "text-classification", "question-answering"])
+def test_one_ticket_fits_under_three_heads(ticket: Ticket, base: Path, head: str) -> None:
+    config = ticket.config.architecture
+    kwargs = {**config.kwargs, "head": head}
+    model = create_from_architecture({"library": "transformers", "name": config.name, "kwargs": kwargs}, seed=0)
+    ticket.apply(model)
+    masks_in(model, ticket)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(3):
+        optimizer.zero_grad()
+        output = model(input_ids=torch.randint(5, 30, (4, 12)))
+        (output.start_logits if head == "question-answering" else output.logits).square().mean().backward()
+        optimizer.step()
+        for name, mask in ticket.masks.items():
+            assert model.get_parameter(f"bert.{name}").detach()[~mask].eq(0).all()
+
+
+def test_our_loop_and_the_trainer_keep_the_same_masks(
+    tmp_path: Path, ticket: Ticket, base: Path, data: Path, caches: None
+) -> None:
+    task = create_task(TextClassificationConfig.model_validate(classes(data)), tokenizer=base)
+    kwargs = {**ticket.config.architecture.kwargs, **task.model_kwargs}
+    ours = create_from_architecture({"library": "transformers", "name": "bert", "kwargs": kwargs}, seed=0)
+    load_base(ours, BaseWeights.from_folder(base, "big/bert", COMMIT).state)
+    ticket.apply(ours)
+    training = TrainingConfig.model_validate(
+        {"steps": "5it", "batch_size": 8, "optimizer": {"name": "adamw", "lr": 0.01}}
+    )
+    train(ours, task, training, seed=0, device=CPU)
+
+    for auto in (AutoModelForSequenceClassification, AutoModelForQuestionAnswering):
+        theirs = auto.from_pretrained(base)
+        labels = (
+            {"labels": 1} if auto is AutoModelForSequenceClassification else {"start_positions": 1, "end_positions": 2}
+        )
+        rows = [{"input_ids": torch.randint(5, 30, (12,)), **labels} for _ in range(8)]
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path), max_steps=5, per_device_train_batch_size=4, learning_rate=0.01,
+            weight_decay=0.1, report_to="none", disable_tqdm=True, use_cpu=True, save_strategy="no",
+        )  # fmt: skip
+        Trainer(theirs, arguments, train_dataset=rows, callbacks=[TicketCallback(ticket)]).train()
+        masks_in(theirs, ticket)
+    masks_in(ours, ticket)
+
+
+def test_it_transfers_to_another_task_from_the_base_weights(
+    tmp_path: Path, folder: Path, base: Path, data: Path, caches: None
+) -> None:
+    asked = {
+        "name": "letters",
+        "tickets": [str(folder)],
+        "base": str(base),
+        "levels": [3],
+        "targets": [{"task": classes(data)}],
+        "training": {"steps": "3it", "batch_size": 8, "optimizer": {"name": "adamw", "lr": 1e-3}},
+        "arms": ["ticket", "dense", "random_mask", "shuffled_mask", "magnitude"],
+        "seeds": [0, 1],
+    }
+    report = run_transfer(parse_recipe(asked, TransferRecipe, "test"), tmp_path)
+    assert len(list((tmp_path / "cells").glob("*/cell.json"))) == 10
+    assert {row["arm"] for row in report.rows} == {"ticket", "dense", "random_mask", "shuffled_mask", "magnitude"}
+    assert str(base) not in (tmp_path / "recipe.yaml").read_text()
+
+
+def test_another_base_is_refused(tmp_path: Path, folder: Path) -> None:
+    other = save_tiny_bert(tmp_path, seed=10)
+    with pytest.raises(TicketError, match="they are no copy of hub:big/bert@1111"):
+        load_ticket(str(folder), base=other).build()
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ({"name": "transformers/big/bert"}, "model.mirror: what is a copy of a Hub model must say of which commit"),
+        ({"name": "lenet-300-100"}, "model.mirror goes with transformers/owner/name@commit"),
+    ],
+)
+def test_a_mirror_of_nothing_certain_is_refused(
+    tmp_path: Path, base: Path, data: Path, caches: None, model: dict[str, str], said: str
+) -> None:
+    with pytest.raises(RecipeError, match=said):
+        find_and_package(recipe(base, data, model={**model, "mirror": str(base)}), tmp_path)
