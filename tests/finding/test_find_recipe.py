@@ -15,7 +15,6 @@ SMALLEST: dict[str, Any] = {
 }
 FOLDER = Path(__file__).parents[2] / "recipes"
 RECIPES = [path for path in sorted(FOLDER.glob("**/*.yaml")) if "\nfinder:" in path.read_text()]
-NAMED_OTHERWISE = ("quickstart.yaml", "imagenet/resnet-50.yaml", "imagenet/resnet-50-fast.yaml")
 
 
 def test_a_model_s_name_alone_is_enough() -> None:
@@ -110,7 +109,8 @@ def test_a_shipped_recipe_reads_and_its_dump_reads_back_equal(path: Path, tmp_pa
     dumped.write_text(dump_recipe(recipe))
     assert read_recipe(dumped, FindRecipe) == recipe
     assert yaml.safe_load(dumped.read_text())["finder"]["scope"] == recipe.finder.scope
-    assert str(path.relative_to(FOLDER)) in (f"{recipe.name}.yaml", *NAMED_OTHERWISE)
+    if path.parent == FOLDER and path.name != "quickstart.yaml":
+        assert path.stem == recipe.name
 
 
 def test_there_are_shipped_recipes() -> None:
