@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parents[1] / "ticketzoo"
 
-ROOMS = ["cli", "finding", "transfer", "tasks", "training", "ticket", "models", "registry", "recipe"]
+ROOMS = ["cli", "stability", "finding", "transfer", "tasks", "training", "ticket", "models", "registry", "recipe"]
 """From the top down. What lies beside the rooms (errors, seeds, ...) is for all of them and uses none."""
 
 HEAVY = ("transformers", "datasets", "matplotlib", "torchvision", "sklearn", "scipy", "huggingface_hub", "accelerate")

@@ -1,4 +1,4 @@
-"""`ticketzoo find` and `transfer` as a user meets them: what they print where, and how they end."""
+"""`ticketzoo find`, `transfer` and `stability` as a user meets them: what they print where, and how they end."""
 
 import signal
 import subprocess
@@ -44,6 +44,38 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
     assert (as_json.status, as_json.err) == (0, "")
     assert all((folder / as_json.json["folder"] / file).is_file() for file in as_json.json["files"])
     assert ticketzoo(folder, "verify", f"./{TICKET}").status == 0
+
+
+STABILITY = """
+name: lenet.digits-stability
+model: {name: lenet-300-100, kwargs: {width: 0.05}}
+task: {type: image-classification, dataset: {path: digits, classes: [0, 1, 2], examples: 64}}
+training: {steps: 10it, batch_size: 16}
+rewind_steps: [0it, 4it]
+levels: [0, 1]
+line: {points: 3}
+seeds: [0]
+"""
+
+
+def test_from_a_recipe_to_the_step_to_rewind_to(folder: Path) -> None:
+    (folder / "stability.yaml").write_text(STABILITY)
+    done = ticketzoo(folder, "stability", "stability.yaml")
+    assert done.status == 0
+    lines = done.out.splitlines()
+    assert lines[-1] == "runs/lenet.digits-stability"
+    assert any(line.startswith("suggested rewind step: ") for line in lines)
+    assert "[17/17] k=4 seed 0 level 1 copies 0 and 1: instability " in done.err
+    again = ticketzoo(folder, "stability", "stability.yaml", "--json")
+    assert (again.status, again.err) == (0, "")  # nothing was done again
+    assert set(again.json) == {"folder", "files", "stable_from", "suggested_step"}
+    assert all((folder / again.json["folder"] / file).is_file() for file in again.json["files"])
+    assert set(again.json["stable_from"]) == {"0", "1"}
+    shown = ticketzoo(folder, "recipe", "show", "stability.yaml", "--set", "seeds=[5]")
+    assert (shown.status, "threshold: 0.02" in shown.out) == (0, True)
+    refused = ticketzoo(folder, "find", "stability.yaml")
+    assert refused.status == 1
+    assert "is for another command; ticketzoo stability stability.yaml" in refused.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -107,7 +139,9 @@ def test_help_of_every_command_has_an_example() -> None:
 
     commands = dict(get_command(app).commands)
     commands |= {f"recipe {name}": command for name, command in commands.pop("recipe").commands.items()}
-    assert {"find", "transfer", "list", "info", "verify", "export", "recipe list", "recipe show"} <= set(commands)
+    assert {"find", "transfer", "stability", "list", "info", "verify", "export", "recipe list", "recipe show"} <= set(
+        commands
+    )
     for name, command in commands.items():
         assert f"ticketzoo {name} " in f"{command.help} ", name
 

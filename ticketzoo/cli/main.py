@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from ticketzoo.cli import export, find, push_pull, recipes, search, transfer, zoo
+from ticketzoo.cli import export, find, push_pull, recipes, search, stability, transfer, zoo
 from ticketzoo.errors import TicketzooError
 from ticketzoo.escaping import for_terminal
 from ticketzoo.interruption import Interrupted, exit_status, interruptible, raise_when_interrupted
@@ -22,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (find, transfer, zoo, search, push_pull, export):
+for module in (find, transfer, stability, zoo, search, push_pull, export):
     module.register(app)
 app.add_typer(recipes.app, name="recipe")
 

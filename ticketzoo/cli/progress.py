@@ -50,12 +50,15 @@ class RunProgress:
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
         """Say what a training came to; those found finished only count."""
+        accuracy = f"test accuracy {record.final['test_accuracy']:.2%}"
+        self.evaluated(label, f"{accuracy} ({record.seconds:.1f} s)", new=trained)
+
+    def evaluated(self, label: str, result: str, *, new: bool) -> None:
+        """Say what it came to; what was found finished only counts."""
         self._done += 1
         self._bars.update(self._all, advance=1)
-        if trained:
-            line = f"[{self._done}/{self._planned}] {label}: test accuracy {record.final['test_accuracy']:.2%}"
-            line += f" ({record.seconds:.1f} s)"
-            self._print(line)
+        if new:
+            self._print(f"[{self._done}/{self._planned}] {label}: {result}")
 
     def _print(self, line: str) -> None:
         if self._console.is_terminal:

@@ -10,6 +10,9 @@ from ticketzoo.errors import RecipeError
 
 R = TypeVar("R", bound=BaseModel)
 
+KEYS = {"transfer": "targets", "stability": "rewind_steps"}
+"""Commands, and a key that every recipe of theirs has and no other."""
+
 app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 
 
@@ -37,24 +40,25 @@ def shipped_name(file: str) -> str:
 
 
 def read_for(command: str, recipe: str, recipe_type: type[R], overrides: list[str] | None) -> R:
-    """RECIPE as `ticketzoo <command>` (find or transfer) takes it.
+    """RECIPE as `ticketzoo <command>` (find, transfer or stability) takes it.
 
     Raises:
-        RecipeError: there is no such recipe, it is for the other command, or as `read_recipe` does.
+        RecipeError: there is no such recipe, it is for another command, or as `read_recipe` does.
     """
     from ticketzoo.recipe import read_recipe
 
     path = recipe_path(recipe)
     if (other := command_of(path)) != command:
-        raise RecipeError(f"recipe {path}: is for the other command; ticketzoo {other} {recipe}")
+        raise RecipeError(f"recipe {path}: is for another command; ticketzoo {other} {recipe}")
     return read_recipe(path, recipe_type, overrides)
 
 
 def command_of(path: Path) -> str:
-    """The command whose recipe the file is: `transfer` if it has targets, else `find`."""
+    """The command whose recipe the file is, by the key that only such recipes have; `find` if there is none."""
     from ticketzoo.recipe import read_content
 
-    return "transfer" if "targets" in read_content(path) else "find"
+    content = read_content(path)
+    return next((command for command, key in KEYS.items() if key in content), "find")
 
 
 @app.command("list")
@@ -90,11 +94,12 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
     from ticketzoo.cli.output import print_json
     from ticketzoo.finding import FindRecipe
     from ticketzoo.recipe import dump_recipe, read_recipe
+    from ticketzoo.stability import StabilityRecipe
     from ticketzoo.transfer import TransferRecipe
 
     path = recipe_path(recipe)
-    kind = TransferRecipe if command_of(path) == "transfer" else FindRecipe
-    parsed = read_recipe(path, kind, overrides)
+    kinds: dict[str, type[BaseModel]] = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}
+    parsed = read_recipe(path, kinds[command_of(path)], overrides)
     if as_json:
         print_json(parsed.model_dump(mode="json"))
     else:

@@ -1,6 +1,6 @@
 """From a recipe to a packaged ticket: chains of cells for each seed, the other arms, the package."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -62,7 +62,7 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
         ModelError: the architecture is unknown or does not fit the data.
         RunError: see `Cells`.
     """
-    search = _Search(recipe, task, cells)
+    search = Search(recipe, task, cells)
     cells.progress.planned(recipe.trainings)
     replicates = [search.replicate(seed) for seed in recipe.seeds]
     for replicate in replicates:
@@ -70,11 +70,11 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
     return Finding(search.start, replicates, search.rows, search.seconds)
 
 
-class _Search:
-    """One run of a recipe: turns its levels and arms into cells and collects their rows."""
+class Search:
+    """One run of a recipe: turns its levels and arms into cells and collects their rows. `label` goes before theirs."""
 
-    def __init__(self, recipe: FindRecipe, task: Task, cells: Cells) -> None:
-        self.recipe, self.task, self.cells = recipe, task, cells
+    def __init__(self, recipe: FindRecipe, task: Task, cells: Cells, label: str = "") -> None:
+        self.recipe, self.task, self.cells, self.label = recipe, task, cells, label
         self.rows: list[Row] = []
         self.seconds: list[float] = []
         self.start = load_start(recipe, task)
@@ -82,6 +82,11 @@ class _Search:
         self.dense = dense_masks(prunable_parameters(model), recipe.finder)
         check_rounds(self.dense, recipe.finder, recipe.finder.levels)
         self.rewind_step = rewind_step(recipe, task)
+
+    def dense_cell(self, seed: int, snapshot_steps: Collection[int]) -> Cell:
+        """The training of the dense network, its states after `snapshot_steps` kept."""
+        job = self._job(seed, self._initial_state(seed), {}, 0)
+        return self.cells.run(job, self._label(seed, 0), keep_final=True, snapshot_steps=snapshot_steps)
 
     def replicate(self, seed: int) -> Replicate:
         """The masks that `seed` leads to, level by level."""
@@ -125,7 +130,7 @@ class _Search:
         if self.recipe.head_first is None:
             return state
         job = Job(self.start.architecture, state, {}, self.task, self.recipe.head_first, seed, trainable="head")
-        cell = self.cells.run(job, f"seed {seed} head", keep_final=True)
+        cell = self.cells.run(job, f"{self.label}seed {seed} head", keep_final=True)
         self.seconds.append(cell.record.seconds)
         return cell.final_state()
 
@@ -144,7 +149,7 @@ class _Search:
         return Job(self.start.architecture, state, masks, self.task, self.recipe.training, seed, start_step)
 
     def _label(self, seed: int, level: int) -> str:
-        return f"seed {seed} level {level}/{self.recipe.finder.levels}"
+        return f"{self.label}seed {seed} level {level}/{self.recipe.finder.levels}"
 
     def _add_rows(self, record: Record, arm: Arm, level: int, masks: Masks, seed: int, draw: int = 0) -> None:
         self.rows += rows_of(

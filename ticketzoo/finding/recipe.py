@@ -41,7 +41,25 @@ class ModelConfig(Config):
         return {"name": value} if isinstance(value, str) else value
 
 
-class FinderConfig(PruningConfig):
+class MaskFinderConfig(PruningConfig):
+    """How masks are found, level after level: by `method`."""
+
+    method: Literal["imp", "one-shot", "one-shot-initial"] = "imp"
+    """`imp`: from the trained weights of the level before. `one-shot`: all from those of the dense network.
+    `one-shot-initial`: all from the weights before any training, as of a pretrained model (Chen et al. 2020)."""
+
+    @model_validator(mode="after")
+    def _rates_are_layerwise(self) -> "MaskFinderConfig":
+        if self.rates and self.scope != "layerwise":
+            raise ValueError("rates (per layer) go with scope: layerwise")
+        return self
+
+    def pruned_from(self, level: int) -> int:
+        """The level whose trained weights give the mask of `level`."""
+        return level - 1 if self.method == "imp" else 0
+
+
+class FinderConfig(MaskFinderConfig):
     """How tickets are found: `method` with `levels` pruning rounds, then retraining by `rewinding` to step `rewind`.
 
     `weights`: the weights, schedule and data order of that step go on from there (Frankle et al. 2020, section 4).
@@ -50,24 +68,15 @@ class FinderConfig(PruningConfig):
     those of the start (Morcos et al. 2019).
     """
 
-    method: Literal["imp", "one-shot", "one-shot-initial"] = "imp"
-    """`imp`: from the trained weights of the level before. `one-shot`: all from those of the dense network.
-    `one-shot-initial`: all from the weights before any training, as of a pretrained model (Chen et al. 2020)."""
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
     rewind: Steps = Steps(0, "it")
     rewinding: Rewinding = "weights"
 
     @model_validator(mode="after")
-    def _rates_are_layerwise(self) -> "FinderConfig":
-        if self.rates and self.scope != "layerwise":
-            raise ValueError("rates (per layer) go with scope: layerwise")
+    def _trained_weights_are_there(self) -> "FinderConfig":
         if self.rewinding == "learning-rate" and self.method == "one-shot-initial":
             raise ValueError("rewinding: learning-rate keeps trained weights, but method: one-shot-initial prunes none")
         return self
-
-    def pruned_from(self, level: int) -> int:
-        """The level whose trained weights give the mask of `level`."""
-        return level - 1 if self.method == "imp" else 0
 
 
 class FindRecipe(Config):

@@ -7,7 +7,7 @@ class Progress(Protocol):
     """Who wants to know how a run is going. The default, `Quiet`, does not."""
 
     def planned(self, trainings: int) -> None:
-        """The run asks for this many trainings, finished ones included."""
+        """The run asks for this many trainings and evaluations, finished ones included."""
         ...
 
     def step(self, label: str, step: int, total: int) -> None:
@@ -16,6 +16,10 @@ class Progress(Protocol):
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
         """The training `label` is done; `trained` is False when it was found finished."""
+        ...
+
+    def evaluated(self, label: str, result: str, *, new: bool) -> None:
+        """An evaluation apart from trainings came to `result`; `new` is False when it was found finished."""
         ...
 
     def warn(self, message: str) -> None:
@@ -33,6 +37,9 @@ class Quiet:
         """Say nothing."""
 
     def finished(self, label: str, record: Record, *, trained: bool) -> None:
+        """Say nothing."""
+
+    def evaluated(self, label: str, result: str, *, new: bool) -> None:
         """Say nothing."""
 
     def warn(self, message: str) -> None:

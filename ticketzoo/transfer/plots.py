@@ -3,16 +3,13 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm looks the same in every plot.
 """
 
-import io
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketzoo.escaping import for_terminal
 from ticketzoo.showing import show_sparsity
-from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.transfer.drawing import figure_of, short_label, write_png
 from ticketzoo.transfer.statistics import ARMS, Group, Key, Row, group_rows, ticket_minus_dense
 from ticketzoo.transfer.tables import MOMENTS, describe
 
@@ -40,13 +37,6 @@ STYLES = {
     "magnitude": ArmStyle("one-shot magnitude", "#E69F00", "v", "-"),
 }
 
-LOOK = {
-    "font.size": 11.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 120.0,
-    "text.parse_math": False,
-}
 MOST_TICKS = 9
 
 
@@ -90,13 +80,13 @@ def plot_transfer(rows: Iterable[Row], path: Path | str, *, metric: str = "test_
     targets = sorted({key.target for key in cells})
     title = f"{describe(metric, points=True)} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
     lines = sorted(sparsities)
-    labels = [f"{_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
+    labels = [f"{short_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
     width = 0.09 * max(map(len, labels)) + 1.05 * len(targets) + 1.1
-    with _figure(max(width, 7.2), 1.5 + 0.42 * len(lines)) as (figure, axes):
+    with figure_of(max(width, 7.2), 1.5 + 0.42 * len(lines)) as (figure, axes):
         _draw_heat_map(figure, axes, cells, lines, targets)
         axes.set_yticks(range(len(lines)), labels)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        return _write(figure, Path(path))
+        return write_png(figure, Path(path))
 
 
 def _plot_curves(
@@ -105,7 +95,7 @@ def _plot_curves(
     names = {group.key.ticket for group in groups}
     if len(names) != 1:
         raise ValueError(f"a curve is about one ticket on one target, these rows about {len(names)}")
-    with _figure(7.2, 4.4) as (figure, axes):
+    with figure_of(7.2, 4.4) as (figure, axes):
         for arm in ARMS:
             _draw_arm(axes, arm, [group for group in groups if group.key.arm == arm], scale)
         _sparsity_axis(axes, groups)
@@ -115,9 +105,9 @@ def _plot_curves(
         (name,), target = names, groups[0].key.target
         most = max(len(group.by_seed) for group in groups)
         seeds = "1 seed" if most == 1 else f"{most} seeds; bands: 95% intervals of the mean"
-        axes.set_title(f"{_label(name)} on {_label(target)}\n{moment}, {seeds}", loc="left", fontsize=11)
+        axes.set_title(f"{short_label(name)} on {short_label(target)}\n{moment}, {seeds}", loc="left", fontsize=11)
         axes.legend(frameon=False)
-        return _write(figure, path)
+        return write_png(figure, path)
 
 
 def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float) -> None:
@@ -184,35 +174,9 @@ def _draw_heat_map(
             axes.text(column, line, f"{value:+.2f}", ha="center", va="center", color=colour)
     for line in range(1, len(lines)):
         axes.axhline(line - 0.5, color="white", linewidth=3 if lines[line][0] != lines[line - 1][0] else 0.6)
-    axes.set_xticks(range(len(targets)), [_label(target) for target in targets])
+    axes.set_xticks(range(len(targets)), [short_label(target) for target in targets])
     if max(map(len, targets)) > 13:
         axes.tick_params(axis="x", rotation=20)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
     figure.colorbar(image, ax=axes, shrink=0.9)
-
-
-@contextmanager
-def _figure(width: float, height: float) -> Iterator[tuple["Figure", "Axes"]]:
-    """A figure of that size in inches, in our look whatever the user's settings, without pyplot's global state."""
-    import matplotlib.style
-    from matplotlib.figure import Figure
-
-    with matplotlib.style.context(["default", LOOK]):
-        figure = Figure(figsize=(width, height), layout="constrained")
-        yield figure, figure.subplots()
-
-
-def _write(figure: "Figure", path: Path) -> Path:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    image = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(image, metadata={"Software": None})
-    write_atomically(path, image.getvalue())
-    return path
-
-
-def _label(text: str) -> str:
-    """A name from outside, on one line and no longer than fits."""
-    line = for_terminal(text)
-    return line if len(line) <= 48 else f"{line[:47]}…"

@@ -1,0 +1,153 @@
+"""The error along the line between two trained networks."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ticketzoo.errors import RunError
+from ticketzoo.models import create_from_architecture, load_model_state
+from ticketzoo.seeds import derive_seed
+from ticketzoo.stability.recipe import LineConfig
+from ticketzoo.ticket.digests import state_sha256
+from ticketzoo.training import TrainingConfig
+from ticketzoo.training.cells import Cells, environment
+from ticketzoo.training.checkpoint import State, write_atomically
+from ticketzoo.training.task import Task
+
+
+class Point(NamedTuple):
+    """A point of a line."""
+
+    position: float
+    """From 0 to 1 along the line."""
+    error: float
+    """1 minus the task's metric."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line in the space of weights, and all that decides the errors along it."""
+
+    architecture: dict[str, Any]
+    ends: tuple[State, State]
+    task: Task
+    training: TrainingConfig
+    """Of both ends; it says in which batches statistics of BatchNorm are recomputed."""
+    seed: int
+    """Of the order and augmentation of those batches."""
+    look: LineConfig
+
+    def specification(self) -> dict[str, Any]:
+        """The line as JSON: states by their digests."""
+        return {
+            "line": self.look.model_dump(mode="json"),
+            "architecture": self.architecture,
+            "ends": [state_sha256(end) for end in self.ends],
+            "task": self.task.identity,
+            "training": self.training.model_dump(mode="json", exclude_defaults=True),
+            "seed": self.seed,
+        }
+
+    def state(self, position: float) -> State:
+        """Weights and buffers at `position`; whole numbers, which have no line, are those of the first end."""
+        first, second = self.ends
+        return {
+            name: (1 - position) * tensor + position * second[name] if tensor.is_floating_point() else tensor
+            for name, tensor in first.items()
+        }
+
+
+def errors_along(line: Line, cells: Cells, label: str) -> tuple[list[Point], bool]:
+    """The points of the line, in order, and whether any of them had to be evaluated now.
+
+    They are kept among the cells, under the digest of what decides them, each as soon as it is there.
+
+    Raises:
+        RunError: the folder cannot be read or written.
+    """
+    specification = json.dumps(line.specification(), sort_keys=True)
+    folder = cells.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
+    points = _read(folder / "line.json")
+    missing = range(len(points), line.look.points)
+    if not missing:
+        return points, False
+    model = create_from_architecture(line.architecture, seed=0).to(cells.device)
+    for number in missing:
+        cells.progress.step(label, number, line.look.points)
+        points.append(_evaluate(line, number / (line.look.points - 1), model, cells.device))
+        content = {
+            "specification": json.loads(specification),
+            "points": [point._asdict() for point in points],
+            "environment": environment(cells.device),
+        }
+        try:
+            folder.mkdir(exist_ok=True)
+            write_atomically(folder / "line.json", json.dumps(content).encode())
+        except OSError as error:
+            why = error.strerror or error
+            raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+    return points, True
+
+
+def recompute_batch_norm(
+    model: nn.Module, task: Task, batch_size: int, seed: int, steps: range, device: torch.device
+) -> None:
+    """Set running means and variances of BatchNorm to their averages over the training batches of `steps`.
+
+    Between two trained networks those of neither are right. Everything else of the model is as in evaluation.
+    """
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    if not norms:
+        return
+    model.eval()
+    with torch.no_grad(), _averaging(norms), torch.random.fork_rng(devices=_rng_devices(device)):
+        for step, batch in zip(steps, task.batches(batch_size, seed, steps.start, steps.stop, device), strict=True):
+            torch.manual_seed(derive_seed(seed, "augment", step))
+            task.loss(model, batch)
+
+
+def _read(path: Path) -> list[Point]:
+    try:
+        return [Point(**point) for point in json.loads(path.read_text())["points"]]
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError, KeyError, TypeError):
+        raise RunError(f"{path}: cannot be read; delete {path.parent.name} and run again") from None
+
+
+def _evaluate(line: Line, position: float, model: nn.Module, device: torch.device) -> Point:
+    load_model_state(model, line.state(position))
+    per_epoch = line.task.steps_per_epoch(line.training.batch_size)
+    total = line.training.steps.iterations(per_epoch)
+    last = max(1, min(total, line.look.batch_norm.iterations(per_epoch)))
+    recompute_batch_norm(model, line.task, line.training.batch_size, line.seed, range(total - last, total), device)
+    model.eval()
+    return Point(position, 1 - line.task.evaluate(model, line.look.split, device)[line.task.metric])
+
+
+@contextmanager
+def _averaging(norms: list[_BatchNorm]) -> Iterator[None]:
+    """In this block BatchNorm's running statistics are the plain averages over the batches seen in it."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+        norm.train()
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+            norm.eval()
+
+
+def _rng_devices(device: torch.device) -> list[torch.device]:
+    return [device] if device.type == "cuda" else []

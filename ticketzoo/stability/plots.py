@@ -1,0 +1,87 @@
+"""Plots of an instability analysis, as PNG files."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ticketzoo.showing import show_sparsity
+from ticketzoo.stability.instability import Instability
+from ticketzoo.transfer.drawing import figure_of, short_label, write_png
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+COLOURS = ("#444444", "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#999933")
+"""Okabe and Ito's, which colour-blind readers can tell apart; again from the first where there are more."""
+
+
+def plot_lines(rows: Iterable[Mapping[str, Any]], path: Path, *, name: str, split: str) -> Path:
+    """Draw the error along the lines, a panel for each level and a curve for each rewind step: the mean over all lines.
+
+    Each line is drawn faintly behind its mean. Returns `path`.
+    """
+    rows = list(rows)
+    levels = {row["level"]: row["sparsity"] for row in rows}
+    steps = sorted({row["rewind_step"] for row in rows})
+    with figure_of(max(5.6, 1.2 + 3.2 * len(levels)), 4.0, len(levels)) as (figure, panels):
+        axes: Sequence[Axes] = [panels] if len(levels) == 1 else list(panels)
+        for panel, level in zip(axes, sorted(levels), strict=True):
+            for number, step in enumerate(steps):
+                here = [row for row in rows if (row["level"], row["rewind_step"]) == (level, step)]
+                _draw_lines(panel, here, COLOURS[number % len(COLOURS)], f"{step:,}")
+            panel.set_title(network_name(level, levels[level]), loc="left", fontsize=11)
+            panel.set_xlabel("position between the copies")
+            panel.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes[0].set_ylabel(f"{split} error (%)")
+        axes[-1].legend(title="from iteration", frameon=False, fontsize=9)
+        figure.suptitle(f"{short_label(name)}: error along the line", x=0.01, ha="left", fontsize=11)
+        return write_png(figure, path)
+
+
+def plot_instability(measured: Sequence[Instability], path: Path, *, name: str, split: str, threshold: float) -> Path:
+    """Draw instability against the rewind step, a curve for each level, with the threshold of stability.
+
+    Bands are 95% intervals of the mean over the seeds. Returns `path`.
+    """
+    levels = {one.level: one.sparsity for one in measured}
+    steps = sorted({one.rewind_step for one in measured})
+    with figure_of(7.2, 4.4) as (figure, axes):
+        for number, level in enumerate(sorted(levels)):
+            curve = sorted((one for one in measured if one.level == level), key=lambda one: one.rewind_step)
+            _draw_curve(axes, curve, COLOURS[number % len(COLOURS)], network_name(level, levels[level]))
+        axes.axhline(100 * threshold, color="#888888", linestyle=":", label=f"threshold, {threshold:.0%}")
+        axes.set_xscale("symlog", linthresh=max(1, min((step for step in steps if step), default=1)))
+        axes.set_xticks(steps, [f"{step:,}" for step in steps])
+        axes.minorticks_off()
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("rewind step (iteration)")
+        axes.set_ylabel(f"{split} error instability (points of %)")
+        axes.set_title(short_label(name), loc="left", fontsize=11)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.legend(frameon=False)
+        return write_png(figure, path)
+
+
+def network_name(level: int, sparsity: float) -> str:
+    """A network in words: "dense", or "level 3, sparsity 0.488"."""
+    return f"level {level}, sparsity {show_sparsity(sparsity)}" if level else "dense"
+
+
+def _draw_lines(panel: "Axes", rows: Sequence[Mapping[str, Any]], colour: str, label: str) -> None:
+    lines: dict[Any, dict[float, float]] = {}
+    for row in rows:
+        lines.setdefault((row["seed"], tuple(row["copies"])), {})[row["position"]] = 100 * row["error"]
+    for line in lines.values():
+        panel.plot(sorted(line), [line[position] for position in sorted(line)], color=colour, alpha=0.25, linewidth=0.8)
+    positions = sorted({position for line in lines.values() for position in line})
+    means = [statistics.fmean(line[position] for line in lines.values() if position in line) for position in positions]
+    panel.plot(positions, means, color=colour, label=label)
+
+
+def _draw_curve(axes: "Axes", curve: Sequence[Instability], colour: str, label: str) -> None:
+    steps, summaries = [one.rewind_step for one in curve], [one.summary for one in curve]
+    low = [100 * (summary.mean if summary.low is None else summary.low) for summary in summaries]
+    high = [100 * (summary.mean if summary.high is None else summary.high) for summary in summaries]
+    axes.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)
+    axes.plot(steps, [100 * summary.mean for summary in summaries], color=colour, marker="o", ms=5, label=label)

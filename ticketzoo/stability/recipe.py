@@ -1,0 +1,74 @@
+from typing import Annotated, Literal
+
+from pydantic import Field, NonNegativeInt, model_validator
+
+from ticketzoo.finding.recipe import FinderConfig, FindRecipe, MaskFinderConfig, ModelConfig
+from ticketzoo.recipe import Config, RecipeName, Seed, Steps
+from ticketzoo.tasks import TaskConfig
+from ticketzoo.training import TrainingConfig
+
+
+class LineConfig(Config):
+    """How the line between two trained networks is looked at.
+
+    points: evenly spaced, both ends included; the paper's figures have 30.
+    split: where the error is measured.
+    batch_norm: how much training data the statistics of BatchNorm are recomputed over at every point: the last so many
+        iterations' batches.
+    """
+
+    points: Annotated[int, Field(ge=3, le=1000)] = 30
+    split: Literal["validation", "test"] = "test"
+    batch_norm: Steps = Steps(1, "ep")
+
+
+class StabilityRecipe(Config):
+    """A recipe of `ticketzoo stability`: rewind steps x levels x seeds x pairs of copies (Frankle et al. 2020)."""
+
+    name: RecipeName
+    model: ModelConfig
+    task: TaskConfig
+    training: TrainingConfig = TrainingConfig()
+    rewind_steps: Annotated[tuple[Steps, ...], Field(min_length=1)]
+    """The steps k from which copies are trained, each with a data order of its own."""
+    finder: MaskFinderConfig = MaskFinderConfig()
+    """How the subnetworks are found; they are rewound to k, too."""
+    levels: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
+    """Which networks are looked at: level 0 is the dense one."""
+    copies: Annotated[int, Field(ge=2, le=100)] = 2
+    """Trained from every step; each pair of them has a line."""
+    line: LineConfig = LineConfig()
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Instability, a fraction of the examples, below which a network is stable."""
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> "StabilityRecipe":
+        for key in ("rewind_steps", "levels", "seeds"):
+            if len(set(getattr(self, key))) < len(getattr(self, key)):
+                raise ValueError(f"{key} must differ from each other")
+        return self
+
+    @property
+    def pairs(self) -> int:
+        """How many pairs of copies there are."""
+        return self.copies * (self.copies - 1) // 2
+
+    @property
+    def work(self) -> int:
+        """How many trainings and lines the recipe asks for."""
+        pruned = max(self.levels) + 1 if max(self.levels) else 0
+        return len(self.seeds) * (1 + len(self.rewind_steps) * (pruned + len(self.levels) * (self.copies + self.pairs)))
+
+    def find_recipe(self, rewind_step: int) -> FindRecipe:
+        """The recipe that finds the subnetworks rewound to `rewind_step`."""
+        finder = FinderConfig(**self.finder.model_dump(), levels=max(1, *self.levels), rewind=Steps(rewind_step, "it"))
+        return FindRecipe(
+            name=self.name,
+            model=self.model,
+            task=self.task,
+            training=self.training,
+            finder=finder,
+            arms=("ticket", "dense"),
+            seeds=self.seeds,
+        )

@@ -1,0 +1,150 @@
+"""An instability analysis from recipe to report: results.jsonl, table, plots, the step to rewind to."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ticketzoo.recipe import dump_recipe
+from ticketzoo.showing import show_sparsity
+from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
+from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
+from ticketzoo.stability.recipe import StabilityRecipe
+from ticketzoo.stability.run import Row, measure_lines
+from ticketzoo.tasks import create_task
+from ticketzoo.training.cells import Cells
+from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.training.progress import Progress
+from ticketzoo.transfer.rows import rows_as_jsonl
+from ticketzoo.transfer.statistics import Summary
+from ticketzoo.transfer.tables import Table
+
+
+@dataclass(frozen=True)
+class StabilityReport:
+    """What an instability analysis came to. `files` are the names of what it wrote into its folder."""
+
+    measured: list[Instability]
+    stable_from: dict[int, int | None]
+    """By level, the earliest rewind step from which on the network is stable; None: at none that was measured."""
+    suggested_step: int | None
+    """The earliest from which on all subnetworks are."""
+    sentences: list[str]
+    """The same in words, a line each."""
+    table: Table
+    files: list[str]
+
+
+def run_stability(
+    recipe: StabilityRecipe,
+    out: Path,
+    *,
+    device: torch.device | None = None,
+    checkpoint_seconds: float = 60.0,
+    progress: Progress | None = None,
+) -> StabilityReport:
+    """Run `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
+
+    Args:
+        recipe: what to analyse.
+        out: working folder; receives recipe.yaml, results.jsonl, instability.json, report.md and the plots.
+        device: where to train; the CPU if None.
+        checkpoint_seconds: how often a training under way is saved.
+        progress: told how it goes.
+
+    Raises:
+        RecipeError, ModelError, DataError: the recipe asks for what cannot be.
+        RunError: see `Cells`.
+    """
+    device = device or torch.device("cpu")
+    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
+        return write_report(recipe, measure_lines(recipe, task, cells), out)
+
+
+def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> StabilityReport:
+    """Write everything people look at into `out`."""
+    measured, split, threshold = instabilities(rows), recipe.line.split, recipe.threshold
+    starts = {level: stable_from(measured, level, threshold) for level in sorted(recipe.levels)}
+    suggested = suggested_step(measured, threshold)
+    table, sentences = stability_table(measured, recipe), _sentences(measured, starts, suggested, recipe)
+    plots = [
+        plot_instability(measured, out / "instability.png", name=recipe.name, split=split, threshold=threshold).name,
+        plot_lines(rows, out / "lines.png", name=recipe.name, split=split).name,
+    ]
+    summary = {
+        "name": recipe.name,
+        "split": split,
+        "threshold": threshold,
+        "stable_from": {str(level): start for level, start in starts.items()},
+        "suggested_step": suggested,
+        "instability": [_as_json(one) for one in measured],
+    }
+    sections = [f"# {recipe.name}", "\n".join(f"- {line}" for line in sentences), table.markdown()]
+    sections += [f"![{plot.removesuffix('.png')}]({plot})" for plot in plots]
+    texts = {
+        "recipe.yaml": dump_recipe(recipe),
+        "results.jsonl": rows_as_jsonl(rows),
+        "instability.json": json.dumps(summary, indent=2) + "\n",
+        "report.md": "\n\n".join(sections) + "\n",
+    }
+    for name, text in texts.items():
+        write_atomically(out / name, text.encode())
+    return StabilityReport(measured, starts, suggested, sentences, table, [*texts, *plots])
+
+
+def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) -> Table:
+    """Instability of every network at every rewind step, and whether it is below the threshold."""
+    lines = [
+        (
+            str(one.level),
+            show_sparsity(one.sparsity),
+            f"{one.rewind_step:,}",
+            f"{100 * one.end_error:.2f}",
+            _percent(one.summary),
+            "stable" if one.summary.mean < recipe.threshold else "unstable",
+        )
+        for one in measured
+    ]
+    seeds, split = len(recipe.seeds), recipe.line.split
+    spread = f"mean over {seeds} seeds ± half-width of its 95% interval" if seeds > 1 else "one seed, so no interval"
+    pairs = f"{recipe.pairs} pairs of copies" if recipe.pairs > 1 else "a pair of copies"
+    caption = (
+        f"Instability (points of % {split} error) of {pairs} a seed: {spread}. Stable: below {recipe.threshold:.0%}."
+    )
+    columns = ("level", "sparsity", "rewind step", "error of the copies (%)", "instability", "verdict")
+    return Table(caption, columns, "rrrrrl", tuple(lines))
+
+
+def _percent(summary: Summary) -> str:
+    half = "" if summary.half_width is None else f" ± {100 * summary.half_width:.2f}"
+    return f"{100 * summary.mean:.2f}{half}"
+
+
+def _sentences(
+    measured: Sequence[Instability], starts: dict[int, int | None], suggested: int | None, recipe: StabilityRecipe
+) -> list[str]:
+    sparsities = {one.level: one.sparsity for one in measured}
+    lines = []
+    for level, start in starts.items():
+        since = "at none of the steps" if start is None else "from initialisation" if start == 0 else f"from {start}it"
+        lines.append(f"{network_name(level, sparsities[level])}: stable {since}")
+    if suggested is None:
+        return [*lines, "suggested rewind step: none of those measured; try later ones"]
+    return [*lines, f"suggested rewind step: {suggested}it"]
+
+
+def _as_json(one: Instability) -> dict[str, object]:
+    summary = one.summary
+    return {
+        "level": one.level,
+        "sparsity": one.sparsity,
+        "rewind_step": one.rewind_step,
+        "mean": summary.mean,
+        "low": summary.low,
+        "high": summary.high,
+        "by_seed": {str(seed): value for seed, value in one.by_seed.items()},
+        "end_error": one.end_error,
+    }

@@ -1,0 +1,87 @@
+"""Instability analysis: copies trained from a shared step with data orders of their own, and the lines between them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from itertools import combinations
+from typing import Any
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.finding.find import Search
+from ticketzoo.seeds import derive_seed
+from ticketzoo.stability.instability import instability
+from ticketzoo.stability.line import Line, errors_along
+from ticketzoo.stability.recipe import StabilityRecipe
+from ticketzoo.ticket.masks import Masks, sparsity
+from ticketzoo.training.cells import Cells, Job
+from ticketzoo.training.task import Task
+
+Row = dict[str, Any]
+"""One line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error."""
+
+
+def measure_lines(recipe: StabilityRecipe, task: Task, cells: Cells) -> list[Row]:
+    """Run `recipe` in `cells` and return the errors along all lines; what is finished there is not done again.
+
+    Raises:
+        RecipeError: two steps are one, a step is not before the end of training, or as `find_tickets` does.
+        ModelError: the architecture is unknown or does not fit the data.
+        RunError: see `Cells`.
+    """
+    steps = rewind_steps(recipe, task)
+    if recipe.line.split == "validation" and not task.has_validation:
+        raise RecipeError(f"line.split: {task.name} has no validation split; choose test")
+    search = Search(recipe.find_recipe(steps[0]), task, cells)
+    cells.progress.planned(recipe.work)
+    rows: list[Row] = []
+    for seed in recipe.seeds:
+        dense = search.dense_cell(seed, steps)
+        for step in steps:
+            levels: Mapping[int, Masks] = {0: {}}
+            if max(recipe.levels):
+                levels = Search(recipe.find_recipe(step), task, cells, f"k={step} ").replicate(seed).levels
+            for level in recipe.levels:
+                masks = levels[level] if level else {}
+                state = dense.snapshot(step)
+                start = Job(search.start.architecture, state, masks, task, recipe.training, seed, step)
+                labels = {
+                    "rewind_step": step,
+                    "level": level,
+                    "sparsity": sparsity(masks) if level else 0.0,
+                    "seed": seed,
+                }
+                rows += _lines(recipe, start, labels, cells)
+    return rows
+
+
+def rewind_steps(recipe: StabilityRecipe, task: Task) -> list[int]:
+    """The steps in iterations, ascending. Raises RecipeError when two are one, or one is not before the end."""
+    per_epoch = task.steps_per_epoch(recipe.training.batch_size)
+    total = recipe.training.steps.iterations(per_epoch)
+    steps = sorted(step.iterations(per_epoch) for step in recipe.rewind_steps)
+    if steps[-1] >= total:
+        raise RecipeError(f"rewind_steps: iteration {steps[-1]} is not before the end of training ({total})")
+    if len(set(steps)) < len(steps):
+        raise RecipeError(f"rewind_steps: two of them are one iteration of {', '.join(map(str, steps))}")
+    return steps
+
+
+def copy_job(start: Job, number: int) -> Job:
+    """The training of a copy: the same weights at the same step, but a data order and augmentation of its own."""
+    return replace(start, seed=derive_seed(start.seed, "copy", number))
+
+
+def _lines(recipe: StabilityRecipe, start: Job, labels: Row, cells: Cells) -> Iterator[Row]:
+    """Train the copies that begin as `start` does, and measure the line between each two of them."""
+    where = f"k={labels['rewind_step']} seed {labels['seed']} level {labels['level']}"
+    copies = [
+        cells.run(copy_job(start, number), f"{where} copy {number}", keep_final=True) for number in range(recipe.copies)
+    ]
+    for first, second in combinations(range(recipe.copies), 2):
+        ends = copies[first].final_state(), copies[second].final_state()
+        line = Line(start.architecture, ends, start.task, recipe.training, start.seed, recipe.line)
+        label = f"{where} copies {first} and {second}"
+        points, new = errors_along(line, cells, label)
+        found = instability([point.error for point in points])
+        cells.progress.evaluated(label, f"instability {found:.2%}", new=new)
+        for point in points:
+            yield {**labels, "copies": [first, second], **point._asdict()}
