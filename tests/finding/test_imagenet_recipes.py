@@ -14,11 +14,12 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.training.progress import Quiet
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "imagenet"
-SMALL = [
-    "task.dataset.image_size=32",
-    "task.dataset.resize=36",
+SMALL = [  # of 33 pixels or more: on CPUs, bf16 gradients of a strided convolution of one pixel are undefined
+    "task.dataset.image_size=48",
+    "task.dataset.resize=54",
     "task.dataset.workers=1",
     "training.batch_size=8",
+    "training.optimizer.lr=0.01",
     "finder.levels=1",
     "arms=[ticket, dense, random_mask]",
     "arm_levels=[1]",
@@ -50,7 +51,7 @@ def small(recipe: str, photos: Path, *overrides: str) -> FindRecipe:
 
 
 def test_the_fast_recipe_from_photographs_to_a_ticket(photos: Path, tmp_path: Path) -> None:
-    sizes = "task.augment.random_resized_crop.sizes={0ep: 16, 1ep: 24}"
+    sizes = "task.augment.random_resized_crop.sizes={0ep: 36, 1ep: 40}"
     recipe = small("resnet-50-fast.yaml", photos, "model=torchvision/resnet18", "training.steps=2ep", sizes)
     _, folder = find_and_package(recipe, tmp_path)
     ticket = Ticket.from_pretrained(folder)
