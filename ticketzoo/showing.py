@@ -25,3 +25,13 @@ def show_duration(seconds: float) -> str:
     hours, rest = divmod(round(seconds), 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s" if minutes else f"{left} s"
+
+
+def show_bytes(count: float) -> str:
+    """Bytes in decimal units, two digits at least: "640 B", "1.3 kB", "41 MB", "5.6 GB"."""
+    unit = min(4, int(math.log10(max(count, 1)) / 3))
+    value = count / 1000**unit
+    return f"{value:.1f} {_UNITS[unit]}" if unit and value < 10 else f"{value:.0f} {_UNITS[unit]}"
+
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")

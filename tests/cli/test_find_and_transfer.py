@@ -43,6 +43,8 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
     as_json = ticketzoo(folder, "transfer", "transfer.yaml", "--json")
     assert (as_json.status, as_json.err) == (0, "")
     assert all((folder / as_json.json["folder"] / file).is_file() for file in as_json.json["files"])
+    done = ticketzoo(folder, "transfer", "transfer.yaml", "--plan", "--json").json
+    assert (done["trainings"], done["finished"], done["seconds"]) == (0, 4, 0)
     assert ticketzoo(folder, "verify", f"./{TICKET}").status == 0
 
 
@@ -76,6 +78,17 @@ def test_from_a_recipe_to_the_step_to_rewind_to(folder: Path) -> None:
     refused = ticketzoo(folder, "find", "stability.yaml")
     assert refused.status == 1
     assert "is for another command; ticketzoo stability stability.yaml" in refused.err
+
+
+def test_a_plan_says_what_there_is_to_do_and_does_nothing(folder: Path) -> None:
+    planned = ticketzoo(folder, "find", "find.yaml", "--plan")
+    assert (planned.status, planned.err) == (0, "")
+    lines = planned.out.splitlines()
+    assert lines[0] == "trainings    8 to do; 0 finished in runs/lenet.digits-imp/cells"
+    assert lines[1:3] == ["iterations   80", "examples     1,280 to train on"]
+    said = [line.split()[0] for line in lines if not line.startswith(" ")]
+    assert said == ["trainings", "iterations", "examples", "time", "disk", "memory", "not"]
+    assert not (folder / "runs").exists()
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from text_folders import LETTERS, write_data, write_tokenizer
 from tiny_bert import PRUNABLE, save_tiny_bert
 from torch import nn
@@ -13,7 +14,7 @@ from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClas
 from ticketzoo import Ticket, TicketCallback, load_ticket
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.finding.find import find_tickets
-from ticketzoo.finding.package import find_and_package
+from ticketzoo.finding.package import find_and_package, plan_find
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.recipe import parse_recipe
@@ -107,6 +108,14 @@ def test_the_ticket_is_masks_and_a_reference(folder: Path, base: Path, ticket: T
     written = [file.read_text() for file in folder.iterdir() if file.suffix in (".json", ".yaml", ".jsonl", ".md")]
     assert len(written) == 4
     assert str(base) not in "".join(written)
+
+
+def test_its_plan(folder: Path, tmp_path: Path, base: Path, data: Path) -> None:
+    plan = plan_find(recipe(base, data), tmp_path, seconds=0.01)
+    assert (plan.trainings, plan.iterations) == (2 * (1 + 4 + 1), 4 * 12)  # head, levels, magnitude
+    assert list(plan.timings) == ["seed 0 head", "seed 0 level 1/3"]
+    masks = sum(tensor.nbytes for file in folder.rglob("masks.safetensors") for tensor in load_file(file).values())
+    assert plan.disk_bytes["ticket"] == pytest.approx(masks, abs=100)  # the weights are the pretrained model's
 
 
 def test_seeds_find_other_tickets_and_the_magnitude_arm_is_measured(ticket: Ticket) -> None:

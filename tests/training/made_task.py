@@ -28,6 +28,7 @@ class MadeImages:
         self.noise = noise
         self.identity: dict[str, Any] = {"noise": noise}
         self.model_kwargs: dict[str, Any] = {"in_shape": [1, 2, 2], "num_classes": 2}
+        self.examples = {"train": 16, "validation": 4, "test": 4}
         self.seen: list[list[int]] = []
         self.noises: list[float] = []
         self.stop_after: int | None = None

@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, RecipeArgument, SetOption
+from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, PlanOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
     from ticketzoo.transfer.verdict import Verdict
@@ -22,6 +22,7 @@ def find(
     ] = None,
     device: DeviceOption = None,
     checkpoint_seconds: CheckpointOption = 60.0,
+    plan: PlanOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find tickets by a recipe; prints the ticket's folder.
@@ -33,18 +34,25 @@ def find(
         ticketzoo find quickstart
 
         ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
+
+        ticketzoo find imagenet/resnet-50 --plan
     """
     from ticketzoo.cli.output import console, print_json
+    from ticketzoo.cli.plan import print_plan
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.escaping import for_terminal
-    from ticketzoo.finding import FindRecipe, find_and_package
+    from ticketzoo.finding import FindRecipe, find_and_package, plan_find
     from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
     from ticketzoo.transfer import arms_table, sentence
 
     parsed = read_for("find", recipe, FindRecipe, overrides)
     working_folder = out or Path("runs") / parsed.name
+    if plan:
+        with interruptible("interrupted; a plan writes nothing"):
+            print_plan(plan_find(parsed, working_folder, device=training_device(device)), as_json)
+        return
     kept = f"what was trained so far is kept in {working_folder}"
     with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         ticket, folder = find_and_package(

@@ -31,3 +31,6 @@ DeviceOption = Annotated[
 CheckpointOption = Annotated[
     float, typer.Option("--checkpoint-seconds", min=0, help="Write a checkpoint of the running training this often.")
 ]
+PlanOption = Annotated[
+    bool, typer.Option("--plan", help="Train nothing; say what there is to do, and how long it takes on this device.")
+]

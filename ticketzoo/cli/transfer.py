@@ -7,6 +7,7 @@ from ticketzoo.cli.options import (
     CheckpointOption,
     DeviceOption,
     JsonOption,
+    PlanOption,
     RecipeArgument,
     RegistryOption,
     SetOption,
@@ -27,6 +28,7 @@ def transfer(
     registry: RegistryOption = None,
     device: DeviceOption = None,
     checkpoint_seconds: CheckpointOption = 60.0,
+    plan: PlanOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Retrain tickets on targets, with controls, and say whether they win there.
@@ -38,15 +40,20 @@ def transfer(
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
     from ticketzoo.cli.output import console, print_json
+    from ticketzoo.cli.plan import print_plan
     from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.escaping import for_terminal
     from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
-    from ticketzoo.transfer import TransferRecipe, run_transfer, sentence
+    from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer, sentence
 
     parsed = read_for("transfer", recipe, TransferRecipe, overrides)
     folder = out or Path("runs") / parsed.name
+    if plan:
+        with interruptible("interrupted; a plan writes nothing"):
+            print_plan(plan_transfer(parsed, folder, registry=registry, device=training_device(device)), as_json)
+        return
     kept = f"what was trained so far is kept in {folder}"
     with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
         report = run_transfer(

@@ -2,4 +2,5 @@
 
 from ticketzoo.finding.find import find_tickets as find_tickets
 from ticketzoo.finding.package import find_and_package as find_and_package
+from ticketzoo.finding.package import plan_find as plan_find
 from ticketzoo.finding.recipe import FindRecipe as FindRecipe

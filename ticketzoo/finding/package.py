@@ -1,5 +1,6 @@
 """Packaging what a recipe found: the ticket's folder, its plots and its card."""
 
+import math
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,7 +14,9 @@ from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Found, Ticket
+from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.training.cells import Cells, environment
+from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.training.task import Task
 from ticketzoo.transfer.evidence import ticket_card
@@ -56,6 +59,19 @@ def find_and_package(
     return ticket, folder
 
 
+def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = None, seconds: float = 0.5) -> Plan:
+    """What `find_and_package` has left to do; writes nothing. Raises as it does before anything is trained.
+
+    seconds: how long iterations are timed at each of three places of a training, about.
+    """
+    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    finding = find_tickets(recipe, task, cells)
+    plan = cells.plan(seconds=seconds)
+    plan.disk_bytes["ticket"] = _ticket_bytes(recipe, task, finding)
+    return plan
+
+
 def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     """The ticket of what `recipe` found, with everything measured about it."""
     finder = recipe.finder
@@ -64,7 +80,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     if finder.rate_of == "original":
         pruning["rate_of"] = finder.rate_of
     model = create_from_architecture(finding.start.architecture, seed=0)
-    base = finding.start.base if finder.rewinding == "weights" and rewind_step(recipe, task) == 0 else None
+    base = _base(recipe, task, finding)
     replicates = [
         Found(
             replicate.seed,
@@ -89,6 +105,24 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         verdict=judge(finding.rows),
         license=recipe.license,
     )
+
+
+def _base(recipe: FindRecipe, task: Task, finding: Finding) -> BaseWeights | None:
+    """The pretrained weights that the ticket rewinds to and need not hold, if it does."""
+    return finding.start.base if recipe.finder.rewinding == "weights" and rewind_step(recipe, task) == 0 else None
+
+
+def _ticket_bytes(recipe: FindRecipe, task: Task, finding: Finding) -> int:
+    """Masks, a bit for each weight that the packaged level before keeps, and the densest one's rewind weights."""
+    size, packaged = 0, range(recipe.package_from, recipe.finder.levels + 1)
+    for replicate in finding.replicates:
+        kept = {level: replicate.levels.kept(level) for level in packaged}
+        before = [{name: math.prod(shape) for name, shape in replicate.levels.shapes.items()}, *kept.values()][:-1]
+        size += sum(math.ceil(count / 8) for counts in before for count in counts.values())
+        if _base(recipe, task, finding) is None:
+            for name, tensor in replicate.rewind_state.items():
+                size += kept[recipe.package_from].get(name, tensor.numel()) * tensor.element_size()
+    return size
 
 
 def make_card(

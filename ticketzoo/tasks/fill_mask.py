@@ -72,6 +72,7 @@ class FillMask:
         self.name = config.name or config.dataset.short_name
         self.model_kwargs: dict[str, Any] = {"head": config.type}
         self.has_validation = len(splits["validation"]) > 0
+        self.examples = {name: len(part) for name, part in splits.items()}
         data = fingerprint(splits)
         self.identity = {
             "type": config.type,

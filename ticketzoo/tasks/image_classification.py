@@ -55,6 +55,7 @@ class ImageClassification:
         self.name = config.name or data_name(config.dataset)
         self.model_kwargs = {"in_shape": list(data.in_shape), "num_classes": data.num_classes}
         self.has_validation = len(data.validation) > 0
+        self.examples = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
         self.identity = {
             "type": config.type,
             "fingerprint": data.fingerprint,

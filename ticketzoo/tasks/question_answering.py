@@ -60,6 +60,7 @@ class QuestionAnswering:
         self.name = config.name or config.dataset.short_name
         self.model_kwargs: dict[str, Any] = {"head": config.type}
         self.has_validation = len(splits["validation"].questions) > 0
+        self.examples = {name: len(part.sequences) for name, part in windows.items()}
         held_out = {name: splits[name].questions for name in ("validation", "test")}
         unanswerable = any(not question.answers for question in splits["train"].questions)
         content = _fingerprint(windows, held_out)

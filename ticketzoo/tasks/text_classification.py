@@ -49,6 +49,7 @@ class TextClassification:
         self.metric = _metric(config, data.num_classes)
         self.model_kwargs: dict[str, Any] = {"head": config.type, "num_labels": data.num_classes}
         self.has_validation = len(data.labels["validation"]) > 0
+        self.examples = {name: len(labels) for name, labels in data.labels.items()}
         labels = [data.labels[name].numpy().tobytes() for name in ("train", "validation", "test")]
         content = fingerprint(data.sequences, *labels)
         self.identity = {

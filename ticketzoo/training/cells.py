@@ -87,28 +87,29 @@ class Cells:
             RunError: the training diverged, or the folder cannot be written.
         """
         specification, folder = self._address(job)
-        finished = _holds(folder, keep_final, snapshot_steps)
-        if not finished:
+        cell = self._stored(folder, keep_final, snapshot_steps)
+        finished = cell is not None
+        if cell is None:
             try:
                 with in_one_line(label, job, self.device), ending_by_itself():
                     self._train(job, folder, specification, label, keep_final, snapshot_steps)
             except OSError as error:
                 why = error.strerror or error
                 raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
-        cell = _read_cell(folder)
+            cell = _read_cell(folder)
         self.progress.finished(label, cell.record, trained=not finished)
         stop_if_interrupted()
         return cell
-
-    def finished(self, job: Job, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell | None:
-        """The cell of `job`, if it is finished and holds the tensors asked for."""
-        _, folder = self._address(job)
-        return _read_cell(folder) if _holds(folder, keep_final, snapshot_steps) else None
 
     def _address(self, job: Job) -> tuple[str, Path]:
         """The job's specification as text, and the folder of its cell."""
         specification = json.dumps(job.specification(), sort_keys=True)
         return specification, self.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
+
+    def _stored(self, folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> Cell | None:
+        """The cell in `folder`, if it is finished and holds the tensors asked for."""
+        wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
+        return _read_cell(folder) if all((folder / name).is_file() for name in wanted) else None
 
     def _train(
         self,
@@ -153,11 +154,6 @@ class Cells:
         else:
             half_done.rename(folder)
             sync_folder(self.folder)
-
-
-def _holds(folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> bool:
-    wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
-    return all((folder / name).is_file() for name in wanted)
 
 
 def _read_cell(folder: Path) -> Cell:

@@ -38,6 +38,11 @@ class Job:
     trainable: Literal["all", "head"] = "all"
     """Whether the body, all but the task's head, stays as it is."""
 
+    @property
+    def iterations(self) -> int:
+        """Those of the whole training, the ones before `start_step` included."""
+        return self.training.steps.iterations(self.task.steps_per_epoch(self.training.batch_size))
+
     def specification(self) -> dict[str, Any]:
         """The job as JSON: large tensors by their digests, keys at their defaults left out (so that a key that a later
         version adds moves no cell)."""

@@ -25,6 +25,9 @@ class Task(Protocol):
 
     has_validation: bool
 
+    examples: dict[str, int]
+    """How many there are in `"train"`, `"validation"` and `"test"`."""
+
     def steps_per_epoch(self, batch_size: int) -> int:
         """Iterations in one pass over the training split."""
         ...

@@ -11,6 +11,7 @@ from ticketzoo.registry import ticket_folder
 from ticketzoo.ticket import Ticket
 from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.transfer.plots import plot_accuracy, plot_early_stopping, plot_transfer
 from ticketzoo.transfer.recipe import TransferRecipe
@@ -57,13 +58,35 @@ def run_transfer(
         RunError: see `Cells`.
     """
     device = device or torch.device("cpu")
-    tickets = load_tickets(
-        recipe, lambda reference: Ticket.from_pretrained(ticket_folder(reference, registry), base=recipe.base)
-    )
+    tickets = _load(recipe, registry)
     targets = load_targets(recipe, tickets)
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
         rows = evaluate_transfer(recipe, tickets, targets, cells)
         return write_report(recipe, rows, out)
+
+
+def plan_transfer(
+    recipe: TransferRecipe,
+    out: Path,
+    *,
+    registry: Path | None = None,
+    device: torch.device | None = None,
+    seconds: float = 0.5,
+) -> Plan:
+    """What `run_transfer` has left to do; writes nothing. Raises as it does before anything is trained.
+
+    seconds: how long iterations are timed at each of three places of a training, about.
+    """
+    tickets = _load(recipe, registry)
+    cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    evaluate_transfer(recipe, tickets, load_targets(recipe, tickets), cells)
+    return cells.plan(seconds=seconds)
+
+
+def _load(recipe: TransferRecipe, registry: Path | None) -> list[Ticket]:
+    return load_tickets(
+        recipe, lambda reference: Ticket.from_pretrained(ticket_folder(reference, registry), base=recipe.base)
+    )
 
 
 def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> TransferReport:

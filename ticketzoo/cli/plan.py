@@ -1,0 +1,39 @@
+"""A plan as people read it."""
+
+from dataclasses import asdict
+
+from ticketzoo.cli.output import print_json
+from ticketzoo.escaping import for_terminal
+from ticketzoo.showing import show_bytes, show_duration
+from ticketzoo.training.plan import Plan
+
+
+def print_plan(plan: Plan, as_json: bool) -> None:
+    """The plan, a line each of work, time and room; with `as_json` one JSON document."""
+    if as_json:
+        print_json(asdict(plan))
+        return
+    print(f"trainings    {plan.trainings:,} to do; {plan.finished:,} finished in {for_terminal(plan.cells)}")
+    if plan.trainings:
+        print(f"iterations   {plan.iterations:,}")
+        print(f"examples     {plan.examples:,} to train on")
+        print(f"time         about {show_duration(plan.seconds)} on {plan.device}")
+        _print_timings(plan)
+        print(
+            "disk         " + ", ".join(f"{what} {show_bytes(size)}" for what, size in plan.disk_bytes.items() if size)
+        )
+        memory = f"{show_bytes(plan.process_bytes)} of this process"
+        if plan.device_bytes is not None:
+            memory = f"{show_bytes(plan.device_bytes)} of the GPU, {memory}"
+        print(f"memory       {memory}")
+        print(f"not counted  {'; '.join(plan.not_counted)}")
+
+
+def _print_timings(plan: Plan) -> None:
+    for label, timing in plan.timings.items():
+        places = ", ".join(f"{place:,}" for place in timing.places)
+        print(f"             {1000 * timing.iteration:.3g} ms an iteration, loading of data included: {timing.timed}")
+        print(f"             timed from iterations {places} on ({for_terminal(label)})")
+        for split, seconds in timing.evaluation.items():
+            guess = " (a guess: as if it were trained on)" if split in timing.guessed else ""
+            print(f"             {seconds:.3g} s an evaluation of {split}{guess}")
