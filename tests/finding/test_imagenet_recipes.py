@@ -4,9 +4,8 @@ import multiprocessing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from PIL import Image
+from small_imagenet import SMALL, write_photos
 
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import read_recipe
@@ -14,36 +13,16 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.training.progress import Quiet
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "imagenet"
-SMALL = [  # of 33 pixels or more: on CPUs, bf16 gradients of a strided convolution of one pixel are undefined
-    "task.dataset.image_size=48",
-    "task.dataset.resize=54",
-    "task.dataset.workers=1",
-    "training.batch_size=8",
-    "training.optimizer.lr=0.01",
-    "finder.levels=1",
-    "arms=[ticket, dense, random_mask]",
-    "arm_levels=[1]",
-    "seeds=[0]",
-]
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """30 photographs of 3 classes to train on and 9 to test on, in folders as ImageNet's lie."""
     root = tmp_path_factory.mktemp("imagenet")
-    generator = np.random.default_rng(0)
-    for split, count in (("train", 10), ("val", 3)):
-        for number, name in enumerate(("n01440764", "n01443537", "n01484850")):
-            (root / "photos" / split / name).mkdir(parents=True)
-            for example in range(count):
-                width, height = generator.integers(24, 80, 2)
-                pixels = generator.integers(80 * number, 80 * number + 90, (height, width, 3), dtype=np.uint8)
-                kind = {1: "L", 2: "CMYK"}.get(example, "RGB")  # ImageNet has all three
-                Image.fromarray(pixels).convert(kind).save(root / "photos" / split / name / f"{example}.JPEG")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TICKETZOO_CACHE", str(root / "cache"))
         patch.setattr("datasets.config.HF_DATASETS_CACHE", root / "datasets-cache")
-        yield root / "photos"
+        yield write_photos(root / "photos", classes=3, train=10, val=3)
 
 
 def small(recipe: str, photos: Path, *overrides: str) -> FindRecipe:
