@@ -14,6 +14,15 @@ from typing import Any
 PATIENCE = 300
 """Seconds after which a command hangs, on the busiest machine."""
 
+PRELOADED = [
+    "ticketzoo.finding",
+    "matplotlib.pyplot",
+    "sklearn.datasets",
+    "torch._dynamo",
+    "datasets",
+    "transformers.models.bert.modeling_bert",
+]
+
 RECIPE = """
 name: lenet.digits-imp
 model: {name: lenet-300-100, kwargs: {width: 0.05}}
@@ -58,7 +67,7 @@ class Command:
         for stream in (self._out, self._err):
             stream.write_text("")
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["ticketzoo.finding", "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"])
+        context.set_forkserver_preload(PRELOADED)
         arguments_of_main = (str(folder), list(arguments), environment or {})
         self.process: ForkServerProcess = context.Process(target=_main, args=arguments_of_main)
         self.process.start()

@@ -58,7 +58,7 @@ class Trained(Quiet):
     def __init__(self) -> None:
         self.labels: dict[str, bool] = {}
 
-    def finished(self, label: str, record: Any, *, trained: bool) -> None:
+    def finished(self, label: str, record: Any, metric: str, *, trained: bool) -> None:
         self.labels[label] = trained
 
 

@@ -19,6 +19,7 @@ class MadeImages:
     """Tells 24 random images of 1x2x2 apart, in batches of any size; training adds random noise to them."""
 
     name = "made"
+    metric = "accuracy"
     has_validation = True
 
     def __init__(self, *, noise: float = 0.1) -> None:

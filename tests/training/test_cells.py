@@ -29,7 +29,7 @@ class Counted(Quiet):
     def __init__(self) -> None:
         self.trained: dict[str, bool] = {}
 
-    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+    def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         self.trained[label] = trained
 
 

@@ -22,6 +22,7 @@ class MadeTokens:
     """Says every token of four texts, which change from step to step."""
 
     name = "made-tokens"
+    metric = "accuracy"
     has_validation = False
 
     def __init__(self, stop_after: int | None = None) -> None:

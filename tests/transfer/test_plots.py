@@ -4,7 +4,7 @@ import matplotlib
 import pytest
 from matplotlib.image import imread
 
-from ticketzoo.transfer.plots import STYLES, plot_accuracy, plot_early_stopping, plot_transfer
+from ticketzoo.transfer.plots import STYLES, plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.transfer.statistics import ARMS
 
 
@@ -34,7 +34,7 @@ def drawn(path, colour):
     return int((abs(imread(path)[..., :3] - wanted) < 1 / 255).all(axis=-1).sum())
 
 
-@pytest.mark.parametrize("plot", [plot_accuracy, plot_early_stopping])
+@pytest.mark.parametrize("plot", [plot_metric, plot_early_stopping])
 def test_curves_show_the_measured_arms_in_their_colours(tmp_path, plot):
     path = plot(MEASURED, tmp_path / "curve.png", target="mnist")
     seen = {arm for arm in ARMS if drawn(path, STYLES[arm].colour) > 50}
@@ -42,9 +42,9 @@ def test_curves_show_the_measured_arms_in_their_colours(tmp_path, plot):
 
 
 def test_same_rows_give_the_same_bytes_whatever_the_settings(tmp_path):
-    plot_accuracy(MEASURED, tmp_path / "a.png", target="mnist")
+    plot_metric(MEASURED, tmp_path / "a.png", target="mnist")
     with matplotlib.rc_context({"lines.linewidth": 7, "axes.facecolor": "red"}):
-        plot_accuracy(list(reversed(MEASURED)), tmp_path / "b.png", target="mnist")
+        plot_metric(list(reversed(MEASURED)), tmp_path / "b.png", target="mnist")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
     assert b"matplotlib" not in (tmp_path / "a.png").read_bytes()
@@ -64,15 +64,15 @@ def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_pa
 
 def test_names_from_outside_are_drawn_as_they_are(tmp_path):
     odd = [{**row, "ticket": "$\\frac{$\x1b" * 30, "target": "$x^2$"} for row in MEASURED]
-    plot_accuracy(odd, tmp_path / "a.png", target="$x^2$")
+    plot_metric(odd, tmp_path / "a.png", target="$x^2$")
     plot_transfer(odd, tmp_path / "t.png")
     assert (tmp_path / "t.png").stat().st_size > 1000
 
 
 def test_one_seed_and_one_level_can_be_drawn(tmp_path):
     measured = rows("dense", [0.9]) + rows("ticket", [0.9])
-    plot_accuracy(measured, tmp_path / "a.png", target="mnist")
-    plot_accuracy(rows("dense", [0.9]), tmp_path / "d.png", target="mnist")
+    plot_metric(measured, tmp_path / "a.png", target="mnist")
+    plot_metric(rows("dense", [0.9]), tmp_path / "d.png", target="mnist")
     assert (tmp_path / "d.png").exists()
 
 
@@ -80,13 +80,13 @@ def test_nothing_to_draw_is_said(tmp_path):
     with pytest.raises(ValueError, match="no ticket shares"):
         plot_transfer(rows("ticket", [0.9]), tmp_path / "a.png")
     with pytest.raises(ValueError, match="about 0"):
-        plot_accuracy(MEASURED, tmp_path / "a.png", target="kmnist")
+        plot_metric(MEASURED, tmp_path / "a.png", target="kmnist")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_plots_need_no_pyplot_and_leave_settings_alone(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it now fails
     before = str(matplotlib.rcParams.copy())
-    plot_accuracy(MEASURED, tmp_path / "a.png", target="mnist")
+    plot_metric(MEASURED, tmp_path / "a.png", target="mnist")
     plot_transfer(MEASURED, tmp_path / "t.png")
     assert str(matplotlib.rcParams.copy()) == before

@@ -83,7 +83,7 @@ class Counted(Quiet):
     def planned(self, trainings: int) -> None:
         self.announced = trainings
 
-    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+    def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         self.labels.append((label, trained))
 
 

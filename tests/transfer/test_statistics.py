@@ -5,7 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError
-from ticketzoo.transfer.statistics import dense_of, group_rows, paired_difference, summarise
+from ticketzoo.training.loop import Record
+from ticketzoo.transfer.rows import rows_of
+from ticketzoo.transfer.statistics import deciding_metrics, dense_of, group_rows, paired_difference, summarise
 
 
 def row(arm, seed, value, *, level=3, draw=0, metric="test_accuracy", at="final", step=100, target="mnist", ticket="t"):
@@ -141,3 +143,31 @@ def test_dense_of_takes_the_same_target():
     ticket = next(g for g in groups if g.key.arm == "ticket")
     assert dense_of(ticket, groups).by_seed == {0: 0.6}
     assert dense_of(ticket, [ticket]) is None
+
+
+def test_each_target_is_compared_by_the_metric_that_decides_there():
+    rows = [row("dense", 0, 0.9), row("ticket", 0, 0.8)]
+    rows += [row("dense", 0, 0.7, target="quiz", metric="test_exact_match")]
+    rows += [row("dense", 0, 0.6, target="quiz", metric="test_f1") | {"decides": True}]
+    assert deciding_metrics(rows) == {"mnist": "test_accuracy", "quiz": "test_f1"}
+    found = [(group.key.target, group.metric, group.by_seed) for group in group_rows(rows)]
+    assert found == [
+        ("mnist", "test_accuracy", {0: 0.9}),
+        ("mnist", "test_accuracy", {0: 0.8}),
+        ("quiz", "test_f1", {0: 0.6}),
+    ]
+    (asked,) = group_rows(rows, metric="test_exact_match")
+    assert (asked.metric, asked.by_seed) == ("test_exact_match", {0: 0.7})
+
+
+def test_rows_of_a_record_mark_the_metric_that_decides_unless_it_is_accuracy():
+    final = {"step": 9, "train_loss": 2.0, "test_f1": 0.5, "test_accuracy": 0.75, "test_loss": 1.0}
+    rows = rows_of(Record(final=final), "f1", arm="ticket")
+    assert [(r["metric"], r["value"], r.get("decides")) for r in rows] == [
+        ("test_accuracy", 0.75, None),
+        ("test_f1", 0.5, True),
+        ("test_loss", 1.0, None),
+        ("train_loss", 2.0, None),
+    ]
+    assert all((r["arm"], r["at"], r["step"]) == ("ticket", "final", 9) for r in rows)
+    assert not any("decides" in r for r in rows_of(Record(final=final), "accuracy"))

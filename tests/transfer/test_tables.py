@@ -115,3 +115,43 @@ def test_names_from_outside_cannot_steer_the_terminal():
 def test_nothing_measured_is_an_empty_table_that_says_so():
     assert arms_table([], target="mnist").caption.endswith("nothing measured.")
     assert transfer_table([]).rows == ()
+
+
+def deciding(measured):
+    return [row | {"decides": True} for row in measured]
+
+
+@pytest.mark.parametrize(
+    ("metric", "caption"),
+    [
+        ("test_f1", "Test F1 (%)"),
+        ("test_exact_match", "Test exact match (%)"),
+        ("test_matthews", "Test Matthews correlation (x 100)"),
+        ("test_spearman", "Test Spearman rank correlation (x 100)"),
+    ],
+)
+def test_arms_table_shows_the_metric_of_its_target(metric, caption):
+    measured = deciding(rows("dense", [0.88], metric=metric)) + rows("dense", [0.5])
+    table = arms_table(measured, target="mnist")
+    assert table.caption.startswith(f"{caption} at the end of training on mnist")
+    assert table.rows == (("0", "0.000", "88.00"),)
+
+
+def test_perplexity_has_no_unit_and_no_verdict():
+    measured = rows("dense", [12.5], metric="test_perplexity") + rows("ticket", [13.5], metric="test_perplexity")
+    table = arms_table(measured, target="mnist", metric="test_perplexity")
+    assert table.caption.startswith("Test perplexity at the end")
+    assert table.rows == (("0", "0.000", "", "12.5000"), ("3", "0.488", "13.5000", ""))
+
+
+def test_transfer_table_heads_each_target_with_its_metric_where_they_differ():
+    measured = rows("dense", [0.9]) + rows("ticket", [0.8])
+    measured += deciding(rows("dense", [0.2], target="cola", metric="test_matthews"))
+    measured += deciding(rows("ticket", [0.3], target="cola", metric="test_matthews"))
+    table = transfer_table(measured)
+    assert table.columns[3:] == ("cola (Matthews correlation)", "mnist (accuracy)")
+    assert table.rows == (("lenet", "3", "0.488", "+10.00", "-10.00"),)
+    assert table.caption.startswith("Each target's metric (x 100) at the end of training, ticket minus dense by seed")
+    only_cola = transfer_table([row for row in measured if row["target"] == "cola"])
+    assert only_cola.columns[3:] == ("cola",)
+    assert only_cola.caption.startswith("Test Matthews correlation (x 100) at the end")

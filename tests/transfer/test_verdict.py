@@ -184,3 +184,16 @@ def test_winning_implies_matching_three_seeds_and_a_higher_mean_than_the_control
             assert sum(ticket) / len(ticket) > max(sum(a) / len(a) for a in (reinit, mask))
             without_controls = [row for row in measured if row["arm"] in ("ticket", "dense")]
             assert label(without_controls) == "matching"
+
+
+def test_each_target_is_judged_by_its_own_metric():
+    def on_quiz(arm, values):
+        return [row | {"decides": True} for row in rows(arm, values, target="quiz", metric="test_f1")]
+
+    measured = DENSE + rows("ticket", [0.98] * 3)
+    measured += on_quiz("dense", [0.5, 0.5]) + on_quiz("ticket", [0.4, 0.4]) + rows("dense", [0.1] * 2, target="quiz")
+    verdict = judge(measured)
+    assert verdict["metric"] == "test_accuracy, test_f1"
+    assert {level["target"]: level["label"] for level in verdict["levels"]} == {
+        "mnist": "matching", "quiz": "not matching",
+    }  # fmt: skip

@@ -46,6 +46,7 @@ def find(
     from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
     from ticketzoo.transfer import arms_table, sentence
+    from ticketzoo.transfer.statistics import deciding_metrics
 
     parsed = read_for("find", recipe, FindRecipe, overrides)
     working_folder = out or Path("runs") / parsed.name
@@ -76,6 +77,7 @@ def find(
         console().print(arms_table(rows, target=rows[0]["target"]).rich())
         if verdict:
             print(f"verdict: {for_terminal(sentence(cast('Verdict', verdict.model_dump())))}")
-        print(f"plot: {folder / 'accuracy.png'}")
+        plotted = deciding_metrics(rows)[rows[0]["target"]].removeprefix("test_")
+        print(f"plot: {folder / plotted}.png")
         print(f"card: {folder / 'README.md'}")
         print(folder)

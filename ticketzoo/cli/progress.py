@@ -8,6 +8,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ticketzoo.escaping import for_terminal
 from ticketzoo.training.loop import Record
+from ticketzoo.transfer.metrics import with_unit, words
 
 
 class RunProgress:
@@ -48,10 +49,11 @@ class RunProgress:
         """Print a line that a user should read."""
         self._print(f"ticketzoo: warning: {for_terminal(message)}")
 
-    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+    def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         """Say what a training came to; those found finished only count."""
-        accuracy = f"test accuracy {record.final['test_accuracy']:.2%}"
-        self.evaluated(label, f"{accuracy} ({record.seconds:.1f} s)", new=trained)
+        on_test = f"test_{metric}"
+        result = f"{words(on_test)} {with_unit(on_test, record.final[on_test])}"
+        self.evaluated(label, f"{result} ({record.seconds:.1f} s)", new=trained)
 
     def evaluated(self, label: str, result: str, *, new: bool) -> None:
         """Say what it came to; what was found finished only counts."""

@@ -154,6 +154,7 @@ class Search:
     def _add_rows(self, record: Record, arm: Arm, level: int, masks: Masks, seed: int, draw: int = 0) -> None:
         self.rows += rows_of(
             record,
+            self.task.metric,
             ticket=self.recipe.name,
             level=level,
             sparsity=sparsity(masks),

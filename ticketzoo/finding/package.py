@@ -20,7 +20,7 @@ from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.training.task import Task
 from ticketzoo.transfer.evidence import ticket_card
-from ticketzoo.transfer.plots import plot_accuracy, plot_early_stopping
+from ticketzoo.transfer.plots import plot_early_stopping, plot_metric
 from ticketzoo.transfer.verdict import judge
 
 
@@ -131,7 +131,7 @@ def make_card(
     """The plots and the model card of the ticket, by file name."""
     rows = finding.rows
     with TemporaryDirectory() as folder:
-        plots = [plot_accuracy(rows, Path(folder) / "accuracy.png", target=task.name)]
+        plots = [plot_metric(rows, Path(folder) / f"{task.metric}.png", target=task.name)]
         if task.has_validation:
             plots.append(plot_early_stopping(rows, Path(folder) / "early-stopping.png", target=task.name))
         files = {plot.name: plot.read_bytes() for plot in plots}

@@ -15,9 +15,10 @@ def classification_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
     truth, predicted = labels.numpy(), scores.argmax(1).numpy()
+    tells = np.ptp(truth) > 0 and np.ptp(predicted) > 0  # else scikit-learn warns, and says 0
     metrics = {
         "accuracy": float(accuracy_score(truth, predicted)),
-        "matthews": float(matthews_corrcoef(truth, predicted)),
+        "matthews": float(matthews_corrcoef(truth, predicted)) if tells else 0.0,
     }
     if scores.shape[1] == 2:
         metrics["f1"] = float(f1_score(truth, predicted, zero_division=0))

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 BANDS = (0, 50, 80, 90, 95, 98, 99, 100)
 """Limits, in percent, of the bands of sparsity that tickets are tagged with."""
 
-PIPELINES = frozenset({"image-classification", "text-classification", "token-classification", "fill-mask"})
+PIPELINES = frozenset({"image-classification", "text-classification", "fill-mask", "question-answering"})
 """Tasks of ours that the Hub knows by the same name."""
+
+HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
+"""What the Hub calls metrics that have another name here."""
 
 HUB_LICENSES = frozenset(
     {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"}
@@ -137,7 +140,7 @@ def _eval_results(config: TicketConfig, measured: Sequence[Measurement], source:
             dataset_type=data_name(config),
             dataset_name=for_terminal(result.target),
             dataset_revision=for_terminal(config.source.revision) if config.source.revision else None,
-            metric_type=result.metric.removeprefix("test_"),
+            metric_type=HUB_METRICS.get(name := result.metric.removeprefix("test_"), name),
             metric_name=f"{result.metric.replace('_', ' ')} after retraining at sparsity "
             f"{show_sparsity(result.sparsity)}, mean over seeds",
             metric_value=round(result.mean, 6),

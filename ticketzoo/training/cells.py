@@ -97,7 +97,7 @@ class Cells:
                 why = error.strerror or error
                 raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
             cell = _read_cell(folder)
-        self.progress.finished(label, cell.record, trained=not finished)
+        self.progress.finished(label, cell.record, job.task.metric, trained=not finished)
         stop_if_interrupted()
         return cell
 

@@ -37,7 +37,7 @@ class Record:
     """What was measured in a training. Steps count finished updates."""
 
     final: dict[str, Any] = field(default_factory=dict)
-    """`{"step", "validation_loss", "validation_accuracy", "test_loss", "test_accuracy"}` after the last update."""
+    """`{"step", "train_loss", "validation_loss", "test_loss", "test_accuracy", ...}` after the last update."""
     best: dict[str, Any] = field(default_factory=dict)
     """The same at the step of minimum validation loss (the first such); empty without a validation split."""
     curve: list[dict[str, Any]] = field(default_factory=list)

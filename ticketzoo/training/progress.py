@@ -14,8 +14,8 @@ class Progress(Protocol):
         """The training `label` has done `step` of `total` iterations."""
         ...
 
-    def finished(self, label: str, record: Record, *, trained: bool) -> None:
-        """The training `label` is done; `trained` is False when it was found finished."""
+    def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
+        """The training `label`, compared by `metric`, is done; `trained` is False when it was found finished."""
         ...
 
     def evaluated(self, label: str, result: str, *, new: bool) -> None:
@@ -36,7 +36,7 @@ class Quiet:
     def step(self, label: str, step: int, total: int) -> None:
         """Say nothing."""
 
-    def finished(self, label: str, record: Record, *, trained: bool) -> None:
+    def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         """Say nothing."""
 
     def evaluated(self, label: str, result: str, *, new: bool) -> None:

@@ -3,15 +3,16 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm looks the same in every plot.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketzoo.showing import show_sparsity
 from ticketzoo.transfer.drawing import figure_of, short_label, write_png
+from ticketzoo.transfer.metrics import DEFAULT, describe, scale, titles
 from ticketzoo.transfer.statistics import ARMS, Group, Key, Row, group_rows, ticket_minus_dense
-from ticketzoo.transfer.tables import MOMENTS, describe
+from ticketzoo.transfer.tables import MOMENTS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -40,23 +41,23 @@ STYLES = {
 MOST_TICKS = 9
 
 
-def plot_accuracy(
-    rows: Iterable[Row], path: Path | str, *, target: str, metric: str = "test_accuracy", at: str = "final"
+def plot_metric(
+    rows: Iterable[Row], path: Path | str, *, target: str, metric: str | None = None, at: str = "final"
 ) -> Path:
     """Draw the metric of every arm against sparsity, for the one ticket in `rows` on `target`, with 95% intervals.
 
-    Returns `path`. Raises ValueError where rows of several tickets are given or none fits, and TicketError as
-    `group_rows` does.
+    The metric is the target's own by default. Returns `path`. Raises ValueError where rows of several tickets are given
+    or none fits, and TicketError as `group_rows` does.
     """
     groups = [group for group in group_rows(rows, metric=metric, at=at) if group.key.target == target]
-    scale = 100 if metric.endswith("_accuracy") else 1
-    return _plot_curves(groups, Path(path), scale, describe(metric), MOMENTS[at])
+    drawn = groups[0].metric if groups else DEFAULT
+    return _plot_curves(groups, Path(path), scale(drawn), describe([drawn]), MOMENTS[at])
 
 
-def plot_early_stopping(rows: Iterable[Row], path: Path | str, *, target: str, metric: str = "test_accuracy") -> Path:
+def plot_early_stopping(rows: Iterable[Row], path: Path | str, *, target: str, metric: str | None = None) -> Path:
     """Draw the iteration of minimum validation loss of every arm against sparsity: how soon each has learned.
 
-    Reads the step of the rows of `metric` at "best". Returns and raises as `plot_accuracy` does.
+    Reads the step of the rows of `metric` at "best". Returns and raises as `plot_metric` does.
     """
     groups = [g for g in group_rows(rows, metric=metric, at="best", value="step") if g.key.target == target]
     return _plot_curves(
@@ -64,26 +65,26 @@ def plot_early_stopping(rows: Iterable[Row], path: Path | str, *, target: str, m
     )
 
 
-def plot_transfer(rows: Iterable[Row], path: Path | str, *, metric: str = "test_accuracy", at: str = "final") -> Path:
+def plot_transfer(rows: Iterable[Row], path: Path | str, *, metric: str | None = None, at: str = "final") -> Path:
     """Draw ticket minus dense, paired by seed, as a heat map: rows are tickets at levels, columns targets.
 
-    Accuracies are in percentage points. What was not measured stays grey. Returns `path`. Raises ValueError where no
-    ticket shares a seed with dense, and TicketError as `group_rows` does.
+    The metric is each target's own by default; fractions are in percentage points. What was not measured stays grey.
+    Returns `path`. Raises ValueError where no ticket shares a seed with dense, and TicketError as `group_rows` does.
     """
     groups = group_rows(rows, metric=metric, at=at)
     differences = ticket_minus_dense(groups)
     if not differences:
         raise ValueError("no ticket shares a target and a seed with its dense arm: there is no difference to draw")
-    scale = 100 if metric.endswith("_accuracy") else 1
-    cells = {key: difference.mean * scale for key, difference in differences.items()}
+    metrics = {group.key.target: group.metric for group in groups if group.key in differences}
+    cells = {key: difference.mean * scale(metrics[key.target]) for key, difference in differences.items()}
     sparsities = {(group.key.ticket, group.key.level): group.sparsity for group in groups if group.key in cells}
-    targets = sorted({key.target for key in cells})
-    title = f"{describe(metric, points=True)} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
+    headings = dict(sorted(titles(metrics).items()))
+    title = f"{describe(metrics.values(), points=True)} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
     lines = sorted(sparsities)
     labels = [f"{short_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
-    width = 0.09 * max(map(len, labels)) + 1.05 * len(targets) + 1.1
+    width = 0.09 * max(map(len, labels)) + 1.05 * len(headings) + 1.1
     with figure_of(max(width, 7.2), 1.5 + 0.42 * len(lines)) as (figure, axes):
-        _draw_heat_map(figure, axes, cells, lines, targets)
+        _draw_heat_map(figure, axes, cells, lines, headings)
         axes.set_yticks(range(len(lines)), labels)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
         return write_png(figure, Path(path))
@@ -156,11 +157,16 @@ def _value_axis(axes: "Axes", groups: Sequence[Group], scale: float, *, from_zer
 
 
 def _draw_heat_map(
-    figure: "Figure", axes: "Axes", cells: dict[Key, float], lines: Sequence[tuple[str, int]], targets: Sequence[str]
+    figure: "Figure",
+    axes: "Axes",
+    cells: dict[Key, float],
+    lines: Sequence[tuple[str, int]],
+    headings: Mapping[str, str],
 ) -> None:
-    """Coloured, annotated cells; the scale is symmetric, so that white is "equal to dense"."""
+    """Coloured, annotated cells, columns headed by target; the scale is symmetric: white is "equal to dense"."""
     import numpy as np
 
+    targets = list(headings)
     values = np.full((len(lines), len(targets)), np.nan)
     for key, value in cells.items():
         values[lines.index((key.ticket, key.level)), targets.index(key.target)] = value
@@ -174,8 +180,8 @@ def _draw_heat_map(
             axes.text(column, line, f"{value:+.2f}", ha="center", va="center", color=colour)
     for line in range(1, len(lines)):
         axes.axhline(line - 0.5, color="white", linewidth=3 if lines[line][0] != lines[line - 1][0] else 0.6)
-    axes.set_xticks(range(len(targets)), [short_label(target) for target in targets])
-    if max(map(len, targets)) > 13:
+    axes.set_xticks(range(len(targets)), [short_label(heading) for heading in headings.values()])
+    if max(map(len, headings.values())) > 13:
         axes.tick_params(axis="x", rotation=20)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)

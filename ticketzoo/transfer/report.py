@@ -13,10 +13,11 @@ from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
-from ticketzoo.transfer.plots import plot_accuracy, plot_early_stopping, plot_transfer
+from ticketzoo.transfer.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.rows import Row, rows_as_jsonl
 from ticketzoo.transfer.run import evaluate_transfer, load_targets, load_tickets
+from ticketzoo.transfer.statistics import deciding_metrics
 from ticketzoo.transfer.tables import Table, arms_table, transfer_table
 from ticketzoo.transfer.verdict import Verdict, judge_all, sentence
 
@@ -101,8 +102,8 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> Transfer
         for target in targets:
             its_rows = [row for row in rows if row["ticket"] == ticket and row["target"] == target]
             stem = f"{ticket}.on-{target}"
-            accuracy = plot_accuracy(its_rows, out / f"{stem}.accuracy.png", target=target).name
-            pictures = [accuracy]
+            metric = deciding_metrics(its_rows)[target].removeprefix("test_")
+            pictures = [plot_metric(its_rows, out / f"{stem}.{metric}.png", target=target).name]
             if any(row["at"] == "best" for row in its_rows):
                 pictures.append(plot_early_stopping(its_rows, out / f"{stem}.early-stopping.png", target=target).name)
             plots += pictures

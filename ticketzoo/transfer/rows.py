@@ -4,23 +4,33 @@ import json
 from typing import Any
 
 from ticketzoo.training.loop import Record
+from ticketzoo.transfer.metrics import DEFAULT
 
 Row = dict[str, Any]
 
-METRICS = ("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss")
+_SPLITS = ("test", "validation", "train")
 
 
-def rows_of(record: Record, **labels: str | float) -> list[Row]:
+def rows_of(record: Record, metric: str, **labels: str | float) -> list[Row]:
     """One row a metric, after the last step (`at` "final") and at the step of minimum validation loss ("best").
 
-    `labels` are the columns that say what was trained: ticket, level, sparsity, arm, target, seed, draw.
+    `metric` is the one by which the task compares arms; unless it is accuracy, its rows on the test split also have
+    `decides`, true. `labels` are the columns that say what was trained: ticket, level, sparsity, arm, target, seed,
+    draw.
     """
+    decides = f"test_{metric}"
     return [
-        {**labels, "at": at, "step": point["step"], "metric": metric, "value": point[metric]}
+        {**labels, "at": at, "step": point["step"], "metric": name, "value": point[name]}
+        | ({"decides": True} if name == decides != DEFAULT else {})
         for at, point in (("final", record.final), ("best", record.best))
-        for metric in METRICS
-        if metric in point
+        for name in sorted(point.keys() - {"step"}, key=_order)
     ]
+
+
+def _order(metric: str) -> tuple[int, str]:
+    """Test first, then validation, then training."""
+    split, _, name = metric.partition("_")
+    return _SPLITS.index(split), name
 
 
 def rows_as_jsonl(rows: list[Row]) -> str:

@@ -90,7 +90,7 @@ def evaluate_transfer(
         for job, labels in comparison.trainings(recipe):
             where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
             cell = cells.run(job, f"{where} seed {labels['seed']} {labels['arm']}")
-            rows += rows_of(cell.record, **labels)
+            rows += rows_of(cell.record, job.task.metric, **labels)
     return rows
 
 

@@ -8,9 +8,11 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
+from ticketzoo.transfer.metrics import DEFAULT
 
 Row = Mapping[str, Any]
-"""One line of `results.jsonl`: ticket, level, sparsity, arm, target, seed, draw, at, step, metric, value."""
+"""One line of `results.jsonl`: ticket, level, sparsity, arm, target, seed, draw, at, step, metric, value; of the metric
+by which arms are compared on that target also `decides`, where that is not the test accuracy."""
 
 ARMS = ("ticket", "dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
 """The arms of a comparison, in the order tables and plots show them."""
@@ -51,6 +53,7 @@ class Group:
     key: Key
     sparsity: float
     by_seed: Mapping[int, float]
+    metric: str = DEFAULT
 
     @property
     def summary(self) -> Summary:
@@ -78,17 +81,33 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(len(values), mean, std, mean - half_width, mean + half_width)
 
 
-def group_rows(rows: Iterable[Row], *, metric: str, at: str = "final", value: str = "value") -> list[Group]:
+def deciding_metrics(rows: Iterable[Row]) -> dict[str, str]:
+    """By target, the metric by which arms are compared there."""
+    targets: dict[str, str] = {}
+    for row in rows:
+        if row.get("decides"):
+            targets[row["target"]] = row["metric"]
+        else:
+            targets.setdefault(row["target"], DEFAULT)
+    return targets
+
+
+def group_rows(
+    rows: Iterable[Row], *, metric: str | None = None, at: str = "final", value: str = "value"
+) -> list[Group]:
     """The groups among the rows of this `metric` `at` "final" or "best", ordered by ticket, target, level and arm.
 
+    Without `metric`, each target's is the one by which arms are compared there.
     `value` names the number read from each row: "value", or "step" for the iteration it was measured at. A group's
     sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
     Raises TicketError for a number that is not finite, or a seed and draw measured twice.
     """
     draws: dict[Key, dict[int, dict[int, float]]] = {}
     sparsities: dict[Key, list[float]] = {}
+    rows = list(rows)
+    wanted = deciding_metrics(rows)
     for row in rows:
-        if row["metric"] != metric or row["at"] != at:
+        if row["metric"] != (metric or wanted[row["target"]]) or row["at"] != at:
             continue
         key = Key(row["ticket"], row["target"], row["level"], row["arm"])
         sparsities.setdefault(key, []).append(row["sparsity"])
@@ -99,7 +118,7 @@ def group_rows(rows: Iterable[Row], *, metric: str, at: str = "final", value: st
     groups = []
     for key in sorted(draws, key=_order):
         by_seed = {seed: statistics.fmean(draws[key][seed].values()) for seed in sorted(draws[key])}
-        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed))
+        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, metric or wanted[key.target]))
     return groups
 
 

@@ -13,7 +13,8 @@ from ticketzoo.ticket.config import PackedRewind, TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.format import file_entries, ticket_files
 from ticketzoo.ticket.stored import stored_in
-from ticketzoo.transfer.statistics import Summary, group_rows
+from ticketzoo.transfer.metrics import DEFAULT, with_unit, words
+from ticketzoo.transfer.statistics import Group, group_rows
 from ticketzoo.transfer.verdict import Verdict, sentence
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
@@ -86,7 +87,7 @@ class TicketSummary:
                 f"{levels[0].level} to {levels[-1].level}",
                 f"{show_sparsity(levels[0].sparsity)} to {show_sparsity(levels[-1].sparsity)}",
                 str(len(self.config.replicates)),
-                f"{dense.mean:.2%}" if dense else "",
+                _result(dense) if dense else "",
                 self.claim,
             )
         )
@@ -133,10 +134,9 @@ class TicketSummary:
         paths = [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
         return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
 
-    def _dense(self) -> Summary | None:
+    def _dense(self) -> Group | None:
         rows = stored_in(self.files, self.config).results
-        groups = [group for group in group_rows(rows, metric="test_accuracy") if group.key.arm == "dense"]
-        return groups[0].summary if groups else None
+        return next((group for group in group_rows(rows) if group.key.arm == "dense"), None)
 
 
 def read_summary(where: Path | Files) -> TicketSummary:
@@ -148,6 +148,12 @@ def read_summary(where: Path | Files) -> TicketSummary:
 def _rewind(config: TicketConfig) -> str:
     way = f", {config.rewind.rewinding}" if isinstance(config.rewind, PackedRewind) else ""
     return f"{config.rewind.kind}{way}, step {config.rewind.step}"
+
+
+def _result(group: Group) -> str:
+    """Its mean, such as "97.81%"; of another metric than accuracy with its name: "F1 88.13%"."""
+    value = with_unit(group.metric, group.summary.mean)
+    return value if group.metric == DEFAULT else f"{words(group.metric).removeprefix('test ')} {value}"
 
 
 def _size_and_digest(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Measured rows as tables for people, in a terminal or in Markdown. Accuracies are shown in percent, here only."""
+"""Measured rows as tables for people, in a terminal or in Markdown. Fractions are shown in percent, here only."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from ticketzoo.escaping import for_markdown, for_terminal
 from ticketzoo.showing import show_sparsity
-from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, group_rows, ticket_minus_dense
+from ticketzoo.transfer.metrics import DEFAULT, describe, more_is_better, show, titles
+from ticketzoo.transfer.statistics import ARMS, Key, Row, Summary, deciding_metrics, group_rows, ticket_minus_dense
 from ticketzoo.transfer.verdict import judge
 
 if TYPE_CHECKING:
@@ -45,14 +46,16 @@ class Table:
         return f"{for_markdown(self.caption)}\n\n{table}"
 
 
-def arms_table(rows: Iterable[Row], *, target: str, metric: str = "test_accuracy", at: str = "final") -> Table:
+def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, at: str = "final") -> Table:
     """Every arm at every measured level of one ticket on `target`: mean, half-width of its 95% interval, and verdict.
 
-    Level 0 is the dense network. There is no verdict on a metric that is a loss. Raises what `judge` raises.
+    The metric is the target's own by default. Level 0 is the dense network. There is no verdict on a metric of which
+    less is better. Raises what `judge` raises.
     """
     wanted = [row for row in rows if row["target"] == target]
     groups = group_rows(wanted, metric=metric, at=at)
-    judged = None if metric.endswith("_loss") else judge(wanted, metric=metric, at=at)
+    metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
+    judged = judge(wanted, metric=metric, at=at) if more_is_better(metric) else None
     labels = {level["level"]: level["label"] for level in judged["levels"]} if judged else {}
     arms = [arm for arm in ARMS if any(group.key.arm == arm for group in groups)]
     most = max((len(group.by_seed) for group in groups), default=0)
@@ -62,7 +65,7 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str = "test_accuracy
         (str(level), show_sparsity(sparsity), *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
         for level, sparsity in sorted(sparsities.items())
     ]
-    caption = _caption(f"{describe(metric)} {MOMENTS[at]} on {target}", most, lines)
+    caption = _caption(f"{describe([metric])} {MOMENTS[at]} on {target}", most, lines)
     columns = ("level", "sparsity", *(arm.replace("_", " ") for arm in arms), "verdict")
     align = "r" * (2 + len(arms)) + "l"
     if not labels:
@@ -70,17 +73,18 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str = "test_accuracy
     return Table(caption, columns, align, tuple(lines))
 
 
-def transfer_table(rows: Iterable[Row], *, metric: str = "test_accuracy", at: str = "final") -> Table:
+def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") -> Table:
     """Ticket minus dense, paired by seed: a line for each ticket and level, a column for each target.
 
-    The cell of a ticket without dense on that target, or without a seed in common, is empty. Raises TicketError as
-    `group_rows` does.
+    The metric is each target's own by default. The cell of a ticket without dense on that target, or without a seed in
+    common, is empty. Raises TicketError as `group_rows` does.
     """
     groups = group_rows(rows, metric=metric, at=at)
     differences = ticket_minus_dense(groups)
     most = max((difference.n for difference in differences.values()), default=0)
-    cells = {key: _cell(difference, metric, most, sign="+") for key, difference in differences.items()}
-    targets = sorted({group.key.target for group in groups})
+    metrics = {group.key.target: group.metric for group in groups}
+    cells = {key: _cell(difference, metrics[key.target], most, sign="+") for key, difference in differences.items()}
+    targets, headings = sorted(metrics), titles(metrics)
     sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == "ticket" and g.key.level > 0}
     lines = [
         (
@@ -91,24 +95,16 @@ def transfer_table(rows: Iterable[Row], *, metric: str = "test_accuracy", at: st
         )
         for (ticket, level), sparsity in sorted(sparsities.items())
     ]
-    caption = _caption(f"{describe(metric, points=True)} {MOMENTS[at]}, ticket minus dense by seed", most, lines)
-    return Table(caption, ("ticket", "level", "sparsity", *targets), "lrr" + "r" * len(targets), tuple(lines))
-
-
-def describe(metric: str, *, points: bool = False) -> str:
-    """A metric in words with its unit: "Test accuracy (%)", or in `points` of percent for a difference."""
-    words = metric.replace("_", " ").capitalize()
-    if not metric.endswith("_accuracy"):
-        return words
-    return f"{words} ({'percentage points' if points else '%'})"
+    what = f"{describe(metrics.values(), points=True)} {MOMENTS[at]}, ticket minus dense by seed"
+    columns = ("ticket", "level", "sparsity", *(headings[target] for target in targets))
+    return Table(_caption(what, most, lines), columns, "lrr" + "r" * len(targets), tuple(lines))
 
 
 def _cell(summary: Summary, metric: str, most: int, sign: str = "") -> str:
     """A mean with its half-width, and its number of seeds where that is not `most`."""
-    scale, digits = (100, 2) if metric.endswith("_accuracy") else (1, 4)
-    text = f"{summary.mean * scale:{sign}.{digits}f}"
+    text = show(metric, summary.mean, sign=sign)
     if summary.half_width is not None:
-        text += f" ± {summary.half_width * scale:.{digits}f}"
+        text += f" ± {show(metric, summary.half_width)}"
     return text if summary.n == most else f"{text} (n={summary.n})"
 
 

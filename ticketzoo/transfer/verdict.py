@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
 from ticketzoo.showing import show_numbers, show_sparsity
+from ticketzoo.transfer.metrics import DEFAULT, more_is_better
 from ticketzoo.transfer.statistics import Group, Row, Summary, group_rows
 
 Label = Literal["winning", "matching", "not matching", "not measured"]
@@ -41,7 +42,10 @@ class LevelVerdict(TypedDict):
 
 
 class Verdict(TypedDict):
-    """The verdict on a ticket: the best label a level earns on every target, and the sparsest such level's sparsity."""
+    """The verdict on a ticket: the best label a level earns on every target, and the sparsest such level's sparsity.
+
+    `metric` is that by which arms were compared, or those of the targets, with commas between them.
+    """
 
     rule: str
     metric: str
@@ -51,23 +55,31 @@ class Verdict(TypedDict):
     levels: list[LevelVerdict]
 
 
-def judge(rows: Iterable[Row], *, metric: str = "test_accuracy", at: str = "final") -> Verdict:
+def judge(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") -> Verdict:
     """The verdict on the one ticket that `rows` are about, on every level above 0 and every target they measure.
 
-    `metric` is one where more is better. Raises ValueError for a loss or for rows of several tickets, and TicketError
-    as `group_rows` does.
+    `metric` is one where more is better; default each target's own. Raises ValueError for one where less is, or for
+    rows of several tickets, and TicketError as `group_rows` does.
     """
-    if metric.endswith("_loss"):
-        raise ValueError(f"the rule reads more as better, so {metric} cannot decide it")
     groups = group_rows(rows, metric=metric, at=at)
+    metrics = sorted({group.metric for group in groups}) or [metric or DEFAULT]
+    if falling := [name for name in metrics if not more_is_better(name)]:
+        raise ValueError(f"the rule reads more as better, so {falling[0]} cannot decide it")
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
     levels = _judge_levels(groups)
     label, sparsity = _overall(levels)
-    return {"rule": RULE, "metric": metric, "at": at, "label": label, "sparsity": sparsity, "levels": levels}
+    return {
+        "rule": RULE,
+        "metric": ", ".join(metrics),
+        "at": at,
+        "label": label,
+        "sparsity": sparsity,
+        "levels": levels,
+    }
 
 
-def judge_all(rows: Sequence[Row], *, metric: str = "test_accuracy", at: str = "final") -> dict[str, Verdict]:
+def judge_all(rows: Sequence[Row], *, metric: str | None = None, at: str = "final") -> dict[str, Verdict]:
     """The verdict on each ticket in `rows`, by name."""
     by_ticket: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
