@@ -79,6 +79,7 @@ def test_a_find_killed_again_and_again_ends_with_the_same_ticket(tmp_path: Path)
     kills = 0
     for longest in (0.02, 0.4) * 4:
         kills += killed(start(recipe, tmp_path / "killed"), tmp_path / "killed", after=moments.uniform(0, longest))
+    (tmp_path / "killed" / ".lenet.digits-imp.0a1b2c3d.new").mkdir()  # as one killed while it writes the ticket leaves
     last = start(recipe, tmp_path / "killed")
     last.join()
     assert last.exitcode == 0
@@ -87,5 +88,6 @@ def test_a_find_killed_again_and_again_ends_with_the_same_ticket(tmp_path: Path)
     for name in COMPARED:
         ours, theirs = (tmp_path / run / "lenet.digits-imp" / name for run in ("killed", "undisturbed"))
         assert ours.read_bytes() == theirs.read_bytes(), name
+    assert {path.name for path in (tmp_path / "killed").iterdir()} == {"cells", "lenet.digits-imp"}
     cells = [path.name for path in (tmp_path / "killed" / "cells").rglob("*") if path.is_file()]
     assert set(cells) == {".lock", "cell.json", "final.safetensors", "step-5.safetensors"}

@@ -132,12 +132,15 @@ def test_a_line_that_was_stopped_goes_on_from_the_next_point_and_a_finished_one_
     ends = network((0, 1)), network((1, 0))
     with pytest.raises(Stopped), Cells(tmp_path, device=CPU, progress=StopsAfter(3)) as cells:
         errors_along(line(*ends), cells, "stopped")
+    (folder,) = tmp_path.glob("*/")
+    (folder / ".line.json.new").write_bytes(b"{")  # as a killed process leaves what it was writing
     task = Signs()
     with Cells(tmp_path, device=CPU) as cells:
         points, new = errors_along(line(*ends, task), cells, "goes on")
         assert new and task.evaluations == 2
         assert errors_along(line(*ends, task), cells, "read") == (points, False)
         assert task.evaluations == 2
+        assert [path.name for path in folder.iterdir()] == ["line.json"]
         other, _ = errors_along(line(*ends, task, points=3), cells, "another line")
     assert [point.error for point in points] == [0, 0, 0.5, 0, 0]
     assert [point.error for point in other] == [0, 0.5, 0]

@@ -189,7 +189,7 @@ def test_a_killed_cell_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     assert [Path(name).name for name in left] == ["checkpoint-3.safetensors", "checkpoint-4.safetensors"]
     partial = tmp_path / Path(left[0]).parent
     assert partial.suffix == ".partial"
-    (partial / ".checkpoint-5.safetensors.999999").write_bytes(b"half a checkpoint of a killed process")
+    (partial / ".checkpoint-5.safetensors.new").write_bytes(b"half a checkpoint of a killed process")
     resumed = job()
     with cells_in(tmp_path) as cells:
         cell = cells.run(resumed, "goes on", keep_final=True)

@@ -1,6 +1,7 @@
 """Packaging what a recipe found: the ticket's folder, its plots and its card."""
 
 import math
+import shutil
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,6 +56,8 @@ def find_and_package(
         finding = find_tickets(recipe, task, cells)
         ticket = make_ticket(recipe, task, finding)
         extras = make_card(ticket, finding, recipe, task, device)
+        for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
+            shutil.rmtree(half_written)
         folder = ticket.save_pretrained(out / recipe.name, extras=extras)
     return ticket, folder
 

@@ -76,8 +76,11 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A temporary path whose file takes the place of `path` after the block: `path` is ever the old file or the new."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """A temporary path whose file takes the place of `path` after the block: `path` is ever the old file or the new.
+
+    It is the same in every process, so that the next one replaces what a killed one had not finished.
+    """
+    temporary = path.with_name(f".{path.name}.new")
     try:
         yield temporary
         with temporary.open("rb+") as file:
