@@ -97,6 +97,7 @@ def ticketzoo(folder: Path, *arguments: str, environment: dict[str, str] | None 
 def _main(folder: str, arguments: list[str], environment: dict[str, str]) -> None:
     os.chdir(folder)
     os.environ |= environment
+    multiprocessing.set_start_method(None, force=True)  # the default, not that of the process it is forked from
     for name, number in (("out", 1), ("err", 2)):
         os.dup2(os.open(f".std{name}", os.O_WRONLY | os.O_APPEND), number)
     sys.argv = ["ticketzoo", *arguments]

@@ -3,6 +3,7 @@
 130 and 143 where Ctrl-C or SIGTERM ended it.
 """
 
+import logging
 import sys
 from typing import NoReturn
 
@@ -30,6 +31,7 @@ app.add_typer(recipes.app, name="recipe")
 def main() -> NoReturn:
     """Run the command line and exit."""
     raise_when_interrupted()
+    logging.getLogger("ticketzoo").addHandler(_Warnings())
     try:
         with interruptible("interrupted"):
             app()
@@ -43,6 +45,13 @@ def main() -> NoReturn:
     except OSError as error:  # a file that a command reads or writes beside its own checks
         fail(f"{error.filename or 'a file'}: {error.strerror or error}; free space or change its permissions")
     sys.exit(0)
+
+
+class _Warnings(logging.Handler):
+    """Prints what the library warns of, a line each on standard error."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(f"ticketzoo: warning: {for_terminal(record.getMessage())}", file=sys.stderr)
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
