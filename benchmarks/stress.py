@@ -64,6 +64,8 @@ seeds: [0]
 """,
 }
 DURATION = re.compile(rb'"seconds": [0-9.e-]+|([0-9]+ min )?[0-9]+ s\b')
+FORKING = multiprocessing.get_context("forkserver")
+FORKING.set_forkserver_preload(["ticketzoo.stability", "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"])
 Finished = dict[Path, tuple[int, int]]
 """The files of finished cells: their inodes, and when they were written."""
 
@@ -83,9 +85,7 @@ def command_line(command: str, out: Path, errors: Path) -> None:
 
 def start(command: str, out: Path, errors: Path) -> ForkServerProcess:
     """Start `command`, its standard error added to the file `errors`."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ticketzoo.stability", "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"])
-    process = context.Process(target=command_line, args=(command, out, errors))
+    process = FORKING.Process(target=command_line, args=(command, out, errors))
     process.start()
     return process
 
@@ -190,6 +190,9 @@ def undisturbed(command: str) -> float:
 
 def stress(kills: int, moments: random.Random) -> dict[str, Outcome]:
     """What came of so many kills, of the commands in turn, in the working directory."""
+    imported = FORKING.Process(target=os.getpid)
+    imported.start()
+    imported.join()
     seconds = {}
     for command, recipe in RECIPES.items():
         Path(f"{command}.yaml").write_text(recipe)
