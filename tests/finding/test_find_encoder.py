@@ -221,6 +221,18 @@ def test_another_base_is_refused(tmp_path: Path, folder: Path) -> None:
         load_ticket(str(folder), base=other).build()
 
 
+def test_a_model_without_a_head_to_guess_tokens_with_must_get_one_first(
+    tmp_path: Path, base: Path, data: Path, caches: None
+) -> None:
+    once = {"head_first": None, "seeds": [0], "arms": ["ticket"], "arm_levels": None, "finder": {"levels": 1}}
+    once |= {"package_from": 0, "training": {"steps": "1it", "batch_size": 8}}
+    with pytest.raises(RecipeError, match=r"big/bert@1* has no head for fill-mask: train one first, by head_first"):
+        find_and_package(recipe(base, data, **once), tmp_path / "without")
+    with_head = save_tiny_bert(write_tokenizer(tmp_path / "with-head", limit=32), "fill-mask")
+    _, folder = find_and_package(recipe(with_head, data, **once), tmp_path / "with")
+    assert (folder / "ticket.json").is_file()
+
+
 @pytest.mark.parametrize(
     ("model", "said"),
     [

@@ -260,6 +260,22 @@ def test_the_recipe_s_tokenizer_wins(folder: Path, letters: Path, tmp_path: Path
     assert task_of(folder, tmp_path / "nowhere", tokenizer=str(letters)).identity == task_of(folder, letters).identity
 
 
+def test_a_tokenizer_of_other_tokens_than_the_model_s_is_an_error(folder: Path, letters: Path, tmp_path: Path) -> None:
+    """As a cased model's for an uncased one: the vocabularies are of one size."""
+    other = write_tokenizer(tmp_path / "other") / "tokenizer.json"
+    other.write_text(other.read_text().replace('"z"', '"Z"'))
+    with pytest.raises(DataError, match=r"other has other tokens than the model's own, .*: leave it out"):
+        task_of(folder, letters, tokenizer=str(other.parent))
+    same = write_tokenizer(tmp_path / "same", limit=32)
+    assert task_of(folder, letters, tokenizer=str(same)).identity == task_of(folder, letters).identity
+
+
+def test_a_folder_without_a_tokenizer_is_an_error(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(DataError, match=r"has no vocabulary: give the folder of a model with its tokenizer\.json"):
+        task_of(folder, tmp_path)
+
+
 def test_text_without_a_tokenizer_is_an_error(folder: Path) -> None:
     config = FillMaskConfig.model_validate({"type": "fill-mask", "dataset": {"path": str(folder)}})
     with pytest.raises(DataError, match=r"task\.tokenizer is missing: fill-mask needs one"):
@@ -283,6 +299,8 @@ def test_a_tokenizer_that_cannot_serve_is_an_error(
     [
         ([{"text": " "}, {"text": ""}], {}, "column 'text' of split 'train' of .* is empty"),
         ([{"label": 1}], {}, "has no text column; its columns: label"),
+        ([{"text": None}], {}, r"has no text column; its columns: text \(empty\)"),
+        ([], {}, "could not load the folder .*: one of its files has no rows"),
         ([{"one": "a", "two": "b"}], {}, "has several text columns, one, two: say which with column"),
         ([{"text": "a"}], {"column": "body"}, "has no text column 'body'; its text columns: text"),
         ([{"text": "a"}], {"test_split": "dev"}, "has no split 'dev'"),

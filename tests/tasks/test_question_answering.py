@@ -21,6 +21,7 @@ from ticketzoo.tasks.text_data import TextRows
 from ticketzoo.tasks.tokenizer import Tokenizer, load_tokenizer
 
 CPU = torch.device("cpu")
+NO_ANSWERS = "column 'answers' must hold the lists `text` and `answer_start` of each row"
 
 
 def row(question: str, context: str, *answers: tuple[str, int]) -> dict[str, Any]:
@@ -210,6 +211,9 @@ def test_the_model_that_the_task_asks_for_learns(tmp_path: Path, caches: Path, l
         ([row("", "a b", ("b", 2))], {}, "row 0 of split 'train' of .* has no question"),
         ([{"question": "q", "answers": {"text": ["a"], "answer_start": [0]}}], {}, "has no text column 'context'"),
         ([{"question": "q", "context": "a"}], {}, "has no column 'answers'; its columns: question, context"),
+        ([{"question": "q", "context": "a", "answers": "a"}], {}, NO_ANSWERS),
+        ([{"question": "q", "context": "a", "answers": [{"text": "a", "answer_start": 0}]}], {}, NO_ANSWERS),
+        ([{"question": "q", "context": "a", "answers": {"text": ["a"], "answer_start": ["0"]}}], {}, NO_ANSWERS),
         (
             [row("q", "a b", ("b", 2))],
             {"stride": 6},

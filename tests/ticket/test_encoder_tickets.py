@@ -1,6 +1,7 @@
 """Tickets of transformers' encoders: one ticket, any head."""
 
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,18 @@ def test_another_kind_of_model(folder: Path, base: Path) -> None:
     other = make_ticket(architecture=architecture, replicates=[Found(0, {1: masks}, model_state(lenet))])
     with pytest.raises(TicketError, match="none of its masks is of a BertForMaskedLM's body"):
         other.apply(tiny_bert("fill-mask"), rewind=False)
+
+
+def test_a_model_that_was_loaded_from_another_one_is_warned_of(folder: Path, base: Path) -> None:
+    ticket, model = load_ticket(str(folder), base=base), tiny_bert("text-classification")
+    model.name_or_path = "big/bert-cased"
+    with pytest.warns(UserWarning, match="is of big/bert, the model was loaded from big/bert-cased: .* same tokenizer"):
+        ticket.apply(model)
+    for name in ("big/bert", "bert", str(base), ""):
+        model.name_or_path = name
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            ticket.apply(model)
 
 
 def test_a_base_whose_weights_changed(folder: Path, base: Path) -> None:

@@ -8,10 +8,12 @@ from torch import Tensor
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
-from ticketzoo.models import architecture_of, create_from_architecture, load_base, model_state
+from ticketzoo.models import create_from_architecture, load_base, model_state
+from ticketzoo.models.body import in_body
+from ticketzoo.models.create import architecture_for
 from ticketzoo.models.pretrained import pretrained_reference
 from ticketzoo.registry.model_files import FolderFiles
-from ticketzoo.registry.references import HubReference
+from ticketzoo.registry.references import FolderReference, HubReference
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.base import BaseWeights, read_weights
 from ticketzoo.training.checkpoint import State
@@ -40,26 +42,43 @@ def load_start(recipe: FindRecipe, task: Task) -> Start:
     """The start that `recipe.model` names, sized for the data of `task`.
 
     Raises:
-        RecipeError: its arguments contradict the data, or it has a mirror that cannot be.
+        RecipeError: its arguments contradict the data, it has a mirror that cannot be, or no head to guess tokens with
+            and none is trained first.
         ModelError: the architecture is unknown or does not fit the data.
         RegistryError, TicketError: a pretrained model cannot be fetched or read.
     """
-    architecture = architecture_for(recipe.model, task)
+    architecture = sized_architecture(recipe.model, task)
     reference = pretrained_reference(recipe.model.name)
     if reference is None:
         return Start(architecture)
-    if not isinstance(reference, HubReference):
-        return Start(architecture, read_weights(FolderFiles(reference.path)))
-    base = _base(reference, recipe.model.mirror)
-    return Start(architecture, base.state, base)
+    base, weights = _pretrained(reference, recipe.model.mirror)
+    if task.model_kwargs["head"] == "fill-mask" and recipe.head_first is None and not _have_head(weights, architecture):
+        raise RecipeError(f"model: {recipe.model.name} has no head for fill-mask: train one first, by head_first")
+    return Start(architecture, weights, base)
 
 
-def architecture_for(model: ModelConfig, task: Task) -> dict[str, Any]:
+def sized_architecture(model: ModelConfig, task: Task) -> dict[str, Any]:
     """The architecture, sized for the data. Raises RecipeError when its arguments contradict the data."""
     for key, needed in task.model_kwargs.items():
         if (asked := model.kwargs.get(key, needed)) != needed:
             raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")
-    return architecture_of(model.here, {**model.kwargs, **task.model_kwargs})
+    return architecture_for(model.here, model.kwargs, task.model_kwargs)
+
+
+def _have_head(weights: Mapping[str, Tensor], architecture: dict[str, Any]) -> bool:
+    """Whether pretrained weights hold the architecture's head, or some of it."""
+    model = create_from_architecture(architecture, seed=0)
+    fresh = load_base(model, weights)
+    return any(not in_body(name, model) for name in model_state(model).keys() - set(fresh))
+
+
+def _pretrained(
+    reference: HubReference | FolderReference, mirror: str | None
+) -> tuple[BaseWeights | None, Mapping[str, Tensor]]:
+    if isinstance(reference, FolderReference):
+        return None, read_weights(FolderFiles(reference.path))
+    base = _base(reference, mirror)
+    return base, base.state
 
 
 def _base(reference: HubReference, mirror: str | None) -> BaseWeights:

@@ -1,6 +1,6 @@
 """From a name and arguments to a model, and to the dict by which a ticket names its architecture."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -68,6 +68,19 @@ def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     arguments = parse_arguments(name, _find(name).arguments, kwargs)
     library = "torchvision" if name.startswith(_TORCHVISION) else "ticketzoo"
     return {"library": library, "name": name.removeprefix(_TORCHVISION), "kwargs": arguments.model_dump(mode="json")}
+
+
+def architecture_for(name: str, kwargs: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
+    """As `architecture_of`, with what data ask of a model (the `model_kwargs` of a task) beside its own `kwargs`.
+
+    Raises ModelError also where the one is of texts and the other of images.
+    """
+    reads_text = name.startswith(_TRANSFORMERS)
+    if "head" in data and not reads_text:
+        raise ModelError(f"{name} reads images, and {data['head']} is of texts: choose a model named transformers/...")
+    if "in_shape" in data and reads_text:
+        raise ModelError(f"{name} reads texts, and the data are images: choose another model or task")
+    return architecture_of(name, {**kwargs, **data})
 
 
 def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Module:

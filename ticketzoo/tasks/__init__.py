@@ -10,7 +10,7 @@ from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig
 from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig
 from ticketzoo.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
-from ticketzoo.tasks.tokenizer import load_tokenizer
+from ticketzoo.tasks.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.training.task import Task
 
 TaskConfig = Annotated[
@@ -23,7 +23,8 @@ TaskConfig = Annotated[
 def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> Task:
     """The task of a recipe's `task:` section, its data loaded. Raises DataError when it cannot be.
 
-    `tokenizer` is the folder or Hub id of the model's tokenizer, for tasks on text; a recipe that names one wins.
+    `tokenizer` is the folder or Hub id of the model's own, for tasks on text. A recipe may name another that has the
+    same tokens, or one for a model that brings none.
     """
     if isinstance(config, ImageClassificationConfig):
         return ImageClassification(config)
@@ -31,6 +32,8 @@ def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> T
     if chosen is None:
         raise DataError(f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own")
     loaded = load_tokenizer(chosen)
+    if config.tokenizer and tokenizer:
+        _check_same_tokens(loaded, tokenizer)
     match config:
         case FillMaskConfig():
             return FillMask(config, loaded)
@@ -38,3 +41,18 @@ def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> T
             return TextClassification(config, loaded)
         case QuestionAnsweringConfig():
             return QuestionAnswering(config, loaded)
+
+
+def _check_same_tokens(chosen: Tokenizer, own: str | Path) -> None:
+    """Raise DataError when the tokenizer of a recipe gives other numbers to tokens than the model's own, if it has one.
+
+    Two vocabularies of one size, such as of a cased and an uncased model, would pass for each other otherwise.
+    """
+    try:
+        vocabulary = load_tokenizer(own).backend.get_vocab()
+    except DataError:
+        return
+    if vocabulary != chosen.backend.get_vocab():
+        raise DataError(
+            f"task.tokenizer: {chosen.described} has other tokens than the model's own, {own}: leave it out"
+        )

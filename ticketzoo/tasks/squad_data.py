@@ -42,8 +42,25 @@ def load_questions(dataset: TextDataset) -> dict[str, Questions]:
     text_columns(dataset.path, features, ("question", "context"))
     if "answers" not in features:
         raise DataError(f"{dataset.path} has no column 'answers'; its columns: {', '.join(features)}")
+    if not _are_answers(features.arrow_schema.field("answers").type):
+        raise DataError(f"{dataset.path}: column 'answers' must hold the lists `text` and `answer_start` of each row")
     rows = split_rows(dataset, stored, lambda table: not any(map(_texts, table["answers"])))
     return {name: Questions(part, _questions(part)) for name, part in rows.items()}
+
+
+def _are_answers(kind: Any) -> bool:
+    """Whether an arrow type is that of SQuAD's answers; lists may be of nulls, where a split has no answers."""
+    from pyarrow import types
+
+    if not types.is_struct(kind) or not {"text", "answer_start"} <= {field.name for field in kind}:
+        return False
+    texts, starts = kind.field("text").type, kind.field("answer_start").type
+    if not all(types.is_list(one) or types.is_large_list(one) for one in (texts, starts)):
+        return False
+    known = [types.is_string, types.is_large_string, types.is_null]
+    return any(test(texts.value_type) for test in known) and any(
+        test(starts.value_type) for test in (types.is_integer, types.is_null)
+    )
 
 
 def _texts(answers: Any) -> list[str]:

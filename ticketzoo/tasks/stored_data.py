@@ -123,7 +123,8 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
             return load_dataset(str(folder) if folder.is_dir() else path, name, revision=revision)
     except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
         tried = f"the folder {path}" if folder.is_dir() else f"data set {path}: no such folder here, and on the Hub"
-        raise DataError(f"could not load {tried}: {one_line(error)}") from error
+        why = "one of its files has no rows" if isinstance(error, StopIteration) else one_line(error)
+        raise DataError(f"could not load {tried}: {why}") from error
 
 
 def one_line(error: Exception) -> str:

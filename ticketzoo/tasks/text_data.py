@@ -119,11 +119,16 @@ def text_columns(path: str, features: dict[str, Any], asked: Sequence[str] | Non
     found = [column for column, feature in features.items() if getattr(feature, "dtype", None) in _TEXT_TYPES]
     for column in asked or ():
         if column not in found:
-            has = f"its text columns: {', '.join(found)}" if found else f"its columns: {', '.join(features)}"
+            has = f"its text columns: {', '.join(found)}" if found else f"its columns: {_listed(features)}"
             raise DataError(f"{path} has no text column {column!r}; {has}")
     if not found:
-        raise DataError(f"{path} has no text column; its columns: {', '.join(features)}")
+        raise DataError(f"{path} has no text column; its columns: {_listed(features)}")
     return list(asked) if asked else found
+
+
+def _listed(features: dict[str, Any]) -> str:
+    empty = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "null"]
+    return ", ".join(f"{name} (empty)" if name in empty else name for name in features)
 
 
 _TEXT_TYPES = ("string", "large_string", "string_view")

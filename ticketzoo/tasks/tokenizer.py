@@ -99,6 +99,8 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         raise DataError(f"tokenizer {path} is not a fast one (it has no tokenizer.json): choose a model that has one")
     if loaded.pad_token_id is None:
         raise DataError(f"tokenizer {path} has no padding token: give it a pad_token")
+    if len(loaded) <= len(loaded.all_special_ids):
+        raise DataError(f"tokenizer {path} has no vocabulary: give the folder of a model with its tokenizer.json")
     backend.no_padding()
     backend.no_truncation()
     special = torch.zeros(len(loaded), dtype=torch.bool)

@@ -1,11 +1,14 @@
 """Put rewind weights and masks on a model, or change nothing and say everything that does not fit."""
 
+import warnings
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
+from ticketzoo.escaping import for_terminal
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.state import live_state
 from ticketzoo.ticket.masking import attach, check_attachable, named_parameters, plain_model
@@ -49,6 +52,20 @@ def fit(
             for name, tensor in given.items():
                 targets[name].copy_(tensor)
     attach(model, masks)
+
+
+def warn_of_another_base(repo_id: str, model: nn.Module) -> None:
+    """Warn where `model` says that it was loaded from another model on the Hub than the ticket's base, `repo_id`.
+
+    It may be a descendant of it, as good a place for the ticket, or have a vocabulary of the same size and other
+    tokens: from sizes alone that cannot be told. A model from a folder says nothing.
+    """
+    loaded = getattr(plain_model(model), "name_or_path", "")
+    if not loaded or Path(loaded).is_absolute() or Path(loaded).exists():
+        return
+    if loaded not in (repo_id, repo_id.rpartition("/")[2]):
+        what = f"the ticket is of {for_terminal(repo_id)}, the model was loaded from {for_terminal(loaded)[:200]}"
+        warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=3)
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -16,9 +16,9 @@ from ticketzoo.models.transformers import differences
 from ticketzoo.registry.hub_folder import HubOptions
 from ticketzoo.registry.hub_push import Destination, Published
 from ticketzoo.ticket.base import BaseWeights
-from ticketzoo.ticket.config import LevelEntry, TicketConfig, check_config
+from ticketzoo.ticket.config import BaseRewind, LevelEntry, TicketConfig, check_config
 from ticketzoo.ticket.files import ticket_files_of
-from ticketzoo.ticket.fitting import fit
+from ticketzoo.ticket.fitting import fit, warn_of_another_base
 from ticketzoo.ticket.format import CONFIG_FILE
 from ticketzoo.ticket.masking import detach, plain_model
 from ticketzoo.ticket.masks import Masks
@@ -262,6 +262,8 @@ class Ticket:
         """
         if unlike := differences(self.config.architecture.model_dump(), plain_model(model)):
             raise TicketError(f"the ticket does not fit the model: {'; '.join(unlike)}")
+        if isinstance(self.config.rewind, BaseRewind):
+            warn_of_another_base(self.config.rewind.repo_id, model)
         modules = [head] if isinstance(head, str) else head
         fit(model, self.masks, self.rewind_state if rewind else None, head=modules)
 

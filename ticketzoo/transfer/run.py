@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.models import architecture_of, create_from_architecture, head_modules, model_state
+from ticketzoo.models import create_from_architecture, head_modules, model_state
 from ticketzoo.models.body import in_body, model_names_of, within
+from ticketzoo.models.create import architecture_for
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Ticket
@@ -157,7 +158,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     """
     source = ticket.config.architecture
     prefix = "" if source.library == "ticketzoo" else f"{source.library}/"
-    architecture = architecture_of(prefix + source.name, {**source.kwargs, **target.task.model_kwargs})
+    architecture = architecture_for(prefix + source.name, source.kwargs, target.task.model_kwargs)
     model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
     fresh, head = model_state(model), head_modules(model)
     weights = ticket.base_state

@@ -1,0 +1,81 @@
+"""Whatever is wrong with texts, models that read them and their tickets, a user reads one line and sees status 1."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import ticketzoo
+from text_folders import write_data, write_tokenizer
+from tiny_bert import save_tiny_bert
+from tiny_texts import question, write_texts
+
+FILL_MASK = "task={type: fill-mask, dataset: {path: ./vowels}, max_length: 16}"
+ANSWERS = "dataset: {path: ./answers, validation: 0}"
+QUESTIONS = f"task={{type: question-answering, {ANSWERS}, max_length: 24, stride: 4, question_length: 4}}"
+LONG = "task={type: text-classification, dataset: {path: ./long, validation: 0}, max_length: 64}"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = write_texts(tmp_path_factory.mktemp("bad"))
+    changed_config(folder, "code", auto_map={"AutoModel": "theirs.Model"})
+    changed_config(folder, "gpt", model_type="gpt2")
+    changed_config(folder, "deep", num_hidden_layers=3)
+    changed_config(folder, "wide", hidden_size=128)
+    write_tokenizer(copy_base(folder, "no-mask"), mask=False, limit=32)
+    write_tokenizer(copy_base(folder, "patient"), limit=512)
+    save_tiny_bert(copy_base(folder, "other"), seed=10)
+    cased = copy_base(folder, "cased") / "tokenizer.json"
+    cased.write_text(cased.read_text().replace('"z"', '"Z"'))
+    texts = [{"sentence": "a b " * 40, "label": number % 2} for number in range(8)]
+    write_data(folder / "long", {"train": texts, "test": texts})
+    labels = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": 1}]
+    write_data(folder / "labels", {"train": labels, "test": [{"sentence": "a", "label": 7}]})
+    outside = question("a b c") | {"answers": {"text": ["b"], "answer_start": [9]}}
+    write_data(folder / "answers", {"train": [outside], "test": [outside]})
+    return folder
+
+
+def copy_base(folder: Path, name: str) -> Path:
+    return Path(shutil.copytree(folder / "base", folder / name))
+
+
+def changed_config(folder: Path, name: str, **keys: Any) -> None:
+    path = copy_base(folder, name) / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        (["model=transformers/./code"], "auto_map is set: it runs code of its own, and cannot be used here"),
+        (["model=transformers/./gpt"], "model_type 'gpt2' cannot be used here; known are albert, bert"),
+        (["model=transformers/./base", FILL_MASK], "transformers/./base has no head for fill-mask: train one first"),
+        (["model=lenet-300-100", "task.tokenizer=./base"], "lenet-300-100 reads images, and text-classification is of"),
+        (["task={type: image-classification, dataset: {path: digits}}"], "base reads texts, and the data are images"),
+        (["model=transformers/./no-mask", FILL_MASK], "tokenizer ./no-mask has no mask token"),
+        (["task.tokenizer=./cased"], "tokenizer ./cased has other tokens than the model's"),
+        (["task.dataset.columns=[text]"], "./vowels has no text column 'text'; its text columns: sentence"),
+        (["task.dataset.path=./labels"], "labels of ./labels, column 'label' are 0, 1, 7: number the classes"),
+        ([QUESTIONS], "row 0 of split 'train' of ./answers: the answer 'b' is not at character 9 of its context"),
+        (["model=transformers/./patient", LONG], "sequences of 64 tokens, but the model takes 32: lower it"),
+        (["model=transformers/./deep"], "(hidden size 64, 2 layers; the model has hidden size 64, 3 layers)"),
+        (["model=transformers/./wide"], "(hidden size 64, 2 layers; the model has hidden size 128, 2 layers)"),
+    ],
+)
+def test_a_recipe_that_cannot_be(folder: Path, settings: list[str], said: str) -> None:
+    done = ticketzoo(folder, "find", "find.yaml", *(f"--set={setting}" for setting in settings), "--json")
+    assert (done.status, done.out) == (1, "")
+    assert said in done.err
+    assert done.err.count("\n") == 1
+
+
+def test_a_base_whose_weights_changed(folder: Path) -> None:
+    assert ticketzoo(folder, "find", "find.yaml", "--json").status == 0
+    done = ticketzoo(folder, "transfer", "transfer.yaml", "--set=base=./other")
+    assert (done.status, done.out) == (1, "")
+    assert "base weights in other: their digest is " in done.err
+    assert f"they are no copy of hub:big/bert@{'1' * 40}" in done.err
+    assert done.err.count("\n") == 1
