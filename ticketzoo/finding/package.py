@@ -5,7 +5,6 @@ import shutil
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 
@@ -79,9 +78,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     """The ticket of what `recipe` found, with everything measured about it."""
     finder = recipe.finder
     rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
-    pruning: dict[str, Any] = {"method": finder.method, "scope": finder.scope, "rate": rate}
-    if finder.rate_of == "original":
-        pruning["rate_of"] = finder.rate_of
+    pruning = {"method": finder.method, "scope": finder.scope, "rate": rate, "rate_of": finder.rate_of}
     model = create_from_architecture(finding.start.architecture, seed=0)
     base = _base(recipe, task, finding)
     replicates = [

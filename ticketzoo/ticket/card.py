@@ -85,15 +85,17 @@ def render_card(
 
 
 def _summary(config: TicketConfig) -> str:
+    base = config.rewind if isinstance(config.rewind, BaseRewind) else None
+    weights = f"of the pretrained {base.repo_id}" if base else f"of {config.architecture.name}, and their early values"
     return (
-        f"A lottery ticket: masks that keep some weights of {for_markdown(config.architecture.name)}, and the early "
-        f"values of those weights to train from; found on {for_markdown(data_name(config))} by "
-        f"{for_markdown(_method(config))}."
+        f"A lottery ticket: masks that keep some weights {for_markdown(weights)} to train from; found on "
+        f"{for_markdown(data_name(config))} by {for_markdown(_method(config))}."
     )
 
 
 def _facts(config: TicketConfig) -> Facts:
-    kwargs = ", ".join(f"{name}={json.dumps(value)}" for name, value in config.architecture.kwargs.items())
+    of_model = config.architecture.kwargs.items()
+    kwargs = ", ".join(f"{name}={json.dumps(value)}" for name, value in of_model if not isinstance(value, dict))
     sparsities = list(dict.fromkeys(show_sparsity(entry.sparsity) for entry in pruned_levels(config)))
     levels = show_numbers(entry.level for entry in pruned_levels(config))
     seeds = [replicate.seed for replicate in config.replicates]
@@ -119,11 +121,12 @@ def _loading(config: TicketConfig, reference: str) -> str:
 def _found(config: TicketConfig) -> Facts:
     rate = config.pruning.rate
     rates = rate if isinstance(rate, dict) else {"all layers": rate} if rate is not None else {}
+    of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
     return _known(
         ("method", _method(config)),
         ("scope", config.pruning.scope),
         (
-            "fraction of the surviving weights removed in a round",
+            f"fraction of the {of_what} weights removed in a round",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
         ("library", f"ticketzoo {config.library_version}"),

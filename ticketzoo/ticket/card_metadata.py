@@ -119,11 +119,11 @@ def pruned_levels(config: TicketConfig) -> list[LevelEntry]:
 
 
 def headline_level(config: TicketConfig) -> LevelEntry | None:
-    """The packaged level a card is headed by: the one its verdict names, else the densest pruned one."""
+    """The packaged level a card is headed by: the one its verdict names, else the sparsest."""
     verdict = config.verdict
     named = {level.level for level in verdict.levels if level.sparsity == verdict.sparsity} if verdict else set()
     packaged = pruned_levels(config)
-    return next((entry for entry in packaged if entry.level in named), packaged[0] if packaged else None)
+    return next((entry for entry in packaged if entry.level in named), packaged[-1] if packaged else None)
 
 
 def _eval_results(config: TicketConfig, measured: Sequence[Measurement], source: str | None) -> list["EvalResult"]:

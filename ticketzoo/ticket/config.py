@@ -73,6 +73,7 @@ class Pruning(Part):
     method: Text
     scope: Text
     rate: Sparsity | dict[str, Sparsity] | None = None
+    rate_of: Text = "survivors"
     parameters: list[Prunable] = Field(min_length=1, max_length=65_536)
 
 
