@@ -10,7 +10,7 @@ from pathlib import Path
 from measuring import to_text
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ("imp_epoch", "masked_step", "images", "pruning_round", "packing", "bert_ticket", "peak_memory")
+BENCHMARKS = ("imp_epoch", "masked_step", "images", "pruning_round", "packing", "bert_ticket", "tokens", "peak_memory")
 HEAD = "# Benchmarks\n\nWritten by `python benchmarks/all.py`. Medians, with quartiles in brackets; see README.md.\n"
 
 

@@ -1,6 +1,5 @@
 """A data set of random images on disk, so that what reads real ones can be measured without any at hand."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
@@ -8,6 +7,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from own_caches import own_caches
 
 
 @contextmanager
@@ -22,16 +22,8 @@ def random_images(shape: tuple[int, int, int], train: int, test: int, classes: i
         generator = np.random.default_rng(0)
         for split, count in (("train", train), ("test", test)):
             _write(data / f"{split}-00000-of-00001.parquet", generator, shape, count, classes)
-        caches = {"TICKETZOO_CACHE": f"{folder}/ticketzoo", "HF_DATASETS_CACHE": f"{folder}/datasets"}
-        before = {name: os.environ.get(name) for name in caches}
-        os.environ |= caches
-        try:
+        with own_caches(folder):
             yield str(folder)
-        finally:
-            os.environ |= {name: value for name, value in before.items() if value is not None}
-            for name in caches:
-                if before[name] is None:
-                    del os.environ[name]
 
 
 def _write(path: Path, generator: np.random.Generator, shape: tuple[int, int, int], count: int, classes: int) -> None:
