@@ -5,9 +5,12 @@ Text between `<!-- NAME -->` and `<!-- end -->` is replaced; everything else is 
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from ticketzoo.registry import ticket_folders
+from ticketzoo.stability.instability import Instability, instabilities, stable_from
+from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.transfer.metrics import show, titles
 from ticketzoo.transfer.statistics import Group, dense_of, group_rows, paired_difference
 from ticketzoo.transfer.summary import markdown_table, read_summary
@@ -16,6 +19,13 @@ from ticketzoo.transfer.verdict import judge_all, sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"
+IMAGES = ROOT / "docs" / "images"
+STABLE = 0.02
+"""The instability below which Frankle et al. (2020) call a network stable."""
+PUBLISHED = {
+    "lenet-300-100.mnist-stability": ("LeNet-300-100 on MNIST", "initialisation", "initialisation"),
+}
+"""Analyses of stability: what of, and from where on the dense network and IMP's subnetworks are stable in the paper."""
 
 
 def read_rows(name: str) -> list[dict]:
@@ -138,6 +148,66 @@ def transfer(rows: list[dict]) -> str:
     return "\n\n".join([transfer_table(rows).markdown(), verdicts, *arms])
 
 
+def stability_claims() -> str:
+    """From where on networks are stable: the paper's and ours."""
+    lines = ["| | paper: stable from | here: stable from |", "|---|---|---|"]
+    for name, (experiment, dense, subnetwork) in PUBLISHED.items():
+        measured = instabilities(read_rows(name))
+        for level, sparsity in sorted({(one.level, one.sparsity) for one in measured}):
+            start = stable_from(measured, level, STABLE)
+            here = "initialisation" if start == 0 else "no step measured" if start is None else f"iteration {start}"
+            published = subnetwork if level else dense
+            lines.append(f"| {experiment}: {network_name(level, sparsity)} | {published} | {here} |")
+    return "\n".join(lines)
+
+
+def stability(name: str) -> str:
+    """Instability by rewind step, and the plots of it and of the lines."""
+    rows = read_rows(name)
+    measured = instabilities(rows)
+    plot_instability(measured, IMAGES / f"{name}.png", name=name, split="test", threshold=STABLE)
+    plot_lines(rows, IMAGES / f"{name}-lines.png", name=name, split="test")
+    lines = [
+        "| network | from iteration | seeds | test error of the copies | instability (points of %) | |",
+        "|---|--:|--:|--:|--:|---|",
+        *map(stability_line, measured),
+    ]
+    images = [f"![instability](images/{name}.png)", f"![error along the lines](images/{name}-lines.png)"]
+    return "\n\n".join(["\n".join(lines), *images])
+
+
+def stability_line(one: Instability) -> str:
+    """A network and rewind step: the mean over seeds, and the smallest and largest."""
+    values = [100 * value for value in one.by_seed.values()]
+    spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
+    verdict = "stable" if one.summary.mean < STABLE else "unstable"
+    return (
+        f"| {network_name(one.level, one.sparsity)} | {one.rewind_step:,} | {len(values)} | {one.end_error:.2%} | "
+        f"{100 * one.summary.mean:.2f}{spread} | {verdict} |"
+    )
+
+
+def stress(commands: dict[str, dict]) -> str:
+    """What benchmarks/stress.py counted."""
+    lines = ["| | " + " | ".join(f"`{command}`" for command in commands) + " |", "|---" + "|--:" * len(commands) + "|"]
+
+    def add(label: str, of: Callable[[dict], int]) -> None:
+        lines.append(f"| {label} | " + " | ".join(f"{of(one):,}" for one in commands.values()) + " |")
+
+    add("kills", lambda one: sum(one["killed"].values()))
+    for left in sorted(
+        {left for one in commands.values() for left in one["killed"]}, key=lambda x: (x == "nothing", x)
+    ):
+        add(f"left half-done: {left}", lambda one, left=left: one["killed"].get(left, 0))
+    add("times it came to its end, after some of them", lambda one: one["ends"])
+    add("finished trainings and lines met by runs that went on", lambda one: one["kept"])
+    add("of these lost or written anew", lambda one: len(one["lost"]))
+    add("done again", lambda one: len(one["again"]))
+    add("files unlike those of the undisturbed run", lambda one: len(one["different"]))
+    add("runs that failed by themselves", lambda one: len(one["failed"]))
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Write every table."""
     summaries = map(read_summary, ticket_folders(ROOT / "registry"))
@@ -145,6 +215,10 @@ def main() -> None:
     trials = read_rows("lenet-300-100.mnist-imp-frankle2019")
     replace(ROOT / "docs" / "reproductions.md", "frankle-2019-claims", frankle_2019_claims(trials))
     replace(ROOT / "docs" / "reproductions.md", "frankle-2019", frankle_2019(trials))
+    replace(ROOT / "docs" / "reproductions.md", "stability-claims", stability_claims())
+    for name in PUBLISHED:
+        replace(ROOT / "docs" / "reproductions.md", name, stability(name))
+    replace(ROOT / "docs" / "reliability.md", "stress", stress(json.loads((RESULTS / "stress.json").read_text())))
     for name in ("mnist-fashion-mnist", "sgd-adam"):
         replace(ROOT / "docs" / "transfer.md", name, transfer(read_rows(name)))
 
