@@ -19,6 +19,7 @@ class Interrupted(BaseException):
 def raise_when_interrupted() -> None:
     """Make the first SIGINT or SIGTERM raise Interrupted in this process; the next has its usual effect.
 
+    In one of several processes that a launcher started it has none: launchers pass on what may have come already.
     Processes forked from this one get KeyboardInterrupt, which data loaders' workers expect.
     """
     process = os.getpid()
@@ -26,8 +27,9 @@ def raise_when_interrupted() -> None:
     def interrupt(number: int, frame: FrameType | None) -> None:
         if os.getpid() != process:
             raise KeyboardInterrupt
+        launched = int(os.environ.get("WORLD_SIZE", "1")) > 1  # then the launcher repeats it, and kills in the end
         for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_DFL)
+            signal.signal(each, signal.SIG_IGN if launched else signal.SIG_DFL)
         _received.append(number)
         if not _waiting[0]:
             raise Interrupted
@@ -59,12 +61,12 @@ def stop_if_interrupted() -> None:
 
 def exit_status() -> int:
     """What a process that a signal ended exits with, by convention: 130 for Ctrl-C, 143 for SIGTERM."""
-    return 128 + _received[0] if _received else 1
+    return 128 + (_received[0] if _received else signal.SIGTERM)
 
 
 @contextmanager
 def interruptible(message: str) -> Iterator[None]:
-    """Raise Interrupted with `message`, unless it has one, for whatever is raised once a signal came.
+    """Raise Interrupted with `message`, unless it has one, for Interrupted and whatever is raised once a signal came.
 
     Compiled code may also turn what a handler raises into an error of its own, such as a file that cannot be read.
     """
@@ -73,6 +75,6 @@ def interruptible(message: str) -> Iterator[None]:
     except SystemExit:
         raise
     except BaseException as error:
-        if not _received or (isinstance(error, Interrupted) and error.args):
+        if error.args if isinstance(error, Interrupted) else not _received:
             raise
         raise Interrupted(message) from None

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ticketzoo.models import create_model
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
-from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig, data_name
+from ticketzoo.tasks.image_classification import Batch, ImageClassification, ImageClassificationConfig, data_name
 from ticketzoo.tasks.image_data import ImageDataset
 
 CPU = torch.device("cpu")
@@ -61,9 +61,9 @@ def cross_entropy(score: float, label: int) -> float:
 
 def test_the_loss_is_the_mean_cross_entropy_in_nats(folder: Path) -> None:
     task = task_of(folder)
-    ((images, labels),) = task.batches(6, 0, 0, 1, CPU)
+    ((images, labels, share),) = task.batches(6, 0, 0, 1, CPU)
     assert sorted(zip(images.mean((1, 2, 3)).tolist(), labels.tolist(), strict=True)) == [(0, 0)] * 3 + [(1, 1)] * 3
-    loss = task.loss(Brightness(), (images, labels)).item()
+    loss = task.loss(Brightness(), Batch(images, labels, share)).item()
     assert loss == pytest.approx((math.log(2) + math.log(1 + math.exp(-1))) / 2)
 
 
@@ -123,7 +123,7 @@ def test_classes_decide_the_model_and_are_relabelled() -> None:
     assert task.model_kwargs == {"in_shape": [1, 8, 8], "num_classes": 3}
     model = create_model("lenet-300-100", seed=0, **task.model_kwargs)
     assert model(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
-    ((_, labels),) = task.batches(10_000, 0, 0, 1, CPU)
+    ((_, labels, _),) = task.batches(10_000, 0, 0, 1, CPU)
     assert labels.unique().tolist() == [0, 1, 2]
 
 
@@ -136,14 +136,14 @@ def test_an_epoch_counts_its_last_smaller_batch() -> None:
         100: 1,
         128: 1,
     }
-    assert [len(labels) for _, labels in task.batches(33, 0, 0, 5, CPU)] == [33, 33, 33, 1, 33]
+    assert [len(labels) for _, labels, _ in task.batches(33, 0, 0, 5, CPU)] == [33, 33, 33, 1, 33]
 
 
 def test_batches_follow_the_seed_and_the_step() -> None:
     task = digits({"examples": 100})
 
     def sums(seed: int, start: int, stop: int) -> list[float]:
-        return [images.sum().item() for images, _ in task.batches(30, seed, start, stop, CPU)]
+        return [images.sum().item() for images, *_ in task.batches(30, seed, start, stop, CPU)]
 
     assert sums(0, 0, 9) == sums(0, 0, 9)
     assert sums(0, 5, 9) == sums(0, 0, 9)[5:]

@@ -121,7 +121,7 @@ def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder, monkeypatch)
 def test_training_is_on_crops_and_evaluation_on_the_middle(folder):
     task = task_of(folder, scale=[0.1, 0.1])
     assert task.model_kwargs == {"in_shape": [3, 16, 16], "num_classes": 2}
-    ((images, labels),) = task.batches(6, 0, 0, 1, CPU)
+    ((images, labels, _),) = task.batches(6, 0, 0, 1, CPU)
     assert (images.dtype, images.shape) == (torch.uint8, (6, 3, 16, 16))
     assert {int(image[2, 0, 0]) // 3 for image in images} == {0, 1}
     assert [int(image[2, 0, 0]) // 3 for image in images] == labels.tolist()  # images 0 to 2 are of class a
@@ -137,9 +137,9 @@ def test_training_is_on_crops_and_evaluation_on_the_middle(folder):
 
 def test_the_size_of_training_images_grows_at_the_points_given(folder):
     task = task_of(folder, sizes={"0ep": 8, "1ep": 12, "5it": 16})
-    sides = [images.shape[-1] for images, _ in task.batches(4, 0, 0, 7, CPU)]  # two iterations are an epoch
+    sides = [images.shape[-1] for images, *_ in task.batches(4, 0, 0, 7, CPU)]  # two iterations are an epoch
     assert sides == [8, 8, 12, 12, 12, 16, 16]
-    assert [images.shape[-1] for images, _ in task.batches(4, 0, 4, 6, CPU)] == [12, 16]
+    assert [images.shape[-1] for images, *_ in task.batches(4, 0, 4, 6, CPU)] == [12, 16]
     network = create_model("resnet-20", seed=0, width=0.1, **task.model_kwargs)
     (small,) = task.batches(4, 0, 0, 1, CPU)
     assert task.loss(network, small).isfinite()
@@ -212,5 +212,5 @@ def test_small_images_can_be_cropped_too():
     content = {"path": "digits", "image_size": 8}
     config = {"type": "image-classification", "dataset": content, "augment": {"random_resized_crop": {}}}
     task = create_task(ImageClassificationConfig.model_validate(config))
-    ((images, _),) = task.batches(50, 0, 0, 1, CPU)
+    ((images, *_),) = task.batches(50, 0, 0, 1, CPU)
     assert images.shape == (50, 1, 8, 8)

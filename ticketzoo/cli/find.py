@@ -6,6 +6,7 @@ import typer
 from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, PlanOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
+    from ticketzoo.ticket import Ticket
     from ticketzoo.transfer.verdict import Verdict
 
 
@@ -37,32 +38,40 @@ def find(
 
         ticketzoo find imagenet/resnet-50 --plan
     """
-    from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.plan import print_plan
-    from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
-    from ticketzoo.escaping import for_terminal
+    from ticketzoo.cli.running import running_in
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
     from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
+    from ticketzoo.training.joining import joined
+    from ticketzoo.training.processes import rank
+
+    with joined(device):
+        parsed = read_for("find", recipe, FindRecipe, overrides)
+        working_folder = out or Path("runs") / parsed.name
+        if plan:
+            with interruptible("interrupted; a plan writes nothing"):
+                print_plan(plan_find(parsed, working_folder, device=training_device(device)), as_json)
+            return
+        with running_in(working_folder) as progress:
+            ticket, folder = find_and_package(
+                parsed,
+                working_folder,
+                device=training_device(device),
+                checkpoint_seconds=checkpoint_seconds,
+                progress=progress,
+            )
+        if rank() == 0:
+            _print(ticket, folder, as_json)
+
+
+def _print(ticket: "Ticket", folder: Path, as_json: bool) -> None:
+    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.escaping import for_terminal
     from ticketzoo.transfer import arms_table, sentence
     from ticketzoo.transfer.statistics import deciding_metrics
 
-    parsed = read_for("find", recipe, FindRecipe, overrides)
-    working_folder = out or Path("runs") / parsed.name
-    if plan:
-        with interruptible("interrupted; a plan writes nothing"):
-            print_plan(plan_find(parsed, working_folder, device=training_device(device)), as_json)
-        return
-    kept = f"what was trained so far is kept in {working_folder}"
-    with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
-        ticket, folder = find_and_package(
-            parsed,
-            working_folder,
-            device=training_device(device),
-            checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
-        )
     if as_json:
         print_json(
             {

@@ -1,9 +1,12 @@
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, RecipeArgument, SetOption
+
+if TYPE_CHECKING:
+    from ticketzoo.stability.report import StabilityReport
 
 
 def register(app: typer.Typer) -> None:
@@ -32,25 +35,32 @@ def stability(
 
         ticketzoo stability stability/lenet-300-100.mnist --set rewind_steps=[0it,2ep] --set seeds=[0] --out runs/try
     """
-    from ticketzoo.cli.output import console, print_json
-    from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
-    from ticketzoo.escaping import for_terminal
-    from ticketzoo.interruption import interruptible
+    from ticketzoo.cli.running import running_in
     from ticketzoo.stability import StabilityRecipe, run_stability
     from ticketzoo.training.device import training_device
+    from ticketzoo.training.joining import joined
+    from ticketzoo.training.processes import rank
 
-    parsed = read_for("stability", recipe, StabilityRecipe, overrides)
-    folder = out or Path("runs") / parsed.name
-    kept = f"what was trained so far is kept in {folder}"
-    with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
-        report = run_stability(
-            parsed,
-            folder,
-            device=training_device(device),
-            checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
-        )
+    with joined(device):
+        parsed = read_for("stability", recipe, StabilityRecipe, overrides)
+        folder = out or Path("runs") / parsed.name
+        with running_in(folder) as progress:
+            report = run_stability(
+                parsed,
+                folder,
+                device=training_device(device),
+                checkpoint_seconds=checkpoint_seconds,
+                progress=progress,
+            )
+        if rank() == 0:
+            _print(report, folder, as_json)
+
+
+def _print(report: "StabilityReport", folder: Path, as_json: bool) -> None:
+    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.escaping import for_terminal
+
     if as_json:
         starts = {str(level): step for level, step in report.stable_from.items()}
         print_json(

@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +12,9 @@ from ticketzoo.cli.options import (
     RegistryOption,
     SetOption,
 )
+
+if TYPE_CHECKING:
+    from ticketzoo.transfer.report import TransferReport
 
 
 def register(app: typer.Typer) -> None:
@@ -39,31 +42,40 @@ def transfer(
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
-    from ticketzoo.cli.output import console, print_json
     from ticketzoo.cli.plan import print_plan
-    from ticketzoo.cli.progress import RunProgress
     from ticketzoo.cli.recipes import read_for
-    from ticketzoo.escaping import for_terminal
+    from ticketzoo.cli.running import running_in
     from ticketzoo.interruption import interruptible
     from ticketzoo.training.device import training_device
-    from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer, sentence
+    from ticketzoo.training.joining import joined
+    from ticketzoo.training.processes import rank
+    from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer
 
-    parsed = read_for("transfer", recipe, TransferRecipe, overrides)
-    folder = out or Path("runs") / parsed.name
-    if plan:
-        with interruptible("interrupted; a plan writes nothing"):
-            print_plan(plan_transfer(parsed, folder, registry=registry, device=training_device(device)), as_json)
-        return
-    kept = f"what was trained so far is kept in {folder}"
-    with interruptible(f"interrupted; {kept}, the same command goes on from there"), RunProgress() as progress:
-        report = run_transfer(
-            parsed,
-            folder,
-            registry=registry,
-            device=training_device(device),
-            checkpoint_seconds=checkpoint_seconds,
-            progress=progress,
-        )
+    with joined(device):
+        parsed = read_for("transfer", recipe, TransferRecipe, overrides)
+        folder = out or Path("runs") / parsed.name
+        if plan:
+            with interruptible("interrupted; a plan writes nothing"):
+                print_plan(plan_transfer(parsed, folder, registry=registry, device=training_device(device)), as_json)
+            return
+        with running_in(folder) as progress:
+            report = run_transfer(
+                parsed,
+                folder,
+                registry=registry,
+                device=training_device(device),
+                checkpoint_seconds=checkpoint_seconds,
+                progress=progress,
+            )
+        if rank() == 0:
+            _print(report, folder, as_json)
+
+
+def _print(report: "TransferReport", folder: Path, as_json: bool) -> None:
+    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.escaping import for_terminal
+    from ticketzoo.transfer import sentence
+
     if as_json:
         print_json({"folder": str(folder), "files": report.files, "verdicts": report.verdicts})
         return

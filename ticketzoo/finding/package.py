@@ -15,6 +15,7 @@ from ticketzoo.recipe import dump_recipe
 from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.training import processes
 from ticketzoo.training.cells import Cells, environment
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
@@ -34,6 +35,8 @@ def find_and_package(
 ) -> tuple[Ticket, Path]:
     """Run `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
 
+    Of several processes (`ticketzoo.training.processes`) all train, and the first writes into the folder.
+
     Args:
         recipe: what to find.
         out: working folder: `cells/` receives the trainings, `<recipe.name>/` the ticket.
@@ -50,14 +53,21 @@ def find_and_package(
         TicketError: the ticket's folder cannot be written.
     """
     device = device or torch.device("cpu")
-    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    processes.check_same("the recipe:", recipe.model_dump(mode="json"))
+    with processes.first_of_machine_first():
+        task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    processes.check_same("the data:", task.identity)
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
         finding = find_tickets(recipe, task, cells)
         ticket = make_ticket(recipe, task, finding)
-        extras = make_card(ticket, finding, recipe, task, device)
-        for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
-            shutil.rmtree(half_written)
-        folder = ticket.save_pretrained(out / recipe.name, extras=extras)
+
+        def save() -> Path:
+            extras = make_card(ticket, finding, recipe, task, device)
+            for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
+                shutil.rmtree(half_written)
+            return ticket.save_pretrained(out / recipe.name, extras=extras)
+
+        folder = processes.from_first(save)
     return ticket, folder
 
 

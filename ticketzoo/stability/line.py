@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,8 @@ from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.stability.recipe import LineConfig
 from ticketzoo.ticket.digests import state_sha256
-from ticketzoo.training import TrainingConfig
+from ticketzoo.training import TrainingConfig, processes
+from ticketzoo.training.batch_norm import synchronise_batch_norm
 from ticketzoo.training.cells import Cells, environment
 from ticketzoo.training.checkpoint import State, write_atomically
 from ticketzoo.training.task import Task
@@ -75,11 +77,13 @@ def errors_along(line: Line, cells: Cells, label: str) -> tuple[list[Point], boo
     """
     specification = json.dumps(line.specification(), sort_keys=True)
     folder = cells.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
-    points = _read(folder / "line.json")
+    points = processes.from_first(lambda: _read(folder / "line.json"))
     missing = range(len(points), line.look.points)
     if not missing:
         return points, False
     model = create_from_architecture(line.architecture, seed=0).to(cells.device)
+    if processes.count() > 1:
+        synchronise_batch_norm(model, cells.device)
     for number in missing:
         cells.progress.step(label, number, line.look.points)
         points.append(_evaluate(line, number / (line.look.points - 1), model, cells.device))
@@ -88,12 +92,7 @@ def errors_along(line: Line, cells: Cells, label: str) -> tuple[list[Point], boo
             "points": [point._asdict() for point in points],
             "environment": environment(cells.device),
         }
-        try:
-            folder.mkdir(exist_ok=True)
-            write_atomically(folder / "line.json", json.dumps(content).encode())
-        except OSError as error:
-            why = error.strerror or error
-            raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+        processes.from_first(partial(_write, folder, content))
     return points, True
 
 
@@ -121,6 +120,15 @@ def _read(path: Path) -> list[Point]:
         return []
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{path}: cannot be read; delete {path.parent.name} and run again") from None
+
+
+def _write(folder: Path, content: dict[str, Any]) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+        write_atomically(folder / "line.json", json.dumps(content).encode())
+    except OSError as error:
+        why = error.strerror or error
+        raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
 
 
 def _evaluate(line: Line, position: float, model: nn.Module, device: torch.device) -> Point:

@@ -14,6 +14,7 @@ from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.run import Row, measure_lines
 from ticketzoo.tasks import create_task
+from ticketzoo.training import processes
 from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
 from ticketzoo.training.progress import Progress
@@ -59,9 +60,13 @@ def run_stability(
         RunError: see `Cells`.
     """
     device = device or torch.device("cpu")
-    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    processes.check_same("the recipe:", recipe.model_dump(mode="json"))
+    with processes.first_of_machine_first():
+        task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    processes.check_same("the data:", task.identity)
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
-        return write_report(recipe, measure_lines(recipe, task, cells), out)
+        rows = measure_lines(recipe, task, cells)
+        return processes.from_first(lambda: write_report(recipe, rows, out))
 
 
 def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> StabilityReport:

@@ -15,10 +15,12 @@ from ticketzoo.recipe import Config, DataName
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.corpus import CorpusDataset, Form, tokenize_corpus
 from ticketzoo.tasks.masking import mask_tokens
-from ticketzoo.tasks.order import evaluation_order, on_device, training_order
+from ticketzoo.tasks.order import evaluation_order, on_device, whole_order
 from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
 from ticketzoo.tasks.text_data import split_rows
 from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
+from ticketzoo.ticket.masking import plain_model
+from ticketzoo.training.processes import mine, share_of, summed
 
 
 class FillMaskConfig(Config):
@@ -94,18 +96,26 @@ class FillMask:
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
         """The batches of iterations `start` to `stop - 1`, of sequences of like length."""
-        order = training_order(len(self._train), batch_size, seed, start, stop, self._train.lengths)
+        order = whole_order(len(self._train), batch_size, seed, start, stop, self._train.lengths)
         for step, indices in enumerate(order, start):
             ids = self._train.ids[self._train.places(indices)]
             seen, chosen = mask_tokens(ids, self._tokenizer, self._mask, derive_seed(seed, "mask", step))
-            yield _batch(self._train, indices, ids, seen, chosen, device)
+            share = share_of(len(indices))
+            ends = self._train.lengths[indices].cumsum(0).tolist()
+            here = slice(ends[share.start - 1] if share.start else 0, ends[share.stop - 1])
+            yield _batch(self._train, share.of(indices), ids[here], seen[here], chosen[here], device)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy, in nats, at the masked positions of a batch. Raises RecipeError for a compiled model."""
         if isinstance(model, torch._dynamo.OptimizedModule):
             raise RecipeError("training.compile: every batch of fill-mask has another shape; leave it out")
         check_model(model, self._longest, self._tokenizer)
-        return F.cross_entropy(logits_at(model, batch.inputs, batch.positions), batch.tokens)
+        logits = logits_at(model, batch.inputs, batch.positions)
+        return F.cross_entropy(logits, batch.tokens) if len(batch.tokens) else 0 * logits.sum()
+
+    def size(self, batch: Batch) -> int:
+        """How many masked tokens a batch has."""
+        return len(batch.tokens)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
@@ -113,7 +123,7 @@ class FillMask:
         check_model(model, self._longest, self._tokenizer)
         sequences, seen, chosen = self._held_out[split]
         loss, right, count = 0.0, 0, 0
-        for indices in evaluation_order(sequences.lengths, EVALUATION_TOKENS):
+        for indices in mine(evaluation_order(sequences.lengths, EVALUATION_TOKENS)):
             places = sequences.places(indices)
             batch = _batch(sequences, indices, sequences.ids[places], seen[places], chosen[places], device)
             if len(batch.tokens):
@@ -121,8 +131,13 @@ class FillMask:
                 loss += F.cross_entropy(logits, batch.tokens, reduction="sum").item()
                 right += int((logits.argmax(1) == batch.tokens).sum())
                 count += len(batch.tokens)
-        mean = loss / count
-        return {"loss": mean, "accuracy": right / count, "perplexity": math.exp(mean) if mean < 700 else math.inf}
+        loss, rightly, seen_of_all = summed(loss, right, count)
+        mean = loss / seen_of_all
+        return {
+            "loss": mean,
+            "accuracy": rightly / seen_of_all,
+            "perplexity": math.exp(mean) if mean < 700 else math.inf,
+        }
 
     def _masked_once(self, sequences: Sequences) -> tuple[Sequences, Tensor, Tensor]:
         """The sequences, and what is seen and what is to be guessed of their tokens, the same in every evaluation."""
@@ -141,7 +156,7 @@ def logits_at(model: nn.Module, inputs: Inputs, positions: Tensor) -> Tensor:
         output.last_hidden_state = output.last_hidden_state.flatten(0, 1).index_select(0, positions)[None]
         return output
 
-    encoder = model.base_model
+    encoder = plain_model(model).base_model
     assert isinstance(encoder, nn.Module)
     hook = encoder.register_forward_hook(only_the_masked)
     try:

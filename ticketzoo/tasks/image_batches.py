@@ -13,6 +13,7 @@ from ticketzoo.tasks.image_decode import Decoded, Piece, Unreadable, decode, dec
 from ticketzoo.tasks.image_format import ImageFormat, RandomCrop
 from ticketzoo.tasks.image_source import ImageTable
 from ticketzoo.tasks.order import on_device, training_order
+from ticketzoo.training.processes import mine
 
 MEMORY_LIMIT = 2 * 10**9
 """Bytes of pixels that are kept in memory unless the recipe says otherwise."""
@@ -159,6 +160,7 @@ def batches(
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
     """(step, images, labels) of global steps start..stop-1; the batch of a step depends on `seed` and the step alone.
 
+    Of several processes each gets its share of every batch.
     Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
     workers: as in `Images.in_order`. crop: how the images of a step are randomly cropped.
     """
@@ -171,6 +173,9 @@ def batches(
 def in_turn(
     images: Images, *, batch_size: int, device: torch.device, workers: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`."""
+    """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`.
+
+    Of several processes each gets some of the batches.
+    """
     order = torch.arange(len(images)).split(batch_size) if len(images) else ()
-    return images.in_order(order, device, workers)
+    return images.in_order(mine(order), device, workers)

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import torch
 from pydantic import Field, model_validator
@@ -16,11 +16,18 @@ from ticketzoo.tasks.image_batches import Images, MemoryImages
 from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized
 from ticketzoo.tasks.stored_data import last_part
-
-Batch = tuple[Tensor, Tensor]
+from ticketzoo.training.processes import Share, share_of, summed
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation."""
+
+
+class Batch(NamedTuple):
+    """Images [b, C, H, W] and labels int64 [b], and which part of the whole batch they are."""
+
+    images: Tensor
+    labels: Tensor
+    share: Share
 
 
 class ImageClassificationConfig(Config):
@@ -82,22 +89,24 @@ class ImageClassification:
         return math.ceil(len(self._train) / batch_size)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """(images, labels) of iterations `start` to `stop - 1`."""
-        crop = None
+        """The batches of iterations `start` to `stop - 1`."""
+        crop, per_epoch = None, self.steps_per_epoch(batch_size)
         if self._crop is not None:
-            per_epoch, side = self.steps_per_epoch(batch_size), self._train.in_shape[1]
+            side = self._train.in_shape[1]
             crop = partial(self._crop.at, seed=seed, steps_per_epoch=per_epoch, image_size=side)
         order = batches(self._train, batch_size=batch_size, seed=seed, start=start, stop=stop, device=device, crop=crop)
-        return ((images, labels) for _, images, labels in order)
+        for step, images, labels in order:
+            whole = min(batch_size, len(self._train) - step % per_epoch * batch_size)
+            yield Batch(images, labels, share_of(whole))
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
 
         Raises DataError when the model cannot take images of the size that progressive resizing has come to.
         """
-        images, labels = batch
+        images, labels, share = batch
         if self._augment:
-            images = self._augment(images)
+            images, _ = self._augment(images, share)
         try:
             scores = model(self._ready(images))
         except (RuntimeError, AssertionError) as error:
@@ -106,6 +115,10 @@ class ImageClassification:
             sides = f"{images.shape[-1]} pixels, only of {self._train.in_shape[-1]}"
             raise DataError(f"the model takes no images of {sides}: leave sizes of random_resized_crop out") from error
         return F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
+
+    def size(self, batch: Batch) -> int:
+        """How many images a batch has."""
+        return len(batch.labels)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
@@ -118,10 +131,9 @@ class ImageClassification:
             losses.append(F.cross_entropy(scores, labels, reduction="sum"))
             right.append((scores.argmax(1) == labels).sum())
             count += len(labels)
-        return {
-            "loss": sum(torch.stack(losses).tolist()) / count,
-            "accuracy": sum(torch.stack(right).tolist()) / count,
-        }
+        sums = (sum(torch.stack(part).tolist()) if part else 0 for part in (losses, right))
+        loss, rightly, seen = summed(*sums, count)
+        return {"loss": loss / seen, "accuracy": rightly / seen}
 
     def _ready(self, images: Tensor) -> Tensor:
         return images if images.is_floating_point() else self._normalize(images)

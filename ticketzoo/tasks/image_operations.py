@@ -1,5 +1,6 @@
 """torchvision v2 transforms of batches of images on the training device, with every random draw made per image."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from ticketzoo.tasks.image_batches import on_device
+from ticketzoo.training.processes import Share
 
 
 class Normalize(v2.Transform):
@@ -27,7 +29,29 @@ class Normalize(v2.Transform):
         return inpt.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
 
-class RandomCropPerImage(v2.Transform):
+class _PerImage(v2.Transform):
+    """Takes a batch of images, and maybe which share of it this process has; gives back both.
+
+    Draws are then made for all of the batch: what happens to an image does not depend on the number of processes.
+    """
+
+    def forward(self, *inputs: Any) -> Any:
+        """Transform [b, C, H, W], leave the share as it is."""
+        images, *share = inputs
+        transformed = self.transform(images, self.make_params(list(inputs)))
+        return (transformed, *share) if share else transformed
+
+    def drawn(self, inputs: list[Any], draw: Callable[[int], Tensor]) -> Tensor:
+        """What `draw(count)` [..., count] gives for the images here."""
+        here = len(inputs[0])
+        if len(inputs) == 1:
+            return draw(here)
+        share: Share = inputs[1]
+        unreadable = share.stop - share.start - here
+        return draw(share.total - unreadable)[..., share.start : share.start + here]
+
+
+class RandomCropPerImage(_PerImage):
     """Pad with `padding` zeros on each side, then crop each image back to its size at its own uniformly drawn place.
 
     (`v2.RandomCrop` on a batch draws one place for all its images.)
@@ -39,7 +63,7 @@ class RandomCropPerImage(v2.Transform):
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw top and left of each image, int64 [b] in 0..2 * padding, on the CPU: the same on every device."""
-        top, left = torch.randint(2 * self.padding + 1, (2, len(flat_inputs[0])))
+        top, left = self.drawn(flat_inputs, lambda count: torch.randint(2 * self.padding + 1, (2, count)))
         return {"top": top, "left": left}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
@@ -56,12 +80,12 @@ class RandomCropPerImage(v2.Transform):
         return windows.index_select(0, on_device(starts.flatten(), inpt.device)).view(inpt.shape)
 
 
-class RandomFlipPerImage(v2.Transform):
+class RandomFlipPerImage(_PerImage):
     """Mirror each image left-right on its own fair coin. (`v2.RandomHorizontalFlip` tosses one for the batch.)"""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw bool [b], on the CPU: the same on every device."""
-        return {"flip": torch.rand(len(flat_inputs[0])) < 0.5}
+        return {"flip": self.drawn(flat_inputs, torch.rand) < 0.5}
 
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Flip [b, C, H, W]."""

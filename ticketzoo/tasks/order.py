@@ -7,12 +7,24 @@ import torch
 from torch import Tensor
 
 from ticketzoo.seeds import derive_seed
+from ticketzoo.training.processes import share_of
 
 _POOL = 50
 """Batches' worth of examples that are sorted by length together."""
 
 
 def training_order(
+    count: int, batch_size: int, seed: int, start: int, stop: int, lengths: Tensor | None = None
+) -> Iterator[Tensor]:
+    """int64 [b], this process's share of the examples of global steps start..stop-1.
+
+    All those of a step depend on `seed` and the step alone.
+    """
+    for examples in whole_order(count, batch_size, seed, start, stop, lengths):
+        yield share_of(len(examples)).of(examples)
+
+
+def whole_order(
     count: int, batch_size: int, seed: int, start: int, stop: int, lengths: Tensor | None = None
 ) -> Iterator[Tensor]:
     """int64 [b], the examples of global steps start..stop-1; those of a step depend on `seed` and the step alone.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.recipe import Config, DataName
-from ticketzoo.tasks.order import evaluation_order, on_device, training_order
+from ticketzoo.tasks.order import evaluation_order, on_device, whole_order
 from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
 from ticketzoo.tasks.squad_answers import BestAnswers, best_spans
 from ticketzoo.tasks.squad_data import Question, load_questions
@@ -20,6 +20,7 @@ from ticketzoo.tasks.squad_features import Windows, check_windows, make_windows
 from ticketzoo.tasks.squad_score import squad_scores
 from ticketzoo.tasks.text_data import TextDataset
 from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
+from ticketzoo.training.processes import share_of, shared_out
 
 Batch = tuple[Inputs, Tensor]
 
@@ -83,8 +84,12 @@ class QuestionAnswering:
         """(inputs, int64 [b, 2] first and last tokens of the answers) of iterations `start` to `stop - 1`."""
         windows = self._windows["train"]
         sequences = windows.sequences
-        for indices in training_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
-            yield sequences.inputs(indices, device), on_device(windows.answers[indices], device)
+        for indices in whole_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
+            here, width = (
+                share_of(len(indices)).of(indices),
+                int(sequences.lengths[indices].max()),
+            )  # padding has scores
+            yield sequences.inputs(here, device, width=width), on_device(windows.answers[here], device)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean over windows, and over first and last token, of the cross-entropy in nats."""
@@ -93,15 +98,23 @@ class QuestionAnswering:
         outputs = model(**inputs)
         return _cross_entropy(outputs.start_logits, outputs.end_logits, answers) / len(answers)
 
+    def size(self, batch: Batch) -> int:
+        """How many windows a batch has."""
+        return len(batch[1])
+
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Mean `loss` over windows, and SQuAD's `exact_match` and `f1` (fractions) over questions."""
         check_model(model, self._longest, self._tokenizer)
         windows, questions = self._windows[split], self._questions[split]
         answers, loss = BestAnswers(len(questions)), 0.0
-        for indices in evaluation_order(windows.sequences.lengths, EVALUATION_TOKENS):
+
+        def scores(indices: Tensor) -> Tensor:
             outputs = model(**windows.sequences.inputs(indices, device))
-            starts, ends = outputs.start_logits.float().cpu(), outputs.end_logits.float().cpu()
+            return torch.stack([outputs.start_logits, outputs.end_logits]).float().cpu()
+
+        order = evaluation_order(windows.sequences.lengths, EVALUATION_TOKENS)
+        for indices, (starts, ends) in shared_out(scores, order):
             loss += _cross_entropy(starts, ends, windows.answers[indices]).item()
             first_characters = windows.sequences.padded(windows.starts, indices, -1)
             last_characters = windows.sequences.padded(windows.ends, indices, -1)

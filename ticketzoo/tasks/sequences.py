@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import DataError, ModelError
 from ticketzoo.tasks.order import on_device
 from ticketzoo.tasks.tokenizer import Tokenizer
+from ticketzoo.ticket.masking import plain_model
 
 Inputs = dict[str, Tensor]
 """What a model is called with: `input_ids`, `attention_mask` and maybe `token_type_ids`, int64 [b, t]."""
@@ -53,30 +54,35 @@ class Sequences:
         first = self.offsets[indices] - (ends - lengths)
         return torch.arange(int(lengths.sum())) + first.repeat_interleave(lengths)
 
-    def inputs(self, indices: Tensor, device: torch.device, ids: Tensor | None = None) -> Inputs:
-        """The padded sequences `indices`, with `ids` (flat, in that order) in place of their own if given.
+    def inputs(
+        self, indices: Tensor, device: torch.device, ids: Tensor | None = None, width: int | None = None
+    ) -> Inputs:
+        """The sequences `indices`, padded to `width` tokens or to the longest of them.
 
-        There is no attention mask where there is no padding.
+        There is no attention mask where there is no padding. ids: flat, in that order, in place of their own.
         """
-        made = {"input_ids": self.padded(self.ids if ids is None else ids, indices, self.pad, picked=ids is not None)}
+        values, picked = (self.ids, False) if ids is None else (ids, True)
+        made = {"input_ids": self.padded(values, indices, self.pad, picked=picked, width=width)}
         if self.segments is not None:
-            made["token_type_ids"] = self.padded(self.segments, indices, 0)
-        real = self.real(indices)
+            made["token_type_ids"] = self.padded(self.segments, indices, 0, width=width)
+        real = self.real(indices, width)
         if not real.all():
             made["attention_mask"] = real.long()
         return {name: on_device(tensor, device) for name, tensor in made.items()}
 
-    def real(self, indices: Tensor) -> Tensor:
-        """bool [b, t]: what is not padding in a batch of sequences `indices`."""
+    def real(self, indices: Tensor, width: int | None = None) -> Tensor:
+        """bool [b, t]: what is not padding in a batch of sequences `indices`, `width` or the longest's tokens wide."""
         lengths = self.lengths[indices]
-        return torch.arange(int(lengths.max())) < lengths[:, None]
+        return torch.arange(width or int(lengths.max())) < lengths[:, None]
 
-    def padded(self, values: Tensor, indices: Tensor, fill: int, *, picked: bool = False) -> Tensor:
+    def padded(
+        self, values: Tensor, indices: Tensor, fill: int, *, picked: bool = False, width: int | None = None
+    ) -> Tensor:
         """int64 [b, t] of sequences `indices`: a value for each token, from `values` as flat as `ids`.
 
         picked: `values` are already only those of the sequences, one after the other.
         """
-        real = self.real(indices)
+        real = self.real(indices, width)
         padded = torch.full(real.shape, fill)
         padded[real] = (values if picked else values[self.places(indices)]).long()
         return padded
@@ -116,7 +122,7 @@ def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
 
     Raises ModelError for a model that is none of transformers'.
     """
-    config = getattr(model, "config", None)
+    config = getattr(plain_model(model), "config", None)
     if config is None:
         raise ModelError(f"{type(model).__name__} takes no text: choose a model named transformers/...")
     positions = getattr(config, "max_position_embeddings", None)

@@ -17,6 +17,7 @@ from ticketzoo.tasks.order import evaluation_order, on_device, training_order
 from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
 from ticketzoo.tasks.text_metrics import classification_metrics, regression_metrics
 from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
+from ticketzoo.training.processes import shared_out
 
 Batch = tuple[Inputs, Tensor]
 
@@ -79,16 +80,22 @@ class TextClassification:
         inputs, labels = batch
         return self._loss(model(**inputs).logits, labels)
 
+    def size(self, batch: Batch) -> int:
+        """How many texts a batch has."""
+        return len(batch[1])
+
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """The `loss`, and every metric of `text_metrics`, over a held-out split."""
         check_model(model, self._longest, self._tokenizer)
         sequences, labels = self._sequences[split], self._labels[split]
-        scores, seen = [], []
-        for indices in evaluation_order(sequences.lengths, EVALUATION_TOKENS):
-            scores.append(model(**sequences.inputs(indices, device)).logits.float().cpu())
-            seen.append(indices)
-        logits, labels = torch.cat(scores), labels[torch.cat(seen)]
+
+        def scores(indices: Tensor) -> Tensor:
+            logits: Tensor = model(**sequences.inputs(indices, device)).logits
+            return logits.float().cpu()
+
+        scored = list(shared_out(scores, evaluation_order(sequences.lengths, EVALUATION_TOKENS)))
+        logits, labels = torch.cat([part for _, part in scored]), labels[torch.cat([indices for indices, _ in scored])]
         loss = self._loss(logits, labels).item()
         if self._is_regression:
             return {"loss": loss, **regression_metrics(logits[:, 0], labels)}

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 import ticketzoo
 from ticketzoo.errors import RunError
 from ticketzoo.interruption import ending_by_itself, stop_if_interrupted
+from ticketzoo.training import processes
 from ticketzoo.training.checkpoint import State, remove_checkpoints, sync_folder, write_atomically, write_tensors
 from ticketzoo.training.job import Job as Job
 from ticketzoo.training.job import in_one_line
@@ -31,11 +32,11 @@ class Cell:
 
     def final_state(self) -> State:
         """The trained parameters and buffers."""
-        return _read(self.folder / "final.safetensors")
+        return processes.from_first(lambda: _read(self.folder / "final.safetensors"))
 
     def snapshot(self, step: int) -> State:
         """The parameters and buffers after `step` updates."""
-        return _read(self.folder / _snapshot_file(step))
+        return processes.from_first(lambda: _read(self.folder / _snapshot_file(step)))
 
 
 def _read(path: Path) -> State:
@@ -46,7 +47,9 @@ def _read(path: Path) -> State:
 
 
 class Cells:
-    """A folder of cells. One process at a time works in it; `with Cells(folder) as cells:` takes the lock.
+    """A folder of cells. One run at a time works in it; `with Cells(folder) as cells:` takes the lock.
+
+    Of several processes (`ticketzoo.training.processes`) all train; the first alone reads and writes the folder.
 
     Raises:
         RunError: another run holds the folder, or it cannot be written.
@@ -60,6 +63,10 @@ class Cells:
         self._lock = FileLock(folder / ".lock")
 
     def __enter__(self) -> "Cells":
+        processes.from_first(self._open)
+        return self
+
+    def _open(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -69,7 +76,6 @@ class Cells:
             ) from None
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out") from None
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self._lock.release()
@@ -87,6 +93,7 @@ class Cells:
             RunError: the training diverged, or the folder cannot be written.
         """
         specification, folder = self._address(job)
+        processes.check_same(f"what to train as {label}:", specification)
         cell = self._stored(folder, keep_final, snapshot_steps)
         finished = cell is not None
         if cell is None:
@@ -96,36 +103,35 @@ class Cells:
             except OSError as error:
                 why = error.strerror or error
                 raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
-            cell = _read_cell(folder)
+            cell = processes.from_first(lambda: _read_cell(folder))
         self.progress.finished(label, cell.record, job.task.metric, trained=not finished)
         stop_if_interrupted()
         return cell
 
-    def _address(self, job: Job) -> tuple[str, Path]:
-        """The job's specification as text, and the folder of its cell."""
-        specification = json.dumps(job.specification(), sort_keys=True)
-        return specification, self.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
+    def _address(self, job: Job) -> tuple[dict[str, Any], Path]:
+        """The job's specification as JSON, and the folder of its cell."""
+        text = json.dumps(job.specification(), sort_keys=True)
+        return json.loads(text), self.folder / hashlib.sha256(text.encode()).hexdigest()[:20]
 
     def _stored(self, folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> Cell | None:
         """The cell in `folder`, if it is finished and holds the tensors asked for."""
         wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
-        return _read_cell(folder) if all((folder / name).is_file() for name in wanted) else None
+        return processes.from_first(
+            lambda: _read_cell(folder) if all((folder / name).is_file() for name in wanted) else None
+        )
 
     def _train(
         self,
         job: Job,
         folder: Path,
-        specification: str,
+        specification: dict[str, Any],
         label: str,
         keep_final: bool,
         snapshot_steps: Collection[int],
     ) -> None:
         model = job.model(self.device)
         half_done = folder.with_name(folder.name + ".partial")
-        half_done.mkdir(exist_ok=True)
-        sync_folder(self.folder)
-        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
-            stray.unlink()
+        missing = processes.from_first(lambda: self._begin(half_done, snapshot_steps))
         record = train(
             model,
             job.task,
@@ -133,18 +139,28 @@ class Cells:
             seed=job.seed,
             device=self.device,
             start_step=job.start_step,
-            snapshot_steps=[step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()],
+            snapshot_steps=missing,
             on_snapshot=lambda step, state: write_tensors(half_done / _snapshot_file(step), state),
             resumption=Resumption(half_done, self.checkpoint_seconds, self.progress.warn),
             on_progress=lambda step, total: self.progress.step(label, step, total),
         )
-        if keep_final:
-            write_tensors(half_done / "final.safetensors", copy_state(model))
-        content = {
-            "specification": json.loads(specification),
-            "record": vars(record),
-            "environment": environment(self.device),
-        }
+        content = {"specification": specification, "record": vars(record), "environment": environment(self.device)}
+        processes.from_first(
+            lambda: self._finish(half_done, folder, content, copy_state(model) if keep_final else None)
+        )
+
+    def _begin(self, half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
+        """Make the folder of an unfinished cell, or clean it; the snapshots that it does not hold."""
+        half_done.mkdir(exist_ok=True)
+        sync_folder(self.folder)
+        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
+            stray.unlink()
+        return [step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
+
+    def _finish(self, half_done: Path, folder: Path, content: dict[str, Any], final: State | None) -> None:
+        """Make the unfinished cell a finished one, all at once."""
+        if final is not None:
+            write_tensors(half_done / "final.safetensors", final)
         write_atomically(half_done / "cell.json", json.dumps(content).encode())
         remove_checkpoints(half_done)
         if folder.exists():  # finished before, but without a tensor that is asked for now
@@ -175,4 +191,5 @@ def environment(device: torch.device) -> dict[str, Any]:
         "torch": torch.__version__,
         "device": name,
         "threads": torch.get_num_threads(),
+        **({"processes": processes.count()} if processes.count() > 1 else {}),
     }

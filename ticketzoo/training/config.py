@@ -58,6 +58,8 @@ class TrainingConfig(Config):
     precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32.
     channels_last: keep convolutions' weights and images channel by channel, which GPUs are faster at.
     compile: by torch.compile, which takes a minute or so at the beginning of each training.
+    sync_batchnorm: where several processes share batches, normalise over all of a batch, not over each one's share; the
+        numbers are then those of one process. No difference in one process.
     """
 
     steps: Steps = Steps(20, "ep")
@@ -67,6 +69,7 @@ class TrainingConfig(Config):
     precision: Literal["fp32", "bf16"] = "fp32"
     channels_last: bool = False
     compile: bool = False
+    sync_batchnorm: bool = False
     clip_norm: PositiveFloat | None = None
     evaluate_every: Steps = Steps(1, "ep")
 

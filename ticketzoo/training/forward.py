@@ -1,21 +1,31 @@
-"""The model as the training loop calls it: laid out in memory and compiled as the recipe asks."""
+"""The model as the training loop calls it: laid out in memory, shared among processes, compiled as asked."""
 
 from typing import cast
 
 import torch
 from torch import nn
 
+from ticketzoo.training import processes
+from ticketzoo.training.batch_norm import synchronise_batch_norm
 from ticketzoo.training.config import TrainingConfig
 
 
-def forward_of(model: nn.Module, config: TrainingConfig) -> nn.Module:
-    """What to call in place of `model`, whose parameters it shares; `model` itself changes its memory layout at most.
+def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -> nn.Module:
+    """What to call in place of `model`, whose parameters it shares; of several processes each calls it on its share.
 
-    It is compiled for each shape of batch apart, since kernels for varying shapes are slower.
+    `model` itself changes its memory layout and its BatchNorm at most. It is compiled for each shape of batch apart,
+    since kernels for varying shapes are slower.
     """
     if config.channels_last:
         model.to(memory_format=torch.channels_last)
-    return cast(nn.Module, torch.compile(model, dynamic=False)) if config.compile else model
+    several = processes.count() > 1
+    if several and config.sync_batchnorm:
+        synchronise_batch_norm(model, device)
+    called = processes.parallel(model, device, static=not config.compile) if several else model
+    if config.compile:
+        called = cast(nn.Module, torch.compile(called, dynamic=False))
+    processes.own_random_numbers(called)
+    return called
 
 
 def is_compilers(error: BaseException) -> bool:

@@ -17,6 +17,7 @@ from ticketzoo.interruption import Interrupted, interrupted
 from ticketzoo.models import load_model_state, model_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.masking import hooks_paused
+from ticketzoo.training import processes
 from ticketzoo.training.checkpoint import (
     Checkpoint,
     State,
@@ -71,6 +72,7 @@ def train(
 
     Masks are the model's affair (`ticketzoo.ticket.masking.attach`). Learning rate, data order and augmentation are
     functions of (`seed`, step), so starting at step k goes on as a run from 0 would (Frankle et al. 2020, section 2).
+    Several processes (`ticketzoo.training.processes`) share each batch, and all end with the same model.
 
     Args:
         model: on `device`, holding the weights to start from.
@@ -80,10 +82,11 @@ def train(
         device: where to train.
         start_step: updates that count as done.
         snapshot_steps: numbers of updates after which `on_snapshot` is called.
-        on_snapshot: called with the number of updates and a copy of the model's state. In a training that goes on from
-            a checkpoint, steps before it count as kept; if one is asked for again, the training begins anew.
+        on_snapshot: called, in the first process, with the number of updates and a copy of the model's state. In a
+            training that goes on from a checkpoint, steps before it count as kept; if one is asked for again, the
+            training begins anew.
         resumption: continue from a checkpoint there if one exists, and keep writing them; also where a signal ends
-            the training (see `ticketzoo.interruption`), before Interrupted is raised.
+            the training (see `ticketzoo.interruption`), before Interrupted is raised. The first process does that.
         on_progress: called with (step, total), about ten times a second at most.
 
     Raises:
@@ -95,13 +98,14 @@ def train(
     if total <= start_step:
         raise RecipeError(f"training.steps: {config.steps} is {total} iterations, none of them after {start_step}")
     evaluate_every = max(1, config.evaluate_every.iterations(per_epoch))
-    forward = forward_of(model, config)
+    forward = forward_of(model, config, device)
+    is_first = processes.rank() == 0
     optimizer = create_optimizer(config.optimizer, model.parameters())
     record, step = Record(), start_step
-    checkpoint = load_checkpoint(resumption.folder, resumption.warn) if resumption else None
+    checkpoint = processes.from_first(lambda: resumption and load_checkpoint(resumption.folder, resumption.warn))
     if checkpoint and all(later >= checkpoint.step for later in snapshot_steps):
         record, step = _restore(checkpoint, model, optimizer)
-    if step in snapshot_steps:
+    if step in snapshot_steps and is_first:
         on_snapshot(step, copy_state(model))
     began, saved, shown = time.monotonic() - record.seconds, time.monotonic(), 0.0
 
@@ -110,9 +114,10 @@ def train(
         for batch in task.batches(config.batch_size, seed, step, total, device):
             _set_learning_rate(optimizer, config, step, total, per_epoch)
             _seed_generators(device, derive_seed(seed, "augment", step))
+            weight, told_to_stop = _agree(task, batch)
             with torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext():
                 loss = task.loss(forward, batch)
-            loss.backward()
+            (loss if weight == 1 else loss * weight).backward()
             zero_pruned_gradients()
             if config.clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
@@ -120,16 +125,16 @@ def train(
             optimizer.zero_grad(set_to_none=True)
             step += 1
 
-            if step in snapshot_steps:
+            if step in snapshot_steps and is_first:
                 on_snapshot(step, copy_state(model))
             if step == total or (task.has_validation and step % evaluate_every == 0):
-                _evaluate(record, model, task, device, step, loss, last=step == total)
+                _evaluate(record, model, task, device, step, loss * weight, last=step == total)
             now = time.monotonic()
             if now - shown > 0.1 or step == total:
                 on_progress(step, total)
                 shown = now
-            stopping = interrupted()
-            if step < total and resumption and (now - saved > resumption.every_seconds or stopping):
+            stopping = told_to_stop or (processes.count() == 1 and interrupted())
+            if step < total and resumption and is_first and (now - saved > resumption.every_seconds or stopping):
                 record.seconds = now - began
                 tensors = model_state(model), optimizer_tensors(optimizer)
                 save_checkpoint(resumption.folder, Checkpoint(step, *tensors, dict(vars(record))))
@@ -138,6 +143,15 @@ def train(
                 raise Interrupted
     record.seconds = time.monotonic() - began
     return record
+
+
+def _agree(task: Task, batch: Any) -> tuple[float, bool]:
+    """How much this process's mean counts in the mean over processes, and whether any of them has met a signal."""
+    if processes.count() == 1:
+        return 1.0, False
+    size = task.size(batch)
+    whole, signals = processes.summed(size, interrupted())
+    return size * processes.count() / max(whole, 1), signals > 0
 
 
 def copy_state(model: nn.Module) -> State:
@@ -157,7 +171,9 @@ def _evaluate(
 ) -> None:
     """Look at the validation split; at the test split only where its number will be reported."""
     model.eval()
-    point: dict[str, Any] = {"step": step, "train_loss": loss.item()}
+    processes.take_buffers_of_first(model)
+    (total_loss,) = processes.summed(loss.item())
+    point: dict[str, Any] = {"step": step, "train_loss": total_loss / processes.count()}
     if task.has_validation:
         point |= _prefixed("validation", task.evaluate(model, "validation", device))
         record.curve.append(point)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import torch
 
+from ticketzoo.errors import RunError
+from ticketzoo.training import processes
 from ticketzoo.training.cells import Cell, Cells, environment
 from ticketzoo.training.checkpoint import KEPT, State
 from ticketzoo.training.config import OptimizerConfig
@@ -85,6 +87,8 @@ class PlannedCells(Cells):
     start from as if that had been trained, so that whoever calls it asks for everything that follows."""
 
     def __init__(self, folder: Path, *, device: torch.device) -> None:
+        if processes.count() > 1:
+            raise RunError("a plan is made by one process: leave out torchrun or accelerate launch")
         super().__init__(folder, device=device)
         self._asked_for: set[Path] = set()
         self._unfinished: dict[str, _Kind] = {}

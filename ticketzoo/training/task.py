@@ -33,13 +33,20 @@ class Task(Protocol):
         ...
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
-        """The batches of iterations `start` to `stop - 1`; batch i is a function of (`seed`, i) alone."""
+        """The batches of iterations `start` to `stop - 1`; batch i is a function of (`seed`, i) alone.
+
+        Of several processes, each gets its share of every batch (see `ticketzoo.training.processes`).
+        """
         ...
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
-        """Scalar training loss, in nats."""
+        """Scalar training loss, in nats: a mean over what `size` counts."""
+        ...
+
+    def size(self, batch: Any) -> int:
+        """How many examples, or masked tokens, the loss of `batch` is a mean over; asked where processes share it."""
         ...
 
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`."""
+        """Metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`; processes share the work."""
         ...

@@ -9,6 +9,7 @@ import torch
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.registry import ticket_folder
 from ticketzoo.ticket import Ticket
+from ticketzoo.training import processes
 from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
 from ticketzoo.training.plan import Plan, PlannedCells
@@ -45,6 +46,8 @@ def run_transfer(
 ) -> TransferReport:
     """Evaluate `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
 
+    Of several processes (`ticketzoo.training.processes`) all train, and the first writes into the folder.
+
     Args:
         recipe: what to compare.
         out: working folder; receives recipe.yaml, results.jsonl, report.md, verdicts.json and the plots.
@@ -59,11 +62,14 @@ def run_transfer(
         RunError: see `Cells`.
     """
     device = device or torch.device("cpu")
-    tickets = _load(recipe, registry)
-    targets = load_targets(recipe, tickets)
+    processes.check_same("the recipe:", recipe.model_dump(mode="json"))
+    with processes.first_of_machine_first():
+        tickets = _load(recipe, registry)
+        targets = load_targets(recipe, tickets)
+    processes.check_same("the data:", {target.name: target.task.identity for target in targets})
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
         rows = evaluate_transfer(recipe, tickets, targets, cells)
-        return write_report(recipe, rows, out)
+        return processes.from_first(lambda: write_report(recipe, rows, out))
 
 
 def plan_transfer(

@@ -1,0 +1,128 @@
+"""What several processes train is what one trains, to rounding."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from launched import results_of
+from torch import nn
+
+from ticketzoo.seeds import derive_seed
+from ticketzoo.tasks import create_task
+from ticketzoo.tasks.image_classification import ImageClassificationConfig
+from ticketzoo.ticket.digests import state_sha256
+from ticketzoo.ticket.masking import attach
+from ticketzoo.training import TrainingConfig, processes, train
+from ticketzoo.training.batch_norm import synchronise_batch_norm
+from ticketzoo.training.loop import copy_state
+
+CPU = torch.device("cpu")
+IMAGES = {
+    "type": "image-classification",
+    "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 61},
+    "augment": {"crop": 1, "flip": True},
+}
+TRAINING = {
+    "steps": "10it",  # of 15 images; the fifth is the last of its epoch and has one
+    "batch_size": 15,
+    "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.01},
+    "clip_norm": 1.0,
+    "evaluate_every": "4it",
+}
+WEIGHTS = ("0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "4.bias")
+
+
+def train_on_images(sync_batchnorm: bool) -> Any:
+    """The weights and metrics that a masked network with BatchNorm comes to."""
+    torch.manual_seed(0)
+    layers = (nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    model = nn.Sequential(*layers)
+    attach(model, {"4.weight": torch.arange(432).view(3, 144) % 3 > 0})
+    task = create_task(ImageClassificationConfig.model_validate(IMAGES))
+    training = TrainingConfig.model_validate(TRAINING | {"sync_batchnorm": sync_batchnorm})
+    snapshots: dict[int, float] = {}
+    record = train(
+        model,
+        task,
+        training,
+        seed=3,
+        device=CPU,
+        snapshot_steps=[5],
+        on_snapshot=lambda step, state: snapshots.update({step: state["0.weight"].sum().item()}),
+    )
+    state = copy_state(model)
+    return {
+        "digest": state_sha256(state),
+        "state": {name: tensor.tolist() for name, tensor in state.items()},
+        "curve": record.curve,
+        "final": record.final,
+        "snapshots": list(snapshots.values()),
+    }
+
+
+def flat(content: Any) -> list[float]:
+    """The numbers in a JSON document, in order."""
+    if isinstance(content, dict | list):
+        return [
+            number for part in (content.values() if isinstance(content, dict) else content) for number in flat(part)
+        ]
+    return [content]
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_processes_train_what_one_trains(count: int, tmp_path: Path) -> None:
+    """Uneven shares, a batch smaller than the processes, augmentation, masks, momentum, clipping, BatchNorm."""
+    alone = train_on_images(True)
+    together = results_of(count, train_on_images, tmp_path, True)
+    assert len({result["digest"] for result in together}) == 1
+    weights, of_one = ([result["state"][name] for name in WEIGHTS] for result in (together[0], alone))
+    assert flat(weights) == pytest.approx(flat(of_one), rel=1e-4, abs=1e-6)
+    for part in ("state", "curve", "final"):  # the image that all had counts as several in BatchNorm's variance
+        assert flat(together[0][part]) == pytest.approx(flat(alone[part]), rel=5e-3, abs=1e-6)
+    assert [bool(result["snapshots"]) for result in together] == [True] + [False] * (count - 1)
+    assert together[0]["snapshots"] == pytest.approx(alone["snapshots"], rel=1e-4)
+    pruned = torch.tensor(together[0]["state"]["4.weight"]).flatten() == 0
+    assert torch.equal(pruned, torch.arange(432) % 3 == 0)
+
+
+def look_at_parts() -> Any:
+    """BatchNorm of each process's own, random numbers, shares."""
+    local = train_on_images(False)
+    model = nn.Sequential(nn.BatchNorm2d(2, momentum=None))
+    synchronise_batch_norm(model, CPU)
+    images = torch.randn(10, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    model(processes.share_of(10).of(images))
+    torch.manual_seed(derive_seed(0))
+    drawn_before = torch.rand(1).item()
+    dropout = nn.Dropout()
+    processes.own_random_numbers(dropout)
+    return {
+        "digest": local["digest"],
+        "mean": model[0].running_mean.tolist(),
+        "variance": model[0].running_var.tolist(),
+        "shares": [torch.arange(total)[processes.share_of(total).start : processes.share_of(total).stop].tolist()
+                   for total in (1, 2, 7, 8)],
+        "mine": list(processes.mine(range(5))),
+        "sums": processes.summed(processes.rank(), 0.5),
+        "shared out": [[item, done.item()] for item, done in processes.shared_out(torch.tensor, [4, 5, 6])],
+        "drawn before": drawn_before,
+        "dropped": dropout(torch.ones(30)).tolist(),
+    }  # fmt: skip
+
+
+def test_what_processes_take_and_tell_each_other(tmp_path: Path) -> None:
+    first, second = results_of(2, look_at_parts, tmp_path)
+    images = torch.randn(10, 2, 3, 3, generator=torch.Generator().manual_seed(0))
+    values = images.transpose(0, 1).flatten(1)
+    for found in (first, second):
+        assert found["mean"] == pytest.approx(values.mean(1).tolist(), abs=1e-6)
+        assert found["variance"] == pytest.approx(values.var(1).tolist(), rel=1e-5)
+        assert found["sums"] == [1.0, 1.0]
+        assert found["shared out"] == [[4, 4], [5, 5], [6, 6]]
+    assert first["digest"] == second["digest"]  # with the running averages of the first
+    assert first["shares"] == [[0], [0], [0, 1, 2], [0, 1, 2, 3]]
+    assert second["shares"] == [[0], [1], [3, 4, 5, 6], [4, 5, 6, 7]]
+    assert (first["mine"], second["mine"]) == ([0, 2, 4], [1, 3])
+    assert first["drawn before"] == second["drawn before"]
+    assert first["dropped"] != second["dropped"]
