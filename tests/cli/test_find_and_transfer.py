@@ -71,6 +71,9 @@ def test_from_a_recipe_to_the_step_to_rewind_to(folder: Path) -> None:
     again = ticketzoo(folder, "stability", "stability.yaml", "--json")
     assert (again.status, again.err) == (0, "")  # nothing was done again
     assert set(again.json) == {"folder", "files", "stable_from", "suggested_step"}
+    plan = ticketzoo(folder, "stability", "stability.yaml", "--plan", "--json").json
+    assert (plan["trainings"], plan["finished"]) == (0, 13 - 2)  # level 0 is the dense network at both steps
+    assert plan["not_counted"][-1] == "errors at 3 points of each of 4 lines"
     assert all((folder / again.json["folder"] / file).is_file() for file in again.json["files"])
     assert set(again.json["stable_from"]) == {"0", "1"}
     shown = ticketzoo(folder, "recipe", "show", "stability.yaml", "--set", "seeds=[5]")

@@ -26,14 +26,20 @@ def print_plan(plan: Plan, as_json: bool) -> None:
         if plan.device_bytes is not None:
             memory = f"{show_bytes(plan.device_bytes)} of the GPU, {memory}"
         print(f"memory       {memory}")
-        print(f"not counted  {'; '.join(plan.not_counted)}")
+        for number, what in enumerate(plan.not_counted):
+            print(f"{'' if number else 'not counted':<13}{what}")
 
 
 def _print_timings(plan: Plan) -> None:
     for label, timing in plan.timings.items():
         places = ", ".join(f"{place:,}" for place in timing.places)
-        print(f"             {1000 * timing.iteration:.3g} ms an iteration, loading of data included: {timing.timed}")
-        print(f"             timed from iterations {places} on ({for_terminal(label)})")
+        print(f"             {_short(timing.iteration)} an iteration, loading of data included: {timing.timed} timed")
+        print(f"             from iterations {places} on ({for_terminal(label)})")
         for split, seconds in timing.evaluation.items():
             guess = " (a guess: as if it were trained on)" if split in timing.guessed else ""
-            print(f"             {seconds:.3g} s an evaluation of {split}{guess}")
+            print(f"             {_short(seconds)} an evaluation of {split}{guess}")
+
+
+def _short(seconds: float) -> str:
+    """Milliseconds below a second."""
+    return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.1f} s"

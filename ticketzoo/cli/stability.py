@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, RecipeArgument, SetOption
+from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, PlanOption, RecipeArgument, SetOption
 
 if TYPE_CHECKING:
     from ticketzoo.stability.report import StabilityReport
@@ -22,6 +22,7 @@ def stability(
     ] = None,
     device: DeviceOption = None,
     checkpoint_seconds: CheckpointOption = 60.0,
+    plan: PlanOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find out from which step on training is stable to the order of the data, and so where to rewind to.
@@ -35,9 +36,11 @@ def stability(
 
         ticketzoo stability stability/lenet-300-100.mnist --set rewind_steps=[0it,2ep] --set seeds=[0] --out runs/try
     """
+    from ticketzoo.cli.plan import print_plan
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.cli.running import running_in
-    from ticketzoo.stability import StabilityRecipe, run_stability
+    from ticketzoo.interruption import interruptible
+    from ticketzoo.stability import StabilityRecipe, plan_stability, run_stability
     from ticketzoo.training.device import training_device
     from ticketzoo.training.joining import joined
     from ticketzoo.training.processes import rank
@@ -45,6 +48,10 @@ def stability(
     with joined(device):
         parsed = read_for("stability", recipe, StabilityRecipe, overrides)
         folder = out or Path("runs") / parsed.name
+        if plan:
+            with interruptible("interrupted; a plan writes nothing"):
+                print_plan(plan_stability(parsed, folder, device=training_device(device)), as_json)
+            return
         with running_in(folder) as progress:
             report = run_stability(
                 parsed,

@@ -12,11 +12,12 @@ from ticketzoo.showing import show_sparsity
 from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
 from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.stability.recipe import StabilityRecipe
-from ticketzoo.stability.run import Row, measure_lines
+from ticketzoo.stability.run import Row, measure_lines, trained_copies
 from ticketzoo.tasks import create_task
 from ticketzoo.training import processes
 from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.transfer.rows import rows_as_jsonl
 from ticketzoo.transfer.statistics import Summary
@@ -67,6 +68,21 @@ def run_stability(
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
         rows = measure_lines(recipe, task, cells)
         return processes.from_first(lambda: write_report(recipe, rows, out))
+
+
+def plan_stability(
+    recipe: StabilityRecipe, out: Path, *, device: torch.device | None = None, seconds: float = 0.5
+) -> Plan:
+    """The trainings that `run_stability` has left to do; writes nothing. Raises as it does before anything is trained.
+
+    seconds: how long iterations are timed at each of three places of a training, about.
+    """
+    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    networks = len(list(trained_copies(recipe, task, cells)))
+    plan = cells.plan(seconds=seconds)
+    plan.not_counted += (f"errors at {recipe.line.points} points of each of {networks * recipe.pairs} lines",)
+    return plan
 
 
 def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> StabilityReport:

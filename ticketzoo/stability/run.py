@@ -12,7 +12,7 @@ from ticketzoo.stability.instability import instability
 from ticketzoo.stability.line import Line, errors_along
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.ticket.masks import Masks, sparsity
-from ticketzoo.training.cells import Cells, Job
+from ticketzoo.training.cells import Cell, Cells, Job
 from ticketzoo.training.task import Task
 
 Row = dict[str, Any]
@@ -27,12 +27,23 @@ def measure_lines(recipe: StabilityRecipe, task: Task, cells: Cells) -> list[Row
         ModelError: the architecture is unknown or does not fit the data.
         RunError: see `Cells`.
     """
+    return [
+        row
+        for labels, start, copies in trained_copies(recipe, task, cells)
+        for row in _lines(recipe, start, labels, copies, cells)
+    ]
+
+
+def trained_copies(recipe: StabilityRecipe, task: Task, cells: Cells) -> Iterator[tuple[Row, Job, list[Cell]]]:
+    """Every network of `recipe`: the labels of its rows, how training starts from it, and its trained copies.
+
+    Raises as `measure_lines` does.
+    """
     steps = rewind_steps(recipe, task)
     if recipe.line.split == "validation" and not task.has_validation:
         raise RecipeError(f"line.split: {task.name} has no validation split; choose test")
     search = Search(recipe.find_recipe(steps[0]), task, cells)
     cells.progress.planned(recipe.work)
-    rows: list[Row] = []
     for seed in recipe.seeds:
         dense = search.dense_cell(seed, steps)
         for step in steps:
@@ -49,8 +60,12 @@ def measure_lines(recipe: StabilityRecipe, task: Task, cells: Cells) -> list[Row
                     "sparsity": sparsity(masks) if level else 0.0,
                     "seed": seed,
                 }
-                rows += _lines(recipe, start, labels, cells)
-    return rows
+                where = f"k={step} seed {seed} level {level}"
+                copies = [
+                    cells.run(copy_job(start, number), f"{where} copy {number}", keep_final=True)
+                    for number in range(recipe.copies)
+                ]
+                yield labels, start, copies
 
 
 def rewind_steps(recipe: StabilityRecipe, task: Task) -> list[int]:
@@ -70,12 +85,9 @@ def copy_job(start: Job, number: int) -> Job:
     return replace(start, seed=derive_seed(start.seed, "copy", number))
 
 
-def _lines(recipe: StabilityRecipe, start: Job, labels: Row, cells: Cells) -> Iterator[Row]:
-    """Train the copies that begin as `start` does, and measure the line between each two of them."""
+def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], cells: Cells) -> Iterator[Row]:
+    """Measure the line between each two trained copies that began as `start` does."""
     where = f"k={labels['rewind_step']} seed {labels['seed']} level {labels['level']}"
-    copies = [
-        cells.run(copy_job(start, number), f"{where} copy {number}", keep_final=True) for number in range(recipe.copies)
-    ]
     for first, second in combinations(range(recipe.copies), 2):
         ends = copies[first].final_state(), copies[second].final_state()
         line = Line(start.architecture, ends, start.task, recipe.training, start.seed, recipe.line)
