@@ -34,8 +34,8 @@ def find(folder: Path, out: str, *settings: str) -> Done:
 
 
 def test_a_find_killed_in_the_middle_of_a_training_ends_with_the_same_masks(folder: Path) -> None:
-    """240 photographs in batches of 80: three iterations an epoch, killed among the six of level 0."""
-    small = "training.batch_size=80", "training.steps=2ep", "finder.rewind=2it"
+    """240 photographs in batches of 40: six iterations an epoch, killed among those of level 0."""
+    small = "training.batch_size=40", "training.steps=1ep", "finder.rewind=2it"
     whole = find(folder, "whole", *small)
     assert whole.status == 0, whole.err
 
