@@ -6,6 +6,7 @@ Text between `<!-- NAME -->` and `<!-- end -->` is replaced; everything else is 
 import json
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.registry import ticket_folders
@@ -22,10 +23,30 @@ RESULTS = ROOT / "docs" / "results"
 IMAGES = ROOT / "docs" / "images"
 STABLE = 0.02
 """The instability below which Frankle et al. (2020) call a network stable."""
-PUBLISHED = {
-    "lenet-300-100.mnist-stability": ("LeNet-300-100 on MNIST", "initialisation", "initialisation"),
+
+
+@dataclass(frozen=True)
+class StabilityAnalysis:
+    """An analysis of ours, and from where on dense network and IMP's subnetworks are stable in the paper."""
+
+    experiment: str
+    split: str
+    dense: str
+    subnetworks: str
+
+
+STABILITY = {
+    "lenet-300-100.mnist-stability": StabilityAnalysis(
+        "LeNet-300-100 on MNIST", split="test", dense="initialisation", subnetworks="initialisation"
+    ),
+    "resnet-20.fashion-mnist-stability": StabilityAnalysis(
+        "ResNet-20, there on CIFAR-10, here reduced on Fashion-MNIST",
+        split="validation",
+        dense="iteration 2,000 (3% of training)",
+        subnetworks="iteration 500",
+    ),
 }
-"""Analyses of stability: what of, and from where on the dense network and IMP's subnetworks are stable in the paper."""
+"""By the name of the results file."""
 
 
 def read_rows(name: str) -> list[dict]:
@@ -151,24 +172,24 @@ def transfer(rows: list[dict]) -> str:
 def stability_claims() -> str:
     """From where on networks are stable: the paper's and ours."""
     lines = ["| | paper: stable from | here: stable from |", "|---|---|---|"]
-    for name, (experiment, dense, subnetwork) in PUBLISHED.items():
+    for name, analysis in STABILITY.items():
         measured = instabilities(read_rows(name))
         for level, sparsity in sorted({(one.level, one.sparsity) for one in measured}):
             start = stable_from(measured, level, STABLE)
             here = "initialisation" if start == 0 else "no step measured" if start is None else f"iteration {start}"
-            published = subnetwork if level else dense
-            lines.append(f"| {experiment}: {network_name(level, sparsity)} | {published} | {here} |")
+            published = analysis.subnetworks if level else analysis.dense
+            lines.append(f"| {analysis.experiment}: {network_name(level, sparsity)} | {published} | {here} |")
     return "\n".join(lines)
 
 
 def stability(name: str) -> str:
     """Instability by rewind step, and the plots of it and of the lines."""
-    rows = read_rows(name)
+    rows, split = read_rows(name), STABILITY[name].split
     measured = instabilities(rows)
-    plot_instability(measured, IMAGES / f"{name}.png", name=name, split="test", threshold=STABLE)
-    plot_lines(rows, IMAGES / f"{name}-lines.png", name=name, split="test")
+    plot_instability(measured, IMAGES / f"{name}.png", name=name, split=split, threshold=STABLE)
+    plot_lines(rows, IMAGES / f"{name}-lines.png", name=name, split=split)
     lines = [
-        "| network | from iteration | seeds | test error of the copies | instability (points of %) | |",
+        f"| network | from iteration | seeds | {split} error of the copies | instability (points of %) | |",
         "|---|--:|--:|--:|--:|---|",
         *map(stability_line, measured),
     ]
@@ -216,7 +237,7 @@ def main() -> None:
     replace(ROOT / "docs" / "reproductions.md", "frankle-2019-claims", frankle_2019_claims(trials))
     replace(ROOT / "docs" / "reproductions.md", "frankle-2019", frankle_2019(trials))
     replace(ROOT / "docs" / "reproductions.md", "stability-claims", stability_claims())
-    for name in PUBLISHED:
+    for name in STABILITY:
         replace(ROOT / "docs" / "reproductions.md", name, stability(name))
     replace(ROOT / "docs" / "reliability.md", "stress", stress(json.loads((RESULTS / "stress.json").read_text())))
     for name in ("mnist-fashion-mnist", "sgd-adam"):
