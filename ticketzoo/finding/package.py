@@ -10,9 +10,9 @@ import torch
 
 from ticketzoo.finding.find import Finding, find_tickets, rewind_step
 from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
-from ticketzoo.tasks import create_task
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.training import processes
@@ -55,7 +55,7 @@ def find_and_package(
     device = device or torch.device("cpu")
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     with processes.first_of_machine_first():
-        task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+        task = load_task(recipe)
     processes.check_same("the data:", task.identity)
     with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
         finding = find_tickets(recipe, task, cells)
@@ -76,7 +76,7 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
 
     seconds: how long iterations are timed at each of three places of a training, about.
     """
-    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    task = load_task(recipe)
     cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
     finding = find_tickets(recipe, task, cells)
     plan = cells.plan(seconds=seconds)

@@ -1,5 +1,6 @@
 """What the trainings of a recipe start from: an architecture, and the pretrained weights its name may stand for."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,9 +16,12 @@ from ticketzoo.models.pretrained import pretrained_reference
 from ticketzoo.registry.model_files import FolderFiles
 from ticketzoo.registry.references import FolderReference, HubReference
 from ticketzoo.seeds import derive_seed
+from ticketzoo.tasks import create_task
 from ticketzoo.ticket.base import BaseWeights, read_weights
 from ticketzoo.training.checkpoint import State
 from ticketzoo.training.task import Task
+
+_log = logging.getLogger("ticketzoo")
 
 
 @dataclass(frozen=True)
@@ -28,14 +32,24 @@ class Start:
     weights: Mapping[str, Tensor] | None = None
     """Of the pretrained model, as its file names them; None for a model that is initialised."""
     base: BaseWeights | None = None
-    """The same by its place on the Hub, for a ticket to refer to; None for a model that is only here."""
+    """The same by its place on the Hub, for a ticket to refer to; None for a model that is only here, or not whole."""
 
     def state(self, seed: int) -> State:
         """Parameters and buffers of a fresh initialisation; of a pretrained model those of its head alone are fresh."""
         model = create_from_architecture(self.architecture, seed=derive_seed(seed, "init"))
         if self.weights is not None:
-            load_base(model, self.weights)
+            load_base(model, self.weights, fresh_pooler=True)
         return model_state(model)
+
+
+def load_task(recipe: FindRecipe) -> Task:
+    """The task of `recipe`, its data loaded. Raises DataError, and ModelError or RegistryError where no model is named.
+
+    A model of texts is looked for first, as its tokenizer is found by the same name.
+    """
+    if recipe.task.type != "image-classification":
+        architecture_for(recipe.model.here, recipe.model.kwargs, {"head": recipe.task.type})
+    return create_task(recipe.task, tokenizer=recipe.model.tokenizer)
 
 
 def load_start(recipe: FindRecipe, task: Task) -> Start:
@@ -52,7 +66,14 @@ def load_start(recipe: FindRecipe, task: Task) -> Start:
     if reference is None:
         return Start(architecture)
     base, weights = _pretrained(reference, recipe.model.mirror)
-    if task.model_kwargs["head"] == "fill-mask" and recipe.head_first is None and not _have_head(weights, architecture):
+    model = create_from_architecture(architecture, seed=0)
+    fresh = set(load_base(model, weights, fresh_pooler=True))
+    if any(in_body(name, model) for name in fresh):
+        what = f"the weights of {recipe.model.name} have no pooler"
+        _log.warning("%s: it starts from random ones, and the ticket holds its weights itself", what)
+        base = None
+    has_head = any(not in_body(name, model) for name in model_state(model).keys() - fresh)
+    if task.model_kwargs["head"] == "fill-mask" and recipe.head_first is None and not has_head:
         raise RecipeError(f"model: {recipe.model.name} has no head for fill-mask: train one first, by head_first")
     return Start(architecture, weights, base)
 
@@ -63,13 +84,6 @@ def sized_architecture(model: ModelConfig, task: Task) -> dict[str, Any]:
         if (asked := model.kwargs.get(key, needed)) != needed:
             raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")
     return architecture_for(model.here, model.kwargs, task.model_kwargs)
-
-
-def _have_head(weights: Mapping[str, Tensor], architecture: dict[str, Any]) -> bool:
-    """Whether pretrained weights hold the architecture's head, or some of it."""
-    model = create_from_architecture(architecture, seed=0)
-    fresh = load_base(model, weights)
-    return any(not in_body(name, model) for name in model_state(model).keys() - set(fresh))
 
 
 def _pretrained(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import ModelError
 from ticketzoo.models import transformers
 from ticketzoo.models.arguments import shorten
-from ticketzoo.models.body import in_body, model_names_of
+from ticketzoo.models.body import body_prefix, in_body, model_names_of, within
 from ticketzoo.models.state import live_state
 from ticketzoo.models.transformer_configs import CONFIGS
 from ticketzoo.registry.hub_folder import HubOptions, open_hub
@@ -76,22 +76,26 @@ def _files_of(reference: HubReference | FolderReference) -> ModelFiles:
     return open_hub(reference.repo_id, reference.revision, HubOptions(), known_by=(CONFIG_FILE,))
 
 
-def load_base(model: nn.Module, state: Mapping[str, Tensor]) -> list[str]:
+def load_base(model: nn.Module, state: Mapping[str, Tensor], *, fresh_pooler: bool = False) -> list[str]:
     """Copy pretrained weights into `model`, cast to its dtypes.
 
     Args:
         model: a bare encoder of `transformers`, or one under a head.
         state: the tensors of a model of any head or none, as its file names them. Whatever this model has no use for,
             another head's tensors among them, is left out.
+        fresh_pooler: whether `state` may have no pooler, as that of a masked language model trained alone has none.
 
     Returns the names of the parameters that `state` does not have in their shape, and which stay as they were: those of
-    a fresh head. Raises ModelError, the model unchanged, where the body does not fit, naming a tensor and both shapes.
+    a fresh head or pooler. Raises ModelError, the model unchanged, where the body does not fit, naming a tensor and
+    both shapes.
     """
     given = model_names_of(bare_state(state, getattr(model, "base_model_prefix", "")), model)
     targets = live_state(model)
     fitting = {name for name in targets if name in given and given[name].shape == targets[name].shape}
     fresh = [name for name in targets if name not in fitting]
-    if misfits := sorted(name for name in {*targets, *given} - fitting if in_body(name, model)):
+    pooler = {name for name in targets if within(name, [f"{body_prefix(model)}pooler"])}
+    absent = pooler if fresh_pooler and pooler.isdisjoint(given) else set()
+    if misfits := sorted(name for name in {*targets, *given} - fitting - absent if in_body(name, model)):
         raise ModelError(_misfit(misfits, given, targets))
     with torch.no_grad():
         for name in fitting:

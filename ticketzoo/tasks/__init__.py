@@ -30,7 +30,10 @@ def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> T
         return ImageClassification(config)
     chosen = config.tokenizer or tokenizer
     if chosen is None:
-        raise DataError(f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own")
+        raise DataError(
+            f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own: give a folder "
+            "or Hub id, or to transfer the tickets' model as base"
+        )
     loaded = load_tokenizer(chosen)
     if config.tokenizer and tokenizer:
         _check_same_tokens(loaded, tokenizer)

@@ -20,28 +20,31 @@ def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -
     return model_state(create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)))
 
 
-def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0, pretrained: bool = False) -> Job:
+def arm_job(
+    arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0, pretrained: State | None = None
+) -> Job:
     """The training that `arm` asks for, given the ticket's.
 
     Args:
-        arm: `ticket`: as given. `dense`: no masks, fresh initialisation of the seed, from step 0. `random_reinit`:
-            the ticket's masks on a fresh initialisation, trained from the ticket's start step on, so as long as it.
-            `random_mask`: rewind weights under fresh positions, each layer at its density. `shuffled_mask`: rewind
-            weights under the ticket's own masks, permuted within each layer (Frankle et al. 2021, section 4).
-            `magnitude`: the rewind weights of largest magnitude over all layers, as many as the ticket keeps, found
-            without any training (one-shot pruning of the pretrained weights in Chen et al. 2020, section 3).
+        arm: `ticket`: as given. `dense`: no masks, fresh initialisation of the seed, or the pretrained weights, from
+            step 0. `random_reinit`: the ticket's masks on a fresh initialisation, trained from the ticket's start step
+            on, so as long as it. `random_mask`: rewind weights under fresh positions, each layer at its density.
+            `shuffled_mask`: rewind weights under the ticket's own masks, permuted within each layer (Frankle et al.
+            2021, section 4). `magnitude`: the rewind weights of largest magnitude over all layers, as many as the
+            ticket keeps, found without any training (one-shot pruning of the pretrained weights in Chen et al. 2020,
+            section 3).
         ticket: the ticket's training; its state is the rewind weights.
         known: where `ticket.state` holds rewind weights, when it does not everywhere: a packaged ticket keeps those
-            of its densest level only. Weights that a random arm needs elsewhere are initialised afresh.
+            of its densest level only. Weights that a random arm needs elsewhere are the pretrained ones, or initialised
+            afresh.
         draw: number of the random draw.
-        pretrained: whether the ticket's state is that of a pretrained model, from which dense starts too.
+        pretrained: the model's state before the ticket was found, where that was a pretrained one.
     """
     if arm == "ticket":
         return ticket
-    if arm == "dense" and pretrained:
-        return replace(ticket, masks={}, start_step=0)
     if arm == "dense":
-        return replace(ticket, state=initial_state(ticket.architecture, ticket.seed), masks={}, start_step=0)
+        start = pretrained or initial_state(ticket.architecture, ticket.seed)
+        return replace(ticket, state=start, masks={}, start_step=0)
     if arm == "random_reinit":
         return replace(ticket, state=initial_state(ticket.architecture, ticket.seed, arm, draw))
     if arm == "magnitude":
@@ -52,8 +55,8 @@ def arm_job(arm: Arm, ticket: Job, *, known: Masks | None = None, draw: int = 0,
     masks = draw_masks(ticket.masks, derive_seed(ticket.seed, arm, draw))
     state = dict(ticket.state)
     if known:
-        fresh = initial_state(ticket.architecture, ticket.seed, arm, draw)
-        state |= {name: torch.where(mask, state[name], fresh[name]) for name, mask in known.items()}
+        other = pretrained or initial_state(ticket.architecture, ticket.seed, arm, draw)
+        state |= {name: torch.where(mask, state[name], other[name]) for name, mask in known.items()}
     return replace(ticket, state=state, masks=masks)
 
 

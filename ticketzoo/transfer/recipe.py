@@ -30,7 +30,8 @@ class TransferRecipe(Config):
     tickets: Annotated[tuple[str, ...], Field(min_length=1)]
     """Ticket folders, names in the registry, or Hub ids."""
     base: Annotated[str | None, Field(exclude=True)] = None
-    """Folder that holds a copy of the tickets' base model and is read in place of the Hub's; not written down."""
+    """Folder that holds the pretrained model that the tickets were found on: a copy of the one they refer to, read in
+    place of the Hub's, or for tickets with weights of their own that which dense starts from. Not written down."""
     levels: tuple[PositiveInt, ...] | None = None
     """Pruning levels; or give `sparsities`, each standing for the packaged level nearest to it."""
     sparsities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None

@@ -9,6 +9,7 @@ import torch
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.registry import ticket_folder
 from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.training import processes
 from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
@@ -91,9 +92,12 @@ def plan_transfer(
 
 
 def _load(recipe: TransferRecipe, registry: Path | None) -> list[Ticket]:
-    return load_tickets(
-        recipe, lambda reference: Ticket.from_pretrained(ticket_folder(reference, registry), base=recipe.base)
-    )
+    def load(reference: str) -> Ticket:
+        ticket = Ticket.from_pretrained(folder := ticket_folder(reference, registry))
+        refers = isinstance(ticket.config.rewind, BaseRewind)
+        return Ticket.from_pretrained(folder, base=recipe.base) if refers and recipe.base else ticket
+
+    return load_tickets(recipe, load)
 
 
 def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> TransferReport:

@@ -18,8 +18,10 @@ from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.masks import Masks
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.cells import Cells, Job
+from ticketzoo.training.checkpoint import State
 from ticketzoo.training.task import Task
 from ticketzoo.transfer.arms import Arm, arm_job, draws_of, random_masks
+from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.transfer.recipe import Head, TransferRecipe
 from ticketzoo.transfer.rows import Row, rows_of
 
@@ -73,17 +75,19 @@ def evaluate_transfer(
         cells: where trainings are kept.
 
     Raises:
-        TicketError: a ticket is damaged or does not fit a target, said before anything is trained.
+        TicketError, ModelError: a ticket or its base is damaged or does not fit a target, said before anything is
+            trained.
+        RecipeError: a ticket was found on a pretrained model, which the recipe must name.
         RunError: see `Cells`.
     """
     comparisons = [
-        _Comparison(ticket, _levels(recipe, ticket), target, seed, ticket.seeds[index % len(ticket.seeds)])
-        for ticket in tickets
+        _Comparison(ticket, _levels(recipe, ticket), target, seed, ticket.seeds[index % len(ticket.seeds)], weights)
+        for ticket, weights in [(ticket, pretrained_weights(ticket, recipe.base)) for ticket in tickets]
         for target in targets
         for index, seed in enumerate(recipe.seeds)
     ]
     for comparison in comparisons:
-        ticket_job(comparison.at(comparison.levels[0]), comparison.target, comparison.seed)
+        comparison.check()
     random_trainings = sum(draws_of(arm, recipe.draws) for arm in recipe.controls)
     cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
     rows: list[Row] = []
@@ -108,22 +112,35 @@ class _Comparison:
     seed: int
     replicate: int
     """Seed of the ticket's replicate. The recipe's n-th seed retrains the n-th, beginning anew if there are too few."""
+    pretrained: Mapping[str, Tensor] | None
+    """The weights of the model that the ticket was found on, if that was a pretrained one."""
 
     def at(self, level: int) -> Ticket:
         return self.ticket.at(level=level, seed=self.replicate)
+
+    def check(self) -> None:
+        """Raise TicketError or ModelError where the ticket or the model it was found on does not fit the target."""
+        self._start(ticket_job(self.at(self.levels[0]), self.target, self.seed)[0])
+
+    def _start(self, job: Job) -> State | None:
+        """The state of the pretrained model under the head of the ticket's training `job`."""
+        if self.pretrained is None:
+            return None
+        return job.state if self.ticket.config.rewind.kind == "base" else start_of_dense(job, self.pretrained)
 
     def trainings(self, recipe: TransferRecipe) -> Iterator[tuple[Job, Labels]]:
         """The trainings, each made when its turn comes, and the labels of their rows."""
         for level in self.levels:
             view = self.at(level)
             job, known = ticket_job(view, self.target, self.seed)
+            start = self._start(job)
             if level == self.levels[0]:
-                yield arm_job("dense", job, pretrained=view.base_state is not None), self._labels("dense", 0, 0.0)
+                yield arm_job("dense", job, pretrained=start), self._labels("dense", 0, 0.0)
             yield job, self._labels("ticket", level, view.sparsity)
             for arm in recipe.controls:
                 for draw in range(draws_of(arm, recipe.draws)):
                     labels = self._labels(arm, level, view.sparsity, draw)
-                    yield arm_job(arm, job, known=known, draw=draw), labels
+                    yield arm_job(arm, job, known=known, draw=draw, pretrained=start), labels
 
     def _labels(self, arm: Arm, level: int, sparsity: float, draw: int = 0) -> Labels:
         here = {"ticket": self.ticket.name, "level": level, "sparsity": sparsity, "arm": arm}
@@ -138,7 +155,7 @@ def _levels(recipe: TransferRecipe, ticket: Ticket) -> list[int]:
 
 
 def base_of(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> str | None:
-    """Folder or Hub id (`owner/name@commit`) of the model that the tickets rewind to; None where they hold weights.
+    """Folder or Hub id (`owner/name@commit`) of the pretrained model that the tickets are of; None where none is named.
 
     Raises RecipeError where they rewind to different models, which may read texts differently.
     """

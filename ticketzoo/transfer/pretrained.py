@@ -1,0 +1,66 @@
+"""The pretrained model that a ticket was found on: where dense starts, so that it has no less to start from."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import Tensor
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.models import create_from_architecture, load_base, model_state
+from ticketzoo.models.arguments import shorten
+from ticketzoo.models.body import in_body
+from ticketzoo.models.pretrained import base_state, pretrained_reference
+from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.registry.model_files import FolderFiles
+from ticketzoo.seeds import derive_seed
+from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.base import read_weights
+from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.training.cells import Job
+from ticketzoo.training.checkpoint import State
+
+
+def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor] | None:
+    """The weights of the model that `ticket` was found on, named as it names them; None for one initialised afresh.
+
+    They are the ticket's base, or its own rewind weights where it has all of them as they were before training, or else
+    those in the folder `base`. Raises RecipeError where they are needed and `base` is not given.
+    """
+    architecture, rewind = ticket.config.architecture, ticket.config.rewind
+    if isinstance(rewind, BaseRewind):
+        return ticket.base_state
+    if architecture.library != "transformers":
+        return None
+    name = _model_name(ticket)
+    if name is None or pretrained_reference(name) is None:
+        return None
+    if rewind.step == 0 and rewind.rewinding == "weights" and all(mask.all() for mask in ticket.known_rewind.values()):
+        return ticket.at(level=ticket.levels[0].level).rewind_state
+    if base is None:
+        raise RecipeError(
+            f"tickets: {ticket.name} was found on a pretrained model, {shorten(name)}, and does not hold all its "
+            "weights: say by base which folder does, for dense to start from"
+        )
+    return base_state(architecture.library, architecture.name, read_weights(FolderFiles(Path(base).expanduser())))
+
+
+def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:
+    """Where dense starts beside the ticket's training `job`: at the pretrained weights, under the same head.
+
+    Raises ModelError where they do not fit.
+    """
+    model = create_from_architecture(job.architecture, seed=derive_seed(job.seed, "init"))
+    load_base(model, weights, fresh_pooler=True)
+    return {name: tensor if in_body(name, model) else job.state[name] for name, tensor in model_state(model).items()}
+
+
+def _model_name(ticket: Ticket) -> str | None:
+    """What the recipe that made the ticket calls its model; None where it has no recipe that says so."""
+    try:
+        recipe = parse_yaml(ticket.recipe_text or "")
+    except ValueError:
+        return None
+    match recipe:
+        case {"model": str(name)} | {"model": {"name": str(name)}}:
+            return name
+    return None
