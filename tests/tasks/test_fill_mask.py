@@ -11,6 +11,7 @@ from transformers import (
     BertConfig,
     DistilBertConfig,
     ElectraConfig,
+    MPNetConfig,
     PretrainedConfig,
     RobertaConfig,
 )
@@ -326,3 +327,19 @@ def test_a_model_that_does_not_fit_is_an_error(folder: Path, letters: Path) -> N
         task.evaluate(bert(vocab_size=30), "test", CPU)
     with pytest.raises(ModelError, match="LeNet300100 takes no text"):
         task.loss(create_model("lenet-300-100", seed=0), batch)
+
+
+def test_positions_that_begin_after_padding_leave_fewer_tokens(folder: Path, letters: Path) -> None:
+    """RoBERTa's and MPNet's first position is 2: of 17 there are 15 for tokens, and the longest text has 16."""
+    task = task_of(folder, letters)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    for config in (RobertaConfig, MPNetConfig):
+        for positions, fits in ((17, False), (18, True)):
+            model = AutoModelForMaskedLM.from_config(
+                config(vocab_size=VOCABULARY, max_position_embeddings=positions, pad_token_id=1, **sizes)
+            )
+            if fits:
+                task.evaluate(model, "test", CPU)
+            else:
+                with pytest.raises(DataError, match="sequences of 16 tokens, but the model takes 15: lower it"):
+                    task.evaluate(model, "test", CPU)

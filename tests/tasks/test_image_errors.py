@@ -44,6 +44,22 @@ def test_a_missing_hub_data_set(monkeypatch):
     )
 
 
+def test_a_file_in_place_of_its_folder(tmp_path):
+    table(tmp_path / "cats")
+    (file,) = (path for path in tmp_path.rglob("*.parquet"))
+    assert refusal(file).startswith(f"{file} is a file: give the folder that it is in")
+
+
+def test_a_folder_called_as_the_digits_that_come_along(tmp_path, monkeypatch, caplog):
+    """Nobody's own images are passed over in silence."""
+    write_folder(tmp_path / "digits", {"train": {"cat": numbered(2), "dog": numbered(2)}})
+    monkeypatch.chdir(tmp_path)
+    assert "takes all 3 training examples of ./digits" in refusal("./digits", validation=5)
+    assert caplog.messages == []
+    load_images(ImageDataset(path="digits"))
+    assert caplog.messages == ["digits is read from scikit-learn; for the folder of that name write ./digits"]
+
+
 def test_an_empty_folder(tmp_path):
     assert refusal(tmp_path).startswith(f"could not load the folder {tmp_path}: ")
 

@@ -73,9 +73,11 @@ def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 def architecture_for(name: str, kwargs: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
     """As `architecture_of`, with what data ask of a model (the `model_kwargs` of a task) beside its own `kwargs`.
 
-    Raises ModelError also where the one is of texts and the other of images.
+    Raises like it, ModelError also where the one is of texts and the other of images.
     """
     reads_text = name.startswith(_TRANSFORMERS)
+    if not reads_text:
+        _find(name)
     if "head" in data and not reads_text:
         raise ModelError(f"{name} reads images, and {data['head']} is of texts: choose a model named transformers/...")
     if "in_shape" in data and reads_text:
@@ -124,7 +126,10 @@ def _find(name: str) -> Architecture:
         return ARCHITECTURES[name]
     known = model_names()
     if name not in known:
-        otherwise = f"known are {', '.join(ARCHITECTURES)} and torchvision/NAME of a classification model"
+        otherwise = (
+            f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME of a classification model, and of an encoder "
+            "transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
+        )
         raise ModelError(f"unknown model {shorten(name)}; {suggest(name, known, otherwise)}")
     return Architecture(partial(torchvision.build, name.removeprefix(_TORCHVISION)), torchvision.TorchvisionArguments)
 

@@ -25,11 +25,16 @@ Activation = Literal[
 
 
 class EncoderConfig(Config):
-    """What every encoder has. `prefix` names the bare encoder in the models with a head."""
+    """What every encoder has.
+
+    prefix: names the bare encoder in the models with a head. positions_from_pad: whether a text's first position is
+    `pad_token_id` + 1, so that texts have that many tokens fewer than there are positions.
+    """
 
     model_config = ConfigDict(strict=True)
 
     prefix: ClassVar[str]
+    positions_from_pad: ClassVar[bool] = False
 
     vocab_size: Vocabulary = 30522
     max_position_embeddings: Positions = 512
@@ -76,9 +81,10 @@ class BertConfig(_LayeredConfig):
 
 
 class RobertaConfig(BertConfig):
-    """Liu et al. 2019 (1907.11692). Its position 0 is `pad_token_id` + 1: texts have that many tokens fewer."""
+    """Liu et al. 2019 (1907.11692)."""
 
     prefix = "roberta"
+    positions_from_pad = True
     vocab_size: Vocabulary = 50265
     pad_token_id: Token = 1
 
@@ -147,6 +153,7 @@ class MPNetConfig(_LayeredConfig):
     """Song et al. 2020 (2004.09297)."""
 
     prefix = "mpnet"
+    positions_from_pad = True
     vocab_size: Vocabulary = 30527
     pad_token_id: Token = 1
     relative_attention_num_buckets: Annotated[int, Field(ge=2, le=1024)] = 32

@@ -48,7 +48,7 @@ class TransformersArguments(Config):
 def architecture(model_type: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     """The `{"library", "name", "kwargs"}` of a model, every default written out. Raises ModelError."""
     if model_type not in CONFIGS:
-        hint = suggest(model_type, list(CONFIGS), f"known are {', '.join(CONFIGS)}")
+        hint = suggest(model_type, list(CONFIGS), f"known are {', '.join(CONFIGS)}; a folder is ./FOLDER")
         raise ModelError(f"unknown model type {shorten(model_type)}; {hint}")
     arguments = parse_arguments(f"transformers/{model_type}", TransformersArguments, kwargs)
     config = parse_arguments(f"transformers/{model_type} config", CONFIGS[model_type], arguments.config)

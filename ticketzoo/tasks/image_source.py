@@ -1,5 +1,6 @@
 """Where images come from: scikit-learn's digits, or what `datasets.load_dataset` reads, as tables of images."""
 
+import logging
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -17,6 +18,8 @@ from ticketzoo.tasks.stored_data import load_stored, one_line
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from PIL.Image import Image
+
+_log = logging.getLogger("ticketzoo")
 
 
 class ImageTable(Protocol):
@@ -53,6 +56,8 @@ def open_source(
 ) -> ImageSource:
     """Open "digits", a Hub data set or a local folder. Raises DataError: missing, no images, no or ambiguous labels."""
     if path == "digits":
+        if Path(path).is_dir():
+            _log.warning("digits is read from scikit-learn; for the folder of that name write ./digits")
         return Digits()
     return StoredSource(path, load_stored(path, name, revision), image_column, label_column)
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import DataError, ModelError
+from ticketzoo.models.transformer_configs import CONFIGS
 from ticketzoo.tasks.order import on_device
 from ticketzoo.tasks.tokenizer import Tokenizer
 from ticketzoo.ticket.masking import plain_model
@@ -125,7 +126,7 @@ def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
     config = getattr(plain_model(model), "config", None)
     if config is None:
         raise ModelError(f"{type(model).__name__} takes no text: choose a model named transformers/...")
-    positions = getattr(config, "max_position_embeddings", None)
+    positions = _positions(config)
     if positions and longest > positions:
         raise DataError(f"max_length: sequences of {longest} tokens, but the model takes {positions}: lower it")
     if tokenizer.vocabulary > config.vocab_size:
@@ -133,3 +134,12 @@ def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
             f"{tokenizer.described} has {tokenizer.vocabulary} tokens, the model {config.vocab_size}: "
             "give the model's own tokenizer"
         )
+
+
+def _positions(config: Any) -> int | None:
+    """Tokens in the longest text that a model of `config` takes, if there is a limit."""
+    positions: int | None = getattr(config, "max_position_embeddings", None)
+    known = CONFIGS.get(config.model_type)
+    if positions and known and known.positions_from_pad:
+        return positions - config.pad_token_id - 1
+    return positions

@@ -113,6 +113,10 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     folder = Path(path).expanduser()
+    if folder.is_file():
+        raise DataError(
+            f"{path} is a file: give the folder that it is in, which may hold one file or one for each split"
+        )
     if not folder.is_dir():
         try:
             validate_repo_id(path)
@@ -124,7 +128,12 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
     except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
         tried = f"the folder {path}" if folder.is_dir() else f"data set {path}: no such folder here, and on the Hub"
         why = "one of its files has no rows" if isinstance(error, StopIteration) else one_line(error)
-        raise DataError(f"could not load {tried}: {why}") from error
+        other = (
+            f" (its name, {name!r}, is as in the recipe: unset it for a folder without)"
+            if folder.is_dir() and name
+            else ""
+        )
+        raise DataError(f"could not load {tried}: {why}{other}") from error
 
 
 def one_line(error: Exception) -> str:
