@@ -144,6 +144,7 @@ def test_a_ticket_that_holds_all_of_the_model_needs_no_other(tmp_path: Path, bas
     assert weights is not None
     source = model_state(tiny_bert(seed=9))
     assert equal({name: tensor for name, tensor in weights.items() if name in source}, source)
+    assert "**rewinds to**: the weights before training" in (tmp_path / whole.name / "README.md").read_text()
 
 
 def test_a_model_initialised_afresh_was_not_pretrained(tmp_path: Path, base: Path, data: Path) -> None:

@@ -195,7 +195,8 @@ def _rewind(config: TicketConfig) -> str:
     step = config.rewind.step
     if config.rewind.rewinding == "learning-rate":
         return f"the learning rate of iteration {step:,}; the weights are trained ones, not early ones"
-    early = "initialisation" if step == 0 else f"the weights after {step:,} iterations"
+    first = "the weights before training" if config.architecture.library == "transformers" else "initialisation"
+    early = first if step == 0 else f"the weights after {step:,} iterations"
     return early if config.rewind.rewinding == "weights" else f"{early} ({config.rewind.rewinding})"
 
 
