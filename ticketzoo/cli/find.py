@@ -3,7 +3,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from ticketzoo.cli.options import CheckpointOption, DeviceOption, JsonOption, PlanOption, RecipeArgument, SetOption
+from ticketzoo.cli.options import (
+    CheckpointOption,
+    DeviceOption,
+    ExecutorOption,
+    JsonOption,
+    PlanOption,
+    RecipeArgument,
+    SetOption,
+)
 
 if TYPE_CHECKING:
     from ticketzoo.ticket import Ticket
@@ -22,6 +30,7 @@ def find(
         Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
     ] = None,
     device: DeviceOption = None,
+    executor: ExecutorOption = "local",
     checkpoint_seconds: CheckpointOption = 60.0,
     plan: PlanOption = False,
     as_json: JsonOption = False,
@@ -58,7 +67,8 @@ def find(
             ticket, folder = find_and_package(
                 parsed,
                 working_folder,
-                device=training_device(device),
+                device=None if device is None and executor == "ray" else training_device(device),
+                executor=executor,
                 checkpoint_seconds=checkpoint_seconds,
                 progress=progress,
             )

@@ -6,6 +6,7 @@ import typer
 from ticketzoo.cli.options import (
     CheckpointOption,
     DeviceOption,
+    ExecutorOption,
     JsonOption,
     PlanOption,
     RecipeArgument,
@@ -30,6 +31,7 @@ def transfer(
     ] = None,
     registry: RegistryOption = None,
     device: DeviceOption = None,
+    executor: ExecutorOption = "local",
     checkpoint_seconds: CheckpointOption = 60.0,
     plan: PlanOption = False,
     as_json: JsonOption = False,
@@ -63,7 +65,8 @@ def transfer(
                 parsed,
                 folder,
                 registry=registry,
-                device=training_device(device),
+                device=None if device is None and executor == "ray" else training_device(device),
+                executor=executor,
                 checkpoint_seconds=checkpoint_seconds,
                 progress=progress,
             )

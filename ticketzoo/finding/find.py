@@ -1,6 +1,6 @@
 """From a recipe to a packaged ticket: chains of cells for each seed, the other arms, the package."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,6 +31,14 @@ METHODS: dict[str, Method] = {
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What a training gave: rows of results, and how long it took."""
+
+    rows: list[Row]
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Replicate:
     """What one seed found: the masks of levels 0, 1, ... and the weights to train from."""
 
@@ -40,6 +48,20 @@ class Replicate:
     """What the packaged levels were trained from."""
     chain: list[Cell]
     """The trainings of levels 0, 1, ..."""
+    measured: list[Measured]
+    """Of these trainings, and of the head's if it was trained first."""
+
+
+@dataclass(frozen=True)
+class Control:
+    """A training of one of the random arms."""
+
+    job: Job
+    arm: Arm
+    level: int
+    masks: Masks
+    """The ticket's at that level."""
+    draw: int
 
 
 @dataclass(frozen=True)
@@ -64,19 +86,18 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
     """
     search = Search(recipe, task, cells)
     cells.progress.planned(recipe.trainings)
-    replicates = [search.replicate(seed) for seed in recipe.seeds]
-    for replicate in replicates:
-        search.measure_controls(replicate)
-    return Finding(search.start, replicates, search.rows, search.seconds)
+    replicates = cells.each(search.replicate, recipe.seeds)
+    controls = cells.each(search.measure, (control for one in replicates for control in search.controls(one)))
+    measured = [training for replicate in replicates for training in replicate.measured] + controls
+    rows = [row for training in measured for row in training.rows]
+    return Finding(search.start, replicates, rows, [training.seconds for training in measured])
 
 
 class Search:
-    """One run of a recipe: turns its levels and arms into cells and collects their rows. `label` goes before theirs."""
+    """One run of a recipe: turns its levels and arms into cells. `label` goes before theirs."""
 
     def __init__(self, recipe: FindRecipe, task: Task, cells: Cells, label: str = "") -> None:
         self.recipe, self.task, self.cells, self.label = recipe, task, cells, label
-        self.rows: list[Row] = []
-        self.seconds: list[float] = []
         self.start = load_start(recipe, task)
         model = create_from_architecture(self.start.architecture, seed=0)
         self.dense = dense_masks(prunable_parameters(model), recipe.finder)
@@ -85,32 +106,31 @@ class Search:
 
     def dense_cell(self, seed: int, snapshot_steps: Collection[int]) -> Cell:
         """The training of the dense network, its states after `snapshot_steps` kept."""
-        job = self._job(seed, self._initial_state(seed), {}, 0)
+        job = self._job(seed, self._initial_state(seed)[0], {}, 0)
         return self.cells.run(job, self._label(seed, 0), keep_final=True, snapshot_steps=snapshot_steps)
 
     def replicate(self, seed: int) -> Replicate:
         """The masks that `seed` leads to, level by level."""
-        initial = self._initial_state(seed)
+        initial, measured = self._initial_state(seed)
         chain: list[Cell] = []
 
         def train(level: int, masks: Masks) -> Mapping[str, Tensor]:
             job = self._ticket(seed, level, masks, chain) if level else self._job(seed, initial, {}, 0)
             rewound_to = [self.rewind_step] if level == 0 and self.recipe.finder.rewinding != "learning-rate" else []
             cell = self.cells.run(job, self._label(seed, level), keep_final=True, snapshot_steps=rewound_to)
-            self.seconds.append(cell.record.seconds)
             chain.append(cell)
-            self._add_rows(cell.record, "ticket", level, masks, seed)
-            if level == 0:
-                self._add_rows(cell.record, "dense", level, masks, seed)
+            arms: tuple[Arm, ...] = ("ticket",) if level else ("ticket", "dense")
+            rows = [row for arm in arms for row in self._rows(cell.record, arm, level, masks, seed)]
+            measured.append(Measured(rows, cell.record.seconds))
             return initial if self.recipe.finder.method == "one-shot-initial" else cell.final_state()
 
         prune = partial(prune_by_magnitude, config=self.recipe.finder)
         method = METHODS[self.recipe.finder.method]
         levels = pack_levels(enumerate(method(train, prune, self.dense, self.recipe.finder.levels)))
-        return Replicate(seed, levels, self._rewound(chain, self.recipe.finder.levels), chain)
+        return Replicate(seed, levels, self._rewound(chain, self.recipe.finder.levels), chain, measured)
 
-    def measure_controls(self, replicate: Replicate) -> None:
-        """Train the random arms at the recipe's levels."""
+    def controls(self, replicate: Replicate) -> Iterator[Control]:
+        """The random arms at the recipe's levels, each made when its turn comes."""
         for level in self.recipe.control_levels:
             masks = replicate.levels[level]
             ticket = self._ticket(replicate.seed, level, masks, replicate.chain)
@@ -119,20 +139,23 @@ class Search:
                 known = replicate.levels[self.recipe.finder.pruned_from(level)]
             for arm in self.recipe.controls:
                 for draw in range(draws_of(arm, self.recipe.draws)):
-                    job = arm_job(arm, ticket, known=known, draw=draw)
-                    cell = self.cells.run(job, f"{self._label(replicate.seed, level)} {arm}")
-                    self.seconds.append(cell.record.seconds)
-                    self._add_rows(cell.record, arm, level, masks, replicate.seed, draw)
+                    yield Control(arm_job(arm, ticket, known=known, draw=draw), arm, level, masks, draw)
 
-    def _initial_state(self, seed: int) -> State:
+    def measure(self, control: Control) -> Measured:
+        """Train a random arm."""
+        seed = control.job.seed
+        cell = self.cells.run(control.job, f"{self._label(seed, control.level)} {control.arm}")
+        rows = self._rows(cell.record, control.arm, control.level, control.masks, seed, control.draw)
+        return Measured(rows, cell.record.seconds)
+
+    def _initial_state(self, seed: int) -> tuple[State, list[Measured]]:
         """What the dense network starts from: with `head_first`, its head is trained on a frozen body."""
         state = self.start.state(seed)
         if self.recipe.head_first is None:
-            return state
+            return state, []
         job = Job(self.start.architecture, state, {}, self.task, self.recipe.head_first, seed, trainable="head")
         cell = self.cells.run(job, f"{self.label}seed {seed} head", keep_final=True)
-        self.seconds.append(cell.record.seconds)
-        return cell.final_state()
+        return cell.final_state(), [Measured([], cell.record.seconds)]
 
     def _ticket(self, seed: int, level: int, masks: Masks, chain: list[Cell]) -> Job:
         """The training of a pruned `level`, given those of the levels before it."""
@@ -151,8 +174,8 @@ class Search:
     def _label(self, seed: int, level: int) -> str:
         return f"{self.label}seed {seed} level {level}/{self.recipe.finder.levels}"
 
-    def _add_rows(self, record: Record, arm: Arm, level: int, masks: Masks, seed: int, draw: int = 0) -> None:
-        self.rows += rows_of(
+    def _rows(self, record: Record, arm: Arm, level: int, masks: Masks, seed: int, draw: int = 0) -> list[Row]:
+        return rows_of(
             record,
             self.task.metric,
             ticket=self.recipe.name,

@@ -16,7 +16,8 @@ from ticketzoo.recipe import dump_recipe
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.training import processes
-from ticketzoo.training.cells import Cells, environment
+from ticketzoo.training.cells import environment
+from ticketzoo.training.executor import open_cells
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.training.task import Task
@@ -30,6 +31,7 @@ def find_and_package(
     out: Path,
     *,
     device: torch.device | None = None,
+    executor: str = "local",
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> tuple[Ticket, Path]:
@@ -40,7 +42,8 @@ def find_and_package(
     Args:
         recipe: what to find.
         out: working folder: `cells/` receives the trainings, `<recipe.name>/` the ticket.
-        device: where to train; the CPU if None.
+        device: where to train; if None the CPU, or with Ray what the cluster has.
+        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.training.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 
@@ -52,17 +55,18 @@ def find_and_package(
         RunError: see `Cells`.
         TicketError: the ticket's folder cannot be written.
     """
-    device = device or torch.device("cpu")
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     with processes.first_of_machine_first():
         task = load_task(recipe)
     processes.check_same("the data:", task.identity)
-    with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
+    with open_cells(
+        out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
+    ) as cells:
         finding = find_tickets(recipe, task, cells)
         ticket = make_ticket(recipe, task, finding)
 
         def save() -> Path:
-            extras = make_card(ticket, finding, recipe, task, device)
+            extras = make_card(ticket, finding, recipe, task, cells.device)
             for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
                 shutil.rmtree(half_written)
             return ticket.save_pretrained(out / recipe.name, extras=extras)

@@ -15,8 +15,8 @@ from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.run import Row, measure_lines, trained_copies
 from ticketzoo.tasks import create_task
 from ticketzoo.training import processes
-from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.training.executor import open_cells
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.transfer.rows import rows_as_jsonl
@@ -44,6 +44,7 @@ def run_stability(
     out: Path,
     *,
     device: torch.device | None = None,
+    executor: str = "local",
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> StabilityReport:
@@ -52,7 +53,8 @@ def run_stability(
     Args:
         recipe: what to analyse.
         out: working folder; receives recipe.yaml, results.jsonl, instability.json, report.md and the plots.
-        device: where to train; the CPU if None.
+        device: where to train; if None the CPU, or with Ray what the cluster has.
+        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.training.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 
@@ -60,12 +62,13 @@ def run_stability(
         RecipeError, ModelError, DataError: the recipe asks for what cannot be.
         RunError: see `Cells`.
     """
-    device = device or torch.device("cpu")
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     with processes.first_of_machine_first():
         task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
     processes.check_same("the data:", task.identity)
-    with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
+    with open_cells(
+        out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
+    ) as cells:
         rows = measure_lines(recipe, task, cells)
         return processes.from_first(lambda: write_report(recipe, rows, out))
 

@@ -46,26 +46,30 @@ def trained_copies(recipe: StabilityRecipe, task: Task, cells: Cells) -> Iterato
     cells.progress.planned(recipe.work)
     for seed in recipe.seeds:
         dense = search.dense_cell(seed, steps)
-        for step in steps:
-            levels: Mapping[int, Masks] = {0: {}}
-            if max(recipe.levels):
-                levels = Search(recipe.find_recipe(step), task, cells, f"k={step} ").replicate(seed).levels
-            for level in recipe.levels:
-                masks = levels[level] if level else {}
-                state = dense.snapshot(step)
-                start = Job(search.start.architecture, state, masks, task, recipe.training, seed, step)
-                labels = {
-                    "rewind_step": step,
-                    "level": level,
-                    "sparsity": sparsity(masks) if level else 0.0,
-                    "seed": seed,
-                }
-                where = f"k={step} seed {seed} level {level}"
-                copies = [
-                    cells.run(copy_job(start, number), f"{where} copy {number}", keep_final=True)
-                    for number in range(recipe.copies)
-                ]
-                yield labels, start, copies
+
+        def copies_from(step: int, seed: int = seed, dense: Cell = dense) -> list[tuple[Row, Job, list[Cell]]]:
+            return list(_copies_from(step, recipe, task, cells, seed, dense))
+
+        for found in cells.each(copies_from, steps):
+            yield from found
+
+
+def _copies_from(
+    step: int, recipe: StabilityRecipe, task: Task, cells: Cells, seed: int, dense: Cell
+) -> Iterator[tuple[Row, Job, list[Cell]]]:
+    """As `trained_copies`, of the networks at `step`, their masks found first."""
+    search = Search(recipe.find_recipe(step), task, cells, f"k={step} ")
+    levels: Mapping[int, Masks] = search.replicate(seed).levels if max(recipe.levels) else {0: {}}
+    for level in recipe.levels:
+        masks = levels[level] if level else {}
+        start = Job(search.start.architecture, dense.snapshot(step), masks, task, recipe.training, seed, step)
+        labels = {"rewind_step": step, "level": level, "sparsity": sparsity(masks) if level else 0.0, "seed": seed}
+
+        def train(number: int, start: Job = start, level: int = level) -> Cell:
+            label = f"k={step} seed {seed} level {level} copy {number}"
+            return cells.run(copy_job(start, number), label, keep_final=True)
+
+        yield labels, start, cells.each(train, range(recipe.copies))
 
 
 def rewind_steps(recipe: StabilityRecipe, task: Task) -> list[int]:

@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
@@ -21,6 +21,9 @@ from ticketzoo.training.job import Job as Job
 from ticketzoo.training.job import in_one_line
 from ticketzoo.training.loop import Record, Resumption, copy_state, train
 from ticketzoo.training.progress import Progress, Quiet
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -97,16 +100,28 @@ class Cells:
         cell = self._stored(folder, keep_final, snapshot_steps)
         finished = cell is not None
         if cell is None:
-            try:
-                with in_one_line(label, job, self.device), ending_by_itself():
-                    self._train(job, folder, specification, label, keep_final, snapshot_steps)
-            except OSError as error:
-                why = error.strerror or error
-                raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+            self.train(job, label, keep_final=keep_final, snapshot_steps=snapshot_steps)
             cell = processes.from_first(lambda: _read_cell(folder))
         self.progress.finished(label, cell.record, job.task.metric, trained=not finished)
         stop_if_interrupted()
         return cell
+
+    def train(self, job: Job, label: str, *, keep_final: bool, snapshot_steps: Collection[int]) -> None:
+        """Train `job`, from its last checkpoint if there is one, and keep it as `run` does; raises as `run` does."""
+        specification, folder = self._address(job)
+        try:
+            with in_one_line(label, job, self.device), ending_by_itself():
+                self._train(job, folder, specification, label, keep_final, snapshot_steps)
+        except OSError as error:
+            why = error.strerror or error
+            raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+
+    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """`work` of each of `items`, in their order, where neither needs another's: here one after the other.
+
+        `items` are asked for as they are needed.
+        """
+        return [work(item) for item in items]
 
     def _address(self, job: Job) -> tuple[dict[str, Any], Path]:
         """The job's specification as JSON, and the folder of its cell."""

@@ -11,8 +11,8 @@ from ticketzoo.registry import ticket_folder
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.training import processes
-from ticketzoo.training.cells import Cells
 from ticketzoo.training.checkpoint import write_atomically
+from ticketzoo.training.executor import open_cells
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.transfer.plots import plot_early_stopping, plot_metric, plot_transfer
@@ -42,6 +42,7 @@ def run_transfer(
     *,
     registry: Path | None = None,
     device: torch.device | None = None,
+    executor: str = "local",
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> TransferReport:
@@ -53,7 +54,8 @@ def run_transfer(
         recipe: what to compare.
         out: working folder; receives recipe.yaml, results.jsonl, report.md, verdicts.json and the plots.
         registry: folder of tickets in which names are looked up; the default registry if None.
-        device: where to train; the CPU if None.
+        device: where to train; if None the CPU, or with Ray what the cluster has.
+        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.training.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 
@@ -62,13 +64,14 @@ def run_transfer(
         DataError: a data set is missing or unusable.
         RunError: see `Cells`.
     """
-    device = device or torch.device("cpu")
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     with processes.first_of_machine_first():
         tickets = _load(recipe, registry)
         targets = load_targets(recipe, tickets)
     processes.check_same("the data:", {target.name: target.task.identity for target in targets})
-    with Cells(out / "cells", device=device, checkpoint_seconds=checkpoint_seconds, progress=progress) as cells:
+    with open_cells(
+        out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
+    ) as cells:
         rows = evaluate_transfer(recipe, tickets, targets, cells)
         return processes.from_first(lambda: write_report(recipe, rows, out))
 

@@ -90,13 +90,15 @@ def evaluate_transfer(
         comparison.check()
     random_trainings = sum(draws_of(arm, recipe.draws) for arm in recipe.controls)
     cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
-    rows: list[Row] = []
-    for comparison in comparisons:
-        for job, labels in comparison.trainings(recipe):
-            where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
-            cell = cells.run(job, f"{where} seed {labels['seed']} {labels['arm']}")
-            rows += rows_of(cell.record, job.task.metric, **labels)
-    return rows
+
+    def measure(training: tuple[Job, Labels]) -> list[Row]:
+        job, labels = training
+        where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
+        cell = cells.run(job, f"{where} seed {labels['seed']} {labels['arm']}")
+        return rows_of(cell.record, job.task.metric, **labels)
+
+    trainings = (training for comparison in comparisons for training in comparison.trainings(recipe))
+    return [row for rows in cells.each(measure, trainings) for row in rows]
 
 
 Labels = dict[str, Any]

@@ -1,0 +1,122 @@
+"""`--executor ray`, by two processes of a Ray on this machine: the same tickets, also when one of them is killed."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import psutil
+import pytest
+import torch
+
+from ticketzoo.errors import RunError
+from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.training.executor import open_cells
+from ticketzoo.training.progress import Quiet
+from ticketzoo.transfer import TransferRecipe, run_transfer
+
+ray = pytest.importorskip("ray")
+
+TASK = {"type": "image-classification", "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 61}}
+RECIPE = {
+    "name": "lenet.digits-imp",
+    "model": {"name": "lenet-300-100", "kwargs": {"width": 0.05}},
+    "task": TASK | {"augment": {"crop": 1, "flip": True}},
+    "training": {"steps": "100it", "batch_size": 15, "evaluate_every": "50it"},
+    "finder": {"levels": 2, "rewind": "3it"},
+    "arms": ["ticket", "dense", "random_mask", "random_reinit"],
+    "arm_levels": [2],
+    "seeds": [0, 1],
+}
+COMPARED = ["ticket.json", "results.jsonl", "recipe.yaml", "seed-0/masks.safetensors", "seed-1/rewind.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        yield
+        ray.shutdown()
+
+
+class Trained(Quiet):
+    def __init__(self) -> None:
+        self.labels: dict[str, bool] = {}
+
+    def finished(self, label: str, record: Any, metric: str, *, trained: bool) -> None:
+        self.labels[label] = trained
+
+
+def recipe(**keys: Any) -> FindRecipe:
+    return FindRecipe.model_validate(RECIPE | keys)
+
+
+def kill_one_training(out: Path, killed: list[int]) -> None:
+    """`kill -9` a process that trains, once it has written a checkpoint."""
+    while not list(out.glob("cells/*.partial/checkpoint-*")):
+        time.sleep(0.01)
+    for process in psutil.Process().children(recursive=True):
+        if not killed and process.name() == "ray::_train":
+            process.kill()
+            killed.append(process.pid)
+
+
+def test_a_cluster_finds_the_same_tickets_though_a_process_is_killed(two_workers: None, tmp_path: Path) -> None:
+    progress, again, killed = Trained(), Trained(), []  # type: ignore[var-annotated]
+    killer = Thread(target=kill_one_training, args=(tmp_path / "ray", killed), daemon=True)
+    killer.start()
+    _, found = find_and_package(recipe(), tmp_path / "ray", executor="ray", checkpoint_seconds=0, progress=progress)
+    killer.join(10)
+    _, expected = find_and_package(recipe(), tmp_path / "local")
+    assert len(killed) == 1
+    assert sorted(progress.labels.values()) == [True] * 10
+    for name in COMPARED:
+        assert (found / name).read_bytes() == (expected / name).read_bytes(), name
+    cells = [{path.name for path in (tmp_path / run / "cells").iterdir()} for run in ("ray", "local")]
+    assert cells[0] == cells[1]
+    find_and_package(recipe(), tmp_path / "ray", executor="ray", progress=again)
+    assert sorted(again.labels.values()) == [False] * 10
+
+
+def test_what_is_done_between_trainings_is_done_by_one_thread_at_a_time(two_workers: None, tmp_path: Path) -> None:
+    def drawn(seed: int) -> float:
+        torch.manual_seed(seed)
+        time.sleep(0.001)
+        return torch.rand(1).item()
+
+    with open_cells(tmp_path, "ray") as cells, torch.random.fork_rng():
+        inner = cells.each(lambda seed: cells.each(drawn, (seed, seed + 1)), range(20))
+        assert inner == [[drawn(seed), drawn(seed + 1)] for seed in range(20)]
+
+
+def test_a_cluster_transfers_alike(two_workers: None, tmp_path: Path) -> None:
+    """Two tickets are compared with one dense network, which is trained once."""
+    tickets = []
+    for name in ("lenet.digits-imp", "lenet.digits-other-imp"):
+        rate = 0.2 if name == "lenet.digits-imp" else 0.4
+        made = recipe(name=name, finder={"levels": 1, "rate": rate}, arms=["ticket"], arm_levels=[], seeds=[0])
+        tickets.append(f"{find_and_package(made, tmp_path)[1]}")
+    content = {"name": "there", "tickets": tickets, "levels": [1], "arms": ["ticket", "dense"], "seeds": [0]}
+    content |= {"targets": [{"task": TASK}], "training": {"steps": "10it", "batch_size": 15}}
+    parsed = TransferRecipe.model_validate(content)
+    rows = [run_transfer(parsed, tmp_path / executor, executor=executor).rows for executor in ("ray", "local")]
+    assert rows[0] == rows[1]
+    assert len(list((tmp_path / "ray" / "cells").iterdir())) == 1 + 3  # the lock, two tickets and dense
+
+
+def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: Path) -> None:
+    diverging = recipe(training=RECIPE["training"] | {"optimizer": {"name": "sgd", "lr": 1e30}})  # type: ignore[operator]
+    with pytest.raises(RunError, match=r"^seed [01] level 0/2: training diverged: train_loss"):
+        find_and_package(diverging, tmp_path, executor="ray")
+
+
+def test_executors_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(RunError, match="executor 'slurm' is unknown; choose local or ray"):
+        open_cells(tmp_path, "slurm")
+    monkeypatch.delitem(sys.modules, "ticketzoo.training.ray_cells", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(RunError, match=r"needs Ray: pip install 'ticketzoo\[ray\]'"):
+        open_cells(tmp_path, "ray")
