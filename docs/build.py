@@ -9,11 +9,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from comparisons import chen_2020, rewinding
+
 from ticketzoo.registry import ticket_folders
 from ticketzoo.stability.instability import Instability, instabilities, stable_from
 from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
-from ticketzoo.transfer.metrics import show, titles
-from ticketzoo.transfer.statistics import Group, dense_of, group_rows, paired_difference
+from ticketzoo.transfer.statistics import Group, group_rows
 from ticketzoo.transfer.summary import markdown_table, read_summary
 from ticketzoo.transfer.tables import arms_table, transfer_table
 from ticketzoo.transfer.verdict import judge_all, sentence
@@ -52,6 +53,11 @@ STABILITY = {
 def read_rows(name: str) -> list[dict]:
     """The rows of docs/results/`name`.jsonl."""
     return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines()]
+
+
+def ticket_rows(name: str) -> list[dict]:
+    """The rows of a ticket in registry/."""
+    return [json.loads(line) for line in (ROOT / "registry" / name / "results.jsonl").read_text().splitlines()]
 
 
 def replace(document: Path, name: str, text: str) -> None:
@@ -111,39 +117,6 @@ def early_stopping(rows: list[dict]) -> list[dict[tuple[str, int], Group]]:
     """By arm and level: test accuracy at the early stop, after the last iteration, and the early stop's iteration."""
     asked = ({"at": "best"}, {"at": "final"}, {"at": "best", "value": "step"})
     return [{key_of(group): group for group in group_rows(rows, metric="test_accuracy", **one)} for one in asked]
-
-
-SOURCES = {
-    "ticket": "masked language modelling, IMP",
-    "magnitude": "the pretrained weights, one-shot",
-    "random_mask": "random mask",
-    "shuffled_mask": "the ticket's mask, shuffled within layers",
-}
-"""Where a mask at the ticket's sparsity is from, by arm."""
-
-
-def chen_2020(rows: list[dict], level: int) -> str:
-    """Each source of a mask minus dense on every target, as in figure 2."""
-    groups = group_rows(row for row in rows if row["level"] in (0, level))
-    metrics = {group.key.target: group.metric for group in groups}
-    lines = [f"| mask from | {' | '.join(titles(metrics).values())} |", f"|---|{'--:|' * len(metrics)}"]
-    for arm, source in SOURCES.items():
-        cells = []
-        for target in metrics:
-            group = next((g for g in groups if (g.key.target, g.key.arm) == (target, arm) and g.key.level), None)
-            dense = dense_of(group, groups) if group else None
-            cells.append(difference(group, dense) if group and dense else "")
-        lines.append(f"| {source} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def difference(group: Group, dense: Group) -> str:
-    """`group` minus `dense`, paired by seed: mean ± half-width of its 95% interval."""
-    summary = paired_difference(group, dense)
-    if summary is None:
-        return ""
-    text = show(group.metric, summary.mean, sign="+")
-    return f"{text} (one seed)" if summary.half_width is None else f"{text} ± {show(group.metric, summary.half_width)}"
 
 
 def key_of(group: Group) -> tuple[str, int]:
@@ -240,7 +213,13 @@ def main() -> None:
     for name in STABILITY:
         replace(ROOT / "docs" / "reproductions.md", name, stability(name))
     replace(ROOT / "docs" / "reliability.md", "stress", stress(json.loads((RESULTS / "stress.json").read_text())))
-    for name in ("mnist-fashion-mnist", "sgd-adam"):
+    encoder = read_rows("minilm-wordnet") + ticket_rows("all-minilm-l6-v2.wordnet-mlm-imp")
+    for level, name in ((7, "chen-2020-70"), (5, "chen-2020-50")):
+        replace(ROOT / "docs" / "reproductions.md", name, chen_2020(encoder, level))
+    resnet = "resnet-20.fashion-mnist-imp-reduced"
+    by_step = {0: ticket_rows(resnet), 40: ticket_rows(f"{resnet}-40it")}
+    replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
+    for name in ("mnist-fashion-mnist", "sgd-adam", "minilm-wordnet"):
         replace(ROOT / "docs" / "transfer.md", name, transfer(read_rows(name)))
 
 
