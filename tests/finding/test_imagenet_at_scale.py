@@ -24,13 +24,14 @@ SMALLER = (
     *SMALL,
     "training.steps=6it",
     "training.sync_batchnorm=true",
+    "training.optimizer.lr=0.001",
     "finder.rewind=2it",
     "arms=[ticket, dense]",
     "arm_levels=[]",
 )
-ROUNDING = 1e-2
-"""Largest part of the mask bits that another number of processes may change: on batches of eight so deep a network
-makes rounding grow so fast that another number of threads changes its weights by as much."""
+ROUNDING = 1e-3
+"""Largest part of the mask bits that another number of processes may change: about 0.0005 here, and as many where one
+process begins with weights changed by a ten-millionth."""
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +80,7 @@ def test_two_processes_of_torchrun_one_of_them_killed(photos: Path, alone: Ticke
         said, _ = first.communicate(timeout=300)
         assert time.monotonic() - killed < 60
     assert first.returncode != 0
-    assert f"pid {victim.pid}" in said.lower()  # by the other process, or by torchrun where that is sooner
+    assert f"process 1 (pid {victim.pid} on " in said
     with torchrun(photos, tmp_path, "60") as second:
         said, _ = second.communicate(timeout=900)
     assert second.returncode == 0, said
@@ -87,7 +88,7 @@ def test_two_processes_of_torchrun_one_of_them_killed(photos: Path, alone: Ticke
     masks, expected = found.at(level=1).masks, alone.at(level=1).masks
     different = sum(int((mask != expected[name]).sum()) for name, mask in masks.items())
     assert different <= ROUNDING * sum(mask.numel() for mask in masks.values())
-    assert [row["metric"] for row in found.results] == [row["metric"] for row in alone.results]
+    assert [row | {"value": 0} for row in found.results] == [row | {"value": 0} for row in alone.results]
 
 
 def test_a_ray_of_two_processes_one_of_them_killed(photos: Path, alone: Ticket, tmp_path: Path) -> None:

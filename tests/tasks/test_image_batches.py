@@ -1,4 +1,6 @@
 import multiprocessing
+import os
+import signal
 
 import pytest
 import torch
@@ -102,6 +104,16 @@ def test_workers_end_when_nobody_wants_more_batches(streamed):
     assert len(multiprocessing.active_children()) == 2
     running.close()
     assert multiprocessing.active_children() == []
+
+
+def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed):
+    """The training writes a checkpoint then, and needs its batch."""
+    keys = {"batch_size": 10, "seed": 0, "start": 0, "stop": 20}
+    running = batches(streamed.train, **keys, device=CPU, workers=2)
+    first = [next(running), next(running)]  # one of each worker
+    for worker in multiprocessing.active_children():
+        os.kill(worker.pid, signal.SIGTERM)
+    assert_same([*first, *running], steps(streamed.train, **keys, workers=0))
 
 
 @pytest.mark.parametrize("workers", [0, 2])

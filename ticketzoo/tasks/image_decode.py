@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple, cast
 
@@ -85,6 +86,7 @@ def decode_ahead(
         batch_sampler=cast(Any, pieces),  # it is handed on as it is
         collate_fn=_unchanged,
         num_workers=workers,
+        worker_init_fn=_leave_signals_to_the_training,
         pin_memory=pin,
         generator=torch.Generator(),  # else the loader draws its workers' seeds from the global generator
     )
@@ -123,6 +125,12 @@ class _Decoding(Dataset[Decoded]):
             return decode(self._table, piece, self._format)
         except DataError as error:
             return DataError(str(error))
+
+
+def _leave_signals_to_the_training(worker: int) -> None:
+    """Clusters send SIGTERM to all of a job's processes: a worker goes on until the training has its checkpoint."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _unchanged(batch: Any) -> Any:

@@ -77,21 +77,22 @@ def _name() -> str:
 
 def _end(error: BaseException, liveness: Liveness) -> None:
     """Tell the other processes why this one ends; raise what there is to say about another one that ended first."""
+    met = error.__context__ if isinstance(error, Interrupted) and error.__context__ else error
     found: str | None
     with ending_by_itself():
-        if _is_connections(error):
+        if lost := _is_connections(met):
             found = liveness.roll_call()
         elif isinstance(error, TicketzooError):
             found = liveness.tell(str(error))
         else:
             found = liveness.tell("interrupted" if isinstance(error, Interrupted) else type(error).__name__)
         liveness.stop()
-    if found is None or isinstance(error, Interrupted):
-        return
-    if found.endswith(f": {error}"):
+    if lost and interrupted():  # launchers do that to the others when one dies
+        raise Interrupted(f"{found}; {error}" if isinstance(error, Interrupted) else found) from None
+    if lost:
+        raise RunError(str(found)) from None
+    if found is not None and found.endswith(f": {error}"):
         raise SystemExit(1) from None  # the first to meet it has said so
-    if _is_connections(error):
-        raise (Interrupted if interrupted() else RunError)(found) from None
 
 
 def _is_connections(error: BaseException) -> bool:

@@ -13,7 +13,7 @@ BEAT = 1.0
 """Seconds between signs of life."""
 SILENCE = 40.0
 """Seconds without one after which a process counts as dead; disks and libraries may hold a process up for some."""
-ROLL_CALL = 5.0
+ROLL_CALL = 3.0
 """The same, once a connection between two of them has broken."""
 GRACE = 10.0
 """Seconds in which a process that waits for a dead one may still notice by itself."""
