@@ -13,6 +13,7 @@ import torch
 
 from ticketzoo.errors import RunError
 from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.stability import StabilityRecipe, run_stability
 from ticketzoo.training.executor import open_cells
 from ticketzoo.training.progress import Quiet
 from ticketzoo.transfer import TransferRecipe, run_transfer
@@ -36,6 +37,7 @@ COMPARED = ["ticket.json", "results.jsonl", "recipe.yaml", "seed-0/masks.safeten
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # other tests run beside it
         patch.setenv("PYTHONPATH", ":".join(path for path in sys.path if path))
         ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         yield
@@ -105,6 +107,17 @@ def test_a_cluster_transfers_alike(two_workers: None, tmp_path: Path) -> None:
     rows = [run_transfer(parsed, tmp_path / executor, executor=executor).rows for executor in ("ray", "local")]
     assert rows[0] == rows[1]
     assert len(list((tmp_path / "ray" / "cells").iterdir())) == 1 + 3  # the lock, two tickets and dense
+
+
+def test_a_cluster_measures_stability_alike(two_workers: None, tmp_path: Path) -> None:
+    content = {key: RECIPE[key] for key in ("model", "task", "training")} | {"name": "there", "seeds": [0]}
+    content |= {"rewind_steps": ["0it", "3it"], "levels": [0, 1], "line": {"points": 3}}
+    parsed = StabilityRecipe.model_validate(content)
+    for executor in ("ray", "local"):
+        run_stability(parsed, tmp_path / executor, executor=executor)
+    rows, expected = ((tmp_path / executor / "results.jsonl").read_text() for executor in ("ray", "local"))
+    assert len(rows.splitlines()) == 2 * 2 * 3  # steps, levels and points
+    assert rows == expected
 
 
 def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: Path) -> None:

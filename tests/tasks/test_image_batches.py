@@ -1,6 +1,6 @@
 import multiprocessing
-import os
-import signal
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -111,9 +111,21 @@ def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed):
     keys = {"batch_size": 10, "seed": 0, "start": 0, "stop": 20}
     running = batches(streamed.train, **keys, device=CPU, workers=2)
     first = [next(running), next(running)]  # one of each worker
-    for worker in multiprocessing.active_children():
-        os.kill(worker.pid, signal.SIGTERM)
+    subprocess.run(["kill", *(str(worker.pid) for worker in multiprocessing.active_children())], check=True)
     assert_same([*first, *running], steps(streamed.train, **keys, workers=0))
+
+
+def test_a_process_that_ends_amid_its_batches_ends_its_workers():
+    """The generator is still there when the interpreter ends, which then sends SIGTERM and waits."""
+    script = """
+import torch
+from ticketzoo.tasks.image_batches import batches
+from ticketzoo.tasks.image_data import ImageDataset, load_images
+images = load_images(ImageDataset(path="digits", in_memory=False)).train
+running = batches(images, batch_size=10, seed=0, start=0, stop=100, device=torch.device("cpu"), workers=2)
+next(running)
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

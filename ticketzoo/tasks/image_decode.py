@@ -3,6 +3,7 @@
 import logging
 import os
 import signal
+import threading
 from collections.abc import Generator, Iterable
 from typing import Any, NamedTuple, cast
 
@@ -128,9 +129,17 @@ class _Decoding(Dataset[Decoded]):
 
 
 def _leave_signals_to_the_training(worker: int) -> None:
-    """Clusters send SIGTERM to all of a job's processes: a worker goes on until the training has its checkpoint."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
+    """Clusters send SIGTERM to all processes of a job; a worker ends by the training's alone, which needs its batch."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):  # not on macOS, where no cluster is
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_end_by_the_training, daemon=True).start()
+
+
+def _end_by_the_training() -> None:
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != os.getppid():
+        pass
+    os._exit(0)
 
 
 def _unchanged(batch: Any) -> Any:
