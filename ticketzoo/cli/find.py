@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, cast
 
 import typer
 
@@ -8,6 +8,7 @@ from ticketzoo.cli.options import (
     DeviceOption,
     ExecutorOption,
     JsonOption,
+    OutOption,
     PlanOption,
     RecipeArgument,
     SetOption,
@@ -26,9 +27,7 @@ def register(app: typer.Typer) -> None:
 def find(
     recipe: RecipeArgument,
     overrides: SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
-    ] = None,
+    out: OutOption = None,
     device: DeviceOption = None,
     executor: ExecutorOption = "local",
     checkpoint_seconds: CheckpointOption = 60.0,
@@ -47,41 +46,24 @@ def find(
 
         ticketzoo find imagenet/resnet-50 --plan
     """
-    from ticketzoo.cli.plan import print_plan
     from ticketzoo.cli.recipes import read_for
-    from ticketzoo.cli.running import running_in
+    from ticketzoo.cli.running import RunOptions, plan_or_run
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
-    from ticketzoo.interruption import interruptible
-    from ticketzoo.training.device import training_device
     from ticketzoo.training.joining import joined
-    from ticketzoo.training.processes import rank
 
+    options = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
         parsed = read_for("find", recipe, FindRecipe, overrides)
-        working_folder = out or Path("runs") / parsed.name
-        if plan:
-            with interruptible("interrupted; a plan writes nothing"):
-                print_plan(plan_find(parsed, working_folder, device=training_device(device)), as_json)
-            return
-        with running_in(working_folder) as progress:
-            ticket, folder = find_and_package(
-                parsed,
-                working_folder,
-                device=None if device is None and executor == "ray" else training_device(device),
-                executor=executor,
-                checkpoint_seconds=checkpoint_seconds,
-                progress=progress,
-            )
-        if rank() == 0:
-            _print(ticket, folder, as_json)
+        plan_or_run(parsed, options, plan=plan_find, run=find_and_package, show=_print)
 
 
-def _print(ticket: "Ticket", folder: Path, as_json: bool) -> None:
+def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.escaping import for_terminal
     from ticketzoo.transfer import arms_table, sentence
     from ticketzoo.transfer.statistics import deciding_metrics
 
+    ticket, folder = found
     if as_json:
         print_json(
             {

@@ -11,6 +11,9 @@ RecipeArgument = Annotated[
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
+OutOption = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 TicketArgument = Annotated[
     str, typer.Argument(metavar="TICKET", help="A folder, a name in the registry, or hub:owner/name.")

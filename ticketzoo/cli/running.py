@@ -1,17 +1,78 @@
-"""What commands that train have in common: progress, an interruption's message, several processes."""
+"""What find, transfer and stability do alike with a recipe: plan it, or run it in its folder and show what it gave."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
+from ticketzoo.cli.plan import print_plan
 from ticketzoo.cli.progress import RunProgress
 from ticketzoo.interruption import interruptible
 from ticketzoo.training import processes
+from ticketzoo.training.device import training_device
+from ticketzoo.training.plan import Plan
 from ticketzoo.training.progress import Progress, Quiet
+
+Found = TypeVar("Found")
+
+
+class Recipe(Protocol):
+    """Any of the three commands'."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """What was said beside the recipe; see `ticketzoo.cli.options`."""
+
+    out: Path | None
+    device: str | None
+    executor: str
+    checkpoint_seconds: float
+    plan: bool
+    as_json: bool
+
+
+def plan_or_run(
+    recipe: Recipe,
+    options: RunOptions,
+    *,
+    plan: Callable[..., Plan],
+    run: Callable[..., Found],
+    show: Callable[[Found, bool], None],
+) -> None:
+    """Plan `recipe` if that is what was asked for; run it otherwise, and show in the first process what was found.
+
+    Args:
+        recipe: read and checked.
+        options: what was said beside it.
+        plan: such as `ticketzoo.finding.plan_find`.
+        run: such as `ticketzoo.finding.find_and_package`.
+        show: prints what `run` gave, as JSON if its second argument is True.
+    """
+    folder = options.out or Path("runs") / recipe.name
+    if options.plan:
+        with interruptible("interrupted; a plan writes nothing"):
+            print_plan(plan(recipe, folder, device=training_device(options.device)), options.as_json)
+        return
+    with _running_in(folder) as progress:
+        ray_decides = options.device is None and options.executor == "ray"
+        found = run(
+            recipe,
+            folder,
+            device=None if ray_decides else training_device(options.device),
+            executor=options.executor,
+            checkpoint_seconds=options.checkpoint_seconds,
+            progress=progress,
+        )
+    if processes.rank() == 0:
+        show(found, options.as_json)
 
 
 @contextmanager
-def running_in(folder: Path) -> Iterator[Progress]:
+def _running_in(folder: Path) -> Iterator[Progress]:
     """Who is told how the run in `folder` goes; of several processes the first tells people."""
     kept = f"what was trained so far is kept in {folder}"
     with (

@@ -1,5 +1,4 @@
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -8,6 +7,7 @@ from ticketzoo.cli.options import (
     DeviceOption,
     ExecutorOption,
     JsonOption,
+    OutOption,
     PlanOption,
     RecipeArgument,
     SetOption,
@@ -25,9 +25,7 @@ def register(app: typer.Typer) -> None:
 def stability(
     recipe: RecipeArgument,
     overrides: SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
-    ] = None,
+    out: OutOption = None,
     device: DeviceOption = None,
     executor: ExecutorOption = "local",
     checkpoint_seconds: CheckpointOption = 60.0,
@@ -45,36 +43,18 @@ def stability(
 
         ticketzoo stability stability/lenet-300-100.mnist --set rewind_steps=[0it,2ep] --set seeds=[0] --out runs/try
     """
-    from ticketzoo.cli.plan import print_plan
     from ticketzoo.cli.recipes import read_for
-    from ticketzoo.cli.running import running_in
-    from ticketzoo.interruption import interruptible
+    from ticketzoo.cli.running import RunOptions, plan_or_run
     from ticketzoo.stability import StabilityRecipe, plan_stability, run_stability
-    from ticketzoo.training.device import training_device
     from ticketzoo.training.joining import joined
-    from ticketzoo.training.processes import rank
 
+    options = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
         parsed = read_for("stability", recipe, StabilityRecipe, overrides)
-        folder = out or Path("runs") / parsed.name
-        if plan:
-            with interruptible("interrupted; a plan writes nothing"):
-                print_plan(plan_stability(parsed, folder, device=training_device(device)), as_json)
-            return
-        with running_in(folder) as progress:
-            report = run_stability(
-                parsed,
-                folder,
-                device=None if device is None and executor == "ray" else training_device(device),
-                executor=executor,
-                checkpoint_seconds=checkpoint_seconds,
-                progress=progress,
-            )
-        if rank() == 0:
-            _print(report, folder, as_json)
+        plan_or_run(parsed, options, plan=plan_stability, run=run_stability, show=_print)
 
 
-def _print(report: "StabilityReport", folder: Path, as_json: bool) -> None:
+def _print(report: "StabilityReport", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.escaping import for_terminal
 
@@ -82,7 +62,7 @@ def _print(report: "StabilityReport", folder: Path, as_json: bool) -> None:
         starts = {str(level): step for level, step in report.stable_from.items()}
         print_json(
             {
-                "folder": str(folder),
+                "folder": str(report.folder),
                 "files": report.files,
                 "stable_from": starts,
                 "suggested_step": report.suggested_step,
@@ -92,6 +72,6 @@ def _print(report: "StabilityReport", folder: Path, as_json: bool) -> None:
     console().print(report.table.rich())
     for line in report.sentences:
         print(for_terminal(line))
-    print(f"plot: {folder / 'instability.png'}")
-    print(f"report: {folder / 'report.md'}")
-    print(folder)
+    print(f"plot: {report.folder / 'instability.png'}")
+    print(f"report: {report.folder / 'report.md'}")
+    print(report.folder)

@@ -26,7 +26,7 @@ from ticketzoo.transfer.tables import Table
 
 @dataclass(frozen=True)
 class StabilityReport:
-    """What an instability analysis came to. `files` are the names of what it wrote into its folder."""
+    """What an instability analysis came to. `files` are the names of what it wrote into `folder`."""
 
     measured: list[Instability]
     stable_from: dict[int, int | None]
@@ -37,6 +37,7 @@ class StabilityReport:
     """The same in words, a line each."""
     table: Table
     files: list[str]
+    folder: Path
 
 
 def run_stability(
@@ -116,7 +117,7 @@ def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> Stabili
     }
     for name, text in texts.items():
         write_atomically(out / name, text.encode())
-    return StabilityReport(measured, starts, suggested, sentences, table, [*texts, *plots])
+    return StabilityReport(measured, starts, suggested, sentences, table, [*texts, *plots], out)
 
 
 def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) -> Table:

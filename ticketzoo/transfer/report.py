@@ -26,7 +26,7 @@ from ticketzoo.transfer.verdict import Verdict, judge_all, sentence
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What a transfer evaluation came to. `files` are the names of what it wrote into its folder."""
+    """What a transfer evaluation came to. `files` are the names of what it wrote into `folder`."""
 
     rows: list[Row]
     verdicts: dict[str, Verdict]
@@ -34,6 +34,7 @@ class TransferReport:
     table: Table
     """Ticket minus dense, tickets and levels by targets."""
     files: list[str]
+    folder: Path
 
 
 def run_transfer(
@@ -134,4 +135,4 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> Transfer
     }
     for name, text in texts.items():
         write_atomically(out / name, text.encode())
-    return TransferReport(rows, verdicts, table, [*texts, *plots])
+    return TransferReport(rows, verdicts, table, [*texts, *plots], out)
