@@ -10,7 +10,7 @@ from torch import nn
 from ticketzoo.ticket.masking import attach
 from ticketzoo.training import Record, TrainingConfig, train
 from ticketzoo.training.checkpoint import State
-from ticketzoo.training.loop import Resumption
+from ticketzoo.training.resumption import Resumption
 
 OPTIMIZERS = {
     "sgd": {"name": "sgd", "lr": 0.1},

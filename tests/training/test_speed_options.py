@@ -16,7 +16,7 @@ from ticketzoo.ticket.masks import Masks
 from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.checkpoint import State
-from ticketzoo.training.loop import Resumption
+from ticketzoo.training.resumption import Resumption
 
 
 def config(**keys: Any) -> TrainingConfig:

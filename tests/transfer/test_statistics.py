@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError
-from ticketzoo.training.loop import Record
+from ticketzoo.training.record import Record
 from ticketzoo.transfer.rows import rows_of
 from ticketzoo.transfer.statistics import deciding_metrics, dense_of, group_rows, paired_difference, summarise
 

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ticketzoo.escaping import for_terminal
-from ticketzoo.training.loop import Record
+from ticketzoo.training.record import Record
 from ticketzoo.transfer.metrics import with_unit, words
 
 

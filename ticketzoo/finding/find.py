@@ -18,7 +18,7 @@ from ticketzoo.ticket.masks import Masks, sparsity
 from ticketzoo.ticket.packed import PackedLevels, pack_levels
 from ticketzoo.training.cells import Cell, Cells, Job
 from ticketzoo.training.checkpoint import State
-from ticketzoo.training.loop import Record
+from ticketzoo.training.record import Record
 from ticketzoo.training.task import Task
 from ticketzoo.transfer.arms import Arm, arm_job, draws_of
 from ticketzoo.transfer.rows import Row, rows_of

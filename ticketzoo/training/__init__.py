@@ -3,5 +3,5 @@
 from ticketzoo.training.config import OptimizerConfig as OptimizerConfig
 from ticketzoo.training.config import ScheduleConfig as ScheduleConfig
 from ticketzoo.training.config import TrainingConfig as TrainingConfig
-from ticketzoo.training.loop import Record as Record
 from ticketzoo.training.loop import train as train
+from ticketzoo.training.record import Record as Record

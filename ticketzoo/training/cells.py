@@ -19,8 +19,10 @@ from ticketzoo.training import processes
 from ticketzoo.training.checkpoint import State, remove_checkpoints, sync_folder, write_atomically, write_tensors
 from ticketzoo.training.job import Job as Job
 from ticketzoo.training.job import in_one_line
-from ticketzoo.training.loop import Record, Resumption, copy_state, train
+from ticketzoo.training.loop import copy_state, train
 from ticketzoo.training.progress import Progress, Quiet
+from ticketzoo.training.record import Record
+from ticketzoo.training.resumption import Resumption
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

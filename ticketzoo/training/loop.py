@@ -1,58 +1,27 @@
 """The one training loop, for every task and every arm."""
 
-import math
-import time
-from collections.abc import Callable, Collection
-from contextlib import nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Collection, Generator
+from contextlib import closing, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.interruption import Interrupted, interrupted
-from ticketzoo.models import load_model_state, model_state
+from ticketzoo.errors import RecipeError
+from ticketzoo.interruption import interrupted
+from ticketzoo.models import model_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.masking import hooks_paused
 from ticketzoo.training import processes
-from ticketzoo.training.checkpoint import (
-    Checkpoint,
-    State,
-    load_checkpoint,
-    load_optimizer_tensors,
-    optimizer_tensors,
-    save_checkpoint,
-)
+from ticketzoo.training.checkpoint import State
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import forward_of
 from ticketzoo.training.optimizers import create_optimizer
+from ticketzoo.training.record import Record, measure
+from ticketzoo.training.resumption import BetweenUpdates, Resumption, resume
 from ticketzoo.training.schedules import learning_rate_factor
 from ticketzoo.training.task import Task
-
-
-@dataclass
-class Record:
-    """What was measured in a training. Steps count finished updates."""
-
-    final: dict[str, Any] = field(default_factory=dict)
-    """`{"step", "train_loss", "validation_loss", "test_loss", "test_accuracy", ...}` after the last update."""
-    best: dict[str, Any] = field(default_factory=dict)
-    """The same at the step of minimum validation loss (the first such); empty without a validation split."""
-    curve: list[dict[str, Any]] = field(default_factory=list)
-    """The validation metrics at every evaluation, and the loss of the last training batch (`train_loss`)."""
-    seconds: float = 0.0
-
-
-@dataclass
-class Resumption:
-    """The folder in which a training keeps its checkpoints, how often it writes one, who is told of a damaged one."""
-
-    folder: Path
-    every_seconds: float = 60.0
-    warn: Callable[[str], None] = lambda message: None
 
 
 def train(
@@ -99,50 +68,52 @@ def train(
         raise RecipeError(f"training.steps: {config.steps} is {total} iterations, none of them after {start_step}")
     evaluate_every = max(1, config.evaluate_every.iterations(per_epoch))
     forward = forward_of(model, config, device)
-    is_first = processes.rank() == 0
     optimizer = create_optimizer(config.optimizer, model.parameters())
-    record, step = Record(), start_step
-    checkpoint = processes.from_first(lambda: resumption and load_checkpoint(resumption.folder, resumption.warn))
-    if checkpoint and all(later >= checkpoint.step for later in snapshot_steps):
-        record, step = _restore(checkpoint, model, optimizer)
-    if step in snapshot_steps and is_first:
+    record, step = resume(resumption, model, optimizer, start_step, snapshot_steps)
+    snapshots = frozenset(snapshot_steps if processes.rank() == 0 else ())
+    if step in snapshots:
         on_snapshot(step, copy_state(model))
-    began, saved, shown = time.monotonic() - record.seconds, time.monotonic(), 0.0
+    between = BetweenUpdates(model, optimizer, record, total, resumption, on_progress)
+    with closing(_updates(model, forward, task, config, optimizer, seed, device, step, total)) as updates:
+        for step, loss, told_to_stop in updates:
+            if step in snapshots:
+                on_snapshot(step, copy_state(model))
+            if step == total or (task.has_validation and step % evaluate_every == 0):
+                measure(record, model, task, device, step, loss, last=step == total)
+            between.after(step, told_to_stop)
+    return record
 
+
+def _updates(
+    model: nn.Module,
+    forward: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    optimizer: Optimizer,
+    seed: int,
+    device: torch.device,
+    start: int,
+    total: int,
+) -> Generator[tuple[int, Tensor, bool]]:
+    """Gradient descent on masked weights. After each update: how many there were, the loss of its batch (this process's
+    part of the mean), and whether one of several processes has met a signal."""
+    per_epoch = task.steps_per_epoch(config.batch_size)
     model.train()
     with torch.random.fork_rng(devices=_rng_devices(device)), hooks_paused(model) as zero_pruned_gradients:
-        for batch in task.batches(config.batch_size, seed, step, total, device):
+        for step, batch in enumerate(task.batches(config.batch_size, seed, start, total, device), start):
             _set_learning_rate(optimizer, config, step, total, per_epoch)
             _seed_generators(device, derive_seed(seed, "augment", step))
             weight, told_to_stop = _agree(task, batch)
             with torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext():
                 loss = task.loss(forward, batch)
-            (loss if weight == 1 else loss * weight).backward()
+            loss = loss if weight == 1 else loss * weight
+            loss.backward()
             zero_pruned_gradients()
             if config.clip_norm is not None:
                 nn.utils.clip_grad_norm_(model.parameters(), config.clip_norm)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            step += 1
-
-            if step in snapshot_steps and is_first:
-                on_snapshot(step, copy_state(model))
-            if step == total or (task.has_validation and step % evaluate_every == 0):
-                _evaluate(record, model, task, device, step, loss * weight, last=step == total)
-            now = time.monotonic()
-            if now - shown > 0.1 or step == total:
-                on_progress(step, total)
-                shown = now
-            stopping = told_to_stop or (processes.count() == 1 and interrupted())
-            if step < total and resumption and is_first and (now - saved > resumption.every_seconds or stopping):
-                record.seconds = now - began
-                tensors = model_state(model), optimizer_tensors(optimizer)
-                save_checkpoint(resumption.folder, Checkpoint(step, *tensors, dict(vars(record))))
-                saved = now
-            if step < total and stopping:
-                raise Interrupted
-    record.seconds = time.monotonic() - began
-    return record
+            yield step + 1, loss.detach(), told_to_stop
 
 
 def _agree(task: Task, batch: Any) -> tuple[float, bool]:
@@ -166,40 +137,6 @@ def _set_learning_rate(optimizer: Optimizer, config: TrainingConfig, step: int, 
         group["lr"] = rate
 
 
-def _evaluate(
-    record: Record, model: nn.Module, task: Task, device: torch.device, step: int, loss: Tensor, *, last: bool
-) -> None:
-    """Look at the validation split; at the test split only where its number will be reported."""
-    model.eval()
-    processes.take_buffers_of_first(model)
-    (total_loss,) = processes.summed(loss.item())
-    point: dict[str, Any] = {"step": step, "train_loss": total_loss / processes.count()}
-    if task.has_validation:
-        point |= _prefixed("validation", task.evaluate(model, "validation", device))
-        record.curve.append(point)
-    _check_finite(point)
-    is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
-    if is_best or last:
-        point = point | _prefixed("test", task.evaluate(model, "test", device))
-        _check_finite(point)
-    if is_best:
-        record.best = point
-    if last:
-        record.final = point
-    model.train()
-
-
-def _check_finite(point: dict[str, Any]) -> None:
-    for name, value in point.items():
-        if not math.isfinite(value):
-            what = f"{name} is {value} after {point['step']} iterations"
-            raise RunError(f"training diverged: {what}; lower training.optimizer.lr")
-
-
-def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
-    return {f"{prefix}_{name}": value for name, value in metrics.items()}
-
-
 def _seed_generators(device: torch.device, seed: int) -> None:
     """What `torch.manual_seed` does, for the generators a step may use; it itself takes longer than many a step."""
     torch.default_generator.manual_seed(seed)
@@ -209,9 +146,3 @@ def _seed_generators(device: torch.device, seed: int) -> None:
 
 def _rng_devices(device: torch.device) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
-
-
-def _restore(checkpoint: Checkpoint, model: nn.Module, optimizer: Optimizer) -> tuple[Record, int]:
-    load_model_state(model, checkpoint.model)
-    load_optimizer_tensors(optimizer, checkpoint.optimizer)
-    return Record(**checkpoint.record), checkpoint.step

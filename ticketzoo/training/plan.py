@@ -13,7 +13,7 @@ from ticketzoo.training.cells import Cell, Cells, environment
 from ticketzoo.training.checkpoint import KEPT, State
 from ticketzoo.training.config import OptimizerConfig
 from ticketzoo.training.job import Job, in_one_line
-from ticketzoo.training.loop import Record
+from ticketzoo.training.record import Record
 from ticketzoo.training.timing import Timing, time_training
 
 NOT_COUNTED = (

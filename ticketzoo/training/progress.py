@@ -1,6 +1,6 @@
 from typing import Protocol
 
-from ticketzoo.training.loop import Record
+from ticketzoo.training.record import Record
 
 
 class Progress(Protocol):

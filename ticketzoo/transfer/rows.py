@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from ticketzoo.training.loop import Record
+from ticketzoo.training.record import Record
 from ticketzoo.transfer.metrics import DEFAULT
 
 Row = dict[str, Any]

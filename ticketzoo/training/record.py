@@ -1,0 +1,62 @@
+"""What is measured in a training."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ticketzoo.errors import RunError
+from ticketzoo.training import processes
+from ticketzoo.training.task import Task
+
+
+@dataclass
+class Record:
+    """What was measured in a training. Steps count finished updates."""
+
+    final: dict[str, Any] = field(default_factory=dict)
+    """`{"step", "train_loss", "validation_loss", "test_loss", "test_accuracy", ...}` after the last update."""
+    best: dict[str, Any] = field(default_factory=dict)
+    """The same at the step of minimum validation loss (the first such); empty without a validation split."""
+    curve: list[dict[str, Any]] = field(default_factory=list)
+    """The validation metrics at every evaluation, and the loss of the last training batch (`train_loss`)."""
+    seconds: float = 0.0
+
+
+def measure(
+    record: Record, model: nn.Module, task: Task, device: torch.device, step: int, loss: Tensor, *, last: bool
+) -> None:
+    """Look at the validation split after `step` updates; at the test split only where its number will be reported.
+
+    loss: of the last training batch, this process's part of the mean. Raises RunError where a loss is not finite.
+    """
+    model.eval()
+    processes.take_buffers_of_first(model)
+    (total_loss,) = processes.summed(loss.item())
+    point: dict[str, Any] = {"step": step, "train_loss": total_loss / processes.count()}
+    if task.has_validation:
+        point |= _prefixed("validation", task.evaluate(model, "validation", device))
+        record.curve.append(point)
+    _check_finite(point)
+    is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
+    if is_best or last:
+        point = point | _prefixed("test", task.evaluate(model, "test", device))
+        _check_finite(point)
+    if is_best:
+        record.best = point
+    if last:
+        record.final = point
+    model.train()
+
+
+def _check_finite(point: dict[str, Any]) -> None:
+    for name, value in point.items():
+        if not math.isfinite(value):
+            what = f"{name} is {value} after {point['step']} iterations"
+            raise RunError(f"training diverged: {what}; lower training.optimizer.lr")
+
+
+def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in metrics.items()}
