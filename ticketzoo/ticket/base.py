@@ -44,6 +44,11 @@ class BaseWeights:
         """Digest of the names, dtypes, shapes and values of all tensors."""
         return state_sha256(self.state)
 
+    @property
+    def stated(self) -> dict[str, str]:
+        """What ticket.json says of them, where a ticket rewinds to them."""
+        return {"kind": "base", "repo_id": self.repo_id, "revision": self.revision, "sha256": self.sha256}
+
     @classmethod
     def from_hub(
         cls,

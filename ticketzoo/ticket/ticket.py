@@ -141,10 +141,7 @@ class Ticket:
 
         weights = base_state(architecture.get("library"), architecture.get("name"), base.state) if base else None
         stored, stated = store(replicates, package_from, recipe_text, results, weights)
-        rewind: dict[str, Any] = {"kind": "packed", "step": rewind_step, "rewinding": rewinding}
-        if base is not None:
-            reference = {"repo_id": base.repo_id, "revision": base.revision, "sha256": base.sha256}
-            rewind = {"kind": "base", "step": rewind_step, **reference}
+        rewind = base.stated if base else {"kind": "packed", "rewinding": rewinding}
         content = {
             "name": name,
             "library_version": __version__,
@@ -152,7 +149,7 @@ class Ticket:
             "task": task,
             "source": dict(source),
             "pruning": {**pruning, "parameters": stated.pop("parameters")},
-            "rewind": rewind,
+            "rewind": {**rewind, "step": rewind_step},
             "verdict": verdict,
             "license": license,
             **stated,
