@@ -6,12 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from ticketzoo.ticket import Found, Ticket
+from ticketzoo.errors import TicketError
+from ticketzoo.ticket import Found, Ticket, verify_ticket
+
+MASKS, REWIND = "seed-7/masks.safetensors", "seed-7/rewind.safetensors"
 
 # Which of the ten weights of fc1 (two rows of five) and the two of fc2 each level keeps.
 KEPT = {1: ([0, 2, 3, 5, 6, 7, 8, 9], [0, 1]), 2: ([0, 3, 5, 6, 7, 8], [0, 1]), 4: ([0, 5, 6, 7], [1])}
@@ -126,3 +130,11 @@ def forge_tensors(folder: Path, name: str, edit: Callable[[dict[str, Tensor]], o
     if metadata:
         metadata = {"encoding": json.dumps(dict.fromkeys(tensors, "survivor-bits"))}
     forge(folder, name, save(tensors, metadata))
+
+
+def assert_refused(folder: Path, message: str) -> None:
+    """What is wrong with the ticket in `folder` is said in one line that matches `message` and names the folder."""
+    with pytest.raises(TicketError, match=message) as raised:
+        verify_ticket(folder)
+    assert str(raised.value).isprintable()
+    assert str(folder) in str(raised.value)
