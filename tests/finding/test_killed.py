@@ -7,6 +7,8 @@ import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+from launched import PRELOADED
+
 RECIPE = """
 name: lenet.digits-imp
 model: {name: lenet-300-100, kwargs: {width: 0.05}}
@@ -39,7 +41,7 @@ def find(recipe: Path, out: Path) -> None:
 def start(recipe: Path, out: Path) -> ForkServerProcess:
     """Start the command in a process forked from one that has imported everything: a start costs nothing."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["ticketzoo.finding", "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"])
+    context.set_forkserver_preload(PRELOADED)
     process = context.Process(target=find, args=(recipe, out))
     process.start()
     return process

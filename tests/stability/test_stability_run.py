@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.finding.find import find_tickets
 from ticketzoo.recipe import dump_recipe, parse_recipe, read_recipe
 from ticketzoo.stability.recipe import StabilityRecipe
@@ -238,3 +238,9 @@ def test_a_shipped_recipe_reads_and_its_dump_reads_back_equal(path: Path, tmp_pa
 
 def test_there_are_shipped_recipes() -> None:
     assert [path.name for path in RECIPES] == ["lenet-300-100.mnist.yaml", "resnet-20.fashion-mnist.yaml"]
+
+
+def test_a_model_of_texts_that_is_not_there_is_said_before_its_data_is_looked_for(tmp_path: Path) -> None:
+    texts = {"type": "text-classification", "dataset": {"path": "nowhere"}}
+    with pytest.raises(ModelError, match="unknown model 'bert'"):
+        run_stability(recipe(model="bert", task=texts), tmp_path)

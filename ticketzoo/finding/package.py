@@ -56,9 +56,7 @@ def find_and_package(
         TicketError: the ticket's folder cannot be written.
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
-    with processes.first_of_machine_first():
-        task = load_task(recipe)
-    processes.check_same("the data:", task.identity)
+    task = load_task(recipe.task, recipe.model)
     with open_cells(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
@@ -80,7 +78,7 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
 
     seconds: how long iterations are timed at each of three places of a training, about.
     """
-    task = load_task(recipe)
+    task = load_task(recipe.task, recipe.model)
     cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
     finding = find_tickets(recipe, task, cells)
     plan = cells.plan(seconds=seconds)

@@ -16,8 +16,9 @@ from ticketzoo.models.pretrained import pretrained_reference
 from ticketzoo.registry.model_files import FolderFiles
 from ticketzoo.registry.references import FolderReference, HubReference
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks import create_task
+from ticketzoo.tasks import TaskConfig, create_task
 from ticketzoo.ticket.base import BaseWeights, read_weights
+from ticketzoo.training import processes
 from ticketzoo.training.checkpoint import State
 from ticketzoo.training.task import Task
 
@@ -42,14 +43,22 @@ class Start:
         return model_state(model)
 
 
-def load_task(recipe: FindRecipe) -> Task:
-    """The task of `recipe`, its data loaded. Raises DataError, and ModelError or RegistryError where no model is named.
+def load_task(config: TaskConfig, model: ModelConfig) -> Task:
+    """The task that `model` is trained on, its data loaded; of several processes by the first of each machine first.
 
-    A model of texts is looked for first, as its tokenizer is found by the same name.
+    A model of texts is looked for before, as its tokenizer is found by the same name.
+
+    Raises:
+        DataError: the data is missing or unusable.
+        ModelError, RegistryError: no model is named.
+        RunError: several processes do not have the same data.
     """
-    if recipe.task.type != "image-classification":
-        architecture_for(recipe.model.here, recipe.model.kwargs, {"head": recipe.task.type})
-    return create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    with processes.first_of_machine_first():
+        if config.type != "image-classification":
+            architecture_for(model.here, model.kwargs, {"head": config.type})
+        task = create_task(config, tokenizer=model.tokenizer)
+    processes.check_same("the data:", task.identity)
+    return task
 
 
 def load_start(recipe: FindRecipe, task: Task) -> Start:

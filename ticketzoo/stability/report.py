@@ -1,25 +1,22 @@
 """An instability analysis from recipe to report: results.jsonl, table, plots, the step to rewind to."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from ticketzoo.recipe import dump_recipe
+from ticketzoo.finding.start import load_task
 from ticketzoo.showing import show_sparsity
 from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
 from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.run import Row, measure_lines, trained_copies
-from ticketzoo.tasks import create_task
 from ticketzoo.training import processes
-from ticketzoo.training.checkpoint import write_atomically
 from ticketzoo.training.executor import open_cells
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
-from ticketzoo.transfer.rows import rows_as_jsonl
+from ticketzoo.transfer.results import write_results
 from ticketzoo.transfer.statistics import Summary
 from ticketzoo.transfer.tables import Table
 
@@ -64,9 +61,7 @@ def run_stability(
         RunError: see `Cells`.
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
-    with processes.first_of_machine_first():
-        task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
-    processes.check_same("the data:", task.identity)
+    task = load_task(recipe.task, recipe.model)
     with open_cells(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
@@ -81,7 +76,7 @@ def plan_stability(
 
     seconds: how long iterations are timed at each of three places of a training, about.
     """
-    task = create_task(recipe.task, tokenizer=recipe.model.tokenizer)
+    task = load_task(recipe.task, recipe.model)
     cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
     networks = len(list(trained_copies(recipe, task, cells)))
     plan = cells.plan(seconds=seconds)
@@ -109,15 +104,8 @@ def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> Stabili
     }
     sections = [f"# {recipe.name}", "\n".join(f"- {line}" for line in sentences), table.markdown()]
     sections += [f"![{plot.removesuffix('.png')}]({plot})" for plot in plots]
-    texts = {
-        "recipe.yaml": dump_recipe(recipe),
-        "results.jsonl": rows_as_jsonl(rows),
-        "instability.json": json.dumps(summary, indent=2) + "\n",
-        "report.md": "\n\n".join(sections) + "\n",
-    }
-    for name, text in texts.items():
-        write_atomically(out / name, text.encode())
-    return StabilityReport(measured, starts, suggested, sentences, table, [*texts, *plots], out)
+    written = write_results(out, recipe, rows, {"instability.json": summary}, sections)
+    return StabilityReport(measured, starts, suggested, sentences, table, [*written, *plots], out)
 
 
 def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) -> Table:

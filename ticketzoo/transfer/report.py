@@ -1,23 +1,21 @@
 """A transfer evaluation from recipe to report: results.jsonl, table, verdicts, plots."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from ticketzoo.recipe import dump_recipe
 from ticketzoo.registry import ticket_folder
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.training import processes
-from ticketzoo.training.checkpoint import write_atomically
 from ticketzoo.training.executor import open_cells
 from ticketzoo.training.plan import Plan, PlannedCells
 from ticketzoo.training.progress import Progress
 from ticketzoo.transfer.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.rows import Row, rows_as_jsonl
+from ticketzoo.transfer.results import write_results
+from ticketzoo.transfer.rows import Row
 from ticketzoo.transfer.run import evaluate_transfer, load_targets, load_tickets
 from ticketzoo.transfer.statistics import deciding_metrics
 from ticketzoo.transfer.tables import Table, arms_table, transfer_table
@@ -127,12 +125,5 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> Transfer
                 "\n".join(f"![{picture}]({picture})" for picture in pictures),
             ]
     sections += ["## The rule", next(iter(verdicts.values()))["rule"]]
-    texts = {
-        "recipe.yaml": dump_recipe(recipe),
-        "results.jsonl": rows_as_jsonl(rows),
-        "verdicts.json": json.dumps(verdicts, indent=2) + "\n",
-        "report.md": "\n\n".join(sections) + "\n",
-    }
-    for name, text in texts.items():
-        write_atomically(out / name, text.encode())
-    return TransferReport(rows, verdicts, table, [*texts, *plots], out)
+    written = write_results(out, recipe, rows, {"verdicts.json": verdicts}, sections)
+    return TransferReport(rows, verdicts, table, [*written, *plots], out)
