@@ -30,22 +30,21 @@ def chen_2020(rows: list[dict], level: int) -> str:
 
 def rewinding(rows_by_step: dict[int, list[dict]]) -> str:
     """Test accuracy by weights kept of tickets rewound to each step, and of their controls, as in figure 9."""
-    columns: dict[tuple[int, str], dict[float, Group]] = {}
-    dense: Group | None = None
+    networks: dict[str, dict[float, Group]] = {}
     for step, rows in rows_by_step.items():
         for group in group_rows(rows):
             if group.key.arm == "dense":
-                dense = group
+                networks["dense"] = {0.0: group}
             elif group.key.level:
-                columns.setdefault((step, group.key.arm), {})[group.sparsity] = group
-    names = [f"{arm.replace('_', ' ')}, from iteration {step}" for step, arm in columns]
-    lines = [f"| weights kept | dense | {' | '.join(names)} |", f"|--:|--:|{'--:|' * len(columns)}"]
-    if dense:
-        lines.append(f"| 100.0% | {measured(dense.metric, dense.summary)} |{'  |' * len(columns)}")
-    for sparsity in sorted({sparsity for groups in columns.values() for sparsity in groups}):
-        cells = [groups.get(sparsity) for groups in columns.values()]
+                name = f"{group.key.arm.replace('_', ' ')}, from iteration {step}"
+                networks.setdefault(name, {})[group.sparsity] = group
+    sparsities = sorted({sparsity for groups in networks.values() for sparsity in groups})
+    lines = [f"| weights kept | {' | '.join(f'{1 - sparsity:.1%}' for sparsity in sparsities)} |"]
+    lines.append(f"|---|{'--:|' * len(sparsities)}")
+    for name, groups in networks.items():
+        cells = [groups.get(sparsity) for sparsity in sparsities]
         texts = [measured(group.metric, group.summary) if group else "" for group in cells]
-        lines.append(f"| {1 - sparsity:.1%} | | {' | '.join(texts)} |")
+        lines.append(f"| {name} | {' | '.join(texts)} |")
     return "\n".join(lines)
 
 
