@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import DataError
+from ticketzoo.tasks import tensor_cache
 from ticketzoo.tasks.progress_bar import with_progress
 from ticketzoo.tasks.sequences import Sequences, sequences_of
-from ticketzoo.tasks.tensor_cache import cache_file, read_cached, write_cached
 from ticketzoo.tasks.text_data import TextDataset, TextRows, text_columns
 from ticketzoo.tasks.tokenizer import Tokenizer
 
@@ -45,13 +45,8 @@ def tokenize_corpus(rows: TextRows, column: str, tokenizer: Tokenizer, form: For
     import tokenizers
 
     key = [_CACHE_FORMAT, rows.identity, column, tokenizer.digest, form, max_length, tokenizers.__version__]
-    cached = cache_file("tokens", key)
-    stored = read_cached(cached)
-    if stored is None:
-        made = _tokenize(rows, column, tokenizer, form, max_length)
-        stored = {"ids": made.ids, "offsets": made.offsets}
-        write_cached(cached, stored)
-    sequences = Sequences(stored["ids"], stored["offsets"], tokenizer.pad)
+    stored = tensor_cache.tokens(key, lambda: _tokenize(rows, column, tokenizer, form, max_length).tensors)
+    sequences = Sequences(**stored, pad=tokenizer.pad)
     if len(rows) and not len(sequences):
         raise DataError(f"column {column!r} of {rows.split} is empty: there is no text to learn from")
     return sequences

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import DataError
+from ticketzoo.tasks import tensor_cache
 from ticketzoo.tasks.glue import GLUE, GlueTask, known_columns
 from ticketzoo.tasks.labels import LABEL_NAMES, find_label_column, number_classes
 from ticketzoo.tasks.progress_bar import with_progress
 from ticketzoo.tasks.sequences import Sequences, sequences_of
 from ticketzoo.tasks.stored_data import last_part
-from ticketzoo.tasks.tensor_cache import cache_file, read_cached, write_cached
 from ticketzoo.tasks.text_data import TextDataset, TextRows, split_rows, text_columns
 from ticketzoo.tasks.tokenizer import Tokenizer
 
@@ -104,14 +104,8 @@ def tokenize_rows(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_
     import tokenizers
 
     key = [_CACHE_FORMAT, rows.identity, columns, tokenizer.digest, max_length, tokenizers.__version__]
-    cached = cache_file("tokens", key)
-    stored = read_cached(cached)
-    if stored is None:
-        made = _tokenize(rows, columns, tokenizer, max_length)
-        stored = {"ids": made.ids, "offsets": made.offsets}
-        stored |= {} if made.segments is None else {"segments": made.segments}
-        write_cached(cached, stored)
-    return Sequences(stored["ids"], stored["offsets"], tokenizer.pad, stored.get("segments"))
+    stored = tensor_cache.tokens(key, lambda: _tokenize(rows, columns, tokenizer, max_length).tensors)
+    return Sequences(**stored, pad=tokenizer.pad)
 
 
 def _tokenize(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_length: int) -> Sequences:

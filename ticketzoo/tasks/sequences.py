@@ -44,6 +44,13 @@ class Sequences:
         return len(self.lengths)
 
     @property
+    def tensors(self) -> dict[str, Tensor]:
+        """Those that they are made of, by name."""
+        return {"ids": self.ids, "offsets": self.offsets} | (
+            {} if self.segments is None else {"segments": self.segments}
+        )
+
+    @property
     def longest(self) -> int:
         """Tokens in the longest sequence."""
         return int(self.lengths.max()) if len(self) else 0

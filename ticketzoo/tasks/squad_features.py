@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import DataError
+from ticketzoo.tasks import tensor_cache
 from ticketzoo.tasks.progress_bar import with_progress
 from ticketzoo.tasks.sequences import Sequences, sequences_of
 from ticketzoo.tasks.squad_data import Answer, Question
-from ticketzoo.tasks.tensor_cache import cache_file, read_cached, write_cached
 from ticketzoo.tasks.text_data import TextRows
 from ticketzoo.tasks.tokenizer import Tokenizer
 
@@ -65,11 +65,9 @@ def make_windows(
 
     settings = [max_length, stride, question_length]
     key = [_CACHE_FORMAT, "question-answering", rows.identity, tokenizer.digest, settings, tokenizers.__version__]
-    cached = cache_file("tokens", key)
-    stored = read_cached(cached)
-    if stored is None:
-        stored = _tokenize(rows, questions, tokenizer, max_length, stride, question_length)
-        write_cached(cached, stored)
+    stored = tensor_cache.tokens(
+        key, lambda: _tokenize(rows, questions, tokenizer, max_length, stride, question_length)
+    )
     sequences = Sequences(stored["ids"], stored["offsets"], tokenizer.pad, stored.get("segments"))
     return Windows(sequences, stored["question"], stored["answers"], stored["starts"], stored["ends"])
 

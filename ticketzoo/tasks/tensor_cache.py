@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,16 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
+
+
+def tokens(key: Any, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The tensors that `make` makes from exactly `key`, a JSON value: from the cache, or made now and left there."""
+    file = cache_file("tokens", key)
+    found = read_cached(file)
+    if found is None:
+        found = make()
+        write_cached(file, found)
+    return found
 
 
 def cache_file(kind: str, key: Any) -> Path:
