@@ -3,16 +3,7 @@ from typing import TYPE_CHECKING, cast
 
 import typer
 
-from ticketzoo.cli.options import (
-    CheckpointOption,
-    DeviceOption,
-    ExecutorOption,
-    JsonOption,
-    OutOption,
-    PlanOption,
-    RecipeArgument,
-    SetOption,
-)
+from ticketzoo.cli import options
 
 if TYPE_CHECKING:
     from ticketzoo.ticket import Ticket
@@ -25,14 +16,14 @@ def register(app: typer.Typer) -> None:
 
 
 def find(
-    recipe: RecipeArgument,
-    overrides: SetOption = None,
-    out: OutOption = None,
-    device: DeviceOption = None,
-    executor: ExecutorOption = "local",
-    checkpoint_seconds: CheckpointOption = 60.0,
-    plan: PlanOption = False,
-    as_json: JsonOption = False,
+    recipe: options.RecipeArgument,
+    overrides: options.SetOption = None,
+    out: options.OutOption = None,
+    device: options.DeviceOption = None,
+    executor: options.ExecutorOption = "local",
+    checkpoint_seconds: options.CheckpointOption = 60.0,
+    plan: options.PlanOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Find tickets by a recipe; prints the ticket's folder.
 
@@ -51,10 +42,10 @@ def find(
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
     from ticketzoo.training.joining import joined
 
-    options = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
+    asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
         parsed = read_for("find", recipe, FindRecipe, overrides)
-        plan_or_run(parsed, options, plan=plan_find, run=find_and_package, show=_print)
+        plan_or_run(parsed, asked, plan=plan_find, run=find_and_package, show=_print)
 
 
 def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:

@@ -37,7 +37,7 @@ class RunOptions:
 
 def plan_or_run(
     recipe: Recipe,
-    options: RunOptions,
+    asked: RunOptions,
     *,
     plan: Callable[..., Plan],
     run: Callable[..., Found],
@@ -47,28 +47,28 @@ def plan_or_run(
 
     Args:
         recipe: read and checked.
-        options: what was said beside it.
+        asked: what was said beside it.
         plan: such as `ticketzoo.finding.plan_find`.
         run: such as `ticketzoo.finding.find_and_package`.
         show: prints what `run` gave, as JSON if its second argument is True.
     """
-    folder = options.out or Path("runs") / recipe.name
-    if options.plan:
+    folder = asked.out or Path("runs") / recipe.name
+    if asked.plan:
         with interruptible("interrupted; a plan writes nothing"):
-            print_plan(plan(recipe, folder, device=training_device(options.device)), options.as_json)
+            print_plan(plan(recipe, folder, device=training_device(asked.device)), asked.as_json)
         return
     with _running_in(folder) as progress:
-        ray_decides = options.device is None and options.executor == "ray"
+        ray_decides = asked.device is None and asked.executor == "ray"
         found = run(
             recipe,
             folder,
-            device=None if ray_decides else training_device(options.device),
-            executor=options.executor,
-            checkpoint_seconds=options.checkpoint_seconds,
+            device=None if ray_decides else training_device(asked.device),
+            executor=asked.executor,
+            checkpoint_seconds=asked.checkpoint_seconds,
             progress=progress,
         )
     if processes.rank() == 0:
-        show(found, options.as_json)
+        show(found, asked.as_json)
 
 
 @contextmanager

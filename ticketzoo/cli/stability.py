@@ -2,16 +2,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ticketzoo.cli.options import (
-    CheckpointOption,
-    DeviceOption,
-    ExecutorOption,
-    JsonOption,
-    OutOption,
-    PlanOption,
-    RecipeArgument,
-    SetOption,
-)
+from ticketzoo.cli import options
 
 if TYPE_CHECKING:
     from ticketzoo.stability.report import StabilityReport
@@ -23,14 +14,14 @@ def register(app: typer.Typer) -> None:
 
 
 def stability(
-    recipe: RecipeArgument,
-    overrides: SetOption = None,
-    out: OutOption = None,
-    device: DeviceOption = None,
-    executor: ExecutorOption = "local",
-    checkpoint_seconds: CheckpointOption = 60.0,
-    plan: PlanOption = False,
-    as_json: JsonOption = False,
+    recipe: options.RecipeArgument,
+    overrides: options.SetOption = None,
+    out: options.OutOption = None,
+    device: options.DeviceOption = None,
+    executor: options.ExecutorOption = "local",
+    checkpoint_seconds: options.CheckpointOption = 60.0,
+    plan: options.PlanOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Find out from which step on training is stable to the order of the data, and so where to rewind to.
 
@@ -48,10 +39,10 @@ def stability(
     from ticketzoo.stability import StabilityRecipe, plan_stability, run_stability
     from ticketzoo.training.joining import joined
 
-    options = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
+    asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
         parsed = read_for("stability", recipe, StabilityRecipe, overrides)
-        plan_or_run(parsed, options, plan=plan_stability, run=run_stability, show=_print)
+        plan_or_run(parsed, asked, plan=plan_stability, run=run_stability, show=_print)
 
 
 def _print(report: "StabilityReport", as_json: bool) -> None:

@@ -3,17 +3,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ticketzoo.cli.options import (
-    CheckpointOption,
-    DeviceOption,
-    ExecutorOption,
-    JsonOption,
-    OutOption,
-    PlanOption,
-    RecipeArgument,
-    RegistryOption,
-    SetOption,
-)
+from ticketzoo.cli import options
 
 if TYPE_CHECKING:
     from ticketzoo.transfer.report import TransferReport
@@ -25,15 +15,15 @@ def register(app: typer.Typer) -> None:
 
 
 def transfer(
-    recipe: RecipeArgument,
-    overrides: SetOption = None,
-    out: OutOption = None,
-    registry: RegistryOption = None,
-    device: DeviceOption = None,
-    executor: ExecutorOption = "local",
-    checkpoint_seconds: CheckpointOption = 60.0,
-    plan: PlanOption = False,
-    as_json: JsonOption = False,
+    recipe: options.RecipeArgument,
+    overrides: options.SetOption = None,
+    out: options.OutOption = None,
+    registry: options.RegistryOption = None,
+    device: options.DeviceOption = None,
+    executor: options.ExecutorOption = "local",
+    checkpoint_seconds: options.CheckpointOption = 60.0,
+    plan: options.PlanOption = False,
+    as_json: options.JsonOption = False,
 ) -> None:
     """Retrain tickets on targets, with controls, and say whether they win there.
 
@@ -48,12 +38,12 @@ def transfer(
     from ticketzoo.training.joining import joined
     from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer
 
-    options = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
+    asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
         parsed = read_for("transfer", recipe, TransferRecipe, overrides)
         plan_or_run(
             parsed,
-            options,
+            asked,
             plan=partial(plan_transfer, registry=registry),
             run=partial(run_transfer, registry=registry),
             show=_print,
