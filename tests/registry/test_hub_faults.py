@@ -5,12 +5,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hub_server.fixtures import LocalHub
+from system_limits import at_most
 from toy_zoo import ZOO, equal, make_ticket
 
 from ticketzoo import Ticket, load_ticket
@@ -215,26 +215,16 @@ def test_a_gated_repository(hub: LocalHub, pushed: Ticket):
     assert equal(load_ticket(ZOO, token=hub.token("bob")), pushed)
 
 
-@contextmanager
-def full_disk(limit: int) -> Iterator[None]:
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_full_disk(hub: LocalHub, pushed: Ticket, tmp_path: Path):
     load_ticket(ZOO, cache_dir=tmp_path, masks_only=True)
-    with full_disk(800):
+    with at_most(800, resource.RLIMIT_FSIZE):
         refused(
             lambda: load_ticket(ZOO, cache_dir=tmp_path), "alice/zoo@", "rewind.safetensors", "disk is full", "HF_HOME"
         )
     assert not incomplete(tmp_path)
     assert equal(load_ticket(ZOO, cache_dir=tmp_path), pushed)
     load_ticket(ZOO)
-    with full_disk(800):
+    with at_most(800, resource.RLIMIT_FSIZE):
         refused(lambda: pull_ticket(ZOO, tmp_path / "copy"), "disk is full")
     assert not (tmp_path / "copy").exists()
 

@@ -1,26 +1,14 @@
 import json
-import resource
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from made_task import CPU, MadeImages, Stopped
+from made_cells import STEPS, cells_in, files_in, job, training
+from made_task import MadeImages, Stopped
 from torch import Tensor
 
-from ticketzoo.errors import RunError
-from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.training import Record, TrainingConfig
-from ticketzoo.training.cells import Cells, Job
 from ticketzoo.training.progress import Quiet
-
-STEPS = 6
-READ_ONLY = Path("/sys/kernel")
 
 
 class Counted(Quiet):
@@ -31,30 +19,6 @@ class Counted(Quiet):
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         self.trained[label] = trained
-
-
-def training(**keys: Any) -> TrainingConfig:
-    return TrainingConfig.model_validate({"steps": f"{STEPS}it", "batch_size": 8, "evaluate_every": "2it", **keys})
-
-
-def job(**keys: Any) -> Job:
-    kwargs = {"in_shape": [1, 2, 2], "num_classes": 2, "width": 0.02}  # 4 inputs, 6 and 2 hidden units, 2 classes
-    architecture = architecture_of("lenet-300-100", kwargs)
-    state = create_from_architecture(architecture, seed=1).state_dict()
-    masks = {"fc1.weight": torch.arange(24).view(6, 4) % 2 == 0}
-    return replace(Job(architecture, state, masks, MadeImages(), training(), seed=0), **keys)
-
-
-@contextmanager
-def cells_in(folder: Path, **keys: Any) -> Iterator[Cells]:
-    with Cells(folder, device=CPU, **keys) as cells:
-        yield cells
-
-
-def files_in(folder: Path) -> list[str]:
-    return sorted(
-        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != ".lock"
-    )
 
 
 def changed(state: dict[str, Tensor], name: str, index: tuple[int, ...]) -> dict[str, Tensor]:
@@ -217,87 +181,6 @@ def test_several_snapshots_are_kept_by_one_training_also_if_it_is_killed_between
     for step in (0, 3, 5):
         ours, theirs = cell.snapshot(step), whole.snapshot(step)
         assert all(torch.equal(tensor, theirs[name]) for name, tensor in ours.items())
-
-
-def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path: Path) -> None:
-    with cells_in(tmp_path), pytest.raises(RunError, match="another run is using this folder; wait for it"):
-        Cells(tmp_path, device=CPU).__enter__()
-    with cells_in(tmp_path):
-        pass
-
-
-def test_a_second_process_in_the_same_folder_is_turned_away_until_the_first_is_gone(tmp_path: Path) -> None:
-    holder = (
-        "import sys, filelock; lock = filelock.FileLock(sys.argv[1]).acquire(); print(flush=True); sys.stdin.read()"
-    )
-    command = [sys.executable, "-c", holder, str(tmp_path / ".lock")]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.readline()
-        with pytest.raises(RunError, match="another run"), cells_in(tmp_path):
-            pass
-        process.kill()
-    with cells_in(tmp_path):
-        pass
-
-
-def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("")
-    with (
-        pytest.raises(RunError, match="cannot be written \\(Not a directory\\); choose another --out"),
-        cells_in(tmp_path / "file" / "cells"),
-    ):
-        pass
-
-
-@pytest.mark.skipif(not READ_ONLY.is_dir(), reason="needs a folder that not even root can write to")
-def test_a_read_only_folder_is_said_in_one_line() -> None:
-    said = (
-        r"cannot be written \((Permission denied|Read-only file system|Operation not permitted)\); choose another --out"
-    )
-    with pytest.raises(RunError, match=said), cells_in(READ_ONLY):
-        pass
-
-
-@contextmanager
-def no_file_longer_than(limit: int) -> Iterator[None]:
-    """As on a full disk, writing more fails."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.mark.parametrize("checkpoint_seconds", [0, 60])
-def test_a_full_disk_stops_the_run_with_one_line_and_nothing_half_written(
-    tmp_path: Path, checkpoint_seconds: float
-) -> None:
-    with cells_in(tmp_path) as cells:
-        finished = cells.run(job(), "finished before", keep_final=True)
-    before = {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)}
-    with cells_in(tmp_path, checkpoint_seconds=checkpoint_seconds) as cells, no_file_longer_than(100):
-        with pytest.raises(RunError, match=r"cannot be written \(File too large\); free space and run again") as error:
-            cells.run(job(seed=1), "on a full disk", keep_final=True)
-        assert cells.run(job(), "still there", keep_final=True).record == finished.record
-    assert "\n" not in str(error.value)
-    assert {name: (tmp_path / name).read_bytes() for name in files_in(tmp_path)} == before
-    with cells_in(tmp_path) as cells:
-        cell = cells.run(job(seed=1), "with space again", keep_final=True)
-    assert cell.final_state().keys() == job().state.keys()
-
-
-@pytest.mark.parametrize("file", ["cell.json", "final.safetensors", "step-2.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff" * 64])
-def test_a_damaged_cell_is_said_in_one_line_with_what_to_do(tmp_path: Path, file: str, content: bytes) -> None:
-    with cells_in(tmp_path) as cells:
-        cell = cells.run(job(), "whole", keep_final=True, snapshot_steps=[2])
-        (cell.folder / file).write_bytes(content)
-        with pytest.raises(RunError, match=f"cannot be read.*; delete {cell.folder.name} and run again$"):
-            again = cells.run(job(), "damaged", keep_final=True, snapshot_steps=[2])
-            again.final_state()
-            again.snapshot(2)
 
 
 def test_the_weights_to_start_from_are_not_changed(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ticketzoo.cli import export, find, push_pull, recipes, search, stability, t
 from ticketzoo.errors import TicketzooError
 from ticketzoo.escaping import for_terminal
 from ticketzoo.interruption import Interrupted, exit_status, interruptible, raise_when_interrupted
+from ticketzoo.os_errors import in_words
 
 app = typer.Typer(
     name="ticketzoo",
@@ -43,7 +44,7 @@ def main() -> NoReturn:
         sys.stderr.close()
         sys.exit(1)
     except OSError as error:  # a file that a command reads or writes beside its own checks
-        fail(f"{error.filename or 'a file'}: {error.strerror or error}; free space or change its permissions")
+        fail(f"{in_words(error)} and run again")
     sys.exit(0)
 
 

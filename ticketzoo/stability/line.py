@@ -21,7 +21,7 @@ from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.training import TrainingConfig, processes
 from ticketzoo.training.batch_norm import synchronise_batch_norm
 from ticketzoo.training.cells import Cells, environment
-from ticketzoo.training.checkpoint import State, write_atomically
+from ticketzoo.training.checkpoint import State, write_atomically, writing_into
 from ticketzoo.training.task import Task
 
 
@@ -123,12 +123,9 @@ def _read(path: Path) -> list[Point]:
 
 
 def _write(folder: Path, content: dict[str, Any]) -> None:
-    try:
+    with writing_into(folder):
         folder.mkdir(exist_ok=True)
         write_atomically(folder / "line.json", json.dumps(content).encode())
-    except OSError as error:
-        why = error.strerror or error
-        raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
 
 
 def _evaluate(line: Line, position: float, model: nn.Module, device: torch.device) -> Point:

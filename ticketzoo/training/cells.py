@@ -16,7 +16,14 @@ import ticketzoo
 from ticketzoo.errors import RunError
 from ticketzoo.interruption import ending_by_itself, stop_if_interrupted
 from ticketzoo.training import processes
-from ticketzoo.training.checkpoint import State, remove_checkpoints, sync_folder, write_atomically, write_tensors
+from ticketzoo.training.checkpoint import (
+    State,
+    remove_checkpoints,
+    sync_folder,
+    write_atomically,
+    write_tensors,
+    writing_into,
+)
 from ticketzoo.training.job import Job as Job
 from ticketzoo.training.job import in_one_line
 from ticketzoo.training.loop import copy_state, train
@@ -111,12 +118,8 @@ class Cells:
     def train(self, job: Job, label: str, *, keep_final: bool, snapshot_steps: Collection[int]) -> None:
         """Train `job`, from its last checkpoint if there is one, and keep it as `run` does; raises as `run` does."""
         specification, folder = self._address(job)
-        try:
-            with in_one_line(label, job, self.device), ending_by_itself():
-                self._train(job, folder, specification, label, keep_final, snapshot_steps)
-        except OSError as error:
-            why = error.strerror or error
-            raise RunError(f"{folder}: cannot be written ({why}); free space and run again") from None
+        with in_one_line(label, job, self.device), ending_by_itself():
+            self._train(job, folder, specification, label, keep_final, snapshot_steps)
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """`work` of each of `items`, in their order, where neither needs another's: here one after the other.
@@ -157,7 +160,7 @@ class Cells:
             device=self.device,
             start_step=job.start_step,
             snapshot_steps=missing,
-            on_snapshot=lambda step, state: write_tensors(half_done / _snapshot_file(step), state),
+            on_snapshot=lambda step, state: _write_snapshot(half_done, step, state),
             resumption=Resumption(half_done, self.checkpoint_seconds, self.progress.warn),
             on_progress=lambda step, total: self.progress.step(label, step, total),
         )
@@ -168,25 +171,27 @@ class Cells:
 
     def _begin(self, half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
         """Make the folder of an unfinished cell, or clean it; the snapshots that it does not hold."""
-        half_done.mkdir(exist_ok=True)
-        sync_folder(self.folder)
-        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
-            stray.unlink()
+        with writing_into(half_done):
+            half_done.mkdir(exist_ok=True)
+            sync_folder(self.folder)
+            for stray in half_done.glob(".*"):  # what a killed process had not finished writing
+                stray.unlink()
         return [step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
 
     def _finish(self, half_done: Path, folder: Path, content: dict[str, Any], final: State | None) -> None:
         """Make the unfinished cell a finished one, all at once."""
-        if final is not None:
-            write_tensors(half_done / "final.safetensors", final)
-        write_atomically(half_done / "cell.json", json.dumps(content).encode())
-        remove_checkpoints(half_done)
-        if folder.exists():  # finished before, but without a tensor that is asked for now
-            for file in half_done.iterdir():
-                file.replace(folder / file.name)
-            half_done.rmdir()
-        else:
-            half_done.rename(folder)
-            sync_folder(self.folder)
+        with writing_into(half_done):
+            if final is not None:
+                write_tensors(half_done / "final.safetensors", final)
+            write_atomically(half_done / "cell.json", json.dumps(content).encode())
+            remove_checkpoints(half_done)
+            if folder.exists():  # finished before, but without a tensor that is asked for now
+                for file in half_done.iterdir():
+                    file.replace(folder / file.name)
+                half_done.rmdir()
+            else:
+                half_done.rename(folder)
+                sync_folder(self.folder)
 
 
 def _read_cell(folder: Path) -> Cell:
@@ -194,6 +199,11 @@ def _read_cell(folder: Path) -> Cell:
         return Cell(Record(**json.loads((folder / "cell.json").read_text())["record"]), folder)
     except (OSError, ValueError, KeyError, TypeError):
         raise RunError(f"{folder / 'cell.json'}: cannot be read; delete {folder.name} and run again") from None
+
+
+def _write_snapshot(folder: Path, step: int, state: State) -> None:
+    with writing_into(folder):
+        write_tensors(folder / _snapshot_file(step), state)
 
 
 def _snapshot_file(step: int) -> str:

@@ -21,6 +21,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
+from ticketzoo.errors import RunError
+from ticketzoo.os_errors import remedy, why
 from ticketzoo.ticket.digests import state_sha256
 
 State = dict[str, Tensor]
@@ -62,6 +64,15 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
         for key, value in entries.items():
             if value.shape == parameter.shape:  # in the parameter's layout, which fused optimisers take for granted
                 entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
+
+
+@contextmanager
+def writing_into(folder: Path) -> Iterator[None]:
+    """Raise RunError for an OSError in the block, which writes into `folder` and does nothing else."""
+    try:
+        yield
+    except OSError as error:
+        raise RunError(f"{folder}: cannot be written ({why(error)}); {remedy(error)} and run again") from None
 
 
 def sync_folder(folder: Path) -> None:
@@ -108,14 +119,15 @@ def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = 
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` into `folder`, and remove all but the newest `KEPT`. Raises OSError."""
+    """Write `checkpoint` into `folder`, and remove all but the newest `KEPT`. Raises RunError where it cannot."""
     parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer}
     tensors = {f"{part}:{name}": t.cpu().contiguous() for part, state in parts.items() for name, t in state.items()}
     meta = json.dumps({"step": checkpoint.step, "record": checkpoint.record})
     path = folder / f"checkpoint-{checkpoint.step}.safetensors"
-    write_tensors(path, tensors, {"checkpoint": meta, "sha256": _digest(meta, tensors)})
-    for old in _newest_first(folder)[KEPT:]:
-        old.unlink(missing_ok=True)
+    with writing_into(folder):
+        write_tensors(path, tensors, {"checkpoint": meta, "sha256": _digest(meta, tensors)})
+        for old in _newest_first(folder)[KEPT:]:
+            old.unlink(missing_ok=True)
 
 
 def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:

@@ -11,6 +11,7 @@ from torch import nn
 from ticketzoo.errors import RunError
 from ticketzoo.models import create_from_architecture, head_modules, load_model_state
 from ticketzoo.models.body import within
+from ticketzoo.os_errors import in_words
 from ticketzoo.ticket.digests import masks_sha256, state_sha256
 from ticketzoo.ticket.masking import attach
 from ticketzoo.ticket.masks import Masks
@@ -77,13 +78,15 @@ class Job:
 
 @contextmanager
 def in_one_line(label: str, job: Job, device: torch.device) -> Iterator[None]:
-    """What training `job` may run into, as a RunError: divergence, too little memory, no compiler."""
+    """What training `job` may run into, as a RunError: divergence, too little memory, a missing file, no compiler."""
     try:
         yield
     except RunError as error:
         raise RunError(f"{label}: {error}") from None
     except torch.OutOfMemoryError:
         raise RunError(f"{label}: {_too_large(job.training.batch_size, device)}") from None
+    except OSError as error:
+        raise RunError(f"{label}: {in_words(error)} and run again") from error
     except Exception as error:
         if not is_compilers(error):
             raise
