@@ -87,11 +87,17 @@ def test_evaluation_is_the_mean_over_the_split(folder: Path) -> None:
 def test_evaluation_in_many_batches_is_that_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     task = digits()
     model = create_model("lenet-300-100", seed=0, **task.model_kwargs).eval()
+    sizes: list[int] = []
+    model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
+    usual = task.evaluate(model, "test", CPU)
+    monkeypatch.setattr("ticketzoo.tasks.image_classification.EVALUATION_IMAGES_ON_CPU", 1000)
     whole = task.evaluate(model, "test", CPU)
-    monkeypatch.setattr("ticketzoo.tasks.image_classification.EVALUATION_VALUES", 64 * 17)  # 359 = 21 * 17 + 2
-    parts = task.evaluate(model, "test", CPU)
-    assert parts["accuracy"] == whole["accuracy"]
-    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
+    monkeypatch.setattr("ticketzoo.tasks.image_classification.EVALUATION_VALUES", 64 * 17)
+    small = task.evaluate(model, "test", CPU)
+    assert sizes == [128, 128, 103, 359, *[17] * 21, 2]
+    for parts in (usual, small):
+        assert parts["accuracy"] == whole["accuracy"]
+        assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
 
 
 def test_evaluation_equals_pytorch_s_cross_entropy_over_all_images_at_once() -> None:

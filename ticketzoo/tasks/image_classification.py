@@ -19,7 +19,10 @@ from ticketzoo.tasks.stored_data import last_part
 from ticketzoo.training.processes import Share, share_of, summed
 
 EVALUATION_VALUES = 4_000_000
-"""Pixel values in a batch of evaluation."""
+"""Pixel values in a batch of evaluation, at most."""
+EVALUATION_IMAGES, EVALUATION_IMAGES_ON_CPU = 1000, 128
+"""Images in it, at most. A CPU's memory for larger activations is mapped and unmapped at every layer, which may take
+longer than the layer."""
 
 
 class Batch(NamedTuple):
@@ -124,7 +127,8 @@ class ImageClassification:
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split."""
         images_in_split = self._held_out[split]
-        batch_size = max(16, min(1000, EVALUATION_VALUES // math.prod(images_in_split.in_shape)))
+        most = EVALUATION_IMAGES_ON_CPU if device.type == "cpu" else EVALUATION_IMAGES
+        batch_size = max(16, min(most, EVALUATION_VALUES // math.prod(images_in_split.in_shape)))
         losses, right, count = [], [], 0
         for images, labels in in_turn(images_in_split, batch_size=batch_size, device=device):
             scores = model(self._ready(images))
