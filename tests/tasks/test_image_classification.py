@@ -8,11 +8,14 @@ import torch
 from image_folders import grey, write_folder
 from torch import Tensor, nn
 
+from ticketzoo.errors import RecipeError
 from ticketzoo.models import create_model
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import Batch, ImageClassification, ImageClassificationConfig, data_name
 from ticketzoo.tasks.image_data import ImageDataset
+from ticketzoo.training import TrainingConfig, train
+from ticketzoo.training.processes import Share
 
 CPU = torch.device("cpu")
 
@@ -75,6 +78,33 @@ def test_label_smoothing_gives_every_class_its_share_in_training_alone(folder: P
     white = 0.9 * cross_entropy(1, 1) + 0.1 * cross_entropy(1, 0)
     assert task.loss(Brightness(), batch).item() == pytest.approx((black + white) / 2)
     assert task.evaluate(Brightness(), "test", CPU) == task_of(folder).evaluate(Brightness(), "test", CPU)
+
+
+def batch_norm() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(16, 2), nn.BatchNorm1d(2))
+
+
+def test_a_last_batch_of_one_image_is_said_to_be_too_few_for_batch_norm(folder: Path) -> None:
+    training = TrainingConfig.model_validate({"steps": "1ep", "batch_size": 5})  # of 6 images
+    with pytest.raises(RecipeError) as raised:
+        train(batch_norm(), task_of(folder), training, seed=0, device=CPU)
+    assert str(raised.value) == (
+        "training.batch_size: a batch of the 6 training images has only 1, too few for the model's BatchNorm; "
+        "choose another size, or another number of task.dataset.examples"
+    )
+
+
+def test_a_process_s_part_of_one_image_is_said_to_be_too_few_for_batch_norm(folder: Path) -> None:
+    task = task_of(folder)
+    ((images, labels, _),) = task.batches(6, 0, 0, 1, CPU)
+    with pytest.raises(RecipeError, match=r"part of a batch of 2 images has only 1, .* or training\.sync_batchnorm$"):
+        task.loss(batch_norm(), Batch(images[:1], labels[:1], Share(2, 0, 1)))
+
+
+def test_a_batch_of_one_image_is_enough_where_batch_norm_sees_several_positions(folder: Path) -> None:
+    ((images, labels, _),) = task_of(folder).batches(1, 0, 0, 1, CPU)
+    model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 2))
+    assert task_of(folder).loss(model, Batch(images, labels, Share(1, 0, 1))).isfinite()
 
 
 def test_evaluation_is_the_mean_over_the_split(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ticketzoo.errors import DataError
+from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.recipe import Config, DataName
 from ticketzoo.tasks.image_batches import Images, MemoryImages
 from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
@@ -105,19 +105,31 @@ class ImageClassification:
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
 
-        Raises DataError when the model cannot take images of the size that progressive resizing has come to.
+        Raises DataError when the model cannot take images of the size that progressive resizing has come to, and
+        RecipeError when its BatchNorm has a single image to take statistics of.
         """
         images, labels, share = batch
         if self._augment:
             images, _ = self._augment(images, share)
         try:
             scores = model(self._ready(images))
-        except (RuntimeError, AssertionError) as error:
+        except (RuntimeError, AssertionError, ValueError) as error:
+            if "more than 1 value per channel" in str(error):
+                raise RecipeError(self._one_image(share)) from error
             if images.shape[1:] == self._train.in_shape or isinstance(error, torch.OutOfMemoryError):
                 raise
             sides = f"{images.shape[-1]} pixels, only of {self._train.in_shape[-1]}"
             raise DataError(f"the model takes no images of {sides}: leave sizes of random_resized_crop out") from error
         return F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
+
+    def _one_image(self, share: Share) -> str:
+        """What is wrong with a batch of one image, or a process's part of one, and what to do."""
+        few = "has only 1, too few for the model's BatchNorm"
+        if share.stop - share.start < share.total:
+            part = f"training.batch_size: a process's part of a batch of {share.total} images {few}"
+            return f"{part}; choose a larger size, or training.sync_batchnorm"
+        batch = f"training.batch_size: a batch of the {len(self._train):,} training images {few}"
+        return f"{batch}; choose another size, or another number of task.dataset.examples"
 
     def size(self, batch: Batch) -> int:
         """How many images a batch has."""
