@@ -1,5 +1,8 @@
 """What several processes train is what one trains, to rounding."""
 
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +11,7 @@ import torch
 from launched import results_of
 from torch import nn
 
+from ticketzoo.interruption import Interrupted, ending_by_itself, raise_when_interrupted
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
@@ -16,6 +20,7 @@ from ticketzoo.ticket.masking import attach
 from ticketzoo.training import TrainingConfig, processes, train
 from ticketzoo.training.batch_norm import synchronise_batch_norm
 from ticketzoo.training.loop import copy_state
+from ticketzoo.training.resumption import Resumption
 
 CPU = torch.device("cpu")
 IMAGES = {
@@ -126,3 +131,38 @@ def test_what_processes_take_and_tell_each_other(tmp_path: Path) -> None:
     assert (first["mine"], second["mine"]) == ([0, 2, 4], [1, 3])
     assert first["drawn before"] == second["drawn before"]
     assert first["dropped"] != second["dropped"]
+
+
+def stopped_while_the_disk_is_slow(folder: str) -> Any:
+    """What is in the folder of a training when this process learns that a signal to the second has stopped it."""
+    task = create_task(ImageClassificationConfig.model_validate(IMAGES))
+    sync = os.fsync
+
+    def slowly(handle: int) -> None:
+        time.sleep(1)
+        sync(handle)
+
+    def signalled_once(step: int, total: int) -> None:
+        if processes.rank() == 1 and step == 1:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    os.fsync = slowly
+    raise_when_interrupted()
+    with ending_by_itself(), pytest.raises(Interrupted):
+        train(
+            nn.Sequential(nn.Flatten(), nn.Linear(64, 3)),
+            task,
+            TrainingConfig.model_validate(TRAINING),
+            seed=0,
+            device=CPU,
+            resumption=Resumption(Path(folder)),
+            on_progress=signalled_once,
+        )
+    return [path.name for path in Path(folder).iterdir()]
+
+
+def test_all_wait_for_the_checkpoint_that_the_first_writes(tmp_path: Path) -> None:
+    """Else those that have nothing to write end, and have the first end in the middle of it."""
+    (tmp_path / "cell").mkdir()
+    found = results_of(2, stopped_while_the_disk_is_slow, tmp_path, str(tmp_path / "cell"))
+    assert found == [["checkpoint-2.safetensors"]] * 2

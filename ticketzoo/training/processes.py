@@ -100,15 +100,21 @@ def shared_out(work: Callable[[Item], Tensor], items: Iterable[Item]) -> Iterato
         yield item, done[number % count()][number // count()]
 
 
+def wait_for_all() -> None:
+    """Wait until every process has come here."""
+    if count() > 1:
+        dist.barrier()
+
+
 @contextmanager
 def first_of_machine_first() -> Iterator[None]:
     """Go through the block in one process of each machine, then in its others: they find in caches what it made."""
     waits = int(os.environ.get("LOCAL_RANK", "0")) > 0
-    if count() > 1 and waits:
-        dist.barrier()
+    if waits:
+        wait_for_all()
     yield
-    if count() > 1 and not waits:
-        dist.barrier()
+    if not waits:
+        wait_for_all()
 
 
 def check_same(what: str, value: Any) -> None:

@@ -87,4 +87,5 @@ class BetweenUpdates:
             save_checkpoint(self._kept.folder, Checkpoint(step, *tensors, dict(vars(self._record))))
             self._saved = now
         if stopping:
+            processes.wait_for_all()  # one that ends has the others end, and the first may still be writing
             raise Interrupted
