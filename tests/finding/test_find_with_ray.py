@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from small_imagenet import write_photos
 
 from ticketzoo.errors import RunError
 from ticketzoo.finding import FindRecipe, find_and_package
@@ -47,6 +48,10 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 class Trained(Quiet):
     def __init__(self) -> None:
         self.labels: dict[str, bool] = {}
+        self.warnings: list[str] = []
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
 
     def finished(self, label: str, record: Any, metric: str, *, trained: bool) -> None:
         self.labels[label] = trained
@@ -118,6 +123,19 @@ def test_a_cluster_measures_stability_alike(two_workers: None, tmp_path: Path) -
     rows, expected = ((tmp_path / executor / "results.jsonl").read_text() for executor in ("ray", "local"))
     assert len(rows.splitlines()) == 2 * 2 * 3  # steps, levels and points
     assert rows == expected
+
+
+def test_an_image_that_is_skipped_in_a_cluster_is_named_once(two_workers: None, tmp_path: Path) -> None:
+    photos, progress = write_photos(tmp_path / "photos", classes=2, train=4, val=2), Trained()
+    (broken := sorted(photos.glob("val/*/1.JPEG"))[0]).write_bytes(b"no image")
+    dataset = {"path": str(photos), "validation": 0, "image_size": 8, "channels": 1, "in_memory": False, "workers": 0}
+    task = {"type": "image-classification", "dataset": dataset | {"on_error": "skip"}, "normalize": "unit"}
+    training = {"steps": "4it", "batch_size": 4}
+    skipping = recipe(task=task, training=training, finder={"levels": 1}, arms=["ticket"], arm_levels=[])
+    find_and_package(skipping, tmp_path / "out", executor="ray", progress=progress)
+    assert len(progress.labels) == 4
+    (said,) = progress.warnings
+    assert f"({broken}) cannot be read: it is no image of a known kind; skipped (unreadable images so far: 1)" in said
 
 
 def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: Path) -> None:

@@ -51,6 +51,7 @@ class RayCells(Cells):
         self._stopping, self._turn = Event(), Lock()
         self._in_hand: dict[Path, Lock] = {}
         self._tasks: dict[int, tuple[Task, Any]] = {}
+        self._told: set[str] = set()
 
     def __enter__(self) -> "RayCells":
         super().__enter__()
@@ -142,7 +143,9 @@ class RayCells(Cells):
                 ray.wait([reference], timeout=LAST_CHECKPOINT)
             raise
         for warning in warnings:
-            self.progress.warn(warning)
+            if warning not in self._told:  # each training meets, say, the same image that cannot be read
+                self._told.add(warning)
+                self.progress.warn(warning)
         if error is not None:
             raise error
         if self._stored(self._address(job)[1], keep_final, snapshot_steps) is None:
@@ -175,10 +178,27 @@ def _train(
         cells = Cells(
             Path(folder), device=training_device(device), checkpoint_seconds=checkpoint_seconds, progress=told
         )
-        cells.run(replace(job, task=task), label, keep_final=kept[0], snapshot_steps=kept[1])
+        with _heard_by(told):
+            cells.run(replace(job, task=task), label, keep_final=kept[0], snapshot_steps=kept[1])
     except TicketzooError as error:
         return told.messages, error
     return told.messages, None
+
+
+@contextmanager
+def _heard_by(told: _Warnings) -> Iterator[None]:
+    """In this block `told` also hears what the library warns of on its own, such as images that are skipped."""
+
+    class Hearing(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            told.warn(record.getMessage())
+
+    hearing, log = Hearing(), logging.getLogger("ticketzoo")
+    log.addHandler(hearing)
+    try:
+        yield
+    finally:
+        log.removeHandler(hearing)
 
 
 def _connect() -> None:
