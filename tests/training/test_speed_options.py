@@ -139,8 +139,24 @@ class Insatiable(MadeImages):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
 
 
+class InsatiableOnCPU(MadeImages):
+    """Needs more memory than any processor has."""
+
+    def loss(self, model: nn.Module, batch: list[int]) -> torch.Tensor:
+        return torch.empty(2**60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize("insatiable", [Insatiable(), InsatiableOnCPU()])
 @pytest.mark.parametrize(("batch_size", "said"), [(7, "try training.batch_size=3"), (1, "not even batches of 1 fit")])
-def test_out_of_memory_says_which_batch_size_to_try(batch_size: int, said: str, tmp_path: Path) -> None:
-    insatiable = replace(job(config(batch_size=batch_size)), task=Insatiable())
+def test_out_of_memory_says_which_batch_size_to_try(
+    insatiable: MadeImages, batch_size: int, said: str, tmp_path: Path
+) -> None:
+    asks_for_too_much = replace(job(config(batch_size=batch_size)), task=insatiable)
     with Cells(tmp_path, device=CPU) as cells, pytest.raises(RunError, match=said):
-        cells.run(insatiable, "label")
+        cells.run(asks_for_too_much, "label")
+
+
+def test_a_batch_of_one_image_too_small_for_batch_norm_is_said_in_one_line(tmp_path: Path) -> None:
+    of_one_value = job(config(batch_size=15), "resnet-20")  # of 16 images, which end as 1 x 1
+    with Cells(tmp_path, device=CPU) as cells, pytest.raises(RunError, match=r"^label: BatchNorm cannot normalise a"):
+        cells.run(of_one_value, "label")
