@@ -154,9 +154,3 @@ def test_out_of_memory_says_which_batch_size_to_try(
     asks_for_too_much = replace(job(config(batch_size=batch_size)), task=insatiable)
     with Cells(tmp_path, device=CPU) as cells, pytest.raises(RunError, match=said):
         cells.run(asks_for_too_much, "label")
-
-
-def test_a_batch_of_one_image_too_small_for_batch_norm_is_said_in_one_line(tmp_path: Path) -> None:
-    of_one_value = job(config(batch_size=15), "resnet-20")  # of 16 images, which end as 1 x 1
-    with Cells(tmp_path, device=CPU) as cells, pytest.raises(RunError, match=r"^label: BatchNorm cannot normalise a"):
-        cells.run(of_one_value, "label")

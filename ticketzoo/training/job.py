@@ -78,8 +78,7 @@ class Job:
 
 @contextmanager
 def in_one_line(label: str, job: Job, device: torch.device) -> Iterator[None]:
-    """What training `job` may run into, as a RunError: divergence, batches that are too large or too small, a missing
-    file, no compiler."""
+    """What training `job` may run into, as a RunError: divergence, too little memory, a missing file, no compiler."""
     try:
         yield
     except RunError as error:
@@ -91,18 +90,10 @@ def in_one_line(label: str, job: Job, device: torch.device) -> Iterator[None]:
     except Exception as error:
         if "DefaultCPUAllocator: can't allocate memory" in str(error):
             raise RunError(f"{label}: {_too_large(job.training.batch_size, device)}") from None
-        if str(error).startswith("Expected more than 1 value per channel"):
-            raise RunError(f"{label}: {_TOO_SMALL}") from None
         if not is_compilers(error):
             raise
         why = str(error).strip().splitlines()[0]
         raise RunError(f"{label}: training.compile does not work here ({why}); set it to false") from error
-
-
-_TOO_SMALL = (
-    "BatchNorm cannot normalise a single value, which is what it gets of a batch of one small image (the last of an "
-    "epoch, or one process's share): choose another training.batch_size, or larger images"
-)
 
 
 def _too_large(batch_size: int, device: torch.device) -> str:
