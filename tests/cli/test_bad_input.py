@@ -56,6 +56,7 @@ def test_a_recipe_that_cannot_be(folder: Path, setting: str, said: str) -> None:
         ("transfer transfer.yaml", "holds no ticket"),
         ("find find.yaml --out /dev/null", "/dev/null/cells: cannot be written (Not a directory)"),
         ("find find.yaml --device banana", "device 'banana' cannot be used here"),
+        ("find find.yaml --device meta", "device 'meta' cannot be used here"),
         ("info ./table", "holds no ticket"),
     ],
 )

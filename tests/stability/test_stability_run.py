@@ -1,15 +1,18 @@
 import functools
 import json
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from system_limits import at_most
 from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.finding.find import find_tickets
+from ticketzoo.os_errors import in_words
 from ticketzoo.recipe import dump_recipe, parse_recipe, read_recipe
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.report import run_stability, write_report
@@ -154,6 +157,12 @@ def test_the_report_has_the_numbers_in_json_in_words_and_drawn(tmp_path: Path) -
         assert one["mean"] == pytest.approx(sum(one["by_seed"].values()) / 2)
 
 
+def test_a_full_disk_names_the_file_that_could_not_be_written(tmp_path: Path) -> None:
+    with at_most(100, resource.RLIMIT_FSIZE), pytest.raises(OSError, match="File too large") as refused:
+        write_report(recipe(), made_rows(k0=0.1), tmp_path)
+    assert in_words(refused.value).startswith(f"{tmp_path / 'instability.png'}: File too large; ")
+
+
 def made_rows(**instability_by_step: float) -> list[dict[str, Any]]:
     return [
         {
@@ -186,6 +195,11 @@ def test_the_verdict_in_words(tmp_path: Path, rows: list[dict[str, Any]], dense:
     assert all(line in (tmp_path / "report.md").read_text() for line in report.sentences)
 
 
+def test_a_threshold_below_one_percent_is_shown_as_it_is(tmp_path: Path) -> None:
+    write_report(recipe(threshold=0.005), made_rows(k0=0.01), tmp_path)
+    assert "Stable: below 0.5%." in (tmp_path / "report.md").read_text()
+
+
 def test_the_table_has_a_line_for_each_network_and_step(tmp_path: Path) -> None:
     table = write_report(recipe(), made_rows(k0=0.3, k4=0.0), tmp_path).table
     assert table.columns == ("level", "sparsity", "rewind step", "error of the copies (%)", "instability", "verdict")
@@ -204,7 +218,8 @@ def test_the_table_has_a_line_for_each_network_and_step(tmp_path: Path) -> None:
         ({"rewind_steps": ["4it", "1ep"]}, "rewind_steps: two of them are one iteration of 4, 4"),
         ({"rewind_steps": ["4it", "4it"]}, "rewind_steps must differ"),
         ({"levels": [2, 2]}, "levels must differ"),
-        ({"levels": []}, "levels"),
+        ({"levels": []}, "levels: list 1 or more$"),
+        ({"levels": [-1]}, "levels.0: input should be greater than or equal to 0 \\(got -1\\)$"),
         ({"copies": 1}, "copies: input should be greater than or equal to 2"),
         ({"line": {"points": 2}}, "line.points: input should be greater than or equal to 3"),
         ({"line": {"split": "tests"}}, "input should be 'validation' or 'test'"),

@@ -45,7 +45,9 @@ def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R
     try:
         return recipe_type.model_validate(content)
     except ValidationError as error:
-        problems = [_explain(problem, recipe_type, content) for problem in error.errors()]
+        problems = [
+            _explain(problem, recipe_type, content) for problem in error.errors() if not _follows_from_others(problem)
+        ]
         raise RecipeError(f"recipe {where}: {'; '.join(dict.fromkeys(problems))}") from None
 
 
@@ -99,10 +101,16 @@ def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
         return _explain_tag(key, **problem["ctx"])
     message = _PLAIN.get(problem["type"], problem["msg"].removeprefix("Value error, "))
+    message = message.format(**problem["ctx"]) if problem["type"] == "too_short" else message
     given = problem.get("input")
     shows_it = problem["type"] == "value_error" and repr(given) in message
     shown = f" (got {_shortened(given)})" if isinstance(given, str | int | float | bool) and not shows_it else ""
     return f"{key}: {message[0].lower()}{message[1:]}{shown}" if key else message
+
+
+def _follows_from_others(problem: Any) -> bool:
+    """Whether a list is too short only for its wrong items, which have been told of."""
+    return problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]
 
 
 def _explain_tag(key: str, discriminator: str, tag: str = "", expected_tags: str = "") -> str:
@@ -123,6 +131,7 @@ _PLAIN = {
     "model_type": "write keys and values, one a line",
     "dict_type": "write keys and values, one a line",
     "tuple_type": "write a list, such as [a, b]",
+    "too_short": "list {min_length} or more",
 }
 """What to do, for problems that pydantic tells in Python's terms."""
 

@@ -50,7 +50,7 @@ def plot_instability(measured: Sequence[Instability], path: Path, *, name: str, 
         for number, level in enumerate(sorted(levels)):
             curve = sorted((one for one in measured if one.level == level), key=lambda one: one.rewind_step)
             _draw_curve(axes, curve, COLOURS[number % len(COLOURS)], network_name(level, levels[level]))
-        axes.axhline(100 * threshold, color="#888888", linestyle=":", label=f"threshold, {threshold:.0%}")
+        axes.axhline(100 * threshold, color="#888888", linestyle=":", label=f"threshold, {100 * threshold:g}%")
         axes.set_xscale("symlog", linthresh=max(1, min((step for step in steps if step), default=1)))
         axes.set_xticks(steps, [f"{step:,}" for step in steps])
         axes.minorticks_off()

@@ -124,9 +124,8 @@ def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) ->
     seeds, split = len(recipe.seeds), recipe.line.split
     spread = f"mean over {seeds} seeds ± half-width of its 95% interval" if seeds > 1 else "one seed, so no interval"
     pairs = f"{recipe.pairs} pairs of copies" if recipe.pairs > 1 else "a pair of copies"
-    caption = (
-        f"Instability (points of % {split} error) of {pairs} a seed: {spread}. Stable: below {recipe.threshold:.0%}."
-    )
+    below = f"Stable: below {100 * recipe.threshold:g}%."
+    caption = f"Instability (points of % {split} error) of {pairs} a seed: {spread}. {below}"
     columns = ("level", "sparsity", "rewind step", "error of the copies (%)", "instability", "verdict")
     return Table(caption, columns, "rrrrrl", tuple(lines))
 

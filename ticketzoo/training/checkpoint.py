@@ -98,6 +98,9 @@ def replacing_file(path: Path) -> Iterator[Path]:
             os.fsync(file.fileno())
         temporary.replace(path)
         sync_folder(path.parent)
+    except OSError as error:
+        error.filename = error.filename or str(path)  # a disk that is full names no file
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

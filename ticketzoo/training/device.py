@@ -21,7 +21,7 @@ def training_device(name: str | None = None) -> torch.device:
         return device
     try:
         device = torch.device(name)
-        torch.empty(1, device=device)
+        torch.zeros(1, device=device).item()  # not of "meta"
     except (RuntimeError, AssertionError) as error:
         raise RunError(f"device {name!r} cannot be used here: {str(error).splitlines()[0]}") from None
     return device
