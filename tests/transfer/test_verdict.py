@@ -111,6 +111,13 @@ def test_no_dense_or_no_ticket_means_not_measured():
     assert judge(DENSE)["levels"] == []
 
 
+def test_what_is_not_measured_says_what_it_needs():
+    one_seed = rows("dense", GOOD[:1]) + rows("ticket", GOOD[:1])
+    assert sentence(judge(one_seed)) == (
+        "not measured at sparsity 0.488 (level 3): needs at least 2 seeds, has ticket 1, dense 1"
+    )
+
+
 def test_not_matching_may_still_beat_the_controls_and_does_not_win():
     assert label(DENSE, rows("ticket", [0.96, 0.96, 0.96]), controls()) == "not matching"
 

@@ -189,4 +189,6 @@ def _claim(label: Label, levels: list[LevelVerdict]) -> str:
     low, high = min(level["sparsity"] for level in levels), max(level["sparsity"] for level in levels)
     span = show_sparsity(low) if len(levels) == 1 else f"{show_sparsity(low)} to {show_sparsity(high)}"
     numbers = show_numbers(level["level"] for level in levels)
-    return f"{label} at sparsity {span} (level{'s' if len(levels) > 1 else ''} {numbers})"
+    reasons = {level["reason"] for level in levels}
+    why = f": {reasons.pop()}" if label == "not measured" and len(reasons) == 1 else ""
+    return f"{label} at sparsity {span} (level{'s' if len(levels) > 1 else ''} {numbers}){why}"
