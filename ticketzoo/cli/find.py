@@ -27,7 +27,7 @@ def find(
 ) -> None:
     """Find tickets by a recipe; prints the ticket's folder.
 
-    A run that was stopped, however, goes on from what it had finished when the same command is given again.
+    Give the same command again after a run was stopped, in whatever way: it goes on from what was finished.
 
     Examples:
 
