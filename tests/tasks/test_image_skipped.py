@@ -10,7 +10,7 @@ from torch import nn
 from ticketzoo.errors import DataError
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
-from ticketzoo.tasks.image_data import ImageDataset, in_turn, load_images
+from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 
 CPU = torch.device("cpu")
 
@@ -78,8 +78,21 @@ def test_skipping_does_not_hide_images_that_do_not_fit(folder):
         load(folder, on_error="skip", in_memory=True)
 
 
-def test_a_batch_of_which_nothing_can_be_read_is_an_error(folder):
+def test_a_batch_of_which_nothing_can_be_read_is_left_out_of_evaluation_and_an_error_in_training(folder):
     for number in range(5):
         (folder / "train" / "a" / f"{number:04d}.png").write_bytes(b"no image")
-    with pytest.raises(DataError, match=r"none of the 5 images of a batch of split 'train' of .* can be read"):
-        values(load(folder, on_error="skip", in_memory=False, image_size=4).train)
+    train = load(folder, on_error="skip", in_memory=False, image_size=4).train
+    assert values(train) == ([5, 10, 11, 12, 13, 14, 15], [0] + [1] * 6)  # the first five are a batch
+    with pytest.raises(DataError, match=r"none of the images to train on in iteration [0-9]+ can be read"):
+        list(batches(train, batch_size=1, seed=0, start=0, stop=12, device=CPU))
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+def test_a_split_of_which_nothing_can_be_read_is_an_error(folder, in_memory):
+    for path in folder.glob("test/*/*.png"):
+        path.write_bytes(b"no image")
+    dataset = {"path": str(folder), "validation": 0, "on_error": "skip", "in_memory": in_memory}
+    config = {"type": "image-classification", "dataset": dataset, "normalize": "unit", "name": "grey"}
+    task = create_task(ImageClassificationConfig.model_validate(config))
+    with pytest.raises(DataError, match="no test image of grey can be read"):
+        task.evaluate(nn.Flatten(), "test", CPU)

@@ -131,7 +131,7 @@ class StreamedImages(Images):
         return indices.split(max(1, _PIECE // self._format.bytes))
 
     def _joined(self, indices: Tensor, parts: list[Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
-        """The batch of `indices` from its decoded parts. Raises DataError when none of its images can be read."""
+        """The batch of `indices` from its decoded parts."""
         lost, start = [], 0
         for part in parts:
             self._unreadable.meet(part.unreadable.values())
@@ -141,8 +141,6 @@ class StreamedImages(Images):
             kept = torch.ones(len(indices), dtype=torch.bool)
             kept[lost] = False
             indices = indices[kept]
-        if not len(indices):
-            raise DataError(f"none of the {start} images of a batch of {self._table.described} can be read")
         pixels = [on_device(part.pixels, device) for part in parts]
         return pixels[0] if len(pixels) == 1 else torch.cat(pixels), on_device(self.labels[indices], device)
 
@@ -163,10 +161,13 @@ def batches(
     Of several processes each gets its share of every batch.
     Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
     workers: as in `Images.in_order`. crop: how the images of a step are randomly cropped.
+    Raises DataError for a batch, or a share of one, of which no image can be read: it has no loss.
     """
     order = training_order(len(images), batch_size, seed, start, stop)
     crops = None if crop is None else map(crop, range(start, stop))
     for step, (pixels, labels) in enumerate(images.in_order(order, device, workers, crops), start):
+        if not len(labels):
+            raise DataError(f"none of the images to train on in iteration {step} can be read: mend those named above")
         yield step, pixels, labels
 
 
@@ -175,7 +176,7 @@ def in_turn(
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`.
 
-    Of several processes each gets some of the batches.
+    Of several processes each gets some of the batches. Batches of which no image can be read are left out.
     """
     order = torch.arange(len(images)).split(batch_size) if len(images) else ()
-    return images.in_order(mine(order), device, workers)
+    return (batch for batch in images.in_order(mine(order), device, workers) if len(batch[1]))

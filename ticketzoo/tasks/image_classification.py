@@ -137,7 +137,10 @@ class ImageClassification:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split."""
+        """Mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split.
+
+        Raises DataError when none of its images can be read.
+        """
         images_in_split = self._held_out[split]
         most = EVALUATION_IMAGES_ON_CPU if device.type == "cpu" else EVALUATION_IMAGES
         batch_size = max(16, min(most, EVALUATION_VALUES // math.prod(images_in_split.in_shape)))
@@ -149,6 +152,8 @@ class ImageClassification:
             count += len(labels)
         sums = (sum(torch.stack(part).tolist()) if part else 0 for part in (losses, right))
         loss, rightly, seen = summed(*sums, count)
+        if not seen:
+            raise DataError(f"no {split} image of {self.name} can be read")
         return {"loss": loss / seen, "accuracy": rightly / seen}
 
     def _ready(self, images: Tensor) -> Tensor:
