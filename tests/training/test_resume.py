@@ -7,6 +7,7 @@ import torch
 from made_task import CPU, MadeImages, Stopped
 from torch import nn
 
+from ticketzoo.errors import RunError
 from ticketzoo.ticket.masking import attach
 from ticketzoo.training import Record, TrainingConfig, train
 from ticketzoo.training.checkpoint import State
@@ -152,6 +153,18 @@ def test_when_both_checkpoints_are_damaged_the_training_begins_anew(tmp_path: Pa
     assert resumed[-1] == TOTAL
     assert [warning.split("; ")[1] for warning in warnings] == ["the training begins anew"] * 2
     assert_same(resumed, run("adam"))
+
+
+def test_a_checkpoint_that_the_system_does_not_let_be_read_is_kept(tmp_path: Path) -> None:
+    stopped_after_five(tmp_path)
+    newest = tmp_path / "checkpoint-5.safetensors"
+    newest.rename(tmp_path / "elsewhere")
+    newest.mkdir()  # reading it is an error of the system's, as on a file server that is gone
+    with pytest.raises(RunError, match=r"checkpoint-5.safetensors: cannot be read \(.*\); .* and run again$"):
+        run("adam", folder=tmp_path)
+    newest.rmdir()
+    (tmp_path / "elsewhere").rename(newest)
+    assert run("adam", folder=tmp_path)[-1] == TOTAL - 5
 
 
 def test_a_training_asked_for_an_earlier_snapshot_than_its_checkpoint_begins_anew(tmp_path: Path) -> None:

@@ -134,14 +134,19 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    """The newest whole checkpoint in `folder`; None when there is none. Damaged ones are removed, with a warning."""
+    """The newest whole checkpoint in `folder`; None when there is none. Damaged ones are removed, with a warning.
+
+    Raises RunError, and removes nothing, where the system does not let one be read: it may be whole.
+    """
     found, damaged = None, []
     for path in _newest_first(folder):
         try:
             found = _read(path)
             break
-        except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        except (SafetensorError, KeyError, TypeError, ValueError):
             damaged.append(path)
+        except OSError as error:
+            raise RunError(f"{path}: cannot be read ({why(error)}); {remedy(error)} and run again") from None
     for path in damaged:
         instead = f"the training goes on from iteration {found.step}" if found else "the training begins anew"
         warn(f"{path}: damaged checkpoint removed; {instead}")

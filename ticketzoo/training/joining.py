@@ -1,4 +1,4 @@
-"""How the processes that a launcher started (torchrun, accelerate launch, srun) become one run, and end as one."""
+"""How the processes that a launcher started (torchrun, accelerate launch) become one run, and end as one."""
 
 import os
 import socket
