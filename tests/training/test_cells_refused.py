@@ -125,3 +125,16 @@ def test_a_damaged_cell_is_said_in_one_line_with_what_to_do(tmp_path: Path, file
             again = cells.run(job(), "damaged", keep_final=True, snapshot_steps=[2])
             again.final_state()
             again.snapshot(2)
+
+
+@pytest.mark.parametrize("file", ["final.safetensors", "step-2.safetensors"])
+def test_one_bit_of_a_cell_s_weights_that_has_changed_is_noticed(tmp_path: Path, file: str) -> None:
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(job(), "whole", keep_final=True, snapshot_steps=[2])
+        content = bytearray((cell.folder / file).read_bytes())
+        content[-1] ^= 1
+        (cell.folder / file).write_bytes(content)
+        said = f"{file}: damaged since it was written; delete {cell.folder.name} and run again$"
+        with pytest.raises(RunError, match=said):
+            cell.final_state()
+            cell.snapshot(2)

@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError
-from safetensors.torch import load_file
+from safetensors import SafetensorError, safe_open
 
 import ticketzoo
 from ticketzoo.errors import RunError
 from ticketzoo.interruption import ending_by_itself, stop_if_interrupted
+from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.training import processes
 from ticketzoo.training.checkpoint import (
     State,
@@ -53,9 +53,18 @@ class Cell:
 
 def _read(path: Path) -> State:
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            digest = (file.metadata() or {}).get("sha256")
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: cannot be read ({error}); delete {path.parent.name} and run again") from None
+    if digest is not None and state_sha256(state) != digest:  # the first cells have none
+        raise RunError(f"{path}: damaged since it was written; delete {path.parent.name} and run again")
+    return state
+
+
+def _write(path: Path, state: State) -> None:
+    write_tensors(path, state, {"sha256": state_sha256(state)})
 
 
 class Cells:
@@ -182,7 +191,7 @@ class Cells:
         """Make the unfinished cell a finished one, all at once."""
         with writing_into(half_done):
             if final is not None:
-                write_tensors(half_done / "final.safetensors", final)
+                _write(half_done / "final.safetensors", final)
             write_atomically(half_done / "cell.json", json.dumps(content).encode())
             remove_checkpoints(half_done)
             if folder.exists():  # finished before, but without a tensor that is asked for now
@@ -203,7 +212,7 @@ def _read_cell(folder: Path) -> Cell:
 
 def _write_snapshot(folder: Path, step: int, state: State) -> None:
     with writing_into(folder):
-        write_tensors(folder / _snapshot_file(step), state)
+        _write(folder / _snapshot_file(step), state)
 
 
 def _snapshot_file(step: int) -> str:
