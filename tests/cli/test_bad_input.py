@@ -24,7 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("finder.levels=many", "finder.levels: input should be a valid integer"),
         ("finder.rate=1.5", "finder.rate: input should be less than 1 (got 1.5)"),
         ("finder.levels=-1", "finder.levels: input should be greater than or equal to 1 (got -1)"),
-        ("finder.levels=300", "would remove no weight; lower levels"),
+        ("finder.levels=300", "would remove no weight; ask for fewer"),
         ("finder.rewind=10it", "finder.rewind: 10it is iteration 10, not before the end of training (10)"),
         ("finder.exclude=[conv*]", "finder.exclude: 'conv*' matches no layer of the model; its layers: fc1, fc2, fc3"),
         ("task.name=a/b", "task.name: string should match pattern"),
@@ -67,7 +67,16 @@ def test_a_command_that_cannot_be_done(folder: Path, command: str, said: str) ->
     assert done.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("command", ["fnid find.yaml", "find", "find find.yaml --bogus", "export a b --level many"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "fnid find.yaml",
+        "find",
+        "find find.yaml --bogus",
+        "find find.yaml --plan --executor slurm",
+        "export a b --level many",
+    ],
+)
 def test_wrong_usage_is_status_2(folder: Path, command: str) -> None:
     done = ticketzoo(folder, *command.split())
     assert (done.status, done.out) == (2, "")

@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -32,7 +32,7 @@ DeviceOption = Annotated[
     str | None, typer.Option(metavar="cpu|cuda|mps", help="Where to train.", show_default="the best there is")
 ]
 ExecutorOption = Annotated[
-    str, typer.Option(metavar="local|ray", help="Train here, or independent networks at once on a Ray cluster.")
+    Literal["local", "ray"], typer.Option(help="Train here, or independent networks at once on a Ray cluster.")
 ]
 CheckpointOption = Annotated[
     float, typer.Option("--checkpoint-seconds", min=0, help="Write a checkpoint of the running training this often.")

@@ -66,9 +66,9 @@ def check_rounds(masks: Masks, config: PruningConfig, rounds: int) -> None:
             ],
         )
         if not any(left):
-            raise RecipeError(f"finder.levels: level {level} of {rounds} would keep no weight; lower levels or rate")
+            raise RecipeError(f"level {level} of {rounds} would keep no weight; ask for fewer, or lower finder.rate")
         if left == before:
-            raise RecipeError(f"finder.levels: level {level} of {rounds} would remove no weight; lower levels")
+            raise RecipeError(f"level {level} of {rounds} would remove no weight; ask for fewer")
 
 
 def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig) -> Masks:
