@@ -5,8 +5,8 @@ from measuring import Stopwatch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ticketzoo.tasks.image_batches import Images, MemoryImages
-from ticketzoo.tasks.image_data import ImageSplits
+from ticketzoo.data.images.batches import Images, MemoryImages
+from ticketzoo.data.images.splits import ImageSplits
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam}
 

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from ticketzoo.finding.pruning import remove_smallest
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.masks.masks import Masks
+from ticketzoo.pruning.pruner import remove_smallest
 
 _LAYER = {
     "attention.self.query": (768, 768),

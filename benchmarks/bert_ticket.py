@@ -8,10 +8,10 @@ from bert import random_weights
 from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 
 from ticketzoo import Ticket, load_ticket
+from ticketzoo.masks.masks import total
+from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models import architecture_of
 from ticketzoo.ticket import BaseWeights, Found
-from ticketzoo.ticket.magnitude import keep_largest
-from ticketzoo.ticket.masks import total
 
 SPARSITY = 0.7
 

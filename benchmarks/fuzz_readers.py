@@ -23,9 +23,9 @@ from typing import Any
 import torch
 
 from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.models import architecture_of, create_model, prunable_parameters
 from ticketzoo.ticket import Found, Ticket
-from ticketzoo.ticket.digests import masks_sha256, state_sha256
 
 KWARGS = {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02}
 MASKS, REWIND, CONFIG = "seed-0/masks.safetensors", "seed-0/rewind.safetensors", "ticket.json"

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from ticketzoo.finding.pruning import PruningConfig, dense_masks, prune_by_magnitude
+from ticketzoo.data.images.splits import ImageDataset
+from ticketzoo.masks.attach import attach
 from ticketzoo.models import create_model, prunable_parameters
+from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 from ticketzoo.recipe import Steps
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
-from ticketzoo.tasks.image_data import ImageDataset
-from ticketzoo.ticket.masking import attach
+from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import OptimizerConfig, TrainingConfig
 from ticketzoo.training.loop import train
-from ticketzoo.training.task import Task
 
 SHAPES = {"lenet-300-100": (1, 28, 28), "resnet-20": (3, 32, 32), "torchvision/resnet50": (3, 224, 224)}
 BATCH_SIZES = {"cpu": {"torchvision/resnet50": 8}, "cuda": {"torchvision/resnet50": 256}}

@@ -9,17 +9,17 @@ from bare_loop import BareLoop
 from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 from random_images import random_images
 
-from ticketzoo.finding.pruning import PruningConfig, dense_masks, prune_by_magnitude
+from ticketzoo.data.images.splits import ImageDataset, load_images
+from ticketzoo.masks.attach import attach
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 from ticketzoo.recipe import Steps
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
-from ticketzoo.tasks.image_data import ImageDataset, load_images
-from ticketzoo.ticket.masking import attach
-from ticketzoo.training.cells import Cells, Job
+from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import OptimizerConfig, TrainingConfig
 from ticketzoo.training.loop import copy_state, train
-from ticketzoo.training.task import Task
 
 SEED = 0
 PRUNING = PruningConfig(rate=0.2)

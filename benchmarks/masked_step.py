@@ -8,9 +8,9 @@ import torch
 from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 from torch.nn import functional as F
 
-from ticketzoo.finding.pruning import PruningConfig, dense_masks, prune_by_magnitude
+from ticketzoo.masks.attach import attach, detach
 from ticketzoo.models import create_model, prunable_parameters
-from ticketzoo.ticket.masking import attach, detach
+from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 
 SHAPES = {"lenet-300-100": (1, 28, 28), "lenet-5": (1, 28, 28)}
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

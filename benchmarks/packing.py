@@ -9,11 +9,11 @@ import torch
 from bert import levels, random_weights, shapes
 from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 
+from ticketzoo.masks.masks import Masks, kept, sparsity, total
 from ticketzoo.ticket.config import LevelEntry
-from ticketzoo.ticket.format import check_file, entry_of
-from ticketzoo.ticket.masks import Masks, kept, sparsity, total
-from ticketzoo.ticket.packed import pack_levels
-from ticketzoo.ticket.tensor_files import masks_to_bytes, read_masks
+from ticketzoo.ticket.encoding import masks_to_bytes, read_masks
+from ticketzoo.ticket.folder import check_file, entry_of
+from ticketzoo.ticket.levels import pack_levels
 
 DTYPES = {"float32": torch.float32, "int32": torch.int32}
 

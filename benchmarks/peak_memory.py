@@ -15,8 +15,8 @@ from measuring import Goal, Report, Row, arguments, parse, take_turns
 from random_images import random_images
 
 if TYPE_CHECKING:
+    from ticketzoo.tasks.task import Task
     from ticketzoo.training import TrainingConfig
-    from ticketzoo.training.task import Task
 
 SHAPES = {"lenet-300-100": (1, 28, 28), "lenet-5": (1, 28, 28)}
 
@@ -77,9 +77,9 @@ def finding(setting: Setting) -> None:
     """A level as `ticketzoo find` does it: masks on the rewind weights, training in a cell, one pruning round."""
     import torch
 
-    from ticketzoo.finding.pruning import PruningConfig, dense_masks, prune_by_magnitude
     from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
-    from ticketzoo.training.cells import Cells, Job
+    from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
+    from ticketzoo.runs.store import Cells, Job
     from ticketzoo.training.loop import copy_state
 
     task, pruning = _task(setting), PruningConfig()
@@ -111,9 +111,9 @@ def bare_training(setting: Setting) -> None:
     import torch
     from torch.nn import functional as F
 
+    from ticketzoo.data.images.batches import MemoryImages
+    from ticketzoo.data.images.splits import ImageDataset, load_images
     from ticketzoo.models import create_model
-    from ticketzoo.tasks.image_batches import MemoryImages
-    from ticketzoo.tasks.image_data import ImageDataset, load_images
 
     data = load_images(ImageDataset(path=setting.path))
     splits = [split for split in (data.train, data.validation, data.test) if isinstance(split, MemoryImages)]
@@ -133,9 +133,9 @@ def bare_training(setting: Setting) -> None:
 
 
 def _task(setting: Setting) -> "Task":
+    from ticketzoo.data.images.splits import ImageDataset
     from ticketzoo.tasks import create_task
     from ticketzoo.tasks.image_classification import ImageClassificationConfig
-    from ticketzoo.tasks.image_data import ImageDataset
 
     dataset = ImageDataset(path=setting.path)
     return create_task(ImageClassificationConfig(type="image-classification", dataset=dataset))

@@ -5,8 +5,8 @@ from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
-from ticketzoo.finding.pruning import remove_smallest
-from ticketzoo.ticket.masks import Masks, is_subset, kept, total
+from ticketzoo.masks.masks import Masks, is_subset, kept, total
+from ticketzoo.pruning.pruner import remove_smallest
 
 RATE = 0.2
 LEVELS = (0, 5)

@@ -15,15 +15,15 @@ from own_caches import own_caches
 from random_texts import write_texts
 from torch import nn
 
+from ticketzoo.data.text.corpus import CorpusDataset, Form, tokenize_corpus
+from ticketzoo.data.text.rows import split_rows
+from ticketzoo.data.text.tokenizer import load_tokenizer
+from ticketzoo.masks.attach import attach
+from ticketzoo.masks.masks import Masks, total
+from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models import create_model, prunable_parameters
 from ticketzoo.tasks import create_task
-from ticketzoo.tasks.corpus import CorpusDataset, Form, tokenize_corpus
 from ticketzoo.tasks.fill_mask import FillMaskConfig
-from ticketzoo.tasks.text_data import split_rows
-from ticketzoo.tasks.tokenizer import load_tokenizer
-from ticketzoo.ticket.magnitude import keep_largest
-from ticketzoo.ticket.masking import attach
-from ticketzoo.ticket.masks import Masks, total
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.loop import train
 

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from comparisons import chen_2020, rewinding
 
-from ticketzoo.registry import ticket_folders
+from ticketzoo.evaluation.statistics import Group, group_rows
+from ticketzoo.evaluation.tables import arms_table, transfer_table
+from ticketzoo.evaluation.verdict import judge_all, sentence
 from ticketzoo.stability.instability import Instability, instabilities, stable_from
 from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
-from ticketzoo.transfer.statistics import Group, group_rows
-from ticketzoo.transfer.summary import markdown_table, read_summary
-from ticketzoo.transfer.tables import arms_table, transfer_table
-from ticketzoo.transfer.verdict import judge_all, sentence
+from ticketzoo.zoo import ticket_folders
+from ticketzoo.zoo.summary import markdown_table, read_summary
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"

@@ -1,7 +1,7 @@
 """Tables that set arms side by side as published experiments do, of rows of results.jsonl."""
 
-from ticketzoo.transfer.metrics import show, titles
-from ticketzoo.transfer.statistics import Group, Summary, dense_of, group_rows, paired_difference
+from ticketzoo.evaluation.metrics import show, titles
+from ticketzoo.evaluation.statistics import Group, Summary, dense_of, group_rows, paired_difference
 
 SOURCES = {
     "ticket": "masked language modelling, IMP",

@@ -46,7 +46,7 @@ def _run(environment: dict[str, str], file: Path, function: Callable[..., Any], 
     os.environ |= environment
     import torch
 
-    from ticketzoo.training.joining import joined
+    from ticketzoo.distributed.joining import joined
 
     torch.set_num_threads(1)
     with joined("cpu"):

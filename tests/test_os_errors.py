@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from ticketzoo.os_errors import in_words
+from ticketzoo.util.os_errors import in_words
 
 
 def test_the_file_the_reason_and_what_to_do(tmp_path: Path) -> None:

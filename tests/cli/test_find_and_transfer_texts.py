@@ -6,7 +6,7 @@ import pytest
 from command_line import ticketzoo
 from tiny_texts import write_texts
 
-from ticketzoo.transfer.metrics import with_unit
+from ticketzoo.evaluation.metrics import with_unit
 
 NAME = "tiny-bert.letters-imp"
 TICKET = f"runs/{NAME}/{NAME}"

@@ -9,21 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, RecipeError
-from ticketzoo.finding.find import Finding, Replicate, find_tickets
 from ticketzoo.finding.package import find_and_package
 from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.run import Finding, Replicate, find_tickets
+from ticketzoo.masks.masks import Masks, is_subset, kept
 from ticketzoo.models import create_from_architecture
+from ticketzoo.models.create import initial_state
+from ticketzoo.models.state import State
 from ticketzoo.recipe import parse_recipe
+from ticketzoo.runs.progress import Quiet
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.tasks import create_task
+from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import PackedRewind
-from ticketzoo.ticket.masks import Masks, is_subset, kept
 from ticketzoo.training import Record, TrainingConfig, train
-from ticketzoo.training.cells import Cells, Job
-from ticketzoo.training.checkpoint import State
-from ticketzoo.training.progress import Quiet
-from ticketzoo.training.task import Task
-from ticketzoo.transfer.arms import initial_state
 
 CPU = torch.device("cpu")
 WEIGHTS = {"fc1.weight": 960, "fc2.weight": 75, "fc3.weight": 15}  # 64 pixels, 15 and 5 hidden units, 3 classes

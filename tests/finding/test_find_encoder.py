@@ -13,17 +13,17 @@ from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClas
 
 from ticketzoo import Ticket, TicketCallback, load_ticket
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.finding.find import find_tickets
 from ticketzoo.finding.package import find_and_package, plan_find
 from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.run import find_tickets
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.recipe import parse_recipe
+from ticketzoo.runs.store import Cells
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.text_classification import TextClassificationConfig
 from ticketzoo.ticket import BaseWeights
-from ticketzoo.ticket.digests import state_sha256
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.cells import Cells
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.report import run_transfer
 

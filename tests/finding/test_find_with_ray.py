@@ -14,9 +14,9 @@ from small_imagenet import write_photos
 
 from ticketzoo.errors import RunError
 from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.progress import Quiet
 from ticketzoo.stability import StabilityRecipe, run_stability
-from ticketzoo.training.executor import open_cells
-from ticketzoo.training.progress import Quiet
 from ticketzoo.transfer import TransferRecipe, run_transfer
 
 ray = pytest.importorskip("ray")
@@ -147,7 +147,7 @@ def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: P
 def test_executors_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RunError, match="executor 'slurm' is unknown; choose local or ray"):
         open_cells(tmp_path, "slurm")
-    monkeypatch.delitem(sys.modules, "ticketzoo.training.ray_cells", raising=False)
+    monkeypatch.delitem(sys.modules, "ticketzoo.runs.ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RunError, match=r"needs Ray: pip install 'ticketzoo\[ray\]'"):
         open_cells(tmp_path, "ray")

@@ -9,8 +9,8 @@ from small_imagenet import SMALL, write_photos
 
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import read_recipe
+from ticketzoo.runs.progress import Quiet
 from ticketzoo.ticket import Ticket
-from ticketzoo.training.progress import Quiet
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "imagenet"
 

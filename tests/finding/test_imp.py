@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ticketzoo.finding.imp import iterative_magnitude_pruning
 from ticketzoo.finding.one_shot import one_shot_pruning
-from ticketzoo.finding.pruning import PruningConfig, prune_by_magnitude
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.masks.masks import Masks
+from ticketzoo.pruning.pruner import PruningConfig, prune_by_magnitude
 
 DENSE = {"w": torch.ones(5, dtype=torch.bool)}
 

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.finding.pruning import PruningConfig, check_rounds, dense_masks, prune_by_magnitude, remove_smallest
+from ticketzoo.masks import topk as magnitude
+from ticketzoo.masks.masks import Masks, is_subset, kept
 from ticketzoo.models import create_model, prunable_parameters
-from ticketzoo.ticket import magnitude
-from ticketzoo.ticket.masks import Masks, is_subset, kept
+from ticketzoo.pruning.pruner import PruningConfig, check_rounds, dense_masks, prune_by_magnitude, remove_smallest
 
 INF = math.inf
 

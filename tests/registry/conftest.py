@@ -5,7 +5,7 @@ from hub_server.fixtures import LocalHub
 from toy_zoo import ZOO, make_ticket
 
 from ticketzoo import Ticket
-from ticketzoo.registry import hub_calls
+from ticketzoo.hub import calls as hub_calls
 
 
 @pytest.fixture(autouse=True)

@@ -12,8 +12,9 @@ from toy_zoo import KWARGS, ZOO, equal, found, make_ticket
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.models import create_model
-from ticketzoo.ticket import BaseWeights, Found, verify_ticket
-from ticketzoo.ticket.pulling import pull_ticket
+from ticketzoo.ticket import BaseWeights, Found
+from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.pull import pull_ticket
 
 BASE = "big/model"
 STATE = create_model("lenet-300-100", seed=9, **KWARGS).state_dict()

@@ -11,7 +11,7 @@ from toy_zoo import make_ticket
 from typer.testing import CliRunner
 
 from ticketzoo.cli.main import app
-from ticketzoo.transfer.evidence import ticket_card
+from ticketzoo.evaluation.evidence import ticket_card
 
 TEXT = (Path(__file__).resolve().parents[2] / "docs" / "hub.md").read_text()
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL)

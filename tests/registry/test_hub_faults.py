@@ -15,10 +15,10 @@ from toy_zoo import ZOO, equal, make_ticket
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketzooError
-from ticketzoo.registry import hub_calls
-from ticketzoo.registry.hub_errors import HubConflict
-from ticketzoo.ticket import verify_ticket
-from ticketzoo.ticket.pulling import pull_ticket
+from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub.errors import HubConflict
+from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.pull import pull_ticket
 
 COMMIT = "*/commit/main"
 
@@ -326,7 +326,7 @@ except RegistryError as error:
 """
 PULL = """
 import sys
-from ticketzoo.ticket.pulling import pull_ticket
+from ticketzoo.zoo.pull import pull_ticket
 pull_ticket("alice/zoo", sys.argv[1])
 """
 
@@ -367,7 +367,7 @@ def test_two_processes_pushing_at_once(hub: LocalHub):
 
 
 def test_what_the_server_says_is_printed_without_escapes_or_tokens(hub: LocalHub, monkeypatch: pytest.MonkeyPatch):
-    from ticketzoo.registry.hub_errors import without_tokens
+    from ticketzoo.hub.errors import without_tokens
 
     said = f"\x1b[31mno\x1b[0m\nBearer abc.def hf_{'x' * 34} my-own-token"
     assert without_tokens(said, "my-own-token") == "�[31mno�[0m Bearer *** *** ***"

@@ -11,9 +11,9 @@ from toy_zoo import ROWS, ZOO, equal, found, make_ticket, save_ticket
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.ticket import verify_ticket
 from ticketzoo.ticket.card_metadata import tags
-from ticketzoo.ticket.pulling import pull_ticket
+from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.pull import pull_ticket
 
 
 def fetched(hub: LocalHub) -> list[str]:
@@ -231,7 +231,7 @@ def test_a_card_edited_on_the_hub_is_kept(hub: LocalHub, pushed: Ticket):
 
 
 def test_the_card_loads_the_ticket_by_its_hub_id(hub: LocalHub, tmp_path: Path):
-    from ticketzoo.transfer.evidence import ticket_card
+    from ticketzoo.evaluation.evidence import ticket_card
 
     of_the_sparsest = [row | ({"level": 2, "sparsity": 0.75} if row["arm"] == "ticket" else {}) for row in ROWS]
     ticket = make_ticket(results=of_the_sparsest)

@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
 from ticketzoo.models import architecture_of, create_from_architecture
+from ticketzoo.models.state import State
+from ticketzoo.runs.progress import Quiet
+from ticketzoo.runs.store import Cells
 from ticketzoo.stability.instability import instability
 from ticketzoo.stability.line import Line, errors_along, recompute_batch_norm
 from ticketzoo.stability.recipe import LineConfig
 from ticketzoo.training import TrainingConfig
-from ticketzoo.training.cells import Cells
-from ticketzoo.training.checkpoint import State
-from ticketzoo.training.progress import Quiet
 
 CPU = torch.device("cpu")
 

@@ -11,18 +11,18 @@ from system_limits import at_most
 from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, RecipeError
-from ticketzoo.finding.find import find_tickets
-from ticketzoo.os_errors import in_words
+from ticketzoo.finding.run import find_tickets
+from ticketzoo.models.state import State
 from ticketzoo.recipe import dump_recipe, parse_recipe, read_recipe
+from ticketzoo.runs.progress import Quiet
+from ticketzoo.runs.store import Cells
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.report import run_stability, write_report
 from ticketzoo.stability.run import measure_lines
 from ticketzoo.tasks import create_task
+from ticketzoo.tasks.task import Task
 from ticketzoo.training import Record
-from ticketzoo.training.cells import Cells
-from ticketzoo.training.checkpoint import State
-from ticketzoo.training.progress import Quiet
-from ticketzoo.training.task import Task
+from ticketzoo.util.os_errors import in_words
 
 CPU = torch.device("cpu")
 RECIPES = sorted(Path(__file__).parents[2].glob("recipes/stability/*.yaml"))

@@ -16,12 +16,12 @@ from transformers import (
     RobertaConfig,
 )
 
+from ticketzoo.data.text.token_masks import mask_tokens
+from ticketzoo.data.text.tokenizer import load_tokenizer
 from ticketzoo.errors import DataError, ModelError
 from ticketzoo.models import create_model
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.fill_mask import Batch, FillMask, FillMaskConfig, logits_at
-from ticketzoo.tasks.masking import mask_tokens
-from ticketzoo.tasks.tokenizer import load_tokenizer
 
 CPU = torch.device("cpu")
 VOCABULARY = len(SPECIAL) + len(LETTERS)

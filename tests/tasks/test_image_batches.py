@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from image_folders import numbered, write_folder
 
+from ticketzoo.data.images.batches import MemoryImages, batches, in_turn
+from ticketzoo.data.images.splits import ImageDataset, load_images
 from ticketzoo.errors import DataError
-from ticketzoo.tasks.image_batches import MemoryImages, batches, in_turn
-from ticketzoo.tasks.image_data import ImageDataset, load_images
 
 CPU = torch.device("cpu")
 
@@ -119,8 +119,8 @@ def test_a_process_that_ends_amid_its_batches_ends_its_workers():
     """The generator is still there when the interpreter ends, which then sends SIGTERM and waits."""
     script = """
 import torch
-from ticketzoo.tasks.image_batches import batches
-from ticketzoo.tasks.image_data import ImageDataset, load_images
+from ticketzoo.data.images.batches import batches
+from ticketzoo.data.images.splits import ImageDataset, load_images
 images = load_images(ImageDataset(path="digits", in_memory=False)).train
 running = batches(images, batch_size=10, seed=0, start=0, stop=100, device=torch.device("cpu"), workers=2)
 next(running)

@@ -8,14 +8,14 @@ import torch
 from image_folders import grey, write_folder
 from torch import Tensor, nn
 
+from ticketzoo.data.images.splits import ImageDataset
+from ticketzoo.distributed.processes import Share
 from ticketzoo.errors import RecipeError
 from ticketzoo.models import create_model
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import Batch, ImageClassification, ImageClassificationConfig, data_name
-from ticketzoo.tasks.image_data import ImageDataset
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.processes import Share
 
 CPU = torch.device("cpu")
 

@@ -7,14 +7,14 @@ from PIL import Image
 from pydantic import ValidationError
 from torchvision.transforms import v2
 
+from ticketzoo.data.images.augment import RandomResizedCrop
+from ticketzoo.data.images.format import ImageFormat, RandomCrop
+from ticketzoo.data.images.splits import ImageDataset, batches, load_images
 from ticketzoo.errors import DataError
 from ticketzoo.models import create_model
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
-from ticketzoo.tasks.image_data import ImageDataset, batches, load_images
-from ticketzoo.tasks.image_format import ImageFormat, RandomCrop
-from ticketzoo.tasks.image_transforms import RandomResizedCrop
 
 CPU = torch.device("cpu")
 SIZES = [(100, 60), (60, 100), (50, 50), (31, 47), (90, 33), (64, 64)]
@@ -112,7 +112,7 @@ def test_batches_of_crops_follow_the_seed_and_the_step_however_they_are_made(fol
 
 def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder, monkeypatch):
     (whole,) = list(task_of(folder).batches(6, 0, 0, 1, CPU))
-    monkeypatch.setattr("ticketzoo.tasks.image_batches._PIECE", 3 * 16 * 16 * 2)  # two images at a time
+    monkeypatch.setattr("ticketzoo.data.images.batches._PIECE", 3 * 16 * 16 * 2)  # two images at a time
     (parts,) = list(task_of(folder).batches(6, 0, 0, 1, CPU))
     assert torch.equal(whole[0], parts[0])
     assert torch.equal(whole[1], parts[1])

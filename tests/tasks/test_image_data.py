@@ -9,7 +9,7 @@ from image_folders import colour, first_pixels, grey, numbered, sixteen_bit, wri
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ticketzoo.tasks.image_data import ImageDataset, load_images
+from ticketzoo.data.images.splits import ImageDataset, load_images
 
 FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
 

@@ -4,8 +4,8 @@ from datasets import Image as ImageFeature
 from image_folders import colour, grey, numbered, png, write_folder, write_parquet
 from PIL import Image
 
+from ticketzoo.data.images.splits import ImageDataset, load_images
 from ticketzoo.errors import DataError
-from ticketzoo.tasks.image_data import ImageDataset, load_images
 
 
 @pytest.fixture(autouse=True)

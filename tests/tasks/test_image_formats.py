@@ -6,7 +6,7 @@ from datasets import ClassLabel, Features
 from datasets import Image as ImageFeature
 from image_folders import encoded, photograph, write_parquet, write_webdataset
 
-from ticketzoo.tasks.image_data import ImageDataset, load_images
+from ticketzoo.data.images.splits import ImageDataset, load_images
 
 CPU = torch.device("cpu")
 SIZES = [(40, 30), (30, 40), (33, 33), (64, 20)]

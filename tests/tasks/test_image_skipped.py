@@ -7,10 +7,10 @@ import torch
 from image_folders import grey, numbered, write_folder
 from torch import nn
 
+from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
 from ticketzoo.errors import DataError
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
-from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
 
 CPU = torch.device("cpu")
 

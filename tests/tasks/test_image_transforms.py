@@ -5,10 +5,10 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from ticketzoo.data.images import augment as image_transforms
+from ticketzoo.data.images.augment import Augmentation, Normalization, normalized, pixel_statistics
+from ticketzoo.data.images.batches import MemoryImages
 from ticketzoo.errors import DataError
-from ticketzoo.tasks import image_transforms
-from ticketzoo.tasks.image_batches import MemoryImages
-from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized, pixel_statistics
 
 
 def images(*values, channels=1):

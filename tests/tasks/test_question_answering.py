@@ -10,15 +10,15 @@ from text_folders import CLS, PAD, SEP, token, write_data, write_tokenizer
 from torch import Tensor, nn
 from transformers import BertConfig
 
+from ticketzoo.data.text.rows import TextRows
+from ticketzoo.data.text.squad import Answer, Question
+from ticketzoo.data.text.squad_windows import _tokenize
+from ticketzoo.data.text.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.errors import DataError
 from ticketzoo.models import create_from_architecture
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
 from ticketzoo.tasks.squad_answers import best_spans
-from ticketzoo.tasks.squad_data import Answer, Question
-from ticketzoo.tasks.squad_features import _tokenize
-from ticketzoo.tasks.text_data import TextRows
-from ticketzoo.tasks.tokenizer import Tokenizer, load_tokenizer
 
 CPU = torch.device("cpu")
 NO_ANSWERS = "column 'answers' must hold the lists `text` and `answer_start` of each row"

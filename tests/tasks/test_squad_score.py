@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticketzoo.tasks.squad_score import exact_match, normalise_answer, squad_scores, word_f1
+from ticketzoo.tasks.squad_answers import exact_match, normalise_answer, squad_scores, word_f1
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,11 @@ from text_folders import CLS, PAD, SEP, token, write_data, write_tokenizer
 from torch import Tensor, nn
 from transformers import BertConfig
 
+from ticketzoo.data.text.glue import GLUE
 from ticketzoo.errors import DataError
 from ticketzoo.models import create_from_architecture
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.tasks import create_task
-from ticketzoo.tasks.glue import GLUE
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
 
 CPU = torch.device("cpu")

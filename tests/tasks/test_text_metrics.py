@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from ticketzoo.tasks.text_metrics import classification_metrics, regression_metrics
+from ticketzoo.tasks.metrics import classification_metrics, regression_metrics
 
 
 def scores_for(predicted: list[int], classes: int) -> torch.Tensor:

@@ -11,9 +11,9 @@ from tiny_bert import tiny_bert
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.fill_mask import FillMaskConfig
 from ticketzoo.tasks.question_answering import QuestionAnsweringConfig
+from ticketzoo.tasks.task import Task
 from ticketzoo.tasks.text_classification import TextClassificationConfig
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.task import Task
 
 CPU = torch.device("cpu")
 

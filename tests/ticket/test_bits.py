@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ticketzoo.ticket import bits
+from ticketzoo.masks import bits
 
 BOOLS = st.lists(st.booleans(), max_size=300).map(lambda values: np.array(values, dtype=bool))
 

@@ -7,14 +7,14 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from ticketzoo.errors import TicketzooError
-from ticketzoo.escaping import fenced
-from ticketzoo.shipped_files import shipped, shipped_recipes
+from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.verdict import RULE, judge
+from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket.card import Evidence, render_card
 from ticketzoo.ticket.card_metadata import sparsity_band
 from ticketzoo.ticket.config import check_config, mask_sha256_of
-from ticketzoo.ticket.masks import sparsity_of
-from ticketzoo.transfer.evidence import ticket_card
-from ticketzoo.transfer.verdict import RULE, judge
+from ticketzoo.util.shipped import shipped, shipped_recipes
+from ticketzoo.util.text import fenced
 
 KEPT = {0: 1000, 3: 512, 10: 100, 15: 40}  # of 1,000 prunable weights
 REVISION = "77f3279092a1c1579b2250db8eafed0ad422088c"

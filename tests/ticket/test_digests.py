@@ -3,7 +3,7 @@ import hashlib
 import pytest
 import torch
 
-from ticketzoo.ticket.digests import masks_sha256, state_sha256
+from ticketzoo.masks.digests import masks_sha256, state_sha256
 
 MASKS = {"a": torch.tensor([[True, False], [True, True]]), "b": torch.tensor([False])}
 

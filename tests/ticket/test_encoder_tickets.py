@@ -23,10 +23,11 @@ from torch import Tensor, nn
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, bare_names, create_model, model_state, prunable_parameters
-from ticketzoo.ticket import BaseWeights, Found, verify_ticket
-from ticketzoo.ticket.masking import attached_masks
-from ticketzoo.ticket.masks import sparsity
+from ticketzoo.ticket import BaseWeights, Found
+from ticketzoo.zoo import verify_ticket
 
 REVISION = "1" * 40
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.masking import attach, attached_masks, detach, hooks_paused
+from ticketzoo.masks.attach import attach, attached_masks, detach, hooks_paused
 
 MASKS = {
     "0.weight": torch.tensor([[True, False, True], [False, True, False]]),
@@ -303,7 +303,7 @@ def test_masks_that_do_not_fit_change_nothing(masks: dict[str, Tensor], message:
 def test_a_discarded_model_leaves_nothing_behind() -> None:
     import gc
 
-    from ticketzoo.ticket import masking
+    from ticketzoo.masks import attach as masking
 
     gc.collect()
     before = len(masking._pruned_of)

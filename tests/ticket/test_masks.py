@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.masks import check_masks, is_subset, kept, sparsity, sparsity_of, total
+from ticketzoo.masks.masks import check_masks, is_subset, kept, sparsity, sparsity_of, total
 
 MASKS = {"a": torch.tensor([[True, False], [True, True]]), "b": torch.tensor([False])}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 from toy_ticket import forge
 
 from ticketzoo.errors import TicketError
+from ticketzoo.masks.digests import digest_of_digests
 from ticketzoo.ticket import Ticket
-from ticketzoo.ticket.digests import digest_of_digests
 
 
 def digests_of(folder: Path) -> tuple[str, ...]:

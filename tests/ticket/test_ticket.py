@@ -8,10 +8,11 @@ from torch import nn
 from toy_ticket import KEPT, Toy, masks, rewind_state, toy_ticket, verdict
 
 from ticketzoo.errors import TicketError
+from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
-from ticketzoo.ticket import Found, Ticket, verify_ticket
-from ticketzoo.ticket.masking import attached_masks
-from ticketzoo.ticket.masks import sparsity
+from ticketzoo.ticket import Found, Ticket
+from ticketzoo.zoo import verify_ticket
 
 LENET = architecture_of("lenet-300-100", {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02})
 

@@ -14,8 +14,8 @@ from transformers import AutoModelForSequenceClassification, Trainer, TrainerCal
 
 from ticketzoo import Ticket, TicketCallback
 from ticketzoo.errors import TicketError
+from ticketzoo.masks.attach import attached_masks
 from ticketzoo.ticket import BaseWeights, Found
-from ticketzoo.ticket.masking import attached_masks
 
 TEXTS = torch.randint(5, 100, (24, 12), generator=torch.Generator().manual_seed(1))
 DATA = [{"input_ids": text, "labels": text.sum() % 3} for text in TEXTS]

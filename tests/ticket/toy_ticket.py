@@ -13,7 +13,8 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket import Found, Ticket, verify_ticket
+from ticketzoo.ticket import Found, Ticket
+from ticketzoo.zoo import verify_ticket
 
 MASKS, REWIND = "seed-7/masks.safetensors", "seed-7/rewind.safetensors"
 

@@ -10,8 +10,8 @@ import torch
 from made_task import CPU, MadeImages
 
 from ticketzoo.models import architecture_of, create_from_architecture
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.training import TrainingConfig
-from ticketzoo.training.cells import Cells, Job
 
 STEPS = 6
 

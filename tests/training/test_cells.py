@@ -7,8 +7,8 @@ from made_cells import STEPS, cells_in, files_in, job, training
 from made_task import MadeImages, Stopped
 from torch import Tensor
 
+from ticketzoo.runs.progress import Quiet
 from ticketzoo.training import Record, TrainingConfig
-from ticketzoo.training.progress import Quiet
 
 
 class Counted(Quiet):

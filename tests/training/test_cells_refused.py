@@ -14,7 +14,7 @@ from system_limits import at_most
 from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
-from ticketzoo.training.cells import Cells
+from ticketzoo.runs.store import Cells
 
 READ_ONLY = Path("/sys/kernel")
 

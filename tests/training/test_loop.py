@@ -8,8 +8,8 @@ from made_task import CPU, MadeImages, OneWeight, one_weight
 from torch import Tensor, nn
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.models.state import State
 from ticketzoo.training import Record, TrainingConfig, train
-from ticketzoo.training.checkpoint import State
 
 
 def config(**keys: Any) -> TrainingConfig:

@@ -7,7 +7,7 @@ import torch
 from made_task import CPU, MadeImages
 from torch import Tensor, nn
 
-from ticketzoo.ticket.masking import attach
+from ticketzoo.masks.attach import attach
 from ticketzoo.training import TrainingConfig, train
 
 OPTIMIZERS: list[dict[str, Any]] = [

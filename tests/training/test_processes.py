@@ -11,16 +11,17 @@ import torch
 from launched import results_of
 from torch import nn
 
-from ticketzoo.interruption import Interrupted, ending_by_itself, raise_when_interrupted
+from ticketzoo.distributed import processes
+from ticketzoo.distributed.batch_norm import synchronise_batch_norm
+from ticketzoo.masks.attach import attach
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
-from ticketzoo.ticket.digests import state_sha256
-from ticketzoo.ticket.masking import attach
-from ticketzoo.training import TrainingConfig, processes, train
-from ticketzoo.training.batch_norm import synchronise_batch_norm
+from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.loop import copy_state
 from ticketzoo.training.resumption import Resumption
+from ticketzoo.util.signals import Interrupted, ending_by_itself, raise_when_interrupted
 
 CPU = torch.device("cpu")
 IMAGES = {

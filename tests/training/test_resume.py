@@ -8,9 +8,9 @@ from made_task import CPU, MadeImages, Stopped
 from torch import nn
 
 from ticketzoo.errors import RunError
-from ticketzoo.ticket.masking import attach
+from ticketzoo.masks.attach import attach
+from ticketzoo.models.state import State
 from ticketzoo.training import Record, TrainingConfig, train
-from ticketzoo.training.checkpoint import State
 from ticketzoo.training.resumption import Resumption
 
 OPTIMIZERS = {

@@ -2,7 +2,7 @@ import pytest
 
 from ticketzoo.recipe import Steps
 from ticketzoo.training import ScheduleConfig
-from ticketzoo.training.schedules import learning_rate_factor
+from ticketzoo.training.optim import learning_rate_factor
 
 
 def factors(schedule: ScheduleConfig, steps: list[int], *, total: int, per_epoch: int = 10) -> list[float]:

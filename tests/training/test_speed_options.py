@@ -10,12 +10,12 @@ from made_task import CPU, MadeImages, Stopped
 from torch import nn
 
 from ticketzoo.errors import RunError
+from ticketzoo.masks.attach import attach
+from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
-from ticketzoo.ticket.masking import attach
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.models.state import State
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.cells import Cells, Job
-from ticketzoo.training.checkpoint import State
 from ticketzoo.training.resumption import Resumption
 
 

@@ -11,9 +11,9 @@ from tiny_bert import random_masks, tiny_architecture, tiny_bert, tokens
 from torch import Tensor, nn
 
 from ticketzoo.models import create_from_architecture, load_model_state, model_names_of, model_state
+from ticketzoo.models.state import State
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.training import TrainingConfig
-from ticketzoo.training.cells import Cells, Job
-from ticketzoo.training.checkpoint import State
 
 TIED = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
 

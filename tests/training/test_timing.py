@@ -9,11 +9,11 @@ from made_task import CPU, MadeImages
 from torch import Tensor, nn
 
 from ticketzoo.models import architecture_of
+from ticketzoo.models.create import initial_state
 from ticketzoo.recipe import Steps
+from ticketzoo.runs.timing import time_training
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.job import Job
-from ticketzoo.training.timing import time_training
-from ticketzoo.transfer.arms import initial_state
 
 ARCHITECTURE = architecture_of("lenet-300-100", {"width": 0.02, "in_shape": [1, 2, 2], "num_classes": 2})
 

@@ -5,7 +5,7 @@ from torch import nn
 
 from ticketzoo.recipe import Steps
 from ticketzoo.training import OptimizerConfig, ScheduleConfig, TrainingConfig
-from ticketzoo.training.optimizers import create_optimizer
+from ticketzoo.training.optim import create_optimizer
 
 
 def test_each_optimiser_is_pytorch_s_with_the_recipe_s_values() -> None:

@@ -7,11 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from ticketzoo.evaluation.arms import arm_job
+from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.random import random_masks, shuffled_masks
 from ticketzoo.models import architecture_of
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.models.create import initial_state
+from ticketzoo.runs.store import Job
 from ticketzoo.training import TrainingConfig
-from ticketzoo.training.cells import Job
-from ticketzoo.transfer.arms import arm_job, initial_state, random_masks, shuffled_masks
 
 # 4 inputs, 6 and 2 hidden units, 3 classes
 ARCHITECTURE = architecture_of("lenet-300-100", {"in_shape": [1, 2, 2], "num_classes": 3, "width": 0.02})

@@ -4,8 +4,8 @@ import matplotlib
 import pytest
 from matplotlib.image import imread
 
-from ticketzoo.transfer.plots import STYLES, plot_early_stopping, plot_metric, plot_transfer
-from ticketzoo.transfer.statistics import ARMS
+from ticketzoo.evaluation.plots import STYLES, plot_early_stopping, plot_metric, plot_transfer
+from ticketzoo.evaluation.statistics import ARMS
 
 
 def rows(arm, values, *, level=3, target="mnist", ticket="lenet", step=100):

@@ -14,9 +14,9 @@ from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.finding.package import find_and_package
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import model_state
+from ticketzoo.models.create import initial_state
 from ticketzoo.recipe import parse_recipe
-from ticketzoo.training.cells import Cells, Job
-from ticketzoo.transfer.arms import initial_state
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.run import evaluate_transfer, load_targets

@@ -8,16 +8,17 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.finding.pruning import PruningConfig, dense_masks, prune_by_magnitude
+from ticketzoo.evaluation.arms import arm_job
+from ticketzoo.evaluation.rows import Row
 from ticketzoo.models import architecture_of, create_from_architecture
+from ticketzoo.models.create import initial_state
+from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
+from ticketzoo.runs.progress import Quiet
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.training import Record
-from ticketzoo.training.cells import Cells, Job
-from ticketzoo.training.progress import Quiet
-from ticketzoo.transfer.arms import arm_job, initial_state
 from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.rows import Row
 from ticketzoo.transfer.run import Target, evaluate_transfer, load_targets, load_tickets, ticket_job
 
 CPU = torch.device("cpu")

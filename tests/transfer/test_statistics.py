@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.rows import rows_of
+from ticketzoo.evaluation.statistics import deciding_metrics, dense_of, group_rows, paired_difference, summarise
 from ticketzoo.training.record import Record
-from ticketzoo.transfer.rows import rows_of
-from ticketzoo.transfer.statistics import deciding_metrics, dense_of, group_rows, paired_difference, summarise
 
 
 def row(arm, seed, value, *, level=3, draw=0, metric="test_accuracy", at="final", step=100, target="mnist", ticket="t"):

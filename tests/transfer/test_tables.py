@@ -6,7 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from ticketzoo.transfer.tables import arms_table, transfer_table
+from ticketzoo.evaluation.tables import arms_table, transfer_table
 
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738}
 

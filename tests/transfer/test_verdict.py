@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError
-from ticketzoo.transfer.verdict import RULE, judge, judge_all, sentence
+from ticketzoo.evaluation.verdict import RULE, judge, judge_all, sentence
 
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738, 9: 0.866, 12: 0.931, 15: 0.965}
 

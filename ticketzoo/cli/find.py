@@ -6,8 +6,8 @@ import typer
 from ticketzoo.cli import options
 
 if TYPE_CHECKING:
+    from ticketzoo.evaluation.verdict import Verdict
     from ticketzoo.ticket import Ticket
-    from ticketzoo.transfer.verdict import Verdict
 
 
 def register(app: typer.Typer) -> None:
@@ -39,8 +39,8 @@ def find(
     """
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.cli.running import RunOptions, plan_or_run
+    from ticketzoo.distributed.joining import joined
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
-    from ticketzoo.training.joining import joined
 
     asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
@@ -50,9 +50,9 @@ def find(
 
 def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
-    from ticketzoo.escaping import for_terminal
+    from ticketzoo.evaluation.statistics import deciding_metrics
     from ticketzoo.transfer import arms_table, sentence
-    from ticketzoo.transfer.statistics import deciding_metrics
+    from ticketzoo.util.text import for_terminal
 
     ticket, folder = found
     if as_json:

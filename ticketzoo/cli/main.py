@@ -11,9 +11,9 @@ import typer
 
 from ticketzoo.cli import export, find, push_pull, recipes, search, stability, transfer, zoo
 from ticketzoo.errors import TicketzooError
-from ticketzoo.escaping import for_terminal
-from ticketzoo.interruption import Interrupted, exit_status, interruptible, raise_when_interrupted
-from ticketzoo.os_errors import in_words
+from ticketzoo.util.os_errors import in_words
+from ticketzoo.util.signals import Interrupted, exit_status, interruptible, raise_when_interrupted
+from ticketzoo.util.text import for_terminal
 
 app = typer.Typer(
     name="ticketzoo",

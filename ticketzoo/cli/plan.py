@@ -3,9 +3,8 @@
 from dataclasses import asdict
 
 from ticketzoo.cli.output import print_json
-from ticketzoo.escaping import for_terminal
-from ticketzoo.showing import show_bytes, show_duration
-from ticketzoo.training.plan import Plan
+from ticketzoo.runs.plan import Plan
+from ticketzoo.util.text import for_terminal, show_bytes, show_duration
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:

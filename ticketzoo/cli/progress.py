@@ -6,13 +6,13 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ticketzoo.escaping import for_terminal
+from ticketzoo.evaluation.metrics import with_unit, words
 from ticketzoo.training.record import Record
-from ticketzoo.transfer.metrics import with_unit, words
+from ticketzoo.util.text import for_terminal
 
 
 class RunProgress:
-    """A `ticketzoo.training.progress.Progress` for people."""
+    """A `ticketzoo.runs.progress.Progress` for people."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)

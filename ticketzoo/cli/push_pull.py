@@ -38,9 +38,9 @@ def push(
         ticketzoo push ./runs/mine/my-ticket owner/digits --private
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
-    from ticketzoo.registry import ticket_folder
+    from ticketzoo.evaluation.evidence import ticket_card
     from ticketzoo.ticket import Ticket
-    from ticketzoo.transfer.evidence import ticket_card
+    from ticketzoo.zoo import ticket_folder
 
     quiet_transfers()
     folder = ticket_folder(_folder_first(ticket), registry)
@@ -84,9 +84,9 @@ def pull(
         ticketzoo pull owner/lenet-300-100.mnist-imp@v1 --to copy
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
-    from ticketzoo.registry.hub_folder import HubOptions
-    from ticketzoo.registry.references import hub_reference
-    from ticketzoo.ticket.pulling import pull_ticket
+    from ticketzoo.hub.folder import HubOptions
+    from ticketzoo.hub.references import hub_reference
+    from ticketzoo.zoo.pull import pull_ticket
 
     quiet_transfers()
     reference = hub_reference(repo_id)

@@ -22,7 +22,7 @@ def recipe_path(recipe: str) -> Path:
     Raises:
         RecipeError: it is neither.
     """
-    from ticketzoo.shipped_files import shipped, shipped_recipes
+    from ticketzoo.util.shipped import shipped, shipped_recipes
 
     if Path(recipe).is_file():
         return Path(recipe)
@@ -70,7 +70,7 @@ def list_recipes(as_json: JsonOption = False) -> None:
         ticketzoo recipe list
     """
     from ticketzoo.cli.output import console, print_json
-    from ticketzoo.shipped_files import shipped, shipped_recipes
+    from ticketzoo.util.shipped import shipped, shipped_recipes
 
     recipes = {
         shipped_name(name): shipped(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")

@@ -8,11 +8,11 @@ from typing import Protocol, TypeVar
 
 from ticketzoo.cli.plan import print_plan
 from ticketzoo.cli.progress import RunProgress
-from ticketzoo.interruption import interruptible
-from ticketzoo.training import processes
-from ticketzoo.training.device import training_device
-from ticketzoo.training.plan import Plan
-from ticketzoo.training.progress import Progress, Quiet
+from ticketzoo.distributed import processes
+from ticketzoo.distributed.device import training_device
+from ticketzoo.runs.plan import Plan
+from ticketzoo.runs.progress import Progress, Quiet
+from ticketzoo.util.signals import interruptible
 
 Found = TypeVar("Found")
 

@@ -7,7 +7,7 @@ from rich.markup import escape
 from ticketzoo.cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from ticketzoo.transfer.search import Hits
+    from ticketzoo.zoo.search import Hits
 
 
 def register(app: typer.Typer) -> None:
@@ -41,8 +41,8 @@ def search(
         ticketzoo search --source ylecun/mnist --verdict winning --registry registry
     """
     from ticketzoo.cli.output import quiet_transfers
-    from ticketzoo.transfer.search import Query
-    from ticketzoo.transfer.search import search as find
+    from ticketzoo.zoo.search import Query
+    from ticketzoo.zoo.search import search as find
 
     quiet_transfers()
     show(find(registry, Query(architecture, task, source, sparsity, verdict), limit=limit), registry, as_json)
@@ -53,7 +53,7 @@ def show(hits: "Hits", where: str, as_json: bool) -> None:
     from rich.table import Table
 
     from ticketzoo.cli.output import console, print_json
-    from ticketzoo.transfer.summary import COLUMNS
+    from ticketzoo.zoo.summary import COLUMNS
 
     for reason in hits.left_out:
         print(f"ticketzoo: left out: {reason}", file=sys.stderr)

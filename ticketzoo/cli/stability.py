@@ -36,8 +36,8 @@ def stability(
     """
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.cli.running import RunOptions, plan_or_run
+    from ticketzoo.distributed.joining import joined
     from ticketzoo.stability import StabilityRecipe, plan_stability, run_stability
-    from ticketzoo.training.joining import joined
 
     asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
     with joined(device):
@@ -47,7 +47,7 @@ def stability(
 
 def _print(report: "StabilityReport", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
-    from ticketzoo.escaping import for_terminal
+    from ticketzoo.util.text import for_terminal
 
     if as_json:
         starts = {str(level): step for level, step in report.stable_from.items()}

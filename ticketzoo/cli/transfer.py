@@ -35,7 +35,7 @@ def transfer(
     """
     from ticketzoo.cli.recipes import read_for
     from ticketzoo.cli.running import RunOptions, plan_or_run
-    from ticketzoo.training.joining import joined
+    from ticketzoo.distributed.joining import joined
     from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer
 
     asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
@@ -52,8 +52,8 @@ def transfer(
 
 def _print(report: "TransferReport", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
-    from ticketzoo.escaping import for_terminal
     from ticketzoo.transfer import sentence
+    from ticketzoo.util.text import for_terminal
 
     if as_json:
         print_json({"folder": str(report.folder), "files": report.files, "verdicts": report.verdicts})

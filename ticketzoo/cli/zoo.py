@@ -48,8 +48,8 @@ def list_tickets(
     """
     from ticketzoo.cli.output import quiet_transfers
     from ticketzoo.cli.search import show
-    from ticketzoo.registry import default_registry
-    from ticketzoo.transfer.search import Hits, Query, search
+    from ticketzoo.zoo import default_registry
+    from ticketzoo.zoo.search import Hits, Query, search
 
     quiet_transfers()
     where = registry or str(default_registry())
@@ -69,7 +69,7 @@ def info(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonO
         ticketzoo info owner/lenet-300-100.mnist-imp
     """
     from ticketzoo.cli.output import console, print_json, quiet_transfers
-    from ticketzoo.transfer.summary import read_summary
+    from ticketzoo.zoo.summary import read_summary
 
     quiet_transfers()
     summary = read_summary(_files(ticket, registry))
@@ -88,8 +88,8 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
         ticketzoo verify ./runs/mine/my-ticket
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
-    from ticketzoo.ticket import verify_ticket
-    from ticketzoo.ticket.format import file_entries
+    from ticketzoo.ticket.folder import file_entries
+    from ticketzoo.zoo import verify_ticket
 
     quiet_transfers()
     files = _files(ticket, registry)
@@ -107,10 +107,10 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
 
 def _files(ticket: str, registry: Path | None) -> "Files":
     """The files of a ticket in a folder or on the Hub, where they are fetched when they are asked for."""
-    from ticketzoo.registry import ticket_folder
-    from ticketzoo.registry.hub_folder import HubOptions
-    from ticketzoo.registry.references import HubReference, parse_reference
+    from ticketzoo.hub.folder import HubOptions
+    from ticketzoo.hub.references import HubReference, parse_reference
     from ticketzoo.ticket.files import Files, hub_files
+    from ticketzoo.zoo import ticket_folder
 
     reference = parse_reference(ticket)
     if isinstance(reference, HubReference):

@@ -1,6 +1,6 @@
 """How tickets are found: pruning, the methods, and the way from a recipe to a packaged ticket."""
 
-from ticketzoo.finding.find import find_tickets as find_tickets
 from ticketzoo.finding.package import find_and_package as find_and_package
 from ticketzoo.finding.package import plan_find as plan_find
 from ticketzoo.finding.recipe import FindRecipe as FindRecipe
+from ticketzoo.finding.run import find_tickets as find_tickets

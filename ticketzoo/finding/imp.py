@@ -1,7 +1,7 @@
 from collections.abc import Iterator
 
 from ticketzoo.finding.method import Prune, Train
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.masks.masks import Masks
 
 
 def iterative_magnitude_pruning(train: Train, prune: Prune, masks: Masks, rounds: int) -> Iterator[Masks]:

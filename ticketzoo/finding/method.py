@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from torch import Tensor
 
-from ticketzoo.ticket.masks import Masks
+from ticketzoo.masks.masks import Masks
 
 Train = Callable[[int, Masks], Mapping[str, Tensor]]
 """`train(level, masks)`: rewind, put the masks on, train to the end, return the trained weights."""

@@ -8,22 +8,22 @@ from tempfile import TemporaryDirectory
 
 import torch
 
-from ticketzoo.finding.find import Finding, find_tickets, rewind_step
+from ticketzoo.distributed import processes
+from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
+from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.run import Finding, find_tickets, rewind_step
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
+from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.plan import Plan, PlannedCells
+from ticketzoo.runs.progress import Progress
+from ticketzoo.runs.store import environment
+from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.base import BaseWeights
-from ticketzoo.training import processes
-from ticketzoo.training.cells import environment
-from ticketzoo.training.executor import open_cells
-from ticketzoo.training.plan import Plan, PlannedCells
-from ticketzoo.training.progress import Progress
-from ticketzoo.training.task import Task
-from ticketzoo.transfer.evidence import ticket_card
-from ticketzoo.transfer.plots import plot_early_stopping, plot_metric
-from ticketzoo.transfer.verdict import judge
 
 
 def find_and_package(
@@ -37,13 +37,13 @@ def find_and_package(
 ) -> tuple[Ticket, Path]:
     """Run `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
 
-    Of several processes (`ticketzoo.training.processes`) all train, and the first writes into the folder.
+    Of several processes (`ticketzoo.distributed.processes`) all train, and the first writes into the folder.
 
     Args:
         recipe: what to find.
         out: working folder: `cells/` receives the trainings, `<recipe.name>/` the ticket.
         device: where to train; if None the CPU, or with Ray what the cluster has.
-        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.training.executor`).
+        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 

@@ -3,13 +3,13 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PositiveInt, model_validator
 
-from ticketzoo.finding.pruning import PruningConfig
+from ticketzoo.evaluation.arms import Arm, draws_of
+from ticketzoo.hub.references import HubReference
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
+from ticketzoo.pruning.pruner import PruningConfig
 from ticketzoo.recipe import Config, RecipeName, Seed, Steps
-from ticketzoo.registry.references import HubReference
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
-from ticketzoo.transfer.arms import Arm, draws_of
 
 Rewinding = Literal["weights", "learning-rate", "late-reset"]
 

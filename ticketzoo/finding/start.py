@@ -7,20 +7,20 @@ from typing import Any
 
 from torch import Tensor
 
+from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
+from ticketzoo.hub.model_files import FolderFiles
+from ticketzoo.hub.references import FolderReference, HubReference
 from ticketzoo.models import create_from_architecture, load_base, model_state
 from ticketzoo.models.body import in_body
 from ticketzoo.models.create import architecture_for
 from ticketzoo.models.pretrained import pretrained_reference
-from ticketzoo.registry.model_files import FolderFiles
-from ticketzoo.registry.references import FolderReference, HubReference
+from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import TaskConfig, create_task
+from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.base import BaseWeights, read_weights
-from ticketzoo.training import processes
-from ticketzoo.training.checkpoint import State
-from ticketzoo.training.task import Task
 
 _log = logging.getLogger("ticketzoo")
 

@@ -13,6 +13,8 @@ from ticketzoo.models import conv, lenet, resnet, torchvision, transformers, vgg
 from ticketzoo.models.arguments import Arguments, WidthArguments, parse_arguments, shorten, suggest
 from ticketzoo.models.initialisation import initialise
 from ticketzoo.models.pretrained import referenced_architecture
+from ticketzoo.models.state import State, model_state
+from ticketzoo.seeds import derive_seed
 
 MAX_PARAMETERS = 200_000_000
 _TORCHVISION = "torchvision/"
@@ -143,3 +145,8 @@ def _check_size(name: str, architecture: Architecture, arguments: WidthArguments
             f"{name} of width {arguments.width:g} on {shape} images with {arguments.num_classes} classes would have "
             f"{parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed"
         )
+
+
+def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:
+    """Parameters and buffers of a fresh initialisation; `stream` names further independent ones of the same seed."""
+    return model_state(create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)))

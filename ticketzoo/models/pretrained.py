@@ -9,14 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError
+from ticketzoo.hub.folder import HubOptions, open_hub
+from ticketzoo.hub.model_files import FolderFiles, ModelFiles
+from ticketzoo.hub.references import FolderReference, HubReference, parse_reference
 from ticketzoo.models import transformers
 from ticketzoo.models.arguments import shorten
 from ticketzoo.models.body import body_prefix, in_body, model_names_of, within
 from ticketzoo.models.state import live_state
 from ticketzoo.models.transformer_configs import CONFIGS
-from ticketzoo.registry.hub_folder import HubOptions, open_hub
-from ticketzoo.registry.model_files import FolderFiles, ModelFiles
-from ticketzoo.registry.references import FolderReference, HubReference, parse_reference
 
 PREFIX = "transformers/"
 CONFIG_FILE = "config.json"

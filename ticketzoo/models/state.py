@@ -32,3 +32,6 @@ def load_model_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     given = {id(value): state[name] for name, value in live_state(model).items() if name in state}
     aliases = {name: given[id(value)] for name, value in model.state_dict(keep_vars=True).items() if id(value) in given}
     model.load_state_dict({**state, **aliases})
+
+
+State = dict[str, Tensor]

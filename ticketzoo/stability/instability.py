@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ticketzoo.transfer.statistics import Summary, summarise
+from ticketzoo.evaluation.statistics import Summary, summarise
 
 
 @dataclass(frozen=True)

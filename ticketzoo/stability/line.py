@@ -13,16 +13,18 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ticketzoo.distributed import processes
+from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.errors import RunError
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_model_state
+from ticketzoo.models.state import State
+from ticketzoo.runs.store import Cells, environment
 from ticketzoo.seeds import derive_seed
 from ticketzoo.stability.recipe import LineConfig
-from ticketzoo.ticket.digests import state_sha256
-from ticketzoo.training import TrainingConfig, processes
-from ticketzoo.training.batch_norm import synchronise_batch_norm
-from ticketzoo.training.cells import Cells, environment
-from ticketzoo.training.checkpoint import State, write_atomically, writing_into
-from ticketzoo.training.task import Task
+from ticketzoo.tasks.task import Task
+from ticketzoo.training import TrainingConfig
+from ticketzoo.util.files import write_atomically, writing_into
 
 
 class Point(NamedTuple):

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ticketzoo.showing import show_sparsity
+from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.stability.instability import Instability
-from ticketzoo.transfer.drawing import figure_of, short_label, write_png
+from ticketzoo.util.text import show_sparsity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import torch
 
+from ticketzoo.distributed import processes
+from ticketzoo.evaluation.rows import write_results
+from ticketzoo.evaluation.statistics import Summary
+from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.start import load_task
-from ticketzoo.showing import show_sparsity
+from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.plan import Plan, PlannedCells
+from ticketzoo.runs.progress import Progress
 from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
 from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.run import Row, measure_lines, trained_copies
-from ticketzoo.training import processes
-from ticketzoo.training.executor import open_cells
-from ticketzoo.training.plan import Plan, PlannedCells
-from ticketzoo.training.progress import Progress
-from ticketzoo.transfer.results import write_results
-from ticketzoo.transfer.statistics import Summary
-from ticketzoo.transfer.tables import Table
+from ticketzoo.util.text import show_sparsity
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def run_stability(
         recipe: what to analyse.
         out: working folder; receives recipe.yaml, results.jsonl, instability.json, report.md and the plots.
         device: where to train; if None the CPU, or with Ray what the cluster has.
-        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.training.executor`).
+        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 

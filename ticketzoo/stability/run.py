@@ -6,14 +6,14 @@ from itertools import combinations
 from typing import Any
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.finding.find import Search
+from ticketzoo.finding.run import Search
+from ticketzoo.masks.masks import Masks, sparsity
+from ticketzoo.runs.store import Cell, Cells, Job
 from ticketzoo.seeds import derive_seed
 from ticketzoo.stability.instability import instability
 from ticketzoo.stability.line import Line, errors_along
 from ticketzoo.stability.recipe import StabilityRecipe
-from ticketzoo.ticket.masks import Masks, sparsity
-from ticketzoo.training.cells import Cell, Cells, Job
-from ticketzoo.training.task import Task
+from ticketzoo.tasks.task import Task
 
 Row = dict[str, Any]
 """One line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error."""

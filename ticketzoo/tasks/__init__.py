@@ -5,13 +5,13 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ticketzoo.data.text.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.errors import DataError
 from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig
 from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig
 from ticketzoo.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
+from ticketzoo.tasks.task import Task
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
-from ticketzoo.tasks.tokenizer import Tokenizer, load_tokenizer
-from ticketzoo.training.task import Task
 
 TaskConfig = Annotated[
     ImageClassificationConfig | FillMaskConfig | TextClassificationConfig | QuestionAnsweringConfig,

@@ -10,17 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.data.order import evaluation_order, on_device, whole_order
+from ticketzoo.data.text.corpus import CorpusDataset, Form, tokenize_corpus
+from ticketzoo.data.text.rows import split_rows
+from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
+from ticketzoo.data.text.token_masks import mask_tokens
+from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
+from ticketzoo.distributed.processes import mine, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
+from ticketzoo.masks.attach import plain_model
 from ticketzoo.recipe import Config, DataName
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks.corpus import CorpusDataset, Form, tokenize_corpus
-from ticketzoo.tasks.masking import mask_tokens
-from ticketzoo.tasks.order import evaluation_order, on_device, whole_order
-from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
-from ticketzoo.tasks.text_data import split_rows
-from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
-from ticketzoo.ticket.masking import plain_model
-from ticketzoo.training.processes import mine, share_of, summed
 
 
 class FillMaskConfig(Config):
@@ -52,7 +52,7 @@ class Batch:
 
 
 class FillMask:
-    """The `Task` (see `ticketzoo.training.task`) of guessing masked tokens.
+    """The `Task` (see `ticketzoo.tasks.task`) of guessing masked tokens.
 
     What is masked in training is a function of (seed, step); in evaluation it is always the same.
     """

@@ -10,13 +10,13 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
+from ticketzoo.data.images.batches import Images, MemoryImages
+from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
+from ticketzoo.data.stored import last_part
+from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.recipe import Config, DataName
-from ticketzoo.tasks.image_batches import Images, MemoryImages
-from ticketzoo.tasks.image_data import ImageDataset, batches, in_turn, load_images
-from ticketzoo.tasks.image_transforms import Augmentation, Normalization, normalized
-from ticketzoo.tasks.stored_data import last_part
-from ticketzoo.training.processes import Share, share_of, summed
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -54,7 +54,7 @@ class ImageClassificationConfig(Config):
 
 
 class ImageClassification:
-    """The `Task` (see `ticketzoo.training.task`) of classifying images, normalised on the training device."""
+    """The `Task` (see `ticketzoo.tasks.task`) of classifying images, normalised on the training device."""
 
     metric = "accuracy"
 

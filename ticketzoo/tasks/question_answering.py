@@ -11,16 +11,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.data.order import evaluation_order, on_device, whole_order
+from ticketzoo.data.text.rows import TextDataset
+from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
+from ticketzoo.data.text.squad import Question, load_questions
+from ticketzoo.data.text.squad_windows import Windows, check_windows, make_windows
+from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
+from ticketzoo.distributed.processes import share_of, shared_out
 from ticketzoo.recipe import Config, DataName
-from ticketzoo.tasks.order import evaluation_order, on_device, whole_order
-from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
-from ticketzoo.tasks.squad_answers import BestAnswers, best_spans
-from ticketzoo.tasks.squad_data import Question, load_questions
-from ticketzoo.tasks.squad_features import Windows, check_windows, make_windows
-from ticketzoo.tasks.squad_score import squad_scores
-from ticketzoo.tasks.text_data import TextDataset
-from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
-from ticketzoo.training.processes import share_of, shared_out
+from ticketzoo.tasks.squad_answers import BestAnswers, best_spans, squad_scores
 
 Batch = tuple[Inputs, Tensor]
 
@@ -47,7 +46,7 @@ class QuestionAnsweringConfig(Config):
 
 
 class QuestionAnswering:
-    """The `Task` (see `ticketzoo.training.task`) of finding answers; training examples are windows, not questions."""
+    """The `Task` (see `ticketzoo.tasks.task`) of finding answers; training examples are windows, not questions."""
 
     metric = "f1"
 

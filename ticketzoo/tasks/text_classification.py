@@ -9,15 +9,15 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.data.order import evaluation_order, on_device, training_order
+from ticketzoo.data.text.glue import Metric
+from ticketzoo.data.text.labelled import LabelledTextDataset, load_labelled_text
+from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
+from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
+from ticketzoo.distributed.processes import shared_out
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config, DataName
-from ticketzoo.tasks.glue import Metric
-from ticketzoo.tasks.labelled_text import LabelledTextDataset, load_labelled_text
-from ticketzoo.tasks.order import evaluation_order, on_device, training_order
-from ticketzoo.tasks.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
-from ticketzoo.tasks.text_metrics import classification_metrics, regression_metrics
-from ticketzoo.tasks.tokenizer import Tokenizer, check_max_length
-from ticketzoo.training.processes import shared_out
+from ticketzoo.tasks.metrics import classification_metrics, regression_metrics
 
 Batch = tuple[Inputs, Tensor]
 
@@ -40,7 +40,7 @@ class TextClassificationConfig(Config):
 
 
 class TextClassification:
-    """The `Task` (see `ticketzoo.training.task`) of classifying texts, or of predicting a value for each."""
+    """The `Task` (see `ticketzoo.tasks.task`) of classifying texts, or of predicting a value for each."""
 
     def __init__(self, config: TextClassificationConfig, tokenizer: Tokenizer) -> None:
         """Load and tokenise the data. Raises DataError when it is missing or no labelled text."""

@@ -12,13 +12,13 @@ from pathlib import Path
 from torch import Tensor
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.escaping import for_terminal
-from ticketzoo.registry.hub_folder import HubOptions, open_hub
-from ticketzoo.registry.model_files import FolderFiles, ModelFiles
+from ticketzoo.hub.folder import HubOptions, open_hub
+from ticketzoo.hub.model_files import FolderFiles, ModelFiles
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.ticket.digests import state_sha256
-from ticketzoo.ticket.strict_json import parse_json
-from ticketzoo.ticket.tensor_files import open_tensors
+from ticketzoo.ticket.encoding import open_tensors
+from ticketzoo.util.strict_json import parse_json
+from ticketzoo.util.text import for_terminal
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _MAX_INDEX_BYTES = 64 * 2**20

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ticketzoo.escaping import fenced, for_markdown
-from ticketzoo.shipped_files import MODEL_CARD_TEMPLATE, shipped
-from ticketzoo.showing import show_duration, show_numbers, show_sparsity
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
+from ticketzoo.util.text import fenced, for_markdown, show_duration, show_numbers, show_sparsity
 
 Facts = list[tuple[str, str]]
 """Names, and in Markdown what is known under them."""
@@ -27,7 +26,7 @@ ARMS = ("dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured about a ticket, ready to be printed; `ticketzoo.transfer.evidence` makes it from rows.
+    """What was measured about a ticket, ready to be printed; `ticketzoo.evaluation.evidence` makes it from rows.
 
     `source` is the target that is the task the ticket was found on, `sentence` the verdict in words; `tables` are
     Markdown and printed as they are.

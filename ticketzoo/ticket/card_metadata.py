@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from ticketzoo.escaping import for_terminal
-from ticketzoo.showing import show_sparsity
 from ticketzoo.ticket.config import BaseRewind, LevelEntry, TicketConfig
+from ticketzoo.util.text import for_terminal, show_sparsity
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult, ModelCardData

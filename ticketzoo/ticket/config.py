@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from ticketzoo.errors import TicketError
-from ticketzoo.escaping import for_terminal
-from ticketzoo.ticket.digests import digest_of_digests
-from ticketzoo.ticket.masks import sparsity_of
-from ticketzoo.ticket.strict_json import parse_json
+from ticketzoo.masks.digests import digest_of_digests
+from ticketzoo.masks.masks import sparsity_of
+from ticketzoo.util.strict_json import parse_json
+from ticketzoo.util.text import for_terminal
 
 FORMAT: Literal[1] = 1
 MAX_CONFIG_BYTES = 16 * 2**20

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.registry.hub_folder import HubFolder, HubOptions, open_hub
-from ticketzoo.registry.references import FolderReference, HubReference, NameReference, parse_reference
-from ticketzoo.ticket.config import MAX_CONFIG_BYTES, FileEntry, TicketConfig
-from ticketzoo.ticket.format import CONFIG_FILE, check_file, check_size, read_config
+from ticketzoo.hub.folder import HubFolder, HubOptions, open_hub
+from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
+from ticketzoo.ticket.config import (
+    MAX_CONFIG_BYTES,
+    FileEntry,
+    TicketConfig,
+)
+from ticketzoo.ticket.folder import CONFIG_FILE, check_file, check_size, read_config
 
 
 @dataclass(frozen=True)

@@ -9,15 +9,22 @@ from typing import Any
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.ticket.base import base_weights
-from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, BaseRewind, Replicate, TicketConfig
-from ticketzoo.ticket.digests import state_sha256
+from ticketzoo.ticket.config import (
+    RECIPE_FILE,
+    RESULTS_FILE,
+    BaseRewind,
+    Replicate,
+    TicketConfig,
+)
+from ticketzoo.ticket.encoding import read_masks, read_rewind
 from ticketzoo.ticket.files import Files
-from ticketzoo.ticket.format import masks_path, rewind_path
-from ticketzoo.ticket.packed import PackedLevels, pack_rewind, unpack_rewind
-from ticketzoo.ticket.strict_json import parse_json
-from ticketzoo.ticket.tensor_files import read_masks, read_rewind
+from ticketzoo.ticket.folder import masks_path, rewind_path
+from ticketzoo.ticket.levels import PackedLevels
+from ticketzoo.ticket.rewind import pack_rewind, unpack_rewind
+from ticketzoo.util.strict_json import parse_json
 
 
 @dataclass(frozen=True)

@@ -9,25 +9,24 @@ from typing import Any
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.escaping import for_terminal
+from ticketzoo.hub.folder import HubOptions
+from ticketzoo.hub.push import Destination, Published
+from ticketzoo.masks.attach import detach, plain_model
+from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.transformers import differences
-from ticketzoo.registry.hub_folder import HubOptions
-from ticketzoo.registry.hub_push import Destination, Published
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.config import BaseRewind, LevelEntry, TicketConfig, check_config
 from ticketzoo.ticket.files import ticket_files_of
-from ticketzoo.ticket.fitting import fit, warn_of_another_base
-from ticketzoo.ticket.format import CONFIG_FILE
-from ticketzoo.ticket.masking import detach, plain_model
-from ticketzoo.ticket.masks import Masks
-from ticketzoo.ticket.packaging import Found, store
-from ticketzoo.ticket.packed import unpack_rewind
-from ticketzoo.ticket.publishing import push
-from ticketzoo.ticket.saving import save
+from ticketzoo.ticket.fit import fit, warn_of_another_base
+from ticketzoo.ticket.folder import CONFIG_FILE
+from ticketzoo.ticket.publish import push
+from ticketzoo.ticket.rewind import unpack_rewind
 from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.views import choose_level, choose_seed
+from ticketzoo.ticket.write import Found, save, store
+from ticketzoo.util.text import for_terminal
 
 
 @dataclass(frozen=True, eq=False, repr=False)

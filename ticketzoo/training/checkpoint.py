@@ -7,25 +7,22 @@ buffers and the optimiser's state a training therefore goes on from a checkpoint
 
 import hashlib
 import json
-import os
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 from torch.optim import Optimizer
 
 from ticketzoo.errors import RunError
-from ticketzoo.os_errors import remedy, why
-from ticketzoo.ticket.digests import state_sha256
-
-State = dict[str, Tensor]
+from ticketzoo.masks.digests import state_sha256
+from ticketzoo.models.state import State
+from ticketzoo.util.files import write_tensors, writing_into
+from ticketzoo.util.os_errors import remedy, why
 
 KEPT = 2
 """Checkpoints of a training: should the newest be damaged, there is the one before."""
@@ -64,61 +61,6 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
         for key, value in entries.items():
             if value.shape == parameter.shape:  # in the parameter's layout, which fused optimisers take for granted
                 entries[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
-
-
-@contextmanager
-def writing_into(folder: Path) -> Iterator[None]:
-    """Raise RunError for an OSError in the block, which writes into `folder` and does nothing else."""
-    try:
-        yield
-    except OSError as error:
-        raise RunError(f"{folder}: cannot be written ({why(error)}); {remedy(error)} and run again") from None
-
-
-def sync_folder(folder: Path) -> None:
-    """Have the disk remember which files are in `folder`, also if the power fails."""
-    if os.name == "posix":
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-
-
-@contextmanager
-def replacing_file(path: Path) -> Iterator[Path]:
-    """A temporary path whose file takes the place of `path` after the block: `path` is ever the old file or the new.
-
-    It is the same in every process, so that the next one replaces what a killed one had not finished.
-    """
-    temporary = path.with_name(f".{path.name}.new")
-    try:
-        yield temporary
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        sync_folder(path.parent)
-    except OSError as error:
-        error.filename = error.filename or str(path)  # a disk that is full names no file
-        raise
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write `content` so that after any crash `path` is either the old file or the whole new one. Raises OSError."""
-    with replacing_file(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def write_tensors(path: Path, tensors: State, metadata: dict[str, str] | None = None) -> None:
-    """Write a safetensors file as `write_atomically` does, without a copy of it in memory. Raises OSError."""
-    with replacing_file(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=metadata)
-        except SafetensorError as error:  # it states the system's error by number alone
-            number = re.search(r"\(os error (\d+)\)", str(error))
-            raise OSError(*((int(number[1]), os.strerror(int(number[1]))) if number else (str(error),))) from error
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:

@@ -5,8 +5,8 @@ from typing import cast
 import torch
 from torch import nn
 
-from ticketzoo.training import processes
-from ticketzoo.training.batch_norm import synchronise_batch_norm
+from ticketzoo.distributed import processes
+from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.training.config import TrainingConfig
 
 

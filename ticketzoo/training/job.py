@@ -9,16 +9,16 @@ import torch
 from torch import nn
 
 from ticketzoo.errors import RunError
+from ticketzoo.masks.attach import attach
+from ticketzoo.masks.digests import masks_sha256, state_sha256
+from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture, head_modules, load_model_state
 from ticketzoo.models.body import within
-from ticketzoo.os_errors import in_words
-from ticketzoo.ticket.digests import masks_sha256, state_sha256
-from ticketzoo.ticket.masking import attach
-from ticketzoo.ticket.masks import Masks
-from ticketzoo.training.checkpoint import State
+from ticketzoo.models.state import State
+from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import is_compilers
-from ticketzoo.training.task import Task
+from ticketzoo.util.os_errors import in_words
 
 
 @dataclass(frozen=True)

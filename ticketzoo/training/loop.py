@@ -8,20 +8,19 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
-from ticketzoo.interruption import interrupted
+from ticketzoo.masks.attach import hooks_paused
 from ticketzoo.models import model_state
+from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
-from ticketzoo.ticket.masking import hooks_paused
-from ticketzoo.training import processes
-from ticketzoo.training.checkpoint import State
+from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import forward_of
-from ticketzoo.training.optimizers import create_optimizer
+from ticketzoo.training.optim import create_optimizer, learning_rate_factor
 from ticketzoo.training.record import Record, measure
 from ticketzoo.training.resumption import BetweenUpdates, Resumption, resume
-from ticketzoo.training.schedules import learning_rate_factor
-from ticketzoo.training.task import Task
+from ticketzoo.util.signals import interrupted
 
 
 def train(
@@ -39,9 +38,9 @@ def train(
 ) -> Record:
     """Train `model` in place from `start_step` to the end of `config.steps`.
 
-    Masks are the model's affair (`ticketzoo.ticket.masking.attach`). Learning rate, data order and augmentation are
+    Masks are the model's affair (`ticketzoo.masks.attach.attach`). Learning rate, data order and augmentation are
     functions of (`seed`, step), so starting at step k goes on as a run from 0 would (Frankle et al. 2020, section 2).
-    Several processes (`ticketzoo.training.processes`) share each batch, and all end with the same model.
+    Several processes (`ticketzoo.distributed.processes`) share each batch, and all end with the same model.
 
     Args:
         model: on `device`, holding the weights to start from.
@@ -55,7 +54,7 @@ def train(
             training that goes on from a checkpoint, steps before it count as kept; if one is asked for again, the
             training begins anew.
         resumption: continue from a checkpoint there if one exists, and keep writing them; also where a signal ends
-            the training (see `ticketzoo.interruption`), before Interrupted is raised. The first process does that.
+            the training (see `ticketzoo.util.signals`), before Interrupted is raised. The first process does that.
         on_progress: called with (step, total), about ten times a second at most.
 
     Raises:

@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
-from ticketzoo.training import processes
-from ticketzoo.training.task import Task
+from ticketzoo.tasks.task import Task
 
 
 @dataclass

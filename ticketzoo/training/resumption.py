@@ -8,9 +8,8 @@ from pathlib import Path
 from torch import nn
 from torch.optim import Optimizer
 
-from ticketzoo.interruption import Interrupted, interrupted
+from ticketzoo.distributed import processes
 from ticketzoo.models import load_model_state, model_state
-from ticketzoo.training import processes
 from ticketzoo.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -19,6 +18,7 @@ from ticketzoo.training.checkpoint import (
     save_checkpoint,
 )
 from ticketzoo.training.record import Record
+from ticketzoo.util.signals import Interrupted, interrupted
 
 
 @dataclass

@@ -6,18 +6,18 @@ from pathlib import Path
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.hub.model_files import FolderFiles
 from ticketzoo.models import create_from_architecture, load_base, model_state
 from ticketzoo.models.arguments import shorten
 from ticketzoo.models.body import in_body
 from ticketzoo.models.pretrained import base_state, pretrained_reference
+from ticketzoo.models.state import State
 from ticketzoo.recipe.document import parse_yaml
-from ticketzoo.registry.model_files import FolderFiles
+from ticketzoo.runs.store import Job
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.base import read_weights
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.training.cells import Job
-from ticketzoo.training.checkpoint import State
 
 
 def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor] | None:

@@ -2,10 +2,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from ticketzoo.evaluation.arms import Arm
 from ticketzoo.recipe import Config, DataName, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
-from ticketzoo.transfer.arms import Arm
 
 Head = Literal["keep", "dense", "random_mask"]
 """What becomes of a ticket's class-scoring layer on a target. `keep`: it is retrained as any other layer, for the same

@@ -5,21 +5,20 @@ from pathlib import Path
 
 import torch
 
-from ticketzoo.registry import ticket_folder
+from ticketzoo.distributed import processes
+from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
+from ticketzoo.evaluation.rows import Row, write_results
+from ticketzoo.evaluation.statistics import deciding_metrics
+from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
+from ticketzoo.evaluation.verdict import Verdict, judge_all, sentence
+from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.plan import Plan, PlannedCells
+from ticketzoo.runs.progress import Progress
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.training import processes
-from ticketzoo.training.executor import open_cells
-from ticketzoo.training.plan import Plan, PlannedCells
-from ticketzoo.training.progress import Progress
-from ticketzoo.transfer.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.results import write_results
-from ticketzoo.transfer.rows import Row
 from ticketzoo.transfer.run import evaluate_transfer, load_targets, load_tickets
-from ticketzoo.transfer.statistics import deciding_metrics
-from ticketzoo.transfer.tables import Table, arms_table, transfer_table
-from ticketzoo.transfer.verdict import Verdict, judge_all, sentence
+from ticketzoo.zoo import ticket_folder
 
 
 @dataclass(frozen=True)
@@ -47,14 +46,14 @@ def run_transfer(
 ) -> TransferReport:
     """Evaluate `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
 
-    Of several processes (`ticketzoo.training.processes`) all train, and the first writes into the folder.
+    Of several processes (`ticketzoo.distributed.processes`) all train, and the first writes into the folder.
 
     Args:
         recipe: what to compare.
         out: working folder; receives recipe.yaml, results.jsonl, report.md, verdicts.json and the plots.
         registry: folder of tickets in which names are looked up; the default registry if None.
         device: where to train; if None the CPU, or with Ray what the cluster has.
-        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.training.executor`).
+        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 

@@ -8,22 +8,23 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
+from ticketzoo.evaluation.arms import Arm, arm_job, draws_of
+from ticketzoo.evaluation.rows import Row, rows_of
+from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.random import random_masks
 from ticketzoo.models import create_from_architecture, head_modules, model_state
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.create import architecture_for
+from ticketzoo.models.state import State
+from ticketzoo.runs.store import Cells, Job
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
+from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.ticket.masks import Masks
 from ticketzoo.training import TrainingConfig
-from ticketzoo.training.cells import Cells, Job
-from ticketzoo.training.checkpoint import State
-from ticketzoo.training.task import Task
-from ticketzoo.transfer.arms import Arm, arm_job, draws_of, random_masks
 from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.transfer.recipe import Head, TransferRecipe
-from ticketzoo.transfer.rows import Row, rows_of
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Data sets: splits, labels, caches, order."""

@@ -1,0 +1,182 @@
+"""Images of one split, in memory or decoded by worker processes, and the order in which training sees them."""
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
+
+import torch
+from torch import Tensor
+
+from ticketzoo.data.images.decode import Decoded, Piece, Unreadable, decode, decode_ahead, default_workers
+from ticketzoo.data.images.format import ImageFormat, RandomCrop
+from ticketzoo.data.images.source import ImageTable
+from ticketzoo.data.order import on_device, training_order
+from ticketzoo.distributed.processes import mine
+from ticketzoo.errors import DataError
+
+MEMORY_LIMIT = 2 * 10**9
+"""Bytes of pixels that are kept in memory unless the recipe says otherwise."""
+_PIECE = 8_000_000
+"""Bytes of pixels that a worker decodes at a time: batches of large images are shared out among the workers."""
+
+
+class Images(ABC):
+    """The images of one split. labels: int64 [n] on the CPU; in_shape: (C, H, W)."""
+
+    labels: Tensor
+    in_shape: tuple[int, int, int]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @abstractmethod
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Images uint8 [b, C, H, W] and labels int64 [b] of int64 `indices` [b], on `device`."""
+
+    @abstractmethod
+    def in_order(
+        self,
+        order: Iterable[Tensor],
+        device: torch.device,
+        workers: int | None = None,
+        crops: Iterable[RandomCrop] | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """`batch` of each of the index tensors of `order`, prepared ahead of time where that helps.
+
+        workers: processes that decode images not held in memory; default the processors, at most 16; 0: this process.
+        crops: how each batch's images are randomly cropped; only for images not held in memory.
+        """
+
+
+class MemoryImages(Images):
+    """All images in one tensor, `pixels` [n, C, H, W]; a batch is one index_select on the device."""
+
+    def __init__(self, pixels: Tensor, labels: Tensor) -> None:
+        self.pixels = pixels
+        self.labels = labels
+        self.in_shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
+        self._on = {torch.device("cpu"): (pixels, labels)}
+
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """As `Images.batch`. The first batch for another device copies the whole split there, and it stays."""
+        if device not in self._on:
+            self._on[device] = (self.pixels.to(device), self.labels.to(device))
+        pixels, labels = self._on[device]
+        indices = on_device(indices, device)
+        return pixels.index_select(0, indices), labels.index_select(0, indices)
+
+    def in_order(
+        self,
+        order: Iterable[Tensor],
+        device: torch.device,
+        workers: int | None = None,
+        crops: Iterable[RandomCrop] | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `Images.in_order`; there is nothing for workers to do."""
+        assert crops is None, "images in memory have lost what is cropped away"
+        return (self.batch(indices, device) for indices in order)
+
+
+class StreamedImages(Images):
+    """Images too large for memory: `rows` int64 [n] of a table, decoded when their batch is due.
+
+    unreadable: what becomes of images that cannot be read; left out, they are missing in their batches.
+    workers: default of `in_order`.
+    """
+
+    def __init__(
+        self,
+        table: ImageTable,
+        rows: Tensor,
+        labels: Tensor,
+        image_format: ImageFormat,
+        *,
+        unreadable: Unreadable | None = None,
+        workers: int | None = None,
+    ) -> None:
+        self.labels = labels
+        self.in_shape = image_format.shape
+        self._table = table
+        self._rows = rows
+        self._format = image_format
+        self._unreadable = unreadable or Unreadable()
+        self._workers = default_workers() if workers is None else workers
+
+    def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """As `Images.batch`, decoded in this process. Raises DataError naming an unreadable image."""
+        return self._joined(indices, [decode(self._table, Piece(self._rows[indices].tolist()), self._format)], device)
+
+    def in_order(
+        self,
+        order: Iterable[Tensor],
+        device: torch.device,
+        workers: int | None = None,
+        crops: Iterable[RandomCrop] | None = None,
+    ) -> Iterator[tuple[Tensor, Tensor]]:
+        """As `Images.in_order`; the workers end with the iterator. Raises DataError naming an unreadable image."""
+        ahead, due = itertools.tee(order)
+        pieces = (
+            Piece(self._rows[part].tolist(), crop)
+            for indices, crop in zip(ahead, itertools.repeat(None) if crops is None else crops, strict=False)
+            for part in self._parts(indices)
+        )
+        workers = self._workers if workers is None else workers
+        decoded = decode_ahead(self._table, pieces, self._format, workers, pin=device.type == "cuda")
+        with closing(decoded):
+            for indices in due:
+                yield self._joined(indices, [next(decoded) for _ in self._parts(indices)], device)
+
+    def _parts(self, indices: Tensor) -> tuple[Tensor, ...]:
+        return indices.split(max(1, _PIECE // self._format.bytes))
+
+    def _joined(self, indices: Tensor, parts: list[Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
+        """The batch of `indices` from its decoded parts."""
+        lost, start = [], 0
+        for part in parts:
+            self._unreadable.meet(part.unreadable.values())
+            lost += [start + position for position in part.unreadable]
+            start += len(part.pixels) + len(part.unreadable)
+        if lost:
+            kept = torch.ones(len(indices), dtype=torch.bool)
+            kept[lost] = False
+            indices = indices[kept]
+        pixels = [on_device(part.pixels, device) for part in parts]
+        return pixels[0] if len(pixels) == 1 else torch.cat(pixels), on_device(self.labels[indices], device)
+
+
+def batches(
+    images: Images,
+    *,
+    batch_size: int,
+    seed: int,
+    start: int,
+    stop: int,
+    device: torch.device,
+    workers: int | None = None,
+    crop: Callable[[int], RandomCrop] | None = None,
+) -> Iterator[tuple[int, Tensor, Tensor]]:
+    """(step, images, labels) of global steps start..stop-1; the batch of a step depends on `seed` and the step alone.
+
+    Of several processes each gets its share of every batch.
+    Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
+    workers: as in `Images.in_order`. crop: how the images of a step are randomly cropped.
+    Raises DataError for a batch, or a share of one, of which no image can be read: it has no loss.
+    """
+    order = training_order(len(images), batch_size, seed, start, stop)
+    crops = None if crop is None else map(crop, range(start, stop))
+    for step, (pixels, labels) in enumerate(images.in_order(order, device, workers, crops), start):
+        if not len(labels):
+            raise DataError(f"none of the images to train on in iteration {step} can be read: mend those named above")
+        yield step, pixels, labels
+
+
+def in_turn(
+    images: Images, *, batch_size: int, device: torch.device, workers: int | None = None
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`.
+
+    Of several processes each gets some of the batches. Batches of which no image can be read are left out.
+    """
+    order = torch.arange(len(images)).split(batch_size) if len(images) else ()
+    return (batch for batch in images.in_order(mine(order), device, workers) if len(batch[1]))

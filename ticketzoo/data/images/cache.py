@@ -1,0 +1,73 @@
+"""Images decoded once to a tensor, and remembered on disk so that the next process need not decode them again."""
+
+import hashlib
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ticketzoo.data.images.decode import Piece, Unreadable, decode_ahead, default_workers
+from ticketzoo.data.images.format import ImageFormat
+from ticketzoo.data.images.source import ImageTable
+from ticketzoo.data.progress_bar import with_progress
+from ticketzoo.data.tensor_cache import cache_file, read_cached, write_cached
+
+_CACHE_FORMAT = 1
+_WORKERS_WORTH_STARTING = 100_000_000
+"""Bytes of pixels from which decoding is shared out to worker processes."""
+_PART = 4_000_000
+"""Bytes of pixels decoded at a time."""
+
+
+def decode_all(
+    table: ImageTable, rows: Tensor, image_format: ImageFormat, *, unreadable: Unreadable, workers: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """uint8 [n, C, H, W] of the int64 `rows` that can be read, and those rows: from the cache, or decoded now.
+
+    workers: processes that decode; default the processors, at most 16. Raises DataError as `decode` does, and for an
+    unreadable image unless `unreadable` skips it.
+
+    The cache is `images/` in the folder the environment names in TICKETZOO_CACHE (default `~/.cache/ticketzoo`): one
+    safetensors file for each table, choice of rows and format, if all can be read. A damaged file is made again; all
+    may be deleted.
+    """
+    cached = _cache_file(table, rows, image_format)
+    stored = read_cached(cached) if cached else None
+    if stored and stored["pixels"].shape == (len(rows), *image_format.shape):
+        return stored["pixels"], rows
+    pixels, readable = _decode_all(table, rows, image_format, unreadable, workers)
+    if cached is not None and len(readable) == len(rows):
+        write_cached(cached, {"pixels": pixels})
+    return pixels, readable
+
+
+def _decode_all(
+    table: ImageTable, rows: Tensor, image_format: ImageFormat, unreadable: Unreadable, workers: int | None
+) -> tuple[Tensor, Tensor]:
+    pixels = torch.empty((len(rows), *image_format.shape), dtype=torch.uint8)
+    if pixels.numel() <= _WORKERS_WORTH_STARTING:
+        workers = 0
+    parts = rows.split(max(1, _PART // image_format.bytes))
+    pieces = (Piece(part.tolist()) for part in parts)
+    decoded = decode_ahead(table, pieces, image_format, default_workers() if workers is None else workers)
+    readable = torch.ones(len(rows), dtype=torch.bool)
+    seen = done = 0
+    for part in with_progress(decoded, len(parts), f"decoding {table.described}"):
+        unreadable.meet(part.unreadable.values())
+        readable[[seen + position for position in part.unreadable]] = False
+        pixels[done : done + len(part.pixels)] = part.pixels
+        seen += len(part.pixels) + len(part.unreadable)
+        done += len(part.pixels)
+    return pixels[:done], rows[readable]
+
+
+def _cache_file(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> Path | None:
+    import PIL
+
+    if table.identity is None:
+        return None
+    chosen = hashlib.sha256(rows.numpy().data).hexdigest()
+    made_by = {key: value for key, value in asdict(image_format).items() if value is not None}
+    key = [_CACHE_FORMAT, table.identity, chosen, made_by, PIL.__version__]
+    return cache_file("images", key)

@@ -1,0 +1,92 @@
+"""Which column of a data set holds labels, and which classes they name."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ticketzoo.errors import DataError
+
+LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
+
+
+def find_label_column(path: str, features: dict[str, Any], asked: str | None) -> str:
+    """The column asked for, the one ClassLabel, or the one integer or text column with a label's name.
+
+    Raises DataError listing the columns.
+    """
+    from datasets import ClassLabel
+
+    labels = [column for column, feature in features.items() if isinstance(feature, ClassLabel)]
+    plain = [column for column, feature in features.items() if _kind(feature) in ("int", "text")]
+    if asked is not None:
+        if asked in labels or asked in plain:
+            return asked
+        raise DataError(f"{path} has no label column {asked!r}; {what_there_is('label', labels + plain, features)}")
+    found = labels or [column for column in plain if column in LABEL_NAMES]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise DataError(f"{path} has several label columns, {', '.join(found)}: say which with label_column")
+    raise DataError(f"{path} has no label column; {what_there_is('label', labels, features)}")
+
+
+def number_classes(where: str, feature: Any, values: list[np.ndarray]) -> tuple[list[Tensor], list[str]]:
+    """Labels as int64 class numbers, and the classes' names, from the stored `values` of the splits in use.
+
+    A ClassLabel keeps its numbers and names; text is numbered in sorted order; integers must be 0, 1, .. without a gap.
+    Raises DataError for integers that aren't.
+    """
+    from datasets import ClassLabel
+
+    if isinstance(feature, ClassLabel):
+        return [torch.from_numpy(part.astype(np.int64)) for part in values], list(feature.names)
+    found = np.unique(np.concatenate(values))
+    if _kind(feature) == "text":
+        return [torch.from_numpy(np.searchsorted(found, part)) for part in values], [str(name) for name in found]
+    if not np.array_equal(found, np.arange(len(found))):
+        listed = ", ".join(map(str, found[:5])) + (", .." if len(found) > 5 else "")
+        raise DataError(f"labels of {where} are {listed}: number the classes 0, 1, 2, .. without a gap")
+    return [torch.from_numpy(part.astype(np.int64)) for part in values], [str(label) for label in found]
+
+
+def _kind(feature: Any) -> str | None:
+    from datasets import Value
+
+    if not isinstance(feature, Value):
+        return None
+    if feature.dtype.startswith(("int", "uint")):
+        return "int"
+    return "text" if feature.dtype in ("string", "large_string") else None
+
+
+def what_there_is(kind: str, found: list[str], features: dict[str, Any]) -> str:
+    """The columns that might have been meant, for messages."""
+    return f"its {kind} columns: {', '.join(found)}" if found else f"its columns: {', '.join(features)}"
+
+
+def find_image_column(path: str, features: dict[str, Any], asked: str | None) -> str:
+    """The column asked for, or the one Image feature. Raises DataError listing the columns."""
+    from datasets import Image
+
+    images = [column for column, feature in features.items() if isinstance(feature, Image)]
+    if asked is not None:
+        if asked in images or (asked in features and _holds_encoded_images(features[asked])):
+            return asked
+        raise DataError(f"{path} has no image column {asked!r}; {what_there_is('image', images, features)}")
+    images = images or [column for column, feature in features.items() if _is_image_struct(feature)]
+    if len(images) == 1:
+        return images[0]
+    if images:
+        raise DataError(f"{path} has several image columns, {', '.join(images)}: say which with image_column")
+    raise DataError(f"{path} has no image column; {what_there_is('image', images, features)}")
+
+
+def _is_image_struct(feature: Any) -> bool:
+    """How an image column reads when a parquet file has lost its Hub metadata."""
+    return isinstance(feature, dict) and set(feature) == {"bytes", "path"}
+
+
+def _holds_encoded_images(feature: Any) -> bool:
+    return _is_image_struct(feature) or getattr(feature, "dtype", None) in ("binary", "large_binary")

@@ -1,0 +1,156 @@
+"""Data sets as `datasets.load_dataset` reads them, and what their sections of a recipe have in common."""
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import AfterValidator, Field
+from torch import Tensor
+
+from ticketzoo.data.splits import random_share
+from ticketzoo.errors import DataError
+from ticketzoo.recipe import Config
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+
+
+def _count_or_fraction(share: int | float) -> int | float:
+    if not (0 <= share < 1 or (isinstance(share, int) and share > 0)):
+        raise ValueError("a number of examples such as 5000, or a fraction from 0 to below 1")
+    return share
+
+
+Share = Annotated[int | float, AfterValidator(_count_or_fraction)]
+"""A part of the training split: so many examples (int) or a fraction (float); 0: none."""
+
+
+class StoredDataset(Config):
+    """What every `dataset:` section has.
+
+    path: a Hub id, or a folder that `datasets.load_dataset` reads.
+    mirror: a folder that holds a copy of `path` and is read in its place; left out of what is written down of a run.
+    name, revision: the Hub data set's configuration and commit.
+    train_split, test_split: the splits to train and to test on.
+    examples: train on a subset of so many examples, taken after the validation split.
+    split_seed: draws whatever is drawn from the training split.
+    """
+
+    path: Annotated[str, Field(min_length=1)]
+    mirror: Annotated[str | None, Field(exclude=True)] = None
+    name: str | None = None
+    revision: str | None = None
+    train_split: str = "train"
+    test_split: str | None = None
+    examples: Annotated[int, Field(ge=1)] | None = None
+    split_seed: int = 0
+
+    @property
+    def id(self) -> str:
+        """How a ticket names the data set: its Hub id, or of a folder its name."""
+        return last_part(self.path) if Path(self.path).expanduser().is_dir() else self.path
+
+    def load(self) -> "DatasetDict":
+        """Its splits, from the mirror if there is one. Raises DataError, one line, when they cannot be had."""
+        if self.mirror is None:
+            return load_stored(self.path, self.name, self.revision)
+        return load_stored(self.mirror, self.name if _has_names(self.mirror) else None, None)
+
+    def splits_in_use(self, splits: Sequence[str], candidates: Sequence[str] = ("test", "validation")) -> list[str]:
+        """The training split, and the test split if there is one: that asked for, or the first of `candidates`.
+
+        Raises DataError for a split asked for that is not among `splits`.
+        """
+        asked = [self.train_split] if self.test_split is None else [self.train_split, self.test_split]
+        for split in asked:
+            if split not in splits:
+                raise DataError(f"{self.path} has no split {split!r}; its splits: {', '.join(splits)}")
+        if self.test_split is None:
+            found = [split for split in candidates if split in splits and split != self.train_split]
+            return asked + found[:1]
+        if self.test_split == self.train_split:
+            raise DataError(f"test_split and train_split of {self.path} are both {self.test_split!r}: name two splits")
+        return asked
+
+    def held_out(self, share: int | float, count: int, what: str = "validation") -> Tensor:
+        """bool [count]: which of `count` training examples `share` holds out for `what`, drawn from the split seed.
+
+        Raises DataError when none is left to train on.
+        """
+        chosen = share if isinstance(share, int) else max(1, round(share * count)) if share else 0
+        if chosen >= count:
+            raise DataError(f"{what}: {share} takes all {count} training examples of {self.path}: lower it")
+        return random_share(count, chosen, self.split_seed, what)
+
+    def check_examples(self, count: int) -> None:
+        """Raise DataError when `examples` asks for more than the `count` that are left to train on."""
+        if self.examples is not None and self.examples > count:
+            available = f"{self.path} has {count} training examples after validation"
+            raise DataError(f"examples: {self.examples} is too many, {available}: lower it")
+
+
+def _has_names(folder: str) -> bool:
+    """Whether the data sets in a folder go by names; a copy of just one of them has none."""
+    from datasets import get_dataset_config_names
+
+    try:
+        return get_dataset_config_names(str(Path(folder).expanduser())) != ["default"]
+    except Exception:  # what cannot be read is told of when it is loaded
+        return False
+
+
+def last_part(path: str) -> str:
+    """The last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
+    return PurePath(os.path.abspath(Path(path).expanduser())).name  # noqa: PTH100 (resolve() follows links)
+
+
+def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDict":
+    """The splits of a Hub data set or of a local folder. Raises DataError, one line, when they cannot be had."""
+    from datasets import load_dataset
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    folder = Path(path).expanduser()
+    if folder.is_file():
+        raise DataError(
+            f"{path} is a file: give the folder that it is in, which may hold one file or one for each split"
+        )
+    if not folder.is_dir():
+        try:
+            validate_repo_id(path)
+        except HFValidationError as error:
+            raise DataError(f"no data set at {path}: there is no such folder") from error
+    try:
+        with _no_bars_without_a_terminal():
+            return load_dataset(str(folder) if folder.is_dir() else path, name, revision=revision)
+    except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
+        tried = f"the folder {path}" if folder.is_dir() else f"data set {path}: no such folder here, and on the Hub"
+        why = "one of its files has no rows" if isinstance(error, StopIteration) else one_line(error)
+        other = (
+            f" (its name, {name!r}, is as in the recipe: unset it for a folder without)"
+            if folder.is_dir() and name
+            else ""
+        )
+        raise DataError(f"could not load {tried}: {why}{other}") from error
+
+
+def one_line(error: Exception) -> str:
+    """What a library's error says, without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def _no_bars_without_a_terminal() -> Iterator[None]:
+    """Keep progress bars of `datasets` out of logs, and leave the process's setting as it was."""
+    from datasets.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
+
+    if sys.stderr.isatty() or are_progress_bars_disabled():
+        yield
+        return
+    disable_progress_bars()
+    try:
+        yield
+    finally:
+        enable_progress_bars()

@@ -1,0 +1,1 @@
+"""Texts: rows, tokens, sequences."""

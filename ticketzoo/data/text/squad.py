@@ -1,0 +1,96 @@
+"""Questions about texts that hold their answers, in the form of SQuAD."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows, text_columns
+from ticketzoo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A stretch of the context, and the character at which it starts."""
+
+    text: str
+    start: int
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, the text to find its answer in, and the right answers; none where there is none to find."""
+
+    text: str
+    context: str
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Questions:
+    """The rows of a split, and what they ask."""
+
+    rows: TextRows
+    questions: list[Question]
+
+
+def load_questions(dataset: TextDataset) -> dict[str, Questions]:
+    """The splits that `dataset` names, whose columns are `question`, `context` and `answers`.
+
+    Raises DataError, one line, for whatever is missing, and for an answer that is not where it is said to be.
+    """
+    stored = dataset.load()
+    features = next(iter(stored.values())).features
+    text_columns(dataset.path, features, ("question", "context"))
+    if "answers" not in features:
+        raise DataError(f"{dataset.path} has no column 'answers'; its columns: {', '.join(features)}")
+    if not _are_answers(features.arrow_schema.field("answers").type):
+        raise DataError(f"{dataset.path}: column 'answers' must hold the lists `text` and `answer_start` of each row")
+    rows = split_rows(dataset, stored, lambda table: not any(map(_texts, table["answers"])))
+    return {name: Questions(part, _questions(part)) for name, part in rows.items()}
+
+
+def _are_answers(kind: Any) -> bool:
+    """Whether an arrow type is that of SQuAD's answers; lists may be of nulls, where a split has no answers."""
+    from pyarrow import types
+
+    if not types.is_struct(kind) or not {"text", "answer_start"} <= {field.name for field in kind}:
+        return False
+    texts, starts = kind.field("text").type, kind.field("answer_start").type
+    if not all(types.is_list(one) or types.is_large_list(one) for one in (texts, starts)):
+        return False
+    known = [types.is_string, types.is_large_string, types.is_null]
+    return any(test(texts.value_type) for test in known) and any(
+        test(starts.value_type) for test in (types.is_integer, types.is_null)
+    )
+
+
+def _texts(answers: Any) -> list[str]:
+    return answers["text"] if isinstance(answers, dict) and answers.get("text") else []
+
+
+def _questions(rows: TextRows) -> list[Question]:
+    columns = {name: rows.column(name) for name in ("question", "context", "answers")}
+    for name in ("question", "context"):
+        empty = [index for index, text in enumerate(columns[name]) if not text or text.isspace()]
+        if empty:
+            raise DataError(f"{rows.where(empty[0])} has no {name}")
+    return [
+        Question(text.lstrip(), context, _answers(rows, index, context, answers))
+        for index, (text, context, answers) in enumerate(zip(*columns.values(), strict=True))
+    ]
+
+
+def _answers(rows: TextRows, index: int, context: str, answers: Any) -> tuple[Answer, ...]:
+    texts, starts = _texts(answers), (answers or {}).get("answer_start") or []
+    if len(texts) != len(starts):
+        raise DataError(f"{rows.where(index)} has {len(texts)} answers, and {len(starts)} places where they start")
+    for text, start in zip(texts, starts, strict=True):
+        if text is None or start is None or start < 0 or context[start : start + len(text)] != text:
+            raise DataError(
+                f"{rows.where(index)}: the answer {_short(text)} is not at character {start} of its context: "
+                "mend the data, or leave the row out"
+            )
+    return tuple(map(Answer, texts, starts))
+
+
+def _short(text: str | None) -> str:
+    return repr(text if text is None or len(text) <= 40 else f"{text[:39]}…")

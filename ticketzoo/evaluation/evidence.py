@@ -1,0 +1,52 @@
+"""From measured rows to what a model card prints."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, cast
+
+from ticketzoo.evaluation.statistics import Row, group_rows
+from ticketzoo.evaluation.tables import arms_table, transfer_table
+from ticketzoo.evaluation.verdict import Verdict, judge, sentence
+from ticketzoo.ticket.card import Evidence, render_card
+from ticketzoo.ticket.card_metadata import Measurement
+from ticketzoo.ticket.config import TicketConfig
+
+
+def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, **extras: Any) -> str:
+    """The model card of the ticket with this ticket.json and these rows.
+
+    `source` is the target, among the rows', that the ticket was found on: by default the one its verdict is about, or
+    the only one. `extras` are those of `render_card`. Raises as `evidence` does.
+    """
+    verdict = cast(Verdict, config.verdict.model_dump()) if config.verdict else None
+    targets = {level["target"] for level in verdict["levels"]} if verdict else set()
+    targets = targets or {row["target"] for row in rows}
+    if source is None and len(targets) == 1:
+        (source,) = targets
+    return render_card(config, evidence(rows, source=source, verdict=verdict), **extras)
+
+
+def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None = None) -> Evidence:
+    """What `rows` say about one ticket: the table of arms on each target, the verdict in words, every mean.
+
+    Without `verdict` it is what `judge` says of the rows on `source`. Raises what `judge` raises.
+    """
+    targets = sorted({row["target"] for row in rows}, key=lambda target: (target != source, target))
+    tables = [arms_table(rows, target=target) for target in targets]
+    if len(targets) > 1:
+        tables.append(transfer_table(rows))
+    verdict = verdict or judge([row for row in rows if row["target"] == source])
+    return Evidence(source, sentence(verdict), tuple(table.markdown() for table in tables), _measured(rows))
+
+
+def _measured(rows: Sequence[Row]) -> tuple[Measurement, ...]:
+    """The means of every test metric after the last step; none of a metric that diverged to inf or NaN in any row."""
+    metrics = {row["metric"] for row in rows if row["metric"].startswith("test_")}
+    diverged = {row["metric"] for row in rows if not math.isfinite(row["value"])}
+    measured = []
+    for metric in sorted(metrics - diverged):
+        for group in group_rows(rows, metric=metric):
+            key, summary = group.key, group.summary
+            labels = (key.arm, key.target, key.level, group.sparsity, metric, "final")
+            measured.append(Measurement(*labels, summary.n, summary.mean, summary.low, summary.high))
+    return tuple(measured)

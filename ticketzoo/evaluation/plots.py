@@ -1,0 +1,188 @@
+"""Plots of measured rows, as PNG files: the same rows give the same bytes under one version of matplotlib.
+
+Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm looks the same in every plot.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
+from ticketzoo.evaluation.metrics import DEFAULT, describe, scale, titles
+from ticketzoo.evaluation.statistics import ARMS, Group, Key, Row, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.tables import MOMENTS
+from ticketzoo.util.text import show_sparsity
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class ArmStyle:
+    """How an arm is drawn."""
+
+    label: str
+    colour: str
+    marker: str
+    line: str
+
+
+STYLES = {
+    "ticket": ArmStyle("ticket", "#0072B2", "o", "-"),
+    "dense": ArmStyle("dense", "#444444", "", "--"),
+    "random_reinit": ArmStyle("random reinit", "#D55E00", "s", "-"),
+    "random_mask": ArmStyle("random mask", "#009E73", "^", "-"),
+    "shuffled_mask": ArmStyle("shuffled mask", "#CC79A7", "D", "-"),
+    "magnitude": ArmStyle("one-shot magnitude", "#E69F00", "v", "-"),
+}
+
+MOST_TICKS = 9
+
+
+def plot_metric(
+    rows: Iterable[Row], path: Path | str, *, target: str, metric: str | None = None, at: str = "final"
+) -> Path:
+    """Draw the metric of every arm against sparsity, for the one ticket in `rows` on `target`, with 95% intervals.
+
+    The metric is the target's own by default. Returns `path`. Raises ValueError where rows of several tickets are given
+    or none fits, and TicketError as `group_rows` does.
+    """
+    groups = [group for group in group_rows(rows, metric=metric, at=at) if group.key.target == target]
+    drawn = groups[0].metric if groups else DEFAULT
+    return _plot_curves(groups, Path(path), scale(drawn), describe([drawn]), MOMENTS[at])
+
+
+def plot_early_stopping(rows: Iterable[Row], path: Path | str, *, target: str, metric: str | None = None) -> Path:
+    """Draw the iteration of minimum validation loss of every arm against sparsity: how soon each has learned.
+
+    Reads the step of the rows of `metric` at "best". Returns and raises as `plot_metric` does.
+    """
+    groups = [g for g in group_rows(rows, metric=metric, at="best", value="step") if g.key.target == target]
+    return _plot_curves(
+        groups, Path(path), 1, "Early-stopping iteration", "step of minimum validation loss", from_zero=True
+    )
+
+
+def plot_transfer(rows: Iterable[Row], path: Path | str, *, metric: str | None = None, at: str = "final") -> Path:
+    """Draw ticket minus dense, paired by seed, as a heat map: rows are tickets at levels, columns targets.
+
+    The metric is each target's own by default; fractions are in percentage points. What was not measured stays grey.
+    Returns `path`. Raises ValueError where no ticket shares a seed with dense, and TicketError as `group_rows` does.
+    """
+    groups = group_rows(rows, metric=metric, at=at)
+    differences = ticket_minus_dense(groups)
+    if not differences:
+        raise ValueError("no ticket shares a target and a seed with its dense arm: there is no difference to draw")
+    metrics = {group.key.target: group.metric for group in groups if group.key in differences}
+    cells = {key: difference.mean * scale(metrics[key.target]) for key, difference in differences.items()}
+    sparsities = {(group.key.ticket, group.key.level): group.sparsity for group in groups if group.key in cells}
+    headings = dict(sorted(titles(metrics).items()))
+    title = f"{describe(metrics.values(), points=True)} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
+    lines = sorted(sparsities)
+    labels = [f"{short_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
+    width = 0.09 * max(map(len, labels)) + 1.05 * len(headings) + 1.1
+    with figure_of(max(width, 7.2), 1.5 + 0.42 * len(lines)) as (figure, axes):
+        _draw_heat_map(figure, axes, cells, lines, headings)
+        axes.set_yticks(range(len(lines)), labels)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11)
+        return write_png(figure, Path(path))
+
+
+def _plot_curves(
+    groups: Sequence[Group], path: Path, scale: float, ylabel: str, moment: str, *, from_zero: bool = False
+) -> Path:
+    names = {group.key.ticket for group in groups}
+    if len(names) != 1:
+        raise ValueError(f"a curve is about one ticket on one target, these rows about {len(names)}")
+    with figure_of(7.2, 4.4) as (figure, axes):
+        for arm in ARMS:
+            _draw_arm(axes, arm, [group for group in groups if group.key.arm == arm], scale)
+        _sparsity_axis(axes, groups)
+        _value_axis(axes, groups, scale, from_zero=from_zero)
+        axes.set_ylabel(ylabel)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        (name,), target = names, groups[0].key.target
+        most = max(len(group.by_seed) for group in groups)
+        seeds = "1 seed" if most == 1 else f"{most} seeds; bands: 95% intervals of the mean"
+        axes.set_title(f"{short_label(name)} on {short_label(target)}\n{moment}, {seeds}", loc="left", fontsize=11)
+        axes.legend(frameon=False)
+        return write_png(figure, path)
+
+
+def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float) -> None:
+    """Mean and interval band over the fraction of weights kept; dense, which has one level, across the whole width."""
+    if not groups:
+        return
+    style = STYLES[arm]
+    summaries = [group.summary for group in groups]
+    means = [summary.mean * scale for summary in summaries]
+    low = [(summary.mean if summary.low is None else summary.low) * scale for summary in summaries]
+    high = [(summary.mean if summary.high is None else summary.high) * scale for summary in summaries]
+    if arm == "dense":
+        axes.axhspan(low[0], high[0], color=style.colour, alpha=0.12, linewidth=0)
+        axes.axhline(means[0], color=style.colour, linestyle=style.line, label=style.label)
+        return
+    kept = [1 - group.sparsity for group in groups]
+    axes.fill_between(kept, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    axes.plot(kept, means, color=style.colour, linestyle=style.line, marker=style.marker, ms=5, label=style.label)
+
+
+def _sparsity_axis(axes: "Axes", groups: Sequence[Group]) -> None:
+    """The fraction of weights kept on a log scale, dense at the left; ticks at measured levels say the sparsity."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    levels = sorted({group.sparsity for group in groups})
+    stride = -(-len(levels) // MOST_TICKS)
+    shown = sorted({levels[0], *levels[::-stride]})
+    axes.set_xscale("log")
+    axes.set_xlim(1.06, (1 - levels[-1]) / 1.06)
+    axes.xaxis.set_major_locator(FixedLocator([1 - sparsity for sparsity in shown]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticklabels([show_sparsity(sparsity) if sparsity else "0" for sparsity in shown])
+    axes.set_xlabel("sparsity (fraction of weights removed)")
+
+
+def _value_axis(axes: "Axes", groups: Sequence[Group], scale: float, *, from_zero: bool) -> None:
+    """Room for every mean; a wide interval, as two seeds have, is cut off rather than flattening the curves."""
+    means = [group.summary.mean * scale for group in groups]
+    low, high = min(means), max(means)
+    room = 0.35 * (high - low)
+    if room > 0:
+        bottom, top = axes.get_ylim()
+        axes.set_ylim(0 if from_zero else max(bottom, low - room), min(top, high + room))
+    if from_zero:
+        axes.yaxis.set_major_formatter("{x:,.0f}")
+
+
+def _draw_heat_map(
+    figure: "Figure",
+    axes: "Axes",
+    cells: dict[Key, float],
+    lines: Sequence[tuple[str, int]],
+    headings: Mapping[str, str],
+) -> None:
+    """Coloured, annotated cells, columns headed by target; the scale is symmetric: white is "equal to dense"."""
+    import numpy as np
+
+    targets = list(headings)
+    values = np.full((len(lines), len(targets)), np.nan)
+    for key, value in cells.items():
+        values[lines.index((key.ticket, key.level)), targets.index(key.target)] = value
+    bound = max(float(np.nanmax(np.abs(values))), 1e-9)
+    axes.set_facecolor("#e6e6e6")
+    image = axes.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")
+    for (line, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            red, green, blue, _ = image.cmap(image.norm(value))
+            colour = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
+            axes.text(column, line, f"{value:+.2f}", ha="center", va="center", color=colour)
+    for line in range(1, len(lines)):
+        axes.axhline(line - 0.5, color="white", linewidth=3 if lines[line][0] != lines[line - 1][0] else 0.6)
+    axes.set_xticks(range(len(targets)), [short_label(heading) for heading in headings.values()])
+    if max(map(len, headings.values())) > 13:
+        axes.tick_params(axis="x", rotation=20)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    figure.colorbar(image, ax=axes, shrink=0.9)

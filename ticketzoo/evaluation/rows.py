@@ -1,0 +1,65 @@
+"""Measured rows: what a training's record says, in the form of results.jsonl."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ticketzoo.evaluation.metrics import DEFAULT
+from ticketzoo.recipe import Config, dump_recipe
+from ticketzoo.training.record import Record
+from ticketzoo.util.files import write_atomically
+
+Row = dict[str, Any]
+
+_SPLITS = ("test", "validation", "train")
+
+
+def rows_of(record: Record, metric: str, **labels: str | float) -> list[Row]:
+    """One row a metric, after the last step (`at` "final") and at the step of minimum validation loss ("best").
+
+    `metric` is the one by which the task compares arms; unless it is accuracy, its rows on the test split also have
+    `decides`, true. `labels` are the columns that say what was trained: ticket, level, sparsity, arm, target, seed,
+    draw.
+    """
+    decides = f"test_{metric}"
+    return [
+        {**labels, "at": at, "step": point["step"], "metric": name, "value": point[name]}
+        | ({"decides": True} if name == decides != DEFAULT else {})
+        for at, point in (("final", record.final), ("best", record.best))
+        for name in sorted(point.keys() - {"step"}, key=_order)
+    ]
+
+
+def _order(metric: str) -> tuple[int, str]:
+    """Test first, then validation, then training."""
+    split, _, name = metric.partition("_")
+    return _SPLITS.index(split), name
+
+
+def rows_as_jsonl(rows: list[Row]) -> str:
+    """The text of results.jsonl: a row a line."""
+    return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
+
+
+def write_results(
+    out: Path, recipe: Config, rows: list[Row], conclusions: Mapping[str, object], sections: Sequence[str]
+) -> list[str]:
+    """Write into `out` recipe.yaml, results.jsonl, `conclusions` and report.md; their names, in this order.
+
+    Args:
+        out: folder to write into.
+        recipe: what was asked.
+        rows: of results.jsonl.
+        conclusions: JSON by file name.
+        sections: of the report, as Markdown.
+    """
+    texts = {
+        "recipe.yaml": dump_recipe(recipe),
+        "results.jsonl": rows_as_jsonl(rows),
+        **{name: json.dumps(content, indent=2) + "\n" for name, content in conclusions.items()},
+        "report.md": "\n\n".join(sections) + "\n",
+    }
+    for name, text in texts.items():
+        write_atomically(out / name, text.encode())
+    return list(texts)

@@ -1,0 +1,165 @@
+"""Summaries of measured rows. The unit of replication is the seed: draws of one seed are averaged first."""
+
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, NamedTuple
+
+from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.metrics import DEFAULT
+
+Row = Mapping[str, Any]
+"""One line of `results.jsonl`: ticket, level, sparsity, arm, target, seed, draw, at, step, metric, value; of the metric
+by which arms are compared on that target also `decides`, where that is not the test accuracy."""
+
+ARMS = ("ticket", "dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
+"""The arms of a comparison, in the order tables and plots show them."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """`n` seeds: their mean, standard deviation (n - 1 in the denominator) and the 95% Student-t interval of the mean.
+
+    `std`, `low` and `high` are None for a single seed, which has no spread.
+    """
+
+    n: int
+    mean: float
+    std: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def half_width(self) -> float | None:
+        """Half the width of the 95% interval."""
+        return None if self.std is None else t_quantile(self.n - 1) * self.std / math.sqrt(self.n)
+
+
+class Key(NamedTuple):
+    """What the rows of one group share, beside metric and evaluation point."""
+
+    ticket: str
+    target: str
+    level: int
+    arm: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """The measurements of one arm at one level of a ticket on one target: a value for each seed."""
+
+    key: Key
+    sparsity: float
+    by_seed: Mapping[int, float]
+    metric: str = DEFAULT
+
+    @property
+    def summary(self) -> Summary:
+        """The group's mean and interval over its seeds."""
+        return summarise(list(self.by_seed.values()))
+
+
+@cache
+def t_quantile(degrees_of_freedom: int) -> float:
+    """The 97.5% quantile of Student's t: 4.3027 for 2 degrees of freedom."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, 0.975))
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Mean, standard deviation and 95% interval of `values`, one per seed. Raises ValueError where there are none."""
+    if not values:
+        raise ValueError("no values to summarise")
+    mean = statistics.fmean(values)
+    if len(values) == 1:
+        return Summary(1, mean, None, None, None)
+    std = statistics.stdev(values)
+    half_width = t_quantile(len(values) - 1) * std / math.sqrt(len(values))
+    return Summary(len(values), mean, std, mean - half_width, mean + half_width)
+
+
+def deciding_metrics(rows: Iterable[Row]) -> dict[str, str]:
+    """By target, the metric by which arms are compared there."""
+    targets: dict[str, str] = {}
+    for row in rows:
+        if row.get("decides"):
+            targets[row["target"]] = row["metric"]
+        else:
+            targets.setdefault(row["target"], DEFAULT)
+    return targets
+
+
+def group_rows(
+    rows: Iterable[Row], *, metric: str | None = None, at: str = "final", value: str = "value"
+) -> list[Group]:
+    """The groups among the rows of this `metric` `at` "final" or "best", ordered by ticket, target, level and arm.
+
+    Without `metric`, each target's is the one by which arms are compared there.
+    `value` names the number read from each row: "value", or "step" for the iteration it was measured at. A group's
+    sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
+    Raises TicketError for a number that is not finite, or a seed and draw measured twice.
+    """
+    draws: dict[Key, dict[int, dict[int, float]]] = {}
+    sparsities: dict[Key, list[float]] = {}
+    rows = list(rows)
+    wanted = deciding_metrics(rows)
+    for row in rows:
+        if row["metric"] != (metric or wanted[row["target"]]) or row["at"] != at:
+            continue
+        key = Key(row["ticket"], row["target"], row["level"], row["arm"])
+        sparsities.setdefault(key, []).append(row["sparsity"])
+        of_seed = draws.setdefault(key, {}).setdefault(row["seed"], {})
+        if row["draw"] in of_seed:
+            raise TicketError(f"results: {_name(row)} is there twice; remove the repeated row")
+        of_seed[row["draw"]] = _finite(row, value)
+    groups = []
+    for key in sorted(draws, key=_order):
+        by_seed = {seed: statistics.fmean(draws[key][seed].values()) for seed in sorted(draws[key])}
+        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, metric or wanted[key.target]))
+    return groups
+
+
+def paired_difference(group: Group, baseline: Group) -> Summary | None:
+    """Summary of `group` minus `baseline`, seed by seed, over the seeds they share; None when they share none."""
+    shared = sorted(group.by_seed.keys() & baseline.by_seed.keys())
+    return summarise([group.by_seed[seed] - baseline.by_seed[seed] for seed in shared]) if shared else None
+
+
+def dense_of(group: Group, groups: Iterable[Group]) -> Group | None:
+    """The dense arm `group` is compared with, of the same ticket and target; None when it was not measured."""
+    ticket, target = group.key.ticket, group.key.target
+    return next((g for g in groups if (g.key.ticket, g.key.target, g.key.arm) == (ticket, target, "dense")), None)
+
+
+def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
+    """The paired difference to dense of every ticket group above level 0 that shares a seed with its dense arm."""
+    differences = {}
+    for group in groups:
+        dense = dense_of(group, groups)
+        if group.key.arm == "ticket" and group.key.level > 0 and dense is not None:
+            difference = paired_difference(group, dense)
+            if difference is not None:
+                differences[group.key] = difference
+    return differences
+
+
+def _order(key: Key) -> tuple[str, str, int, int, str]:
+    rank = ARMS.index(key.arm) if key.arm in ARMS else len(ARMS)
+    return key.ticket, key.target, key.level, rank, key.arm
+
+
+def _finite(row: Row, value: str) -> float:
+    number = row[value]
+    if not isinstance(number, int | float) or not math.isfinite(number):
+        raise TicketError(f"results: {_name(row)} has {value} {number!r}, which is no finite number; measure it again")
+    return float(number)
+
+
+def _name(row: Row) -> str:
+    return (
+        f"{row['metric']} ({row['at']}) of {row['ticket']!r} level {row['level']}, arm {row['arm']}, "
+        f"target {row['target']!r}, seed {row['seed']}, draw {row['draw']}"
+    )

@@ -1,0 +1,114 @@
+"""Measured rows as tables for people, in a terminal or in Markdown. Fractions are shown in percent, here only."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ticketzoo.evaluation.metrics import DEFAULT, describe, more_is_better, show, titles
+from ticketzoo.evaluation.statistics import ARMS, Key, Row, Summary, deciding_metrics, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.verdict import judge
+from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+MOMENTS = {"final": "at the end of training", "best": "at the step of minimum validation loss"}
+"""What a row's `at` means, in words."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells of plain text under columns, each aligned "l" or "r", and a caption that says what the numbers are."""
+
+    caption: str
+    columns: tuple[str, ...]
+    align: str
+    rows: tuple[tuple[str, ...], ...]
+
+    def rich(self) -> "RichTable":
+        """The table for a terminal, its caption below it."""
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        table = RichTable(caption=Text(for_terminal(self.caption)), caption_justify="left")
+        for column, side in zip(self.columns, self.align, strict=True):
+            table.add_column(Text(for_terminal(column)), justify="left" if side == "l" else "right")
+        for row in self.rows:
+            table.add_row(*(Text(for_terminal(cell)) for cell in row))
+        return table
+
+    def markdown(self) -> str:
+        """The table in GitHub's Markdown, its caption above it."""
+        rule = [":--" if side == "l" else "--:" for side in self.align]
+        lines = [[for_markdown(cell) for cell in row] for row in (self.columns, *self.rows)]
+        table = "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
+        return f"{for_markdown(self.caption)}\n\n{table}"
+
+
+def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, at: str = "final") -> Table:
+    """Every arm at every measured level of one ticket on `target`: mean, half-width of its 95% interval, and verdict.
+
+    The metric is the target's own by default. Level 0 is the dense network. There is no verdict on a metric of which
+    less is better. Raises what `judge` raises.
+    """
+    wanted = [row for row in rows if row["target"] == target]
+    groups = group_rows(wanted, metric=metric, at=at)
+    metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
+    judged = judge(wanted, metric=metric, at=at) if more_is_better(metric) else None
+    labels = {level["level"]: level["label"] for level in judged["levels"]} if judged else {}
+    arms = [arm for arm in ARMS if any(group.key.arm == arm for group in groups)]
+    most = max((len(group.by_seed) for group in groups), default=0)
+    cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
+    sparsities = {group.key.level: group.sparsity for group in groups}
+    lines = [
+        (str(level), show_sparsity(sparsity), *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
+        for level, sparsity in sorted(sparsities.items())
+    ]
+    caption = _caption(f"{describe([metric])} {MOMENTS[at]} on {target}", most, lines)
+    columns = ("level", "sparsity", *(arm.replace("_", " ") for arm in arms), "verdict")
+    align = "r" * (2 + len(arms)) + "l"
+    if not labels:
+        columns, align, lines = columns[:-1], align[:-1], [line[:-1] for line in lines]
+    return Table(caption, columns, align, tuple(lines))
+
+
+def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") -> Table:
+    """Ticket minus dense, paired by seed: a line for each ticket and level, a column for each target.
+
+    The metric is each target's own by default. The cell of a ticket without dense on that target, or without a seed in
+    common, is empty. Raises TicketError as `group_rows` does.
+    """
+    groups = group_rows(rows, metric=metric, at=at)
+    differences = ticket_minus_dense(groups)
+    most = max((difference.n for difference in differences.values()), default=0)
+    metrics = {group.key.target: group.metric for group in groups}
+    cells = {key: _cell(difference, metrics[key.target], most, sign="+") for key, difference in differences.items()}
+    targets, headings = sorted(metrics), titles(metrics)
+    sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == "ticket" and g.key.level > 0}
+    lines = [
+        (
+            ticket,
+            str(level),
+            show_sparsity(sparsity),
+            *(cells.get(Key(ticket, to, level, "ticket"), "") for to in targets),
+        )
+        for (ticket, level), sparsity in sorted(sparsities.items())
+    ]
+    what = f"{describe(metrics.values(), points=True)} {MOMENTS[at]}, ticket minus dense by seed"
+    columns = ("ticket", "level", "sparsity", *(headings[target] for target in targets))
+    return Table(_caption(what, most, lines), columns, "lrr" + "r" * len(targets), tuple(lines))
+
+
+def _cell(summary: Summary, metric: str, most: int, sign: str = "") -> str:
+    """A mean with its half-width, and its number of seeds where that is not `most`."""
+    text = show(metric, summary.mean, sign=sign)
+    if summary.half_width is not None:
+        text += f" ± {show(metric, summary.half_width)}"
+    return text if summary.n == most else f"{text} (n={summary.n})"
+
+
+def _caption(what: str, most: int, lines: list[tuple[str, ...]]) -> str:
+    if most < 2:
+        return f"{what}: one seed, so no interval." if most else f"{what}: nothing measured."
+    fewer = " n: seeds, where fewer." if any("(n=" in cell for line in lines for cell in line) else ""
+    return f"{what}: mean over {most} seeds ± half-width of its 95% interval.{fewer}"

@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: fetching, pushing and searching folders. Knows no ticket."""

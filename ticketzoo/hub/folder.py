@@ -1,0 +1,277 @@
+"""A repository on the Hub at one commit: its files, each fetched into the client's cache when it is asked for."""
+
+import hashlib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from ticketzoo.errors import RegistryError
+from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub.calls import call_hub, client, is_offline
+from ticketzoo.hub.errors import HubUnreachable
+from ticketzoo.util.text import for_terminal
+
+CONFIG_FILE = "ticket.json"
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_TICKET_FILE = re.compile(r"ticket\.json|recipe\.yaml|results\.jsonl|seed-\d{1,19}/(masks|rewind)\.safetensors")
+_REVISION = re.compile(r"(?!.*\.\.)[\w][\w./+-]{0,199}", re.ASCII)
+_log = logging.getLogger("ticketzoo")
+
+
+@dataclass(frozen=True)
+class HubOptions:
+    """How to fetch.
+
+    Attributes:
+        cache_dir: of the Hub's client; its own (`HF_HUB_CACHE`) by default.
+        token: to use instead of the one of the environment or of `hf auth login`; False for none.
+        local_files_only: whether to use nothing but the cache.
+        force_download: whether to fetch again what the cache has.
+    """
+
+    cache_dir: Path | None = None
+    token: str | bool | None = field(default=None, repr=False)
+    local_files_only: bool = False
+    force_download: bool = False
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """What the Hub says of a file: its bytes, its git id, and if it is stored outside git its sha256."""
+
+    size: int
+    blob_id: str | None
+    sha256: str | None
+
+
+class HubFolder:
+    """The files of one commit of one model repository. `open_hub` makes it.
+
+    Attributes:
+        repo_id: `owner/name`.
+        commit: all files are of this one.
+        options: how to fetch.
+    """
+
+    def __init__(
+        self, repo_id: str, commit: str, options: HubOptions, listing: dict[str, RemoteFile] | None = None
+    ) -> None:
+        self.repo_id = repo_id
+        self.commit = commit
+        self.options = options
+        self._forced: set[str] = set()
+        if listing is not None:
+            self.listing = listing
+
+    def __str__(self) -> str:
+        return f"hub:{self.repo_id}@{self.commit}"
+
+    @cached_property
+    def listing(self) -> dict[str, RemoteFile]:
+        """Every file of the commit, by path. Raises RegistryError."""
+        return read_listing(ask_about(self.repo_id, self.commit, self.options.token))
+
+    def names(self) -> list[str]:
+        """The paths of all files, or without a network of those in the cache. Raises RegistryError."""
+        if not (self.options.local_files_only or is_offline()):
+            try:
+                return list(self.listing)
+            except HubUnreachable as error:
+                _log.warning("%s; using what is in the cache", error)
+        config = find_cached(self.repo_id, CONFIG_FILE, self.commit, self.options)
+        folder = config.parent if config else Path()
+        return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()] if config else []
+
+    def has(self, name: str) -> bool:
+        """Whether the commit has the file `name`. Raises RegistryError where that has to be asked and cannot be."""
+        if find_cached(self.repo_id, name, self.commit, self.options):
+            return True
+        return not (self.options.local_files_only or is_offline()) and name in self.listing
+
+    def path(self, name: str, *, size: int | None = None, at_most: int | None = None) -> Path:
+        """Where the file `name` is, in the cache; it is fetched if it is not there.
+
+        What arrives is compared with the id that the Hub states for it and, if wrong, fetched once more. What the cache
+        has is compared with that id too, unless `size` is given: then the caller has a digest of its own to check.
+
+        Args:
+            name: path in the repository.
+            size: how many bytes it must have.
+            at_most: how many it may have.
+
+        Raises:
+            RegistryError: it is missing, of another size, damaged, or cannot be fetched.
+        """
+        forced = self.options.force_download and name not in self._forced
+        cached = None if forced else find_cached(self.repo_id, name, self.commit, self.options)
+        if cached and (size is not None or self._is_as_stored(cached, name)):
+            return cached
+        try:
+            return self.fetch(name, size=size, at_most=at_most, force=forced or cached is not None)
+        except RegistryError as error:
+            if cached is None:
+                raise
+            remedy = "when connected, load it with force_download=True"
+            raise RegistryError(f"{self}: {name}: the copy in the cache is damaged; {remedy} ({error})") from None
+
+    def fetch(self, name: str, *, size: int | None = None, at_most: int | None = None, force: bool = True) -> Path:
+        """As `path`, but fetch the file even if the cache has it, unless `force` is False."""
+        where = f"{self}: {name}"
+        if self.options.local_files_only or is_offline():
+            raise RegistryError(f"{where}: not in the cache, and no network is allowed: load it once with a connection")
+        if "listing" not in vars(self):
+            self.listing = read_listing(ask_about(self.repo_id, self.commit, self.options.token, where))
+        remote = self.listing.get(name)
+        if remote is None:
+            raise RegistryError(f"{where}: the repository has no such file: ask its owner to push the ticket again")
+        if size is not None and remote.size != size:
+            raise RegistryError(f"{where}: has {remote.size} bytes there, but {size} are declared: not fetched")
+        if at_most is not None and remote.size > at_most:
+            raise RegistryError(f"{where}: has {remote.size} bytes, more than the {at_most} it may have: not fetched")
+        self._forced.add(name)
+        for again in (False, True):
+            path = self._download(name, self.commit, force or again)
+            if _is_intact(path, remote):
+                return path
+        advice = "try another network, or ask its owner to push the ticket again"
+        raise RegistryError(f"{where}: arrived damaged twice, its digest is not what the Hub states: {advice}")
+
+    def remember(self, revision: str) -> None:
+        """Let the cache know that `revision` means this commit, so that it can be named without a network."""
+        if revision == self.commit or self.options.local_files_only or is_offline():
+            return
+        if find_commit(self.repo_id, revision, CONFIG_FILE, self.options) != self.commit:
+            self._download(CONFIG_FILE, revision, False)
+
+    def _is_as_stored(self, path: Path, name: str) -> bool:
+        """Whether a cached file has the id that the Hub stated when it was fetched, as far as that is known."""
+        listed = vars(self).get("listing", {}).get(name)
+        target = path.resolve()
+        blob = target.name if target.parent.name == "blobs" else ""
+        size = path.stat().st_size
+        if listed is not None:
+            return _is_intact(path, listed)
+        if re.fullmatch(r"[0-9a-f]{64}", blob):
+            return _is_intact(path, RemoteFile(size, None, blob))
+        return not _COMMIT.fullmatch(blob) or _is_intact(path, RemoteFile(size, blob, None))
+
+    def _download(self, name: str, revision: str, force: bool) -> Path:
+        api, options = client(self.options.token), self.options
+        path = call_hub(
+            lambda: api.hf_hub_download(
+                self.repo_id, name, revision=revision, cache_dir=options.cache_dir, force_download=force
+            ),
+            f"{self}: {name}",
+            token=options.token,
+        )
+        return Path(path)
+
+
+def open_hub(
+    repo_id: str, revision: str | None, options: HubOptions, *, known_by: Sequence[str] = (CONFIG_FILE,)
+) -> HubFolder:
+    """The repository at the commit that `revision` (a branch, tag or commit; the main branch by default) means now.
+
+    Without a connection, it is the commit that it meant when it was last fetched. A commit that is in the cache is
+    taken from there without asking. `known_by` are files of which the repository must have one.
+
+    Raises:
+        RegistryError: there is no such repository, revision or file, it may not be read, or cannot be reached.
+    """
+    wanted = revision or "main"
+    if not _REVISION.fullmatch(wanted):
+        raise RegistryError(f"hub:{repo_id}: {for_terminal(wanted)!r} cannot be a branch, tag or commit")
+    offline = options.local_files_only or is_offline()
+    commits = (find_commit(repo_id, wanted, name, options) for name in known_by)
+    cached = next((commit for commit in commits if commit), None)
+    if cached and (offline or (_COMMIT.fullmatch(wanted) and not options.force_download)):
+        return HubFolder(repo_id, cached, options)
+    where = f"hub:{repo_id}@{for_terminal(wanted)}"
+    if offline:
+        raise RegistryError(f"{where}: not in the cache, and no network is allowed: load it once with a connection")
+    try:
+        info = ask_about(repo_id, wanted, options.token)
+    except HubUnreachable as error:
+        if not cached or options.force_download:
+            raise
+        _log.warning("%s; using commit %s from the cache", error, cached)
+        return HubFolder(repo_id, cached, options)
+    hub = HubFolder(repo_id, _checked_commit(info, where), options, read_listing(info))
+    if not any(name in hub.listing for name in known_by):
+        raise RegistryError(f"{hub}: the repository has no {' or '.join(known_by)}: it is not what was asked for")
+    return hub
+
+
+def fetch_whole(repo_id: str, revision: str | None, options: HubOptions) -> Path:
+    """The folder in the cache with every file of a ticket on the Hub, all of one commit. Raises RegistryError."""
+    hub = open_hub(repo_id, revision, options)
+    folder = hub.path(CONFIG_FILE).parent
+    for name in filter(is_ticket_file, hub.names()):
+        hub.path(name)
+    hub.remember(revision or "main")
+    return folder
+
+
+def is_ticket_file(name: str) -> bool:
+    """Whether format 1 gives a meaning to a file of this path in a repository."""
+    return _TICKET_FILE.fullmatch(name) is not None
+
+
+def ask_about(repo_id: str, revision: str, token: str | bool | None, where: str | None = None) -> Any:
+    """The Hub's `ModelInfo`, with sizes and ids of all files. Raises RegistryError, which names `where`."""
+    api = client(token)
+    return call_hub(
+        lambda: api.model_info(repo_id, revision=revision, files_metadata=True, timeout=hub_calls.TIMEOUT),
+        where or f"hub:{repo_id}@{for_terminal(revision)}",
+        token=token,
+    )
+
+
+def read_listing(info: Any) -> dict[str, RemoteFile]:
+    """The files in a `ModelInfo`, by path."""
+    files = {}
+    for sibling in info.siblings or []:
+        lfs = sibling.lfs
+        files[sibling.rfilename] = RemoteFile(sibling.size or 0, sibling.blob_id, lfs.sha256 if lfs else None)
+    return files
+
+
+def find_cached(repo_id: str, name: str, revision: str, options: HubOptions) -> Path | None:
+    """Where the cache has a file, or None."""
+    from huggingface_hub import try_to_load_from_cache
+
+    found = try_to_load_from_cache(repo_id, name, cache_dir=options.cache_dir, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def find_commit(repo_id: str, revision: str, name: str, options: HubOptions) -> str | None:
+    """The commit at which the cache has the file `name` of `revision`, or None."""
+    path = find_cached(repo_id, name, revision, options)
+    commit = path.parents[name.count("/")].name if path else ""
+    return commit if _COMMIT.fullmatch(commit) else None
+
+
+def git_id(content: bytes) -> str:
+    """The id that git gives to a file of this content."""
+    return hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
+
+
+def _checked_commit(info: Any, where: str) -> str:
+    commit = info.sha
+    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
+        raise RegistryError(f"{where}: the server does not say which commit this is: is HF_ENDPOINT a Hub?")
+    return commit
+
+
+def _is_intact(path: Path, remote: RemoteFile) -> bool:
+    """Whether the file has the size and id that the Hub states."""
+    if path.stat().st_size != remote.size:
+        return False
+    if remote.sha256:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
+    return remote.blob_id is None or git_id(path.read_bytes()) == remote.blob_id

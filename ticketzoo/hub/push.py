@@ -1,0 +1,233 @@
+"""Publishing files to a model repository on the Hub: all of them in one commit, or none."""
+
+import hashlib
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ticketzoo.errors import RegistryError
+from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub.calls import call_hub, client
+from ticketzoo.hub.errors import HubConflict, HubMissing, HubRevisionMissing, HubUnreachable
+from ticketzoo.hub.folder import RemoteFile, ask_about, git_id, is_ticket_file, read_listing
+from ticketzoo.util.text import for_terminal
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+CARD = "README.md"
+_STAMP = "\n<!-- made by ticketzoo; sha256 of the text above: {} -->\n"
+_STAMPED = re.compile(r"(.*)\n<!-- made by ticketzoo; sha256 of the text above: ([0-9a-f]{64}) -->\s*", re.S)
+_TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where to publish, and how.
+
+    Attributes:
+        repo_id: `owner/name`; a repository that does not exist is made.
+        private: whether it is to be private; None for what it is, or what its owner's repositories are by default.
+        revision: the branch, made if it does not exist; the main branch by default.
+        create_pr: whether to open a pull request instead of committing to the branch.
+        message: of the commit.
+        token: to use instead of the one of the environment or of `hf auth login`.
+        replace_card: whether a README.md that was edited on the Hub is overwritten.
+    """
+
+    repo_id: str
+    private: bool | None = None
+    revision: str | None = None
+    create_pr: bool = False
+    message: str | None = None
+    token: str | bool | None = None
+    replace_card: bool = False
+
+    def __str__(self) -> str:
+        return f"hub:{self.repo_id}@{for_terminal(self.revision or 'main')}"
+
+
+@dataclass(frozen=True)
+class Published:
+    """What became of it.
+
+    Attributes:
+        url: of the commit, or of the pull request.
+        commit: the branch's, with the files in it.
+        changed: whether a commit was made; nothing is when the repository has the same files already.
+        card_kept: whether the README.md on the Hub was left as it is, because it was edited there.
+    """
+
+    url: str
+    commit: str
+    changed: bool
+    card_kept: bool
+
+
+@dataclass(frozen=True)
+class _State:
+    """The branch before the commit: its head and files."""
+
+    commit: str
+    files: dict[str, RemoteFile]
+
+
+def publish(files: Mapping[str, Path | bytes], to: Destination) -> Published:
+    """Make the repository hold `files`, in one commit on top of what it holds now, and no other files of a ticket.
+
+    Files of other sorts stay, and so does a README.md that was edited on the Hub. An answer that is lost on the way is
+    asked for again, not the commit repeated.
+
+    Args:
+        files: by path in the repository; a README.md among them is stamped with its digest, by which an edited one is
+            told apart later.
+        to: the repository.
+
+    Raises:
+        HubConflict: somebody else pushed in the meantime.
+        RegistryError: a file holds a token, the repository is public but `to.private` asks otherwise, the user may not
+            write there, the Hub refuses a file, or cannot be reached.
+    """
+    contents = {**files, CARD: stamp_card(_content(files[CARD]).decode())} if CARD in files else dict(files)
+    for name, content in contents.items():
+        _refuse_tokens(name, content, to)
+    api = client(to.token)
+    state = first = _state_or_new(api, to)
+    waits = list(hub_calls.WAITS)
+    while True:
+        kept = _is_edited(api, to, state) if CARD in contents and not to.replace_card else False
+        changes = _changes({n: c for n, c in contents.items() if not (kept and n == CARD)}, state)
+        if not changes:
+            made = state.commit != first.commit
+            return Published(_commit_url(api, to, state.commit), state.commit, made, kept)
+        if state.commit != first.commit:
+            raise HubConflict(f"{to}: someone else has pushed in the meantime: look at it, then push again")
+        try:
+            return _commit(api, to, state, changes, kept)
+        except HubConflict:
+            state = _state(to)
+            if state.commit == first.commit:
+                raise
+        except HubUnreachable as error:
+            if to.create_pr:
+                advice = "it may exist nevertheless: look at the repository before asking again"
+                raise HubUnreachable(f"{error}; the pull request's answer is lost, {advice}") from None
+            if not waits or error.seconds > hub_calls.LONGEST_WAIT:
+                raise
+            time.sleep(max(waits.pop(0), error.seconds))
+            state = _state(to)
+
+
+def stamp_card(text: str) -> bytes:
+    """The text of a README.md with its own digest at the end."""
+    old = _STAMPED.fullmatch(text)
+    text = (old[1] if old else text).rstrip("\n") + "\n"
+    return (text + _STAMP.format(_digest(text))).encode()
+
+
+def is_stamped(card: bytes) -> bool:
+    """Whether a README.md is as `stamp_card` left it."""
+    match = _STAMPED.fullmatch(card.decode(errors="replace").replace("\r\n", "\n"))
+    return match is not None and _digest(match[1]) == match[2]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _content(content: Path | bytes) -> bytes:
+    return content if isinstance(content, bytes) else content.read_bytes()
+
+
+def _refuse_tokens(name: str, content: Path | bytes, to: Destination) -> None:
+    if name.endswith((".safetensors", ".png")):
+        return
+    text = _content(content)
+    if _TOKEN.search(text) or (isinstance(to.token, str) and to.token.encode() in text):
+        raise RegistryError(f"{to}: {name} holds an access token: nothing was published; remove and revoke it")
+
+
+def _state(to: Destination) -> _State:
+    info = ask_about(to.repo_id, to.revision or "main", to.token)
+    if to.private and not info.private:
+        advice = "make it private in its settings first, or push without private"
+        raise RegistryError(f"{to}: the repository exists and is public: {advice}; nothing was published")
+    return _State(info.sha, read_listing(info))
+
+
+def _state_or_new(api: "HfApi", to: Destination) -> _State:
+    """The branch as it is; the repository and the branch are made where they do not exist."""
+    try:
+        return _state(to)
+    except HubRevisionMissing:
+        _make_branch(api, to)
+    except HubMissing:
+        call_hub(
+            lambda: api.create_repo(to.repo_id, private=to.private, exist_ok=True), f"{to}: making it", token=to.token
+        )
+        if to.revision not in (None, "main"):
+            _make_branch(api, to)
+    return _state(to)
+
+
+def _make_branch(api: "HfApi", to: Destination) -> None:
+    assert to.revision is not None
+    branch = to.revision
+    call_hub(lambda: api.create_branch(to.repo_id, branch=branch, exist_ok=True), str(to), token=to.token)
+
+
+def _is_edited(api: "HfApi", to: Destination, state: _State) -> bool:
+    """Whether the repository has a README.md that is not ours any more."""
+    if CARD not in state.files:
+        return False
+    path = call_hub(
+        lambda: api.hf_hub_download(to.repo_id, CARD, revision=state.commit), f"{to}: {CARD}", token=to.token
+    )
+    return not is_stamped(Path(path).read_bytes())
+
+
+def _changes(contents: Mapping[str, Path | bytes], state: _State) -> list[Any]:
+    """The operations that make the branch hold `contents`, and no other files of a ticket."""
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete
+
+    changed = [name for name, content in sorted(contents.items()) if not _is_there(content, state.files.get(name))]
+    gone = sorted(name for name in state.files if is_ticket_file(name) and name not in contents)
+    return [
+        *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=contents[name]) for name in changed),
+        *(CommitOperationDelete(path_in_repo=name) for name in gone),
+    ]
+
+
+def _is_there(content: Path | bytes, remote: RemoteFile | None) -> bool:
+    if remote is None:
+        return False
+    if remote.sha256 is None:
+        return git_id(_content(content)) == remote.blob_id
+    if isinstance(content, bytes):
+        return hashlib.sha256(content).hexdigest() == remote.sha256
+    with content.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
+
+
+def _commit(api: "HfApi", to: Destination, state: _State, changes: Iterable[Any], kept: bool) -> Published:
+    made = call_hub(
+        lambda: api.create_commit(
+            to.repo_id,
+            list(changes),
+            commit_message=to.message or "Publish ticket",
+            revision=to.revision,
+            create_pr=to.create_pr,
+            parent_commit=state.commit,
+        ),
+        str(to),
+        token=to.token,
+        repeat=False,
+    )
+    return Published(for_terminal(made.pr_url or made.commit_url), for_terminal(made.oid), True, kept)
+
+
+def _commit_url(api: "HfApi", to: Destination, commit: str) -> str:
+    return f"{api.endpoint}/{to.repo_id}/commit/{commit}"

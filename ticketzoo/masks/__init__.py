@@ -1,0 +1,1 @@
+"""Masks and what they do to a model; needs torch alone."""

@@ -1,0 +1,1 @@
+"""How weights are scored and removed."""

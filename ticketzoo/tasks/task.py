@@ -1,0 +1,52 @@
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+
+class Task(Protocol):
+    """What a model is trained on: the only thing the training loop knows of data, loss and metrics."""
+
+    name: str
+    """Short name of the data, e.g. `mnist` or `digits-5-9`."""
+
+    identity: dict[str, Any]
+    """What decides the numbers (content fingerprint, preprocessing, loss), as JSON; not where the data came from."""
+
+    source: dict[str, Any]
+    """How a ticket names the data: `dataset`, its `revision` and the `fingerprint` of its content."""
+
+    model_kwargs: dict[str, Any]
+    """What the data asks of a model, e.g. `num_classes` and `in_shape`."""
+
+    metric: str
+    """The metric, of those that `evaluate` gives, by which arms are compared: more of it is better."""
+
+    has_validation: bool
+
+    examples: dict[str, int]
+    """How many there are in `"train"`, `"validation"` and `"test"`."""
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Iterations in one pass over the training split."""
+        ...
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
+        """The batches of iterations `start` to `stop - 1`; batch i is a function of (`seed`, i) alone.
+
+        Of several processes, each gets its share of every batch (see `ticketzoo.distributed.processes`).
+        """
+        ...
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        """Scalar training loss, in nats: a mean over what `size` counts."""
+        ...
+
+    def size(self, batch: Any) -> int:
+        """How many examples, or masked tokens, the loss of `batch` is a mean over; asked where processes share it."""
+        ...
+
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """Metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`; processes share the work."""
+        ...

@@ -1,0 +1,62 @@
+"""Tickets in the `Trainer` of transformers."""
+
+from typing import Any
+
+from torch import nn
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from ticketzoo.errors import TicketError
+from ticketzoo.masks.attach import attached_masks, named_parameters
+from ticketzoo.ticket.ticket import Ticket
+
+
+class TicketCallback(TrainerCallback):
+    """Puts a ticket on the model of a `Trainer`, whose pruned weights are then 0.0 after every step.
+
+    The masks stay through saved, resumed and best checkpoints, gradient accumulation and mixed precision. What is saved
+    or pushed is an ordinary model with zeros in it. `Trainer(..., callbacks=[TicketCallback(ticket)])` raises
+    TicketError where the ticket does not fit the model, and for FSDP and DeepSpeed, which cut its parameters up.
+    """
+
+    def __init__(self, ticket: Ticket, *, rewind: bool = True) -> None:
+        """Choose what to put on the model.
+
+        Args:
+            ticket: of an encoder like the model's; its head may be any.
+            rewind: whether to load the ticket's rewind weights first; False leaves the model's own, masked.
+        """
+        self.ticket, self.rewind = ticket, rewind
+
+    def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Put the ticket on the model, before a checkpoint is loaded into it."""
+        if args.fsdp or args.deepspeed:
+            raise TicketError("TicketCallback cannot mask what FSDP or DeepSpeed cut up: train without them")
+        self.ticket.apply(kwargs["model"], rewind=self.rewind)
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Put it on a model that `model_init` has made anew."""
+        if attached_masks(kwargs["model"]) is None:
+            self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """See that the zeros are there. Raises TicketError."""
+        _check_zeros(kwargs["model"])
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """See that they are there in the end, also in the best model. Raises TicketError."""
+        _check_zeros(kwargs["model"])
+
+
+def _check_zeros(model: nn.Module) -> None:
+    masks, named = attached_masks(model), named_parameters(model)
+    if masks is None:
+        raise TicketError("the ticket was taken off the model while it trained")
+    for name, mask in masks.items():
+        if revived := int(named[name].detach()[~mask].count_nonzero()):
+            raise TicketError(
+                f"{revived} pruned weights of '{name}' are not 0.0: something else than the optimiser moves them"
+            )

@@ -1,0 +1,100 @@
+"""Put rewind weights and masks on a model, or change nothing and say everything that does not fit."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ticketzoo.errors import TicketError
+from ticketzoo.masks.attach import attach, check_attachable, named_parameters, plain_model
+from ticketzoo.masks.masks import Masks
+from ticketzoo.models.body import in_body, model_names_of, within
+from ticketzoo.models.state import live_state
+from ticketzoo.util.text import for_terminal
+
+
+def fit(
+    model: nn.Module, masks: Masks, state: Mapping[str, Tensor] | None = None, *, head: Sequence[str] | None = None
+) -> None:
+    """Copy `state` into `model`, cast to its dtypes and devices, and attach `masks`.
+
+    Args:
+        model: may be wrapped by `torch.compile`, DataParallel or DistributedDataParallel.
+        masks: by parameter name; of a `transformers` model as in the bare encoder.
+        state: every parameter and buffer, named likewise, tied ones once; None leaves the model's own.
+        head: names of modules of the model whose parameters stay as they are, without masks. By default none, or of a
+            `transformers` model all beside its encoder; then the tensors of another head in `state` are left out.
+
+    Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
+    """
+    plain, targets = plain_model(model), _tensors(model)
+    for module in head or ():
+        if not any(within(name, [module]) for name in targets):
+            raise TicketError(f"head '{module}' is not the name of a module with parameters in the model")
+
+    def is_left(name: str) -> bool:
+        return not in_body(name, plain) if head is None else within(name, head)
+
+    covered = {name: mask for name, mask in model_names_of(masks, plain).items() if not is_left(name)}
+    if masks and not covered and head is None:
+        raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
+    masks = covered
+    given: Mapping[str, Tensor] = masks
+    if state is not None:
+        given = {name: tensor for name, tensor in model_names_of(state, plain).items() if not is_left(name)}
+    expected = given.keys() if state is None else {name for name in targets if not is_left(name)}
+    _check_fit(given, {name: target for name, target in targets.items() if name in expected})
+    check_attachable(named_parameters(model), masks)
+    if state is not None:
+        with torch.no_grad():
+            for name, tensor in given.items():
+                targets[name].copy_(tensor)
+    attach(model, masks)
+
+
+def warn_of_another_base(repo_id: str, model: nn.Module) -> None:
+    """Warn where `model` says that it was loaded from another model on the Hub than the ticket's base, `repo_id`.
+
+    It may be a descendant of it, as good a place for the ticket, or have a vocabulary of the same size and other
+    tokens: from sizes alone that cannot be told. A model from a folder says nothing.
+    """
+    loaded = getattr(plain_model(model), "name_or_path", "")
+    if not loaded or Path(loaded).is_absolute() or Path(loaded).exists():
+        return
+    if loaded not in (repo_id, repo_id.rpartition("/")[2]):
+        what = f"the ticket is of {for_terminal(repo_id)}, the model was loaded from {for_terminal(loaded)[:200]}"
+        warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=3)
+
+
+def _tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and persistent buffers themselves, by their names in the plain model, tied ones once."""
+    return {name.replace("_orig_mod.", ""): value for name, value in live_state(plain_model(model)).items()}
+
+
+def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+    absent = [name for name in given if name not in targets]
+    unknown = [name for name in targets if name not in given]
+    shapes = [name for name in given if name in targets and given[name].shape != targets[name].shape]
+    meta = [name for name in given if name in targets and targets[name].is_meta]
+    problems = []
+    if absent:
+        problems.append(f"not in the model: {', '.join(absent)}")
+    if unknown:
+        problems.append(f"not in the ticket: {', '.join(unknown)}")
+    for name in shapes:
+        both = f"{tuple(given[name].shape)} in the ticket, {tuple(targets[name].shape)} in the model"
+        problems.append(f"'{name}' has shape {both}")
+    if meta:
+        problems.append(f"without memory (on the meta device): {', '.join(meta)}")
+    if problems:
+        message = f"the ticket does not fit the model: {'; '.join(problems)}"
+        raise TicketError(message + _hint({*absent, *unknown, *shapes}))
+
+
+def _hint(names: set[str]) -> str:
+    modules = {name.rpartition(".")[0] for name in names}
+    if len(modules) != 1 or "" in modules:
+        return ""
+    return f"; if that is the head of another task, pass head='{modules.pop()}' to keep the model's own"

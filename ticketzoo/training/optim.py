@@ -1,0 +1,48 @@
+import math
+from collections.abc import Iterable
+
+import torch
+from torch.nn import Parameter
+from torch.optim import SGD, Adam, AdamW, Optimizer
+
+from ticketzoo.training.config import OptimizerConfig, ScheduleConfig
+
+FUSED_DEVICES = ("cpu", "cuda", "mps")
+
+
+def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
+    """A fresh fused optimiser over those of `parameters` that are not frozen (unfused on devices that have none)."""
+    parameters = [parameter for parameter in parameters if parameter.requires_grad]
+    fused = all(p.device.type in FUSED_DEVICES and torch.is_floating_point(p) for p in parameters)
+    if config.name == "sgd":
+        return SGD(
+            parameters,
+            lr=config.lr,
+            momentum=config.momentum,
+            nesterov=config.nesterov,
+            weight_decay=config.weight_decay,
+            fused=fused,
+        )
+    adam = {"adam": Adam, "adamw": AdamW}[config.name]
+    return adam(
+        parameters, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=fused
+    )
+
+
+def learning_rate_factor(schedule: ScheduleConfig, step: int, total: int, steps_per_epoch: int) -> float:
+    """Factor on the base learning rate for the update that follows `step` finished ones, of `total`.
+
+    A pure function of the step, so that a training resumed or rewound to step k goes on exactly where it was.
+    """
+    warmup = schedule.warmup.iterations(steps_per_epoch)
+    if step < warmup:
+        return (step + 1) / warmup
+    if schedule.name == "step":
+        passed = sum(step >= milestone.iterations(steps_per_epoch) for milestone in schedule.milestones)
+        return schedule.gamma**passed
+    progress = (step - warmup) / max(1, total - warmup)
+    if schedule.name == "cosine":
+        return 0.5 * (1 + math.cos(math.pi * progress))
+    if schedule.name == "linear":
+        return 1 - progress
+    return 1.0

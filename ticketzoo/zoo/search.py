@@ -1,0 +1,123 @@
+"""Finding tickets by what they are, in a folder and on the Hub alike."""
+
+import re
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.hub.folder import HubOptions
+from ticketzoo.hub.search import Listed, find_on_hub
+from ticketzoo.ticket.card_metadata import (
+    data_name,
+    pruned_levels,
+    slug,
+    source_tag,
+    sparsity_band,
+    task_tag,
+    verdict_tag,
+)
+from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.files import hub_files
+from ticketzoo.zoo import ticket_folders
+from ticketzoo.zoo.summary import TicketSummary, read_summary
+
+VERDICTS = ("winning", "matching", "not matching", "not measured")
+
+
+@dataclass(frozen=True)
+class Query:
+    """What is looked for; None is anything.
+
+    Attributes:
+        architecture: such as `lenet-300-100`, `torchvision/resnet50` or `resnet50`.
+        task: such as `image-classification`.
+        source: data set that the ticket was found on, such as `ylecun/mnist`.
+        sparsity: of a packaged level, to within the bands of 0.5, 0.8, 0.9, 0.95, 0.98 and 0.99.
+        verdict: one of `VERDICTS`.
+    """
+
+    architecture: str | None = None
+    task: str | None = None
+    source: str | None = None
+    sparsity: float | None = None
+    verdict: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.sparsity is not None and not 0 <= self.sparsity < 1:
+            raise RegistryError(f"sparsity {self.sparsity}: a fraction removed is in [0, 1): write 0.9 for 90%")
+        if self.verdict is not None and self.verdict not in VERDICTS:
+            raise RegistryError(f"verdict {self.verdict!r}: choose of {', '.join(VERDICTS)}")
+
+    def tags(self) -> list[str]:
+        """The tags that the cards of such tickets have."""
+        tags = [
+            slug(self.architecture.rpartition("/")[2]) if self.architecture else None,
+            task_tag(self.task) if self.task else None,
+            source_tag(self.source) if self.source else None,
+            sparsity_band(self.sparsity) if self.sparsity is not None else None,
+            verdict_tag(self.verdict) if self.verdict else None,
+        ]
+        return [tag for tag in tags if tag]
+
+    def matches(self, config: TicketConfig) -> bool:
+        """Whether a ticket is such a one."""
+        return set(self.tags()) <= {
+            slug(config.architecture.name),
+            task_tag(config.task),
+            source_tag(data_name(config)),
+            *(sparsity_band(entry.sparsity) for entry in pruned_levels(config)),
+            verdict_tag(config.verdict.label if config.verdict else "not measured"),
+        }
+
+
+@dataclass(frozen=True)
+class Hits:
+    """Tickets that were found, and in one line each what was left out and why."""
+
+    summaries: list[TicketSummary]
+    left_out: list[str]
+
+
+def search(registry: str | Path, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
+    """The tickets in a folder, on the Hub (`hub:`) or of one of its owners (`hub:owner`) that `query` describes.
+
+    On the Hub the cards' tags narrow the search, and every ticket.json is fetched and has the last word: a card that
+    promises what its ticket is not is left out. So are tickets that cannot be read.
+
+    Raises RegistryError where there is no such folder, or the Hub cannot be searched.
+    """
+    text = str(registry)
+    if not text.startswith("hub:"):
+        return _hits(query, map(_summary_in, ticket_folders(Path(text).expanduser())))
+    owner = text.removeprefix("hub:")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}|", owner):
+        raise RegistryError(f"{text!r}: write hub: for all of the Hub, or hub:OWNER")
+    listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
+    with ThreadPoolExecutor(8) as pool:
+        return _hits(query, pool.map(lambda one: _summary_on_hub(one, token), listed))
+
+
+def _hits(query: Query, found: Iterable[TicketSummary | str]) -> Hits:
+    summaries, left_out = [], []
+    for one in found:
+        if isinstance(one, str):
+            left_out.append(one)
+        elif query.matches(one.config):
+            summaries.append(one)
+    return Hits(summaries, left_out)
+
+
+def _summary_in(folder: Path) -> TicketSummary | str:
+    try:
+        return read_summary(folder)
+    except TicketError as error:
+        return str(error)
+
+
+def _summary_on_hub(listed: Listed, token: str | bool | None) -> TicketSummary | str:
+    try:
+        return read_summary(hub_files(listed.repo_id, listed.commit, HubOptions(token=token)))
+    except (RegistryError, TicketError) as error:
+        return str(error)

@@ -1,0 +1,171 @@
+"""What a ticket says about itself, for `list`, `search` and `info`; no masks or weights are read."""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
+from ticketzoo.evaluation.statistics import Group, group_rows
+from ticketzoo.evaluation.verdict import Verdict, sentence
+from ticketzoo.ticket.config import PackedRewind, TicketConfig
+from ticketzoo.ticket.files import Files
+from ticketzoo.ticket.folder import file_entries, ticket_files
+from ticketzoo.ticket.stored import stored_in
+from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
+
+COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
+
+
+@dataclass(frozen=True)
+class TicketSummary:
+    """A ticket as people look at it: its configuration and its files, in a folder or on the Hub."""
+
+    files: Files
+    config: TicketConfig
+
+    @property
+    def folder(self) -> Path:
+        """Where it lies; of one on the Hub, what was fetched of it."""
+        return self.files.folder
+
+    @property
+    def place(self) -> str:
+        """Its folder, or `hub:owner/name@commit`."""
+        return str(self.files.hub or self.folder)
+
+    @property
+    def title(self) -> str:
+        """Its name, or on the Hub the id that it is loaded by."""
+        return self.files.hub.repo_id if self.files.hub else self.config.name
+
+    @property
+    def architecture(self) -> str:
+        """The architecture's name as recipes write it."""
+        architecture = self.config.architecture
+        prefix = "" if architecture.library == "ticketzoo" else f"{architecture.library}/"
+        return prefix + architecture.name
+
+    @property
+    def searchable(self) -> tuple[str, ...]:
+        """What `--filter` looks at, in lower case."""
+        verdict = self.config.verdict.label if self.config.verdict else ""
+        return tuple(
+            text.lower() for text in (self.config.name, self.architecture, self.config.source.dataset, verdict)
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The document of `info --json`."""
+        config = self.config.model_dump(mode="json")
+        keys = ("name", "format", "library_version", "architecture", "task", "source", "pruning")
+        return {key: config[key] for key in keys} | {
+            "folder": self.place,
+            "prunable_parameters": self.config.prunable_weights,
+            "levels": config["levels"],
+            "seeds": [replicate.seed for replicate in self.config.replicates],
+            "rewind": config["rewind"],
+            "files": self._files(),
+            "mask_sha256": self.config.mask_sha256,
+            "verdict": config["verdict"],
+            "license": config["license"],
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """The row of `list`, one text for each of `COLUMNS`."""
+        levels = self.config.levels
+        dense = self._dense()
+        return tuple(
+            for_terminal(text)
+            for text in (
+                self.title,
+                self.architecture,
+                self.config.source.dataset,
+                f"{self.config.prunable_weights:,}",
+                f"{levels[0].level} to {levels[-1].level}",
+                f"{show_sparsity(levels[0].sparsity)} to {show_sparsity(levels[-1].sparsity)}",
+                str(len(self.config.replicates)),
+                _result(dense) if dense else "",
+                self.claim,
+            )
+        )
+
+    @property
+    def claim(self) -> str:
+        """The verdict's label and how far it holds, e.g. `winning at 0.931`."""
+        verdict = self.config.verdict
+        if verdict is None:
+            return "not measured"
+        return verdict.label + (f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else "")
+
+    def lines(self) -> list[str]:
+        """What `info` prints."""
+        config = self.config
+        source = f"{config.source.dataset}" + (f" at {config.source.revision}" if config.source.revision else "")
+        verdict = config.verdict.model_dump() if config.verdict else None
+        facts = {
+            "name": config.name,
+            "folder": self.place,
+            "architecture": f"{self.architecture} {json.dumps(config.architecture.kwargs)}",
+            "task": f"{config.task} on {source}",
+            "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
+            "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
+            "rewind": _rewind(config),
+            "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
+            "license": config.license or "not stated",
+            "masks": f"sha256 {config.mask_sha256}",
+            "verdict": sentence(cast(Verdict, verdict)) if verdict else "not measured",
+        }
+        lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items()]
+        labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}
+        lines += ["", f"{'level':>5}  {'sparsity':>8}  {'kept':>12}  verdict"]
+        for entry in config.levels:
+            shown, label = show_sparsity(entry.sparsity), labels.get(entry.level, "")
+            lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept:>12,}  {label}")
+        return lines
+
+    def _files(self) -> dict[str, dict[str, Any]]:
+        """Size and digest by path: as they are in a folder, as ticket.json declares them on the Hub."""
+        if self.files.hub:
+            return {name: entry.model_dump() for name, entry in file_entries(self.config).items()}
+        beside = [self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
+        paths = [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
+        return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
+
+    def _dense(self) -> Group | None:
+        rows = stored_in(self.files, self.config).results
+        return next((group for group in group_rows(rows) if group.key.arm == "dense"), None)
+
+
+def read_summary(where: Path | Files) -> TicketSummary:
+    """The summary of a ticket in a folder or anywhere else. Raises TicketError for a missing or damaged ticket.json."""
+    files = where if isinstance(where, Files) else Files(where)
+    return TicketSummary(files, files.config())
+
+
+def _rewind(config: TicketConfig) -> str:
+    way = f", {config.rewind.rewinding}" if isinstance(config.rewind, PackedRewind) else ""
+    return f"{config.rewind.kind}{way}, step {config.rewind.step}"
+
+
+def _result(group: Group) -> str:
+    """Its mean, such as "97.81%"; of another metric than accuracy with its name: "F1 88.13%"."""
+    value = with_unit(group.metric, group.summary.mean)
+    return value if group.metric == DEFAULT else f"{words(group.metric).removeprefix('test ')} {value}"
+
+
+def _size_and_digest(path: Path) -> dict[str, Any]:
+    with path.open("rb") as file:
+        return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
+
+
+def markdown_table(summaries: Iterable[TicketSummary]) -> str:
+    """The table of `list` in Markdown, each name a link to its folder."""
+    header = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
+    lines = [
+        f"| [{name}]({summary.folder.name}/README.md) | {' | '.join(for_markdown(cell) for cell in cells)} |"
+        for summary in summaries
+        for name, *cells in [summary.cells()]
+    ]
+    return "\n".join([header, *lines])
