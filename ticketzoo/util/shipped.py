@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ticketzoo.errors import TicketzooError
 
-_PACKAGE = Path(__file__).resolve().parent
+_PACKAGE = Path(__file__).resolve().parents[1]
 MODEL_CARD_TEMPLATE = "MODEL_CARD_TEMPLATE.md"
 
 
