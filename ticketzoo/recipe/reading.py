@@ -8,9 +8,11 @@ from typing import Any, TypeVar, Union, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.recipe.table import ConfiguredBy
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -158,7 +160,7 @@ def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]
             model
             for candidate in candidates
             if part in candidate.model_fields
-            for model in _models_in(candidate.model_fields[part].annotation)
+            for model in _models_of(candidate.model_fields[part])
         ]
         candidates = deeper or [model for model in candidates if _is_called(model, part)] or candidates
     return sorted({name for candidate in candidates for name in candidate.model_fields})
@@ -167,6 +169,12 @@ def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]
 def _is_called(model: type[BaseModel], tag: str) -> bool:
     """Whether `tag` is how pydantic tells `model` from its alternatives."""
     return any(tag in get_args(field.annotation) for field in model.model_fields.values())
+
+
+def _models_of(field: FieldInfo) -> list[type[BaseModel]]:
+    """Types of the sections that a field may hold."""
+    chosen = [model for marker in field.metadata if isinstance(marker, ConfiguredBy) for model in marker.configs()]
+    return chosen or _models_in(field.annotation)
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
