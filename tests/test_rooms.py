@@ -35,6 +35,11 @@ def test_every_folder_is_a_known_room() -> None:
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
 
 
+def test_the_readme_lists_the_rooms_in_the_same_order() -> None:
+    listed = (PACKAGE.parent / "README.md").read_text().split("<!-- rooms -->\n```\n")[1].split("```")[0]
+    assert [line.split()[0] for line in listed.splitlines()] == ROOMS
+
+
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_room_imports_no_room_above_it(room: str) -> None:
     above = set(ROOMS[: ROOMS.index(room)])
