@@ -1,0 +1,1 @@
+"""Trainings that are never done twice: the store of finished ones, executors, plans."""
