@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from ticketzoo.errors import RunError
 from ticketzoo.distributed import processes
-from ticketzoo.runs.store import Cells
+from ticketzoo.errors import RunError
 from ticketzoo.runs.progress import Progress
+from ticketzoo.runs.store import Cells
 
 
 def open_cells(

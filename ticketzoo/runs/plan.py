@@ -7,15 +7,15 @@ from pathlib import Path
 
 import torch
 
-from ticketzoo.errors import RunError
 from ticketzoo.distributed import processes
-from ticketzoo.runs.store import Cell, Cells, environment
-from ticketzoo.training.checkpoint import KEPT
+from ticketzoo.errors import RunError
 from ticketzoo.models.state import State
+from ticketzoo.runs.store import Cell, Cells, environment
+from ticketzoo.runs.timing import Timing, time_training
+from ticketzoo.training.checkpoint import KEPT
 from ticketzoo.training.config import OptimizerConfig
 from ticketzoo.training.job import Job, in_one_line
 from ticketzoo.training.record import Record
-from ticketzoo.runs.timing import Timing, time_training
 
 NOT_COUNTED = (
     "reading the data, pruning, writing results",

@@ -14,12 +14,12 @@ import ray
 import torch
 from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
-from ticketzoo.errors import RunError, TicketzooError
-from ticketzoo.util.signals import Interrupted, raise_when_interrupted
-from ticketzoo.runs.store import Cell, Cells, Item, Job, Result
 from ticketzoo.distributed.device import training_device
+from ticketzoo.errors import RunError, TicketzooError
 from ticketzoo.runs.progress import Progress, Quiet
+from ticketzoo.runs.store import Cell, Cells, Item, Job, Result
 from ticketzoo.tasks.task import Task
+from ticketzoo.util.signals import Interrupted, raise_when_interrupted
 
 RETRIES = 10
 """How often a training whose process died is taken up again, by another process and from its last checkpoint."""

@@ -12,19 +12,19 @@ from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 
 import ticketzoo
-from ticketzoo.errors import RunError
-from ticketzoo.util.signals import ending_by_itself, stop_if_interrupted
-from ticketzoo.masks.digests import state_sha256
 from ticketzoo.distributed import processes
-from ticketzoo.training.checkpoint import remove_checkpoints
-from ticketzoo.util.files import sync_folder, write_atomically, write_tensors, writing_into
+from ticketzoo.errors import RunError
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models.state import State
+from ticketzoo.runs.progress import Progress, Quiet
+from ticketzoo.training.checkpoint import remove_checkpoints
 from ticketzoo.training.job import Job as Job
 from ticketzoo.training.job import in_one_line
 from ticketzoo.training.loop import copy_state, train
-from ticketzoo.runs.progress import Progress, Quiet
 from ticketzoo.training.record import Record
 from ticketzoo.training.resumption import Resumption
+from ticketzoo.util.files import sync_folder, write_atomically, write_tensors, writing_into
+from ticketzoo.util.signals import ending_by_itself, stop_if_interrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from ticketzoo.recipe import Steps
+from ticketzoo.tasks.task import Task
 from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
-from ticketzoo.tasks.task import Task
 
 PLACES = (1 / 2, 1 / 6, 5 / 6)
 """Where in a training iterations are timed: progressive resizing makes later ones slower."""
