@@ -78,7 +78,7 @@ def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: i
         ({"seeds": [0, 0]}, "seeds must differ from each other"),
         ({"seeds": [-1]}, "seeds.0: input should be greater than or equal to 0 (got -1)"),
         ({"seeds": 3}, "seeds: write a list, such as [a, b] (got 3)"),
-        ({"arms": ["tickets"]}, "arms.0: input should be 'ticket', 'dense', 'random_reinit'"),
+        ({"arms": ["tickets"]}, "arms.0: unknown arm 'tickets'; did you mean ticket?"),
         ({"arm_levels": [4], "finder": {"levels": 3}}, "arm_levels [4] are beyond finder.levels (3)"),
         ({"arm_levels": [2, 2], "finder": {"levels": 3}}, "arm_levels must differ from each other"),
         ({"package_from": 4, "finder": {"levels": 3}}, "package_from is beyond finder.levels (3)"),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.evaluation.arms import arm_job
+from ticketzoo.evaluation.arms import ARMS, Draw
 from ticketzoo.evaluation.rows import Row
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.models.create import initial_state
@@ -203,7 +203,7 @@ def test_a_ticket_that_lacks_a_tensor_of_the_target_s_model_is_refused() -> None
 def test_random_positions_get_the_rewind_weights_where_the_ticket_has_them(head: str) -> None:
     view = ticket().at(level=3)
     job, known = ticket_job(view, target(5, 6, 7, head=head), seed=0)
-    drawn = arm_job("random_mask", job, known=known)
+    drawn = ARMS["random_mask"].make(job, Draw("random_mask", known=known))
     densest = view.at(level=1)
     for name in ("fc1.weight", "fc2.weight"):
         assert torch.equal(drawn.state[name][densest.masks[name]], densest.rewind_state[name][densest.masks[name]])

@@ -4,10 +4,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, cast
 
+from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, arm_label, in_order
 from ticketzoo.evaluation.statistics import Row, group_rows
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge, sentence
-from ticketzoo.ticket.card import Evidence, render_card
+from ticketzoo.ticket.card import Evidence, ExpectedArm, render_card
 from ticketzoo.ticket.card_metadata import Measurement
 from ticketzoo.ticket.config import TicketConfig
 
@@ -36,7 +37,18 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
     if len(targets) > 1:
         tables.append(transfer_table(rows))
     verdict = verdict or judge([row for row in rows if row["target"] == source])
-    return Evidence(source, sentence(verdict), tuple(table.markdown() for table in tables), _measured(rows))
+    return Evidence(
+        source, sentence(verdict), tuple(table.markdown() for table in tables), _measured(rows), _expected(rows)
+    )
+
+
+def _expected(rows: Sequence[Row]) -> tuple[ExpectedArm, ...]:
+    """Return the arms that a reader may ask about: the expected ones of the table, and those measured."""
+    names = [entry.name for entry in ARMS.values() if entry.expected]
+    return tuple(
+        ExpectedArm(name, "the ticket itself" if name == TICKET else arm_label(name), every_level=name != DENSE)
+        for name in in_order([*names, *(row["arm"] for row in rows)])
+    )
 
 
 def _measured(rows: Sequence[Row]) -> tuple[Measurement, ...]:

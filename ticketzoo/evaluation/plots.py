@@ -4,13 +4,13 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm l
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ticketzoo.evaluation.arms import DENSE, arm_legend, arm_style, in_order
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.evaluation.metrics import DEFAULT, describe, scale, titles
-from ticketzoo.evaluation.statistics import ARMS, Group, Key, Row, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.statistics import Group, Key, Row, group_rows, ticket_minus_dense
 from ticketzoo.evaluation.tables import MOMENTS
 from ticketzoo.util.text import show_sparsity
 
@@ -18,25 +18,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-
-@dataclass(frozen=True)
-class ArmStyle:
-    """How an arm is drawn."""
-
-    label: str
-    colour: str
-    marker: str
-    line: str
-
-
-STYLES = {
-    "ticket": ArmStyle("ticket", "#0072B2", "o", "-"),
-    "dense": ArmStyle("dense", "#444444", "", "--"),
-    "random_reinit": ArmStyle("random reinit", "#D55E00", "s", "-"),
-    "random_mask": ArmStyle("random mask", "#009E73", "^", "-"),
-    "shuffled_mask": ArmStyle("shuffled mask", "#CC79A7", "D", "-"),
-    "magnitude": ArmStyle("one-shot magnitude", "#E69F00", "v", "-"),
-}
 
 MOST_TICKS = 9
 
@@ -97,7 +78,7 @@ def _plot_curves(
     if len(names) != 1:
         raise ValueError(f"a curve is about one ticket on one target, these rows about {len(names)}")
     with figure_of(7.2, 4.4) as (figure, axes):
-        for arm in ARMS:
+        for arm in in_order(group.key.arm for group in groups):
             _draw_arm(axes, arm, [group for group in groups if group.key.arm == arm], scale)
         _sparsity_axis(axes, groups)
         _value_axis(axes, groups, scale, from_zero=from_zero)
@@ -113,20 +94,18 @@ def _plot_curves(
 
 def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float) -> None:
     """Mean and interval band over the fraction of weights kept; dense, which has one level, across the whole width."""
-    if not groups:
-        return
-    style = STYLES[arm]
+    style, legend = arm_style(arm), short_label(arm_legend(arm))
     summaries = [group.summary for group in groups]
     means = [summary.mean * scale for summary in summaries]
     low = [(summary.mean if summary.low is None else summary.low) * scale for summary in summaries]
     high = [(summary.mean if summary.high is None else summary.high) * scale for summary in summaries]
-    if arm == "dense":
+    if arm == DENSE:
         axes.axhspan(low[0], high[0], color=style.colour, alpha=0.12, linewidth=0)
-        axes.axhline(means[0], color=style.colour, linestyle=style.line, label=style.label)
+        axes.axhline(means[0], color=style.colour, linestyle=style.line, label=legend)
         return
     kept = [1 - group.sparsity for group in groups]
     axes.fill_between(kept, low, high, color=style.colour, alpha=0.15, linewidth=0)
-    axes.plot(kept, means, color=style.colour, linestyle=style.line, marker=style.marker, ms=5, label=style.label)
+    axes.plot(kept, means, color=style.colour, linestyle=style.line, marker=style.marker, ms=5, label=legend)
 
 
 def _sparsity_axis(axes: "Axes", groups: Sequence[Group]) -> None:

@@ -3,8 +3,9 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from ticketzoo.evaluation.controls import Labels
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.recipe import Config, dump_recipe
 from ticketzoo.training.record import Record
@@ -15,7 +16,7 @@ Row = dict[str, Any]
 _SPLITS = ("test", "validation", "train")
 
 
-def rows_of(record: Record, metric: str, **labels: str | float) -> list[Row]:
+def rows_of(record: Record, metric: str, **labels: Unpack[Labels]) -> list[Row]:
     """One row a metric, after the last step (`at` "final") and at the step of minimum validation loss ("best").
 
     `metric` is the one by which the task compares arms; unless it is accuracy, its rows on the test split also have

@@ -8,14 +8,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET
 from ticketzoo.evaluation.metrics import DEFAULT
 
 Row = Mapping[str, Any]
 """One line of `results.jsonl`: ticket, level, sparsity, arm, target, seed, draw, at, step, metric, value; of the metric
 by which arms are compared on that target also `decides`, where that is not the test accuracy."""
-
-ARMS = ("ticket", "dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
-"""The arms of a comparison, in the order tables and plots show them."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,8 @@ def group_rows(
             raise TicketError(f"results: {_name(row)} is there twice; remove the repeated row")
         of_seed[row["draw"]] = _finite(row, value)
     groups = []
-    for key in sorted(draws, key=_order):
+    order = {arm: rank for rank, arm in enumerate(ARMS)}
+    for key in sorted(draws, key=lambda key: (key[:3], order.get(key.arm, len(order)), key.arm)):
         by_seed = {seed: statistics.fmean(draws[key][seed].values()) for seed in sorted(draws[key])}
         groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, metric or wanted[key.target]))
     return groups
@@ -131,7 +130,7 @@ def paired_difference(group: Group, baseline: Group) -> Summary | None:
 def dense_of(group: Group, groups: Iterable[Group]) -> Group | None:
     """The dense arm `group` is compared with, of the same ticket and target; None when it was not measured."""
     ticket, target = group.key.ticket, group.key.target
-    return next((g for g in groups if (g.key.ticket, g.key.target, g.key.arm) == (ticket, target, "dense")), None)
+    return next((g for g in groups if (g.key.ticket, g.key.target, g.key.arm) == (ticket, target, DENSE)), None)
 
 
 def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
@@ -139,16 +138,11 @@ def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
     differences = {}
     for group in groups:
         dense = dense_of(group, groups)
-        if group.key.arm == "ticket" and group.key.level > 0 and dense is not None:
+        if group.key.arm == TICKET and group.key.level > 0 and dense is not None:
             difference = paired_difference(group, dense)
             if difference is not None:
                 differences[group.key] = difference
     return differences
-
-
-def _order(key: Key) -> tuple[str, str, int, int, str]:
-    rank = ARMS.index(key.arm) if key.arm in ARMS else len(ARMS)
-    return key.ticket, key.target, key.level, rank, key.arm
 
 
 def _finite(row: Row, value: str) -> float:

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ticketzoo.evaluation.arms import TICKET, arm_label, in_order
 from ticketzoo.evaluation.metrics import DEFAULT, describe, more_is_better, show, titles
-from ticketzoo.evaluation.statistics import ARMS, Key, Row, Summary, deciding_metrics, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.statistics import Key, Row, Summary, deciding_metrics, group_rows, ticket_minus_dense
 from ticketzoo.evaluation.verdict import judge
 from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
 
@@ -56,7 +57,7 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, a
     metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
     judged = judge(wanted, metric=metric, at=at) if more_is_better(metric) else None
     labels = {level["level"]: level["label"] for level in judged["levels"]} if judged else {}
-    arms = [arm for arm in ARMS if any(group.key.arm == arm for group in groups)]
+    arms = in_order(group.key.arm for group in groups)
     most = max((len(group.by_seed) for group in groups), default=0)
     cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
     sparsities = {group.key.level: group.sparsity for group in groups}
@@ -65,7 +66,7 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, a
         for level, sparsity in sorted(sparsities.items())
     ]
     caption = _caption(f"{describe([metric])} {MOMENTS[at]} on {target}", most, lines)
-    columns = ("level", "sparsity", *(arm.replace("_", " ") for arm in arms), "verdict")
+    columns = ("level", "sparsity", *map(arm_label, arms), "verdict")
     align = "r" * (2 + len(arms)) + "l"
     if not labels:
         columns, align, lines = columns[:-1], align[:-1], [line[:-1] for line in lines]
@@ -84,13 +85,13 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
     metrics = {group.key.target: group.metric for group in groups}
     cells = {key: _cell(difference, metrics[key.target], most, sign="+") for key, difference in differences.items()}
     targets, headings = sorted(metrics), titles(metrics)
-    sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == "ticket" and g.key.level > 0}
+    sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == TICKET and g.key.level > 0}
     lines = [
         (
             ticket,
             str(level),
             show_sparsity(sparsity),
-            *(cells.get(Key(ticket, to, level, "ticket"), "") for to in targets),
+            *(cells.get(Key(ticket, to, level, TICKET), "") for to in targets),
         )
         for (ticket, level), sparsity in sorted(sparsities.items())
     ]

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypedDict
 
+from ticketzoo.evaluation.arms import DENSE, TICKET, verdict_controls
 from ticketzoo.evaluation.metrics import DEFAULT, more_is_better
 from ticketzoo.evaluation.statistics import Group, Row, Summary, group_rows
 from ticketzoo.util.text import show_numbers, show_sparsity
@@ -17,14 +18,16 @@ Label = Literal["winning", "matching", "not matching", "not measured"]
 LABELS: tuple[Label, ...] = ("winning", "matching", "not matching", "not measured")
 """Every label, best first."""
 
-CONTROLS = ("random_reinit", "random_mask")
-"""The arms whose intervals a winning ticket must lie above."""
 
-RULE = (
-    "matching: on at least 2 seeds, the ticket's mean is not below dense's mean by more than one standard deviation "
-    "of dense over the seeds (Chen et al. 2020); winning: matching, and the 95% interval of the ticket's mean lies "
-    "wholly above those of random_reinit and of random_mask, on at least 3 seeds of each arm"
-)
+def rule() -> str:
+    """Return the rule in words, as cards print it."""
+    controls = " and of ".join(verdict_controls())
+    return (
+        "matching: on at least 2 seeds, the ticket's mean is not below dense's mean by more than one standard "
+        "deviation of dense over the seeds (Chen et al. 2020); winning: matching, and the 95% interval of the ticket's "
+        f"mean lies wholly above those of {controls}, on at least 3 seeds of each arm"
+    )
+
 
 ROUNDING = 1e-12
 """Differences up to this are rounding: a mean this close to the line is on it, and intervals this close touch."""
@@ -70,7 +73,7 @@ def judge(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") 
     levels = _judge_levels(groups)
     label, sparsity = _overall(levels)
     return {
-        "rule": RULE,
+        "rule": rule(),
         "metric": ", ".join(metrics),
         "at": at,
         "label": label,
@@ -100,14 +103,14 @@ def sentence(verdict: Verdict) -> str:
 
 
 def _judge_levels(groups: list[Group]) -> list[LevelVerdict]:
-    dense = {group.key.target: group for group in groups if group.key.arm == "dense"}
+    dense = {group.key.target: group for group in groups if group.key.arm == DENSE}
     arms: dict[tuple[str, int], dict[str, Group]] = defaultdict(dict)
     for group in groups:
         if group.key.level > 0:
             arms[group.key.target, group.key.level][group.key.arm] = group
     levels = []
     for (target, level), of_level in sorted(arms.items()):
-        with_dense = {**of_level, "dense": dense[target]} if target in dense else of_level
+        with_dense = {**of_level, DENSE: dense[target]} if target in dense else of_level
         label, seeds, reason = _judge_level({arm: group.summary for arm, group in with_dense.items()})
         sparsity = next(iter(of_level.values())).sparsity
         levels.append(
@@ -118,23 +121,24 @@ def _judge_levels(groups: list[Group]) -> list[LevelVerdict]:
 
 def _judge_level(arms: dict[str, Summary]) -> tuple[Label, int, str]:
     """Label, seeds it rests on, and reason, from the summaries of the arms at one level on one target."""
-    few = _short_of(arms, ("ticket", "dense"), 2)
+    few = _short_of(arms, (TICKET, DENSE), 2)
     if few:
-        return "not measured", _fewest(arms, ("ticket", "dense")), f"needs at least 2 seeds, has {few}"
-    ticket, dense = arms["ticket"], arms["dense"]
+        return "not measured", _fewest(arms, (TICKET, DENSE)), f"needs at least 2 seeds, has {few}"
+    ticket, dense = arms[TICKET], arms[DENSE]
     assert dense.std is not None
-    seeds = _fewest(arms, ("ticket", "dense"))
+    seeds = _fewest(arms, (TICKET, DENSE))
     margin = f"mean {ticket.mean:.4f}, dense {dense.mean:.4f} with standard deviation {dense.std:.4f}"
     if ticket.mean < dense.mean - dense.std - ROUNDING:
         return "not matching", seeds, margin
-    few = _short_of(arms, ("ticket", "dense", *CONTROLS), 3)
+    controls = verdict_controls()
+    few = _short_of(arms, (TICKET, DENSE, *controls), 3)
     if few:
         return "matching", seeds, f"{margin}; comparing with the controls needs at least 3 seeds, has {few}"
-    below = [control for control in CONTROLS if not _above(ticket, arms[control])]
-    compared = ", ".join(f"{arm} {_interval(arms[arm])}" for arm in ("ticket", *CONTROLS))
+    below = [control for control in controls if not _above(ticket, arms[control])]
+    compared = ", ".join(f"{arm} {_interval(arms[arm])}" for arm in (TICKET, *controls))
     if below:
         return "matching", seeds, f"{margin}; not clearly above {' and '.join(below)}: {compared}"
-    return "winning", _fewest(arms, ("ticket", "dense", *CONTROLS)), f"{margin}; above the controls: {compared}"
+    return "winning", _fewest(arms, (TICKET, DENSE, *controls)), f"{margin}; above the controls: {compared}"
 
 
 def _above(upper: Summary, lower: Summary) -> bool:

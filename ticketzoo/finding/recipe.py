@@ -3,7 +3,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, PositiveInt, model_validator
 
-from ticketzoo.evaluation.arms import Arm, draws_of
+from ticketzoo.evaluation.arms import Arm, controls_among
+from ticketzoo.evaluation.controls import count_controls
 from ticketzoo.hub.references import HubReference
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.pruning.pruner import PruningConfig
@@ -127,12 +128,12 @@ class FindRecipe(Config):
         return tuple(range(1, self.finder.levels + 1)) if self.arm_levels is None else self.arm_levels
 
     @property
-    def controls(self) -> tuple[Arm, ...]:
+    def controls(self) -> tuple[str, ...]:
         """The arms that need trainings of their own."""
-        return tuple(arm for arm in dict.fromkeys(self.arms) if arm not in ("ticket", "dense"))
+        return controls_among(self.arms)
 
     @property
     def trainings(self) -> int:
         """How many trainings the recipe asks for."""
-        controls = sum(draws_of(arm, self.draws) for arm in self.controls) * len(self.control_levels)
+        controls = count_controls(self.controls, self.draws) * len(self.control_levels)
         return len(self.seeds) * ((self.head_first is not None) + 1 + self.finder.levels + controls)

@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.evaluation.arms import Arm, arm_job, draws_of
+from ticketzoo.evaluation.controls import Labels, control_trainings, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import Row, rows_of
 from ticketzoo.finding.imp import iterative_magnitude_pruning
 from ticketzoo.finding.method import Method
@@ -21,7 +21,6 @@ from ticketzoo.pruning.pruner import check_rounds, dense_masks, prune_by_magnitu
 from ticketzoo.runs.store import Cell, Cells, Job
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.training.record import Record
 
 METHODS: dict[str, Method] = {
     "imp": iterative_magnitude_pruning,
@@ -54,14 +53,10 @@ class Replicate:
 
 @dataclass(frozen=True)
 class Control:
-    """A training of one of the random arms."""
+    """A training of one of the control arms, and the labels of its rows."""
 
     job: Job
-    arm: Arm
-    level: int
-    masks: Masks
-    """The ticket's at that level."""
-    draw: int
+    labels: Labels
 
 
 @dataclass(frozen=True)
@@ -119,8 +114,10 @@ class Search:
             rewound_to = [self.rewind_step] if level == 0 and self.recipe.finder.rewinding != "learning-rate" else []
             cell = self.cells.run(job, self._label(seed, level), keep_final=True, snapshot_steps=rewound_to)
             chain.append(cell)
-            arms: tuple[Arm, ...] = ("ticket",) if level else ("ticket", "dense")
-            rows = [row for arm in arms for row in self._rows(cell.record, arm, level, masks, seed)]
+            labels = self._labels(seed, level, masks)
+            rows = rows_of(cell.record, self.task.metric, **labels)
+            if level == 0:
+                rows += rows_of(cell.record, self.task.metric, **dense_labels(labels))
             measured.append(Measured(rows, cell.record.seconds))
             return initial if self.recipe.finder.method == "one-shot-initial" else cell.final_state()
 
@@ -137,16 +134,16 @@ class Search:
             known = None
             if self.recipe.finder.rewinding == "learning-rate":  # trained weights are zero where the level before is
                 known = replicate.levels[self.recipe.finder.pruned_from(level)]
-            for arm in self.recipe.controls:
-                for draw in range(draws_of(arm, self.recipe.draws)):
-                    yield Control(arm_job(arm, ticket, known=known, draw=draw), arm, level, masks, draw)
+            labels = self._labels(replicate.seed, level, masks)
+            arms, draws = self.recipe.controls, self.recipe.draws
+            for job, its_labels in control_trainings(ticket, labels, arms, draws=draws, known=known):
+                yield Control(job, its_labels)
 
     def measure(self, control: Control) -> Measured:
-        """Train a random arm."""
-        seed = control.job.seed
-        cell = self.cells.run(control.job, f"{self._label(seed, control.level)} {control.arm}")
-        rows = self._rows(cell.record, control.arm, control.level, control.masks, seed, control.draw)
-        return Measured(rows, cell.record.seconds)
+        """Train a control arm."""
+        labels = control.labels
+        cell = self.cells.run(control.job, f"{self._label(labels['seed'], labels['level'])} {labels['arm']}")
+        return Measured(rows_of(cell.record, self.task.metric, **labels), cell.record.seconds)
 
     def _initial_state(self, seed: int) -> tuple[State, list[Measured]]:
         """What the dense network starts from: with `head_first`, its head is trained on a frozen body."""
@@ -174,17 +171,9 @@ class Search:
     def _label(self, seed: int, level: int) -> str:
         return f"{self.label}seed {seed} level {level}/{self.recipe.finder.levels}"
 
-    def _rows(self, record: Record, arm: Arm, level: int, masks: Masks, seed: int, draw: int = 0) -> list[Row]:
-        return rows_of(
-            record,
-            self.task.metric,
-            ticket=self.recipe.name,
-            level=level,
-            sparsity=sparsity(masks),
-            arm=arm,
-            target=self.task.name,
-            seed=seed,
-            draw=draw,
+    def _labels(self, seed: int, level: int, masks: Masks) -> Labels:
+        return ticket_labels(
+            ticket=self.recipe.name, level=level, sparsity=sparsity(masks), target=self.task.name, seed=seed
         )
 
 

@@ -20,8 +20,14 @@ METHODS = {
     "one-shot-initial": "one-shot magnitude pruning of the weights before any training (Chen et al. 2020)",
 }
 
-ARMS = ("dense", "random_reinit", "random_mask", "shuffled_mask", "magnitude")
-"""What a ticket is compared with."""
+
+@dataclass(frozen=True)
+class ExpectedArm:
+    """An arm of which a card says where it was not measured: its name in rows, in words, and if levels matter to it."""
+
+    name: str
+    words: str
+    every_level: bool = True
 
 
 @dataclass(frozen=True)
@@ -29,13 +35,14 @@ class Evidence:
     """What was measured about a ticket, ready to be printed; `ticketzoo.evaluation.evidence` makes it from rows.
 
     `source` is the target that is the task the ticket was found on, `sentence` the verdict in words; `tables` are
-    Markdown and printed as they are.
+    Markdown and printed as they are; `expected` are the arms of which the card says where they were not measured.
     """
 
     source: str | None = None
     sentence: str = ""
     tables: tuple[str, ...] = ()
     measured: tuple[Measurement, ...] = ()
+    expected: tuple[ExpectedArm, ...] = ()
 
 
 def render_card(
@@ -150,13 +157,12 @@ def _not_measured(config: TicketConfig, evidence: Evidence) -> list[str]:
     wanted = {entry.level for entry in pruned_levels(config)}
     on_source = [result for result in evidence.measured if result.target == evidence.source]
     items = []
-    for arm in ("ticket", *ARMS):
-        name = "the ticket itself" if arm == "ticket" else arm.replace("_", " ")
-        levels = {result.level for result in on_source if result.arm == arm}
+    for arm in evidence.expected:
+        levels = {result.level for result in on_source if result.arm == arm.name}
         if not levels:
-            items.append(f"{name}: not at all")
-        elif arm != "dense" and wanted - levels:
-            items.append(f"{name}: not at packaged levels {show_numbers(wanted - levels)}")
+            items.append(f"{for_markdown(arm.words)}: not at all")
+        elif arm.every_level and wanted - levels:
+            items.append(f"{for_markdown(arm.words)}: not at packaged levels {show_numbers(wanted - levels)}")
     if not {result.target for result in evidence.measured} - {evidence.source}:
         items.append("transfer: on no other data set")
     judged = config.verdict.levels if config.verdict else []

@@ -2,7 +2,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from ticketzoo.evaluation.arms import Arm
+from ticketzoo.evaluation.arms import Arm, controls_among
 from ticketzoo.recipe import Config, DataName, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
@@ -63,9 +63,9 @@ class TransferRecipe(Config):
         return self
 
     @property
-    def controls(self) -> tuple[Arm, ...]:
+    def controls(self) -> tuple[str, ...]:
         """The arms that need trainings of their own at every level."""
-        return tuple(arm for arm in dict.fromkeys(self.arms) if arm not in ("ticket", "dense"))
+        return controls_among(self.arms)
 
 
 def _with_training(target: Any, shared: dict[str, Any]) -> Any:

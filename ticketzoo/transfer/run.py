@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.evaluation.arms import Arm, arm_job, draws_of
+from ticketzoo.evaluation.controls import Labels, control_trainings, count_controls, dense_training, ticket_labels
 from ticketzoo.evaluation.rows import Row, rows_of
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks
@@ -89,7 +88,7 @@ def evaluate_transfer(
     ]
     for comparison in comparisons:
         comparison.check()
-    random_trainings = sum(draws_of(arm, recipe.draws) for arm in recipe.controls)
+    random_trainings = count_controls(recipe.controls, recipe.draws)
     cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
 
     def measure(training: tuple[Job, Labels]) -> list[Row]:
@@ -100,9 +99,6 @@ def evaluate_transfer(
 
     trainings = (training for comparison in comparisons for training in comparison.trainings(recipe))
     return [row for rows in cells.each(measure, trainings) for row in rows]
-
-
-Labels = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -137,17 +133,19 @@ class _Comparison:
             view = self.at(level)
             job, known = ticket_job(view, self.target, self.seed)
             start = self._start(job)
+            labels = ticket_labels(
+                ticket=self.ticket.name,
+                level=level,
+                sparsity=view.sparsity,
+                target=self.target.name,
+                seed=self.seed,
+            )
             if level == self.levels[0]:
-                yield arm_job("dense", job, pretrained=start), self._labels("dense", 0, 0.0)
-            yield job, self._labels("ticket", level, view.sparsity)
-            for arm in recipe.controls:
-                for draw in range(draws_of(arm, recipe.draws)):
-                    labels = self._labels(arm, level, view.sparsity, draw)
-                    yield arm_job(arm, job, known=known, draw=draw, pretrained=start), labels
-
-    def _labels(self, arm: Arm, level: int, sparsity: float, draw: int = 0) -> Labels:
-        here = {"ticket": self.ticket.name, "level": level, "sparsity": sparsity, "arm": arm}
-        return here | {"target": self.target.name, "seed": self.seed, "draw": draw}
+                yield dense_training(job, labels, pretrained=start)
+            yield job, labels
+            yield from control_trainings(
+                job, labels, recipe.controls, draws=recipe.draws, known=known, pretrained=start
+            )
 
 
 def _levels(recipe: TransferRecipe, ticket: Ticket) -> list[int]:

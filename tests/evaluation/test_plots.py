@@ -4,8 +4,8 @@ import matplotlib
 import pytest
 from matplotlib.image import imread
 
-from ticketzoo.evaluation.plots import STYLES, plot_early_stopping, plot_metric, plot_transfer
-from ticketzoo.evaluation.statistics import ARMS
+from ticketzoo.evaluation.arms import ARMS, arm_style
+from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 
 
 def rows(arm, values, *, level=3, target="mnist", ticket="lenet", step=100):
@@ -37,7 +37,7 @@ def drawn(path, colour):
 @pytest.mark.parametrize("plot", [plot_metric, plot_early_stopping])
 def test_curves_show_the_measured_arms_in_their_colours(tmp_path, plot):
     path = plot(MEASURED, tmp_path / "curve.png", target="mnist")
-    seen = {arm for arm in ARMS if drawn(path, STYLES[arm].colour) > 50}
+    seen = {arm for arm in ARMS if drawn(path, arm_style(arm).colour) > 50}
     assert seen == {"ticket", "dense", "random_mask"}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from ticketzoo.evaluation.arms import arm_job
+from ticketzoo.evaluation.arms import ARMS, Draw
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks, shuffled_masks
 from ticketzoo.models import architecture_of
@@ -32,6 +32,10 @@ def masks() -> Masks:
         "fc2.weight": torch.arange(12).view(2, 6) % 2 == 0,  # 6 of 12
         "fc3.weight": torch.ones(3, 2, dtype=torch.bool),
     }
+
+
+def arm_job(arm: str, job: Job, draw: int = 0, known: Masks | None = None) -> Job:
+    return ARMS[arm].make(job, Draw(arm, draw, known=known))
 
 
 def ticket(seed: int = 0) -> Job:
@@ -125,7 +129,7 @@ def test_the_ticket_s_job_is_left_as_it_was() -> None:
     job = ticket()
     before = job.specification()
     for arm in ("dense", *RANDOM_ARMS):
-        arm_job(arm, job)  # type: ignore[arg-type]
+        arm_job(arm, job)
     assert job.specification() == before
 
 

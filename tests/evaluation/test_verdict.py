@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.verdict import RULE, judge, judge_all, sentence
+from ticketzoo.evaluation.verdict import judge, judge_all, rule, sentence
 
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738, 9: 0.866, 12: 0.931, 15: 0.965}
 
@@ -37,7 +37,7 @@ def test_winning_when_matching_and_clear_of_both_controls():
     verdict = judge(DENSE + rows("ticket", GOOD) + controls())
     assert verdict["label"] == "winning"
     assert verdict["sparsity"] == 0.488
-    assert verdict["rule"] == RULE
+    assert verdict["rule"] == rule()
     assert (verdict["metric"], verdict["at"]) == ("test_accuracy", "final")
     (level,) = verdict["levels"]
     assert (level["level"], level["target"], level["seeds"]) == (3, "mnist", 3)
