@@ -1,18 +1,29 @@
+"""Iterative magnitude pruning: train, prune, rewind, repeat."""
+
 from collections.abc import Iterator
 
-from ticketzoo.finding.method import Prune, Train
-from ticketzoo.masks.masks import Masks
+from ticketzoo.finding.config import RewindingConfig
+from ticketzoo.finding.method import METHODS, Lab, Level
+from ticketzoo.finding.rewinding import REWINDINGS
 
 
-def iterative_magnitude_pruning(train: Train, prune: Prune, masks: Masks, rounds: int) -> Iterator[Masks]:
-    """IMP with rewinding: train, prune, rewind, repeat (Frankle & Carbin 2019, section 2; Frankle et al. 2020, alg. 2).
+@METHODS.add(
+    "imp",
+    config=RewindingConfig,
+    cite="Frankle & Carbin 2019, section 2; Frankle et al. 2020, algorithm 2",
+    words="iterative magnitude pruning",
+)
+def imp(lab: Lab, config: RewindingConfig) -> Iterator[Level]:
+    """Yield the dense network and `lab.levels` pruned ones, each pruned by the weights that the one before trained to.
 
-    `train` rewinds: it starts every pruned level from the same early weights, or with learning-rate rewinding (Renda et
-    al. 2020) from the weights just pruned. Yields the masks of levels 0 to `rounds`, each after its training.
+    Every level is trained from what `config.rewinding` says: by default the dense network's weights at the rewind step.
     """
-    trained = train(0, masks)
-    yield masks
-    for level in range(1, rounds + 1):
-        masks = prune(trained, masks)
-        trained = train(level, masks)
-        yield masks
+    rewind, step = REWINDINGS[config.rewinding], lab.steps(config.rewind)
+    masks, start = lab.dense, lab.initial
+    dense = trained = lab.train(masks, start, keep=rewind.kept(step))
+    yield Level(masks, start, trained)
+    for level in range(1, lab.levels + 1):
+        masks = lab.prune(trained, masks, to=level)
+        start = rewind(dense, trained, step)
+        trained = lab.train(masks, start)
+        yield Level(masks, start, trained)

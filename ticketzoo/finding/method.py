@@ -1,16 +1,143 @@
-"""What a method of finding tickets is made of."""
+"""A method of finding tickets: a function of train, prune and rewind."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, Protocol
 
-from torch import Tensor
+from ticketzoo.errors import RecipeError
+from ticketzoo.masks.masks import Masks, kept, total
+from ticketzoo.models.state import State
+from ticketzoo.pruning.pruner import PruningConfig
+from ticketzoo.recipe import Steps
+from ticketzoo.runs.store import Cell
+from ticketzoo.training.record import Record
+from ticketzoo.util.registry import Registry
 
-from ticketzoo.masks.masks import Masks
 
-Train = Callable[[int, Masks], Mapping[str, Tensor]]
-"""`train(level, masks)`: rewind, put the masks on, train to the end, return the trained weights."""
+@dataclass(frozen=True)
+class Start:
+    """Where a training begins.
 
-Prune = Callable[[Mapping[str, Tensor], Masks], Masks]
-"""`prune(trained, masks)`: the masks without the least important of their survivors."""
+    Attributes:
+        read: gives the parameters and buffers; called when they are needed, so that nobody holds them meanwhile.
+        step: updates that count as done: learning rate and data order go on from there.
+        known: where the weights are known (True), by parameter name; None where they are everywhere. Weights that
+            trained under masks are not known where those masks removed them.
+    """
 
-Method = Callable[[Train, Prune, Masks, int], Iterator[Masks]]
-"""`method(train, prune, dense_masks, rounds)`: yields the masks of levels 0 to `rounds`."""
+    read: Callable[[], State]
+    step: int = 0
+    known: Masks | None = None
+
+    @property
+    def state(self) -> State:
+        """Parameters and buffers by name."""
+        return self.read()
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A finished training. Its weights are read from disk whenever they are asked for."""
+
+    cell: Cell
+    start: Start
+    masks: Masks
+    """Under which it trained; all True for a dense training."""
+
+    @property
+    def record(self) -> Record:
+        """All that was measured."""
+        return self.cell.record
+
+    @property
+    def final(self) -> State:
+        """The trained parameters and buffers."""
+        return self.cell.final_state()
+
+    def at(self, step: int, *, count_from: int | None = None) -> Start:
+        """Return the state after `step` updates, kept by `train(keep=[step])`, as a start that counts from there.
+
+        count_from: the step to count from instead.
+        """
+        counted = step if count_from is None else count_from
+        if step == self.start.step and kept(self.masks) == total(self.masks):
+            return replace(self.start, step=counted)
+        return Start(partial(self.cell.snapshot, step), counted)
+
+    def end(self, *, count_from: int) -> Start:
+        """Return the trained weights as a start that counts from the step `count_from`."""
+        return Start(self.cell.final_state, count_from, self.masks)
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level that a method found: its masks, and the weights that its ticket starts from.
+
+    Attributes:
+        masks: bool, True = kept, by parameter name.
+        start: what the ticket is trained from.
+        trained: that training, if the method did it; otherwise it is done when the level is measured.
+        extras: further tensors to keep, by file name and tensor name.
+    """
+
+    masks: Masks
+    start: Start
+    trained: Trained | None = None
+    extras: Mapping[str, State] = field(default_factory=dict)
+
+
+class Lab(Protocol):
+    """All that a method can do. Each call is pure: the same arguments give the same result, computed once."""
+
+    @property
+    def levels(self) -> int:
+        """How many levels the recipe asks for, beside the dense one."""
+        ...
+
+    @property
+    def dense(self) -> Masks:
+        """All-True masks of the prunable parameters."""
+        ...
+
+    @property
+    def initial(self) -> Start:
+        """The weights of step 0: a fresh initialization, or a pretrained model's."""
+        ...
+
+    def steps(self, length: Steps) -> int:
+        """Return a length of training, such as `2ep`, in iterations. Raises RecipeError if it is not before the end."""
+        ...
+
+    def train(self, masks: Masks, start: Start, *, keep: Collection[int] = ()) -> Trained:
+        """Train to the end from `start` under `masks`; also keep the states after the steps in `keep`."""
+        ...
+
+    def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
+        """Return the masks of level `to`: those of `masks` less what the recipe's pruning removes of the weights `at`.
+
+        Weights of a `Trained` are scored at its end, those of a `Start` as they are.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of `METHODS`.
+
+    Attributes:
+        name: by which recipes ask for it.
+        make: `make(lab, config)` yields levels 0 (dense), 1, ...
+        config: the keys of a recipe's `finder` section.
+        cite: where the method comes from.
+        words: what a card says of it.
+    """
+
+    name: str
+    make: Callable[[Lab, Any], Iterator[Level]]
+    config: type[PruningConfig]
+    cite: str
+    words: str
+
+
+METHODS: Registry[Method] = Registry("method", Method, error=RecipeError)

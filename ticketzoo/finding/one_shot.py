@@ -1,17 +1,61 @@
+"""One-shot pruning: every level's mask from the same weights."""
+
 from collections.abc import Iterator
 
-from ticketzoo.finding.method import Prune, Train
-from ticketzoo.masks.masks import Masks
+from pydantic import model_validator
+
+from ticketzoo.finding.config import RewindingConfig
+from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
+from ticketzoo.finding.rewinding import REWINDINGS
 
 
-def one_shot_pruning(train: Train, prune: Prune, masks: Masks, rounds: int) -> Iterator[Masks]:
-    """One-shot pruning: every level's mask comes from the dense trained weights (Frankle & Carbin 2019, section 2).
+class UntrainedConfig(RewindingConfig):
+    """One-shot pruning of weights that were not trained by the recipe."""
 
-    Yields the masks of levels 0 to `rounds`, with IMP's densities, each after its training.
+    @model_validator(mode="after")
+    def _trained_weights_are_there(self) -> "UntrainedConfig":
+        if self.rewinding == "learning-rate":
+            raise ValueError(f"rewinding: learning-rate keeps trained weights, but method: {self.method} prunes none")
+        return self
+
+
+@METHODS.add(
+    "one-shot",
+    config=RewindingConfig,
+    cite="Frankle & Carbin 2019, section 2",
+    words="one-shot pruning of the trained dense network",
+)
+def one_shot(lab: Lab, config: RewindingConfig) -> Iterator[Level]:
+    """Yield the dense network and `lab.levels` pruned ones, all pruned by the trained weights of the dense one."""
+    dense = _train_dense(lab, config)
+    yield Level(lab.dense, lab.initial, dense)
+    yield from _pruned(lab, config, dense, by=dense)
+
+
+@METHODS.add(
+    "one-shot-initial",
+    config=UntrainedConfig,
+    cite="Chen et al. 2020, section 3",
+    words="one-shot pruning of the weights before training",
+)
+def one_shot_initial(lab: Lab, config: UntrainedConfig) -> Iterator[Level]:
+    """Yield the dense network and `lab.levels` pruned ones, all pruned by the weights before any training.
+
+    Of a pretrained model these are the pretrained weights.
     """
-    dense = train(0, masks)
-    yield masks
-    for level in range(1, rounds + 1):
-        masks = prune(dense, masks)
-        train(level, masks)
-        yield masks
+    dense = _train_dense(lab, config)
+    yield Level(lab.dense, lab.initial, dense)
+    yield from _pruned(lab, config, dense, by=lab.initial)
+
+
+def _train_dense(lab: Lab, config: RewindingConfig) -> Trained:
+    kept = REWINDINGS[config.rewinding].kept(lab.steps(config.rewind))
+    return lab.train(lab.dense, lab.initial, keep=kept)
+
+
+def _pruned(lab: Lab, config: RewindingConfig, dense: Trained, *, by: Trained | Start) -> Iterator[Level]:
+    """Yield the pruned levels, with IMP's densities, all ranked by the same weights."""
+    start, masks = REWINDINGS[config.rewinding](dense, dense, lab.steps(config.rewind)), lab.dense
+    for level in range(1, lab.levels + 1):
+        masks = lab.prune(by, masks, to=level)
+        yield Level(masks, start, lab.train(masks, start))

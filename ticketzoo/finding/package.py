@@ -12,8 +12,10 @@ from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.verdict import judge
+from ticketzoo.finding.config import RewindingConfig
+from ticketzoo.finding.lab import steps_before_the_end
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.finding.run import Finding, find_tickets, rewind_step
+from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
@@ -91,24 +93,24 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     finder = recipe.finder
     rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
     pruning = {"method": finder.method, "scope": finder.scope, "rate": rate, "rate_of": finder.rate_of}
-    model = create_from_architecture(finding.start.architecture, seed=0)
-    base = _base(recipe, task, finding)
+    model = create_from_architecture(finding.model.architecture, seed=0)
+    base = _base(finding)
     replicates = [
         Found(
             replicate.seed,
             replicate.levels.renamed(partial(bare_names, model=model)),
-            None if base else bare_names(replicate.rewind_state, model),
+            None if base else bare_names(replicate.starts[-1].state, model),
         )
         for replicate in finding.replicates
     ]
     return Ticket.create(
         name=recipe.name,
-        architecture=finding.start.architecture,
+        architecture=finding.model.architecture,
         task=recipe.task.type,
         source=task.source,
         pruning=pruning,
         rewind_step=rewind_step(recipe, task),
-        rewinding=finder.rewinding,
+        rewinding=getattr(finder, "rewinding", "weights"),
         replicates=replicates,
         base=base,
         package_from=recipe.package_from,
@@ -119,9 +121,15 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     )
 
 
-def _base(recipe: FindRecipe, task: Task, finding: Finding) -> BaseWeights | None:
+def _base(finding: Finding) -> BaseWeights | None:
     """The pretrained weights that the ticket rewinds to and need not hold, if it does."""
-    return finding.start.base if recipe.finder.rewinding == "weights" and rewind_step(recipe, task) == 0 else None
+    return finding.model.base if all(one.starts[-1] == one.initial for one in finding.replicates) else None
+
+
+def rewind_step(recipe: FindRecipe, task: Task) -> int:
+    """Return the iteration whose weights the tickets start from; 0 where the method does not rewind."""
+    finder = recipe.finder
+    return steps_before_the_end(finder.rewind, recipe, task) if isinstance(finder, RewindingConfig) else 0
 
 
 def _ticket_bytes(recipe: FindRecipe, task: Task, finding: Finding) -> int:
@@ -131,8 +139,8 @@ def _ticket_bytes(recipe: FindRecipe, task: Task, finding: Finding) -> int:
         kept = {level: replicate.levels.kept(level) for level in packaged}
         before = [{name: math.prod(shape) for name, shape in replicate.levels.shapes.items()}, *kept.values()][:-1]
         size += sum(math.ceil(count / 8) for counts in before for count in counts.values())
-        if _base(recipe, task, finding) is None:
-            for name, tensor in replicate.rewind_state.items():
+        if _base(finding) is None:
+            for name, tensor in replicate.starts[-1].state.items():
                 size += kept[recipe.package_from].get(name, tensor.numel()) * tensor.element_size()
     return size
 

@@ -1,18 +1,17 @@
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
-from pydantic import Field, JsonValue, PositiveInt, model_validator
+from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
 
 from ticketzoo.evaluation.arms import Arm, controls_among
 from ticketzoo.evaluation.controls import count_controls
+from ticketzoo.finding.config import MethodConfig, RewindingConfig
+from ticketzoo.finding.method import METHODS
 from ticketzoo.hub.references import HubReference
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
-from ticketzoo.pruning.pruner import PruningConfig
-from ticketzoo.recipe import Config, RecipeName, Seed, Steps
+from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
-
-Rewinding = Literal["weights", "learning-rate", "late-reset"]
 
 
 class ModelConfig(Config):
@@ -42,44 +41,6 @@ class ModelConfig(Config):
         return {"name": value} if isinstance(value, str) else value
 
 
-class MaskFinderConfig(PruningConfig):
-    """How masks are found, level after level: by `method`."""
-
-    method: Literal["imp", "one-shot", "one-shot-initial"] = "imp"
-    """`imp`: from the trained weights of the level before. `one-shot`: all from those of the dense network.
-    `one-shot-initial`: all from the weights before any training, as of a pretrained model (Chen et al. 2020)."""
-
-    @model_validator(mode="after")
-    def _rates_are_layerwise(self) -> "MaskFinderConfig":
-        if self.rates and self.scope != "layerwise":
-            raise ValueError("rates (per layer) go with scope: layerwise")
-        return self
-
-    def pruned_from(self, level: int) -> int:
-        """The level whose trained weights give the mask of `level`."""
-        return level - 1 if self.method == "imp" else 0
-
-
-class FinderConfig(MaskFinderConfig):
-    """How tickets are found: `method` with `levels` pruning rounds, then retraining by `rewinding` to step `rewind`.
-
-    `weights`: the weights, schedule and data order of that step go on from there (Frankle et al. 2020, section 4).
-    `learning-rate`: the trained weights that were pruned stay; schedule and data order go on from that step (Renda et
-    al. 2020). `late-reset`: the weights are those of that step; schedule, data order and length of the training are
-    those of the start (Morcos et al. 2019).
-    """
-
-    levels: Annotated[int, Field(ge=1, le=1000)] = 15
-    rewind: Steps = Steps(0, "it")
-    rewinding: Rewinding = "weights"
-
-    @model_validator(mode="after")
-    def _trained_weights_are_there(self) -> "FinderConfig":
-        if self.rewinding == "learning-rate" and self.method == "one-shot-initial":
-            raise ValueError("rewinding: learning-rate keeps trained weights, but method: one-shot-initial prunes none")
-        return self
-
-
 class FindRecipe(Config):
     """A recipe of `ticketzoo find`: everything that decides which tickets come out."""
 
@@ -91,7 +52,8 @@ class FindRecipe(Config):
     head_first: TrainingConfig | None = None
     """How the head alone is trained before everything else, for a pretrained model that brings none for the task. What
     comes of it counts as the pretrained model's; a ticket that refers to that model does not hold it."""
-    finder: FinderConfig = FinderConfig()
+    finder: Annotated[SerializeAsAny[MethodConfig], ConfiguredBy(lambda: METHODS, "method", "imp")] = RewindingConfig()
+    """How tickets are found. Its `method` decides which keys there are."""
     arms: tuple[Arm, ...] = ("ticket", "dense", "random_reinit", "random_mask")
     """What is measured on the source task; the ticket and dense always are."""
     arm_levels: tuple[PositiveInt, ...] | None = None
@@ -114,7 +76,7 @@ class FindRecipe(Config):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
-        starts_differ = self.finder.rewinding == "learning-rate" and self.finder.method == "imp"
+        starts_differ = getattr(self.finder, "rewinding", "") == "learning-rate" and self.finder.method == "imp"
         if starts_differ and self.package_from < self.finder.levels:
             why = "with rewinding: learning-rate each level starts from other weights, and a ticket holds one level's"
             raise ValueError(f"{why}: set package_from to finder.levels ({self.finder.levels})")

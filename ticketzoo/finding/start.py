@@ -26,8 +26,8 @@ _log = logging.getLogger("ticketzoo")
 
 
 @dataclass(frozen=True)
-class Start:
-    """Where the trainings of an architecture start."""
+class SourceModel:
+    """An architecture, and the pretrained weights that its trainings start from, if any."""
 
     architecture: dict[str, Any]
     weights: Mapping[str, Tensor] | None = None
@@ -61,8 +61,8 @@ def load_task(config: TaskConfig, model: ModelConfig) -> Task:
     return task
 
 
-def load_start(recipe: FindRecipe, task: Task) -> Start:
-    """The start that `recipe.model` names, sized for the data of `task`.
+def load_model(recipe: FindRecipe, task: Task) -> SourceModel:
+    """Load the model that `recipe.model` names, sized for the data of `task`.
 
     Raises:
         RecipeError: its arguments contradict the data, it has a mirror that cannot be, or no head to guess tokens with
@@ -73,7 +73,7 @@ def load_start(recipe: FindRecipe, task: Task) -> Start:
     architecture = sized_architecture(recipe.model, task)
     reference = pretrained_reference(recipe.model.name)
     if reference is None:
-        return Start(architecture)
+        return SourceModel(architecture)
     base, weights = _pretrained(reference, recipe.model.mirror)
     model = create_from_architecture(architecture, seed=0)
     fresh = set(load_base(model, weights, fresh_pooler=True))
@@ -84,7 +84,7 @@ def load_start(recipe: FindRecipe, task: Task) -> Start:
     has_head = any(not in_body(name, model) for name in model_state(model).keys() - fresh)
     if task.model_kwargs["head"] == "fill-mask" and recipe.head_first is None and not has_head:
         raise RecipeError(f"model: {recipe.model.name} has no head for fill-mask: train one first, by head_first")
-    return Start(architecture, weights, base)
+    return SourceModel(architecture, weights, base)
 
 
 def sized_architecture(model: ModelConfig, task: Task) -> dict[str, Any]:

@@ -86,6 +86,19 @@ def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: Prun
     return pruned
 
 
+def sized(masks: Masks, config: PruningConfig) -> Masks:
+    """Masks of the sizes that one more round gives, at positions that mean nothing: for plans."""
+    pruned: Masks = {}
+    for group, rate in _groups(masks, config):
+        left = _left(kept(group), total(group), rate, config)
+        for name, mask in group.items():
+            keep, left = min(left, int(mask.count_nonzero())), max(0, left - int(mask.count_nonzero()))
+            flat = mask.flatten().clone()
+            flat[mask.flatten().nonzero().flatten()[keep:]] = False
+            pruned[name] = flat.view_as(mask)
+    return pruned
+
+
 def remove_smallest(weights: Mapping[str, Tensor], masks: Masks, rate: float) -> Masks:
     """Remove round(rate * survivors) of the survivors in `masks`: those of smallest magnitude among all of them."""
     return prune_by_magnitude(weights, masks, PruningConfig(rate=rate))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
@@ -84,8 +85,8 @@ class _Kind:
 
 
 class PlannedCells(Cells):
-    """Cells in which nothing is trained or written: `run` notes what is not finished, and gives back what it would
-    start from as if that had been trained, so that whoever calls it asks for everything that follows."""
+    """Cells in which nothing is trained or written: `run` notes what is not finished, and gives `Unknown` weights
+    back, so that whoever calls it asks for everything that follows."""
 
     def __init__(self, folder: Path, *, device: torch.device) -> None:
         if processes.count() > 1:
@@ -133,17 +134,21 @@ class PlannedCells(Cells):
         return self._unfinished.setdefault(key, _Kind(label, job))
 
 
+class Unknown(dict[str, Tensor]):
+    """Stands for the weights of a training that is yet to be done: the right names, shapes and sizes, wrong values."""
+
+
 @dataclass(frozen=True)
 class _Untrained(Cell):
-    """Stands for a cell that is yet to be trained. As in training, other weights become the largest."""
+    """Stands for a cell that is yet to be trained."""
 
     state: State
 
     def final_state(self) -> State:
-        return {name: tensor.flatten().flip(0).view_as(tensor) for name, tensor in self.state.items()}
+        return Unknown(self.state)
 
     def snapshot(self, step: int) -> State:
-        return self.state
+        return Unknown(self.state)
 
 
 def _seen(job: Job, steps: int) -> int:

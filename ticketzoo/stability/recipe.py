@@ -1,8 +1,11 @@
 from typing import Annotated, Literal
 
-from pydantic import Field, NonNegativeInt, model_validator
+from pydantic import Field, NonNegativeInt, field_validator, model_validator
 
-from ticketzoo.finding.recipe import FinderConfig, FindRecipe, MaskFinderConfig, ModelConfig
+from ticketzoo.finding.config import RewindingConfig
+from ticketzoo.finding.method import METHODS
+from ticketzoo.finding.recipe import FindRecipe, ModelConfig
+from ticketzoo.pruning.pruner import PruningConfig
 from ticketzoo.recipe import Config, RecipeName, Seed, Steps
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
@@ -22,6 +25,19 @@ class LineConfig(Config):
     batch_norm: Steps = Steps(1, "ep")
 
 
+class SubnetworksConfig(PruningConfig):
+    """How the subnetworks are found, by a method that rewinds; they are rewound to each step that is looked at."""
+
+    method: str = "imp"
+
+    @field_validator("method")
+    @classmethod
+    def _rewinds(cls, method: str) -> str:
+        if not issubclass(METHODS[METHODS.known(method)].config, RewindingConfig):
+            raise ValueError(f"method {method!r} does not rewind, so its subnetworks have no step to be stable from")
+        return method
+
+
 class StabilityRecipe(Config):
     """A recipe of `ticketzoo stability`: rewind steps x levels x seeds x pairs of copies (Frankle et al. 2020)."""
 
@@ -31,7 +47,7 @@ class StabilityRecipe(Config):
     training: TrainingConfig = TrainingConfig()
     rewind_steps: Annotated[tuple[Steps, ...], Field(min_length=1)]
     """The steps k from which copies are trained, each with a data order of its own."""
-    finder: MaskFinderConfig = MaskFinderConfig()
+    finder: SubnetworksConfig = SubnetworksConfig()
     """How the subnetworks are found; they are rewound to k, too."""
     levels: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
     """Which networks are looked at: level 0 is the dense one."""
@@ -62,7 +78,9 @@ class StabilityRecipe(Config):
 
     def find_recipe(self, rewind_step: int) -> FindRecipe:
         """The recipe that finds the subnetworks rewound to `rewind_step`."""
-        finder = FinderConfig(**self.finder.model_dump(), levels=max(1, *self.levels), rewind=Steps(rewind_step, "it"))
+        rewinds = METHODS[self.finder.method].config
+        assert issubclass(rewinds, RewindingConfig)
+        finder = rewinds(**self.finder.model_dump(), levels=max(1, *self.levels), rewind=Steps(rewind_step, "it"))
         return FindRecipe(
             name=self.name,
             model=self.model,

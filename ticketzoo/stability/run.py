@@ -45,7 +45,8 @@ def trained_copies(recipe: StabilityRecipe, task: Task, cells: Cells) -> Iterato
     search = Search(recipe.find_recipe(steps[0]), task, cells)
     cells.progress.planned(recipe.work)
     for seed in recipe.seeds:
-        dense = search.dense_cell(seed, steps)
+        lab = search.lab(seed)
+        dense = lab.train(lab.dense, lab.initial, keep=steps).cell
 
         def copies_from(step: int, seed: int = seed, dense: Cell = dense) -> list[tuple[Row, Job, list[Cell]]]:
             return list(_copies_from(step, recipe, task, cells, seed, dense))
@@ -62,7 +63,7 @@ def _copies_from(
     levels: Mapping[int, Masks] = search.replicate(seed).levels if max(recipe.levels) else {0: {}}
     for level in recipe.levels:
         masks = levels[level] if level else {}
-        start = Job(search.start.architecture, dense.snapshot(step), masks, task, recipe.training, seed, step)
+        start = Job(search.model.architecture, dense.snapshot(step), masks, task, recipe.training, seed, step)
         labels = {"rewind_step": step, "level": level, "sparsity": sparsity(masks) if level else 0.0, "seed": seed}
 
         def train(number: int, start: Job = start, level: int = level) -> Cell:

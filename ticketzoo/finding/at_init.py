@@ -1,0 +1,24 @@
+"""Pruning at initialisation: masks from the weights of step 0, without training first."""
+
+from collections.abc import Iterator
+
+from ticketzoo.finding.config import MethodConfig
+from ticketzoo.finding.method import METHODS, Lab, Level
+
+
+@METHODS.add(
+    "at-init",
+    config=MethodConfig,
+    cite="Lee et al. 2019; Frankle et al. 2021",
+    words="pruning at initialisation",
+)
+def at_init(lab: Lab, config: MethodConfig) -> Iterator[Level]:
+    """Yield the dense network and `lab.levels` pruned ones, each pruned by the scores of the weights of step 0.
+
+    Nothing is trained to find them: the trainings that measure the levels start from the same weights.
+    """
+    masks, start = lab.dense, lab.initial
+    yield Level(masks, start)
+    for level in range(1, lab.levels + 1):
+        masks = lab.prune(start, masks, to=level)
+        yield Level(masks, start)

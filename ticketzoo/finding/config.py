@@ -1,0 +1,29 @@
+"""The `finder` section of a recipe: what every method has, and what those that rewind add."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, model_validator
+
+from ticketzoo.finding.rewinding import REWINDINGS
+from ticketzoo.pruning.pruner import PruningConfig
+from ticketzoo.recipe import Steps
+
+
+class MethodConfig(PruningConfig):
+    """What every method is told: its name, what a pruning round removes, and how many rounds there are."""
+
+    method: str = "imp"
+    levels: Annotated[int, Field(ge=1, le=1000)] = 15
+
+    @model_validator(mode="after")
+    def _rates_are_layerwise(self) -> "MethodConfig":
+        if self.rates and self.scope != "layerwise":
+            raise ValueError("rates (per layer) go with scope: layerwise")
+        return self
+
+
+class RewindingConfig(MethodConfig):
+    """A method that retrains each level from early weights: those after `rewind`, or what `rewinding` says."""
+
+    rewind: Steps = Steps(0, "it")
+    rewinding: Annotated[str, AfterValidator(REWINDINGS.known)] = "weights"

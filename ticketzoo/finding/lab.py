@@ -1,0 +1,88 @@
+"""The lab that methods work in: trainings and prunings of one seed, by a recipe."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.finding.method import Start, Trained
+from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.start import SourceModel
+from ticketzoo.masks.masks import Masks, kept, total
+from ticketzoo.pruning.pruner import prune_by_magnitude, sized
+from ticketzoo.recipe import Steps
+from ticketzoo.runs.plan import Unknown
+from ticketzoo.runs.store import Cells, Job
+from ticketzoo.tasks.task import Task
+
+
+@dataclass
+class RecipeLab:
+    """The lab (see `ticketzoo.finding.method.Lab`) of one seed of `recipe`, its trainings kept in `cells`."""
+
+    recipe: FindRecipe
+    task: Task
+    cells: Cells
+    model: SourceModel
+    dense: Masks
+    seed: int
+    label: str = ""
+    """Goes before the labels of trainings."""
+    level: int = 0
+    """The level that the method is at, for labels."""
+    seconds: list[float] = field(default_factory=list)
+    """Duration of each training so far."""
+
+    @property
+    def levels(self) -> int:
+        """Levels beside the dense one."""
+        return self.recipe.finder.levels
+
+    @cached_property
+    def initial(self) -> Start:
+        """The weights of step 0. With `head_first`, the head is trained on a frozen body before."""
+        state = self.model.state(self.seed)
+        if self.recipe.head_first is None:
+            return Start(lambda: state)
+        job = Job(self.model.architecture, state, {}, self.task, self.recipe.head_first, self.seed, trainable="head")
+        cell = self.cells.run(job, f"{self.label}seed {self.seed} head", keep_final=True)
+        self.seconds.append(cell.record.seconds)
+        return Start(cell.final_state)
+
+    def steps(self, length: Steps) -> int:
+        """Return `length` in iterations. Raises RecipeError if it is not before the end of training."""
+        return steps_before_the_end(length, self.recipe, self.task)
+
+    def job(self, masks: Masks, start: Start) -> Job:
+        """Return the training from `start` under `masks`; all-True masks are a dense training."""
+        masks = {} if kept(masks) == total(masks) else masks
+        return Job(self.model.architecture, start.state, masks, self.task, self.recipe.training, self.seed, start.step)
+
+    def train(self, masks: Masks, start: Start, *, keep: Collection[int] = ()) -> Trained:
+        """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
+
+        Raises RunError as `Cells.run` does.
+        """
+        label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
+        cell = self.cells.run(self.job(masks, start), label, keep_final=True, snapshot_steps=keep)
+        self.seconds.append(cell.record.seconds)
+        return Trained(cell, start, masks)
+
+    def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
+        """Return the masks of level `to`; of weights that a plan does not know, masks of the right sizes.
+
+        Raises RunError where a weight that `masks` keeps is NaN.
+        """
+        weights = at.final if isinstance(at, Trained) else at.state
+        if isinstance(weights, Unknown):
+            return sized(masks, self.recipe.finder)
+        return prune_by_magnitude(weights, masks, self.recipe.finder)
+
+
+def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
+    """Return the rewind step `length` in iterations. Raises RecipeError if it is not before the end of training."""
+    per_epoch = task.steps_per_epoch(recipe.training.batch_size)
+    step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
+    if step >= whole:
+        raise RecipeError(f"finder.rewind: {length} is iteration {step}, not before the end of training ({whole})")
+    return step
