@@ -1,5 +1,5 @@
 class TicketzooError(Exception):
-    """What the user asked for cannot be done. The message is one line: what, where, and what to do."""
+    """A request that cannot be done. The message is one line: what, where, and what to do."""
 
 
 class RecipeError(TicketzooError):

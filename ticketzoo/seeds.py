@@ -4,7 +4,7 @@ import hashlib
 
 
 def derive_seed(seed: int, *stream: str | int) -> int:
-    """Seed of the stream named by `stream` under `seed`: a 63-bit integer for `torch.Generator.manual_seed`.
+    """Return the seed of the stream named by `stream` under `seed`: 63 bits for `torch.Generator.manual_seed`.
 
     Streams are independent: `derive_seed(0, "order", 3)` says nothing about `derive_seed(0, "init")`.
     """

@@ -61,10 +61,10 @@ def test_photographs_that_cannot_be_read(folder: Path) -> None:
     short = "task.dataset.mirror=broken", "training.steps=1ep", "training.batch_size=80", "finder.rewind=0it"
     refused = find(folder, "refused", *short)
     assert (refused.status, refused.out) == (1, "")
-    unreadable = f"({broken[0]}) cannot be read: it is no image of a known kind"
+    unreadable = f"({broken[0]}) cannot be read: it is not an image of a known kind"
     assert refused.err == (
         f"ticketzoo: image 117 of split 'train' of broken {unreadable}; "
-        "mend it, or leave such images out with on_error: skip\n"
+        "fix it, or leave such images out with on_error: skip\n"
     )
 
     broken[1].write_bytes(broken[1].read_bytes()[:300])

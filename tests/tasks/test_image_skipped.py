@@ -58,7 +58,7 @@ def test_by_default_the_first_is_an_error_that_says_what_to_do(folder, in_memory
     with pytest.raises(DataError) as refused:
         values(load(folder, in_memory=in_memory).train)
     assert f"({folder / BROKEN[0]}) cannot be read: " in str(refused.value)
-    assert str(refused.value).endswith("; mend it, or leave such images out with on_error: skip")
+    assert str(refused.value).endswith("; fix it, or leave such images out with on_error: skip")
 
 
 def test_the_means_of_evaluation_are_over_the_images_that_were_read(folder):

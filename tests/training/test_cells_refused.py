@@ -98,7 +98,7 @@ class ManyFiles(MadeImages):
 
 
 def test_a_file_that_is_gone_is_not_said_to_be_the_run_s(tmp_path: Path) -> None:
-    said = "^level 0: /nowhere/images.arrow: No such file or directory; put that right and run again$"
+    said = "^level 0: /nowhere/images.arrow: No such file or directory; fix the cause and run again$"
     with cells_in(tmp_path) as cells, pytest.raises(RunError, match=said):
         cells.run(job(task=LostFile()), "level 0")
 

@@ -8,12 +8,12 @@ from rich.console import Console
 
 
 def print_json(document: Any) -> None:
-    """The one JSON document of a command run with `--json`."""
+    """Print the one JSON document of a command run with `--json`."""
     print(json.dumps(document, indent=2, allow_nan=False))
 
 
 def console() -> Console:
-    """A console on standard output that keeps its lines whole when it is not a terminal."""
+    """Return a console on standard output that keeps its lines whole when it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else 160, highlight=False)
 
 

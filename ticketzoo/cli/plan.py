@@ -8,7 +8,7 @@ from ticketzoo.util.text import for_terminal, show_bytes, show_duration
 
 
 def print_plan(plan: Plan, as_json: bool) -> None:
-    """The plan, a line each of work, time and room; with `as_json` one JSON document."""
+    """Print the plan, a line each of work, time and room; with `as_json` one JSON document."""
     if as_json:
         print_json(asdict(plan))
         return
@@ -40,5 +40,5 @@ def _print_timings(plan: Plan) -> None:
 
 
 def _short(seconds: float) -> str:
-    """Milliseconds below a second."""
+    """Return a duration, in milliseconds below a second."""
     return f"{1000 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.1f} s"

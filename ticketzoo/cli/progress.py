@@ -1,4 +1,4 @@
-"""How a run is going, on standard error: bars on a terminal, a line per training elsewhere."""
+"""A run's progress on standard error: bars on a terminal, a line per training elsewhere."""
 
 import sys
 import time

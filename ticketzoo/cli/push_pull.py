@@ -72,7 +72,7 @@ def pull(
         Path | None,
         typer.Option(metavar="DIR", help="The folder to write.", show_default="registry/<its name>"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force-download", help="Fetch anew what is in the cache.")] = False,
+    force: Annotated[bool, typer.Option("--force-download", help="Fetch again what is in the cache.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a ticket from the Hub into a folder, completely and verified, or not at all; prints the folder.
@@ -100,5 +100,5 @@ def pull(
 
 
 def _folder_first(ticket: str) -> str:
-    """`registry/NAME` of the current folder as a folder: what is pushed is local."""
+    """Return `registry/NAME` of the current folder as a folder: what is pushed is local."""
     return f"./{ticket}" if Path(ticket, "ticket.json").is_file() and not ticket.startswith(("/", ".", "~")) else ticket

@@ -17,7 +17,7 @@ app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
 
 
 def recipe_path(recipe: str) -> Path:
-    """The file that RECIPE means: a path, or a shipped recipe by its name with or without `recipes/` and `.yaml`.
+    """Return the file that RECIPE means: a path, or a shipped recipe by name, with or without `recipes/` and `.yaml`.
 
     Raises:
         RecipeError: it is neither.
@@ -35,12 +35,12 @@ def recipe_path(recipe: str) -> Path:
 
 
 def shipped_name(file: str) -> str:
-    """How RECIPE names the shipped `recipes/NAME.yaml`."""
+    """Return the name by which RECIPE means the shipped `recipes/NAME.yaml`."""
     return file.removeprefix("recipes/").removesuffix(".yaml")
 
 
 def read_for(command: str, recipe: str, recipe_type: type[R], overrides: list[str] | None) -> R:
-    """RECIPE as `ticketzoo <command>` (find, transfer or stability) takes it.
+    """Return RECIPE, read and checked for `ticketzoo <command>` (find, transfer or stability).
 
     Raises:
         RecipeError: there is no such recipe, it is for another command, or as `read_recipe` does.
@@ -54,7 +54,7 @@ def read_for(command: str, recipe: str, recipe_type: type[R], overrides: list[st
 
 
 def command_of(path: Path) -> str:
-    """The command whose recipe the file is, by the key that only such recipes have; `find` if there is none."""
+    """Return the command whose recipe the file is, by the key that only such recipes have; `find` if there is none."""
     from ticketzoo.recipe import read_content
 
     content = read_content(path)

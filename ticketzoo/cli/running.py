@@ -1,4 +1,4 @@
-"""What find, transfer and stability do alike with a recipe: plan it, or run it in its folder and show what it gave."""
+"""The common part of find, transfer and stability: plan a recipe, or run it in its folder and show the result."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -25,7 +25,7 @@ class Recipe(Protocol):
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What was said beside the recipe; see `ticketzoo.cli.options`."""
+    """The options given beside the recipe; see `ticketzoo.cli.options`."""
 
     out: Path | None
     device: str | None
@@ -73,7 +73,7 @@ def plan_or_run(
 
 @contextmanager
 def _running_in(folder: Path) -> Iterator[Progress]:
-    """Who is told how the run in `folder` goes; of several processes the first tells people."""
+    """Give the progress that the run in `folder` reports to; of several processes the first tells people."""
     kept = f"what was trained so far is kept in {folder}"
     with (
         interruptible(f"interrupted; {kept}, the same command goes on from there"),

@@ -29,7 +29,7 @@ def search(
     registry: Annotated[
         str, typer.Option(metavar="DIR|hub:|hub:OWNER", help="Where to look: a folder, the Hub, one of its owners.")
     ] = "hub:",
-    limit: Annotated[int, typer.Option(min=1, help="At most so many repositories of the Hub.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Look at no more than this many repositories on the Hub.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """Find tickets by what they are, on the Hub or in a folder.

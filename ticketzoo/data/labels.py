@@ -1,4 +1,4 @@
-"""Which column of a data set holds labels, and which classes they name."""
+"""The column of a data set that holds labels, and the classes they name."""
 
 from typing import Any
 
@@ -12,9 +12,10 @@ LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 
 
 def find_label_column(path: str, features: dict[str, Any], asked: str | None) -> str:
-    """The column asked for, the one ClassLabel, or the one integer or text column with a label's name.
+    """Return the column asked for, the one ClassLabel, or the one integer or text column with a label's name.
 
-    Raises DataError listing the columns.
+    Raises:
+        DataError: there is no such column, or no clear one; the message lists the columns.
     """
     from datasets import ClassLabel
 
@@ -33,10 +34,12 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
 
 
 def number_classes(where: str, feature: Any, values: list[np.ndarray]) -> tuple[list[Tensor], list[str]]:
-    """Labels as int64 class numbers, and the classes' names, from the stored `values` of the splits in use.
+    """Return the labels as int64 class numbers, and the classes' names, from the stored `values` of the splits in use.
 
     A ClassLabel keeps its numbers and names; text is numbered in sorted order; integers must be 0, 1, .. without a gap.
-    Raises DataError for integers that aren't.
+
+    Raises:
+        DataError: the integers have gaps.
     """
     from datasets import ClassLabel
 
@@ -62,12 +65,16 @@ def _kind(feature: Any) -> str | None:
 
 
 def what_there_is(kind: str, found: list[str], features: dict[str, Any]) -> str:
-    """The columns that might have been meant, for messages."""
+    """Return the columns that might have been meant, for messages."""
     return f"its {kind} columns: {', '.join(found)}" if found else f"its columns: {', '.join(features)}"
 
 
 def find_image_column(path: str, features: dict[str, Any], asked: str | None) -> str:
-    """The column asked for, or the one Image feature. Raises DataError listing the columns."""
+    """Return the column asked for, or the one Image feature.
+
+    Raises:
+        DataError: there is no such column, or no clear one; the message lists the columns.
+    """
     from datasets import Image
 
     images = [column for column, feature in features.items() if isinstance(feature, Image)]
@@ -84,7 +91,7 @@ def find_image_column(path: str, features: dict[str, Any], asked: str | None) ->
 
 
 def _is_image_struct(feature: Any) -> bool:
-    """How an image column reads when a parquet file has lost its Hub metadata."""
+    """Tell whether a feature is that of an image column in a parquet file that has lost its Hub metadata."""
     return isinstance(feature, dict) and set(feature) == {"bytes", "path"}
 
 

@@ -16,7 +16,7 @@ _POOL = 50
 def training_order(
     count: int, batch_size: int, seed: int, start: int, stop: int, lengths: Tensor | None = None
 ) -> Iterator[Tensor]:
-    """int64 [b], this process's share of the examples of global steps start..stop-1.
+    """Yield int64 [b], this process's share of the examples of global steps start..stop-1.
 
     All those of a step depend on `seed` and the step alone.
     """
@@ -27,7 +27,7 @@ def training_order(
 def whole_order(
     count: int, batch_size: int, seed: int, start: int, stop: int, lengths: Tensor | None = None
 ) -> Iterator[Tensor]:
-    """int64 [b], the examples of global steps start..stop-1; those of a step depend on `seed` and the step alone.
+    """Yield int64 [b], the examples of global steps start..stop-1; a step depends on `seed` and itself alone.
 
     Every epoch visits each of the `count` examples once, in an order drawn from (seed, epoch); its last batch may be
     smaller. With `lengths` (int64 [count]) the others hold examples of like length, at random places of the epoch.
@@ -45,7 +45,7 @@ def whole_order(
 
 
 def _bucketed(permutation: Tensor, lengths: Tensor, batch_size: int, generator: torch.Generator) -> Tensor:
-    """The same examples, each pool of the permutation sorted by length, and then whole batches shuffled."""
+    """Return the same examples, each pool of the permutation sorted by length, and then whole batches shuffled."""
     whole = len(permutation) // batch_size
     pools = permutation[: whole * batch_size].split(_POOL * batch_size)
     by_length = torch.cat([pool[lengths[pool].argsort(stable=True)] for pool in pools] or [permutation[:0]])
@@ -54,7 +54,7 @@ def _bucketed(permutation: Tensor, lengths: Tensor, batch_size: int, generator: 
 
 
 def evaluation_order(lengths: Tensor, tokens: int) -> Iterator[Tensor]:
-    """int64 [b], every example once, shortest first, in batches of at most `tokens` padded tokens (or one example)."""
+    """Yield int64 [b], every example once, shortest first, in batches of at most `tokens` padded tokens (or one)."""
     order = lengths.argsort(stable=True)
     sizes = lengths[order].tolist()
     start = 0
@@ -65,7 +65,7 @@ def evaluation_order(lengths: Tensor, tokens: int) -> Iterator[Tensor]:
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """`tensor`, which is on the CPU, on `device`; a copy to a GPU goes on while the processor does other things."""
+    """Return `tensor`, on the CPU, on `device`; a copy to a GPU goes on while the processor does other things."""
     if device.type != "cuda":
         return tensor.to(device)
     return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)

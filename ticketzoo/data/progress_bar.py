@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def with_progress(parts: Iterable[T], total: int, what: str) -> Iterator[T]:
-    """The same parts, with a bar on standard error once they take over a second, if it is a terminal."""
+    """Yield the same parts, with a bar on standard error once they take over a second, if it is a terminal."""
     from rich.console import Console
     from rich.markup import escape
     from rich.progress import Progress

@@ -7,20 +7,20 @@ from ticketzoo.seeds import derive_seed
 
 
 def stratified_share(labels: Tensor, share: float, seed: int) -> Tensor:
-    """bool [n]: round(share * n) rows, each class in proportion, drawn from `seed`."""
+    """Return bool [n]: round(share * n) rows, each class in proportion, drawn from `seed`."""
     rank = _rank_in_class(labels, derive_seed(seed, "test"))
     size = labels.bincount()[labels]
     return _lowest((rank + 0.5) / size, round(share * len(labels)))
 
 
 def random_share(count: int, chosen: int, seed: int, what: str = "validation") -> Tensor:
-    """bool [count]: `chosen` rows, uniformly, drawn from `seed` for `what`; more contain the fewer."""
+    """Return bool [count]: `chosen` rows, uniformly, drawn from `seed` for `what`; more contain the fewer."""
     generator = torch.Generator().manual_seed(derive_seed(seed, what))
     return _lowest(torch.randperm(count, generator=generator), chosen)
 
 
 def balanced_subset(labels: Tensor, count: int, seed: int) -> Tensor:
-    """bool [n]: `count` rows, classes as equal as they can be; a larger count contains the smaller one's rows."""
+    """Return bool [n]: `count` rows, classes as equal as they can be; a larger count contains a smaller one's rows."""
     rank = _rank_in_class(labels, derive_seed(seed, "examples"))
     turn = torch.Generator().manual_seed(derive_seed(seed, "examples", "turn"))
     class_turn = torch.randperm(int(labels.max()) + 1, generator=turn)
@@ -28,13 +28,13 @@ def balanced_subset(labels: Tensor, count: int, seed: int) -> Tensor:
 
 
 def evenly_spread(count: int, at_most: int) -> Tensor:
-    """int64: `at_most` of the rows 0..count-1 (or all if there are fewer), evenly spaced from 0."""
+    """Return int64: `at_most` of the rows 0..count-1 (or all if there are fewer), evenly spaced from 0."""
     chosen = min(count, at_most)
     return torch.arange(chosen) * count // max(chosen, 1)
 
 
 def _rank_in_class(labels: Tensor, seed: int) -> Tensor:
-    """int64 [n]: place of each row in a random order of its class, from 0."""
+    """Return int64 [n]: place of each row in a random order of its class, from 0."""
     shuffled = torch.randperm(len(labels), generator=torch.Generator().manual_seed(seed))
     by_class = shuffled[labels[shuffled].argsort(stable=True)]
     size = labels.bincount()

@@ -25,18 +25,20 @@ def _count_or_fraction(share: int | float) -> int | float:
 
 
 Share = Annotated[int | float, AfterValidator(_count_or_fraction)]
-"""A part of the training split: so many examples (int) or a fraction (float); 0: none."""
+"""A part of the training split: a number of examples (int) or a fraction (float); 0: none."""
 
 
 class StoredDataset(Config):
-    """What every `dataset:` section has.
+    """The keys that every `dataset:` section has.
 
-    path: a Hub id, or a folder that `datasets.load_dataset` reads.
-    mirror: a folder that holds a copy of `path` and is read in its place; left out of what is written down of a run.
-    name, revision: the Hub data set's configuration and commit.
-    train_split, test_split: the splits to train and to test on.
-    examples: train on a subset of so many examples, taken after the validation split.
-    split_seed: draws whatever is drawn from the training split.
+    Attributes:
+        path: a Hub id, or a folder that `datasets.load_dataset` reads.
+        mirror: a folder that holds a copy of `path` and is read in its place; left out of what is written down of a
+            run.
+        name, revision: the Hub data set's configuration and commit.
+        train_split, test_split: the splits to train and to test on.
+        examples: train on a subset of so many examples, taken after the validation split.
+        split_seed: draws whatever is drawn from the training split.
     """
 
     path: Annotated[str, Field(min_length=1)]
@@ -50,19 +52,24 @@ class StoredDataset(Config):
 
     @property
     def id(self) -> str:
-        """How a ticket names the data set: its Hub id, or of a folder its name."""
+        """The name by which a ticket calls the data set: its Hub id, or a folder's name."""
         return last_part(self.path) if Path(self.path).expanduser().is_dir() else self.path
 
     def load(self) -> "DatasetDict":
-        """Its splits, from the mirror if there is one. Raises DataError, one line, when they cannot be had."""
+        """Return its splits, from the mirror if there is one.
+
+        Raises:
+            DataError: they cannot be read.
+        """
         if self.mirror is None:
             return load_stored(self.path, self.name, self.revision)
         return load_stored(self.mirror, self.name if _has_names(self.mirror) else None, None)
 
     def splits_in_use(self, splits: Sequence[str], candidates: Sequence[str] = ("test", "validation")) -> list[str]:
-        """The training split, and the test split if there is one: that asked for, or the first of `candidates`.
+        """Return the training split, and the test split if there is one: that asked for, or the first of `candidates`.
 
-        Raises DataError for a split asked for that is not among `splits`.
+        Raises:
+            DataError: a split asked for that is not among `splits`.
         """
         asked = [self.train_split] if self.test_split is None else [self.train_split, self.test_split]
         for split in asked:
@@ -76,9 +83,10 @@ class StoredDataset(Config):
         return asked
 
     def held_out(self, share: int | float, count: int, what: str = "validation") -> Tensor:
-        """bool [count]: which of `count` training examples `share` holds out for `what`, drawn from the split seed.
+        """Return bool [count]: the training examples that `share` holds out for `what`, drawn from the split seed.
 
-        Raises DataError when none is left to train on.
+        Raises:
+            DataError: none is left to train on.
         """
         chosen = share if isinstance(share, int) else max(1, round(share * count)) if share else 0
         if chosen >= count:
@@ -93,7 +101,7 @@ class StoredDataset(Config):
 
 
 def _has_names(folder: str) -> bool:
-    """Whether the data sets in a folder go by names; a copy of just one of them has none."""
+    """Tell whether the data sets in a folder go by names; a copy of just one of them has none."""
     from datasets import get_dataset_config_names
 
     try:
@@ -103,12 +111,16 @@ def _has_names(folder: str) -> bool:
 
 
 def last_part(path: str) -> str:
-    """The last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
+    """Return the last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
     return PurePath(os.path.abspath(Path(path).expanduser())).name  # noqa: PTH100 (resolve() follows links)
 
 
 def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDict":
-    """The splits of a Hub data set or of a local folder. Raises DataError, one line, when they cannot be had."""
+    """Return the splits of a Hub data set or of a local folder.
+
+    Raises:
+        DataError: they cannot be read.
+    """
     from datasets import load_dataset
     from huggingface_hub.utils import HFValidationError, validate_repo_id
 
@@ -137,7 +149,7 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
 
 
 def one_line(error: Exception) -> str:
-    """What a library's error says, without its line breaks."""
+    """Return a library's error message without its line breaks."""
     return " ".join(str(error).split()) or type(error).__name__
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 
 def tokens(key: Any, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
-    """The tensors that `make` makes from exactly `key`, a JSON value: from the cache, or made now and left there."""
+    """Return the tensors that `make` makes from exactly `key`, a JSON value: from the cache, or new and left there."""
     file = cache_file("tokens", key)
     found = read_cached(file)
     if found is None:
@@ -25,7 +25,7 @@ def tokens(key: Any, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]
 
 
 def cache_file(kind: str, key: Any) -> Path:
-    """Where tensors of `kind` ("images", "tokens") made from exactly `key`, a JSON value, are remembered.
+    """Return the file that remembers tensors of `kind` ("images", "tokens") made from exactly `key`, a JSON value.
 
     It is in the folder the environment names in TICKETZOO_CACHE, by default `~/.cache/ticketzoo`; all may be deleted.
     """
@@ -35,7 +35,7 @@ def cache_file(kind: str, key: Any) -> Path:
 
 
 def read_cached(file: Path) -> dict[str, Tensor] | None:
-    """The tensors in `file`, or None if there are none or they are not what was written."""
+    """Return the tensors in `file`, or None if there are none or they are not what was written."""
     try:
         with safe_open(file, framework="pt") as stored:
             digest = (stored.metadata() or {}).get("sha256")

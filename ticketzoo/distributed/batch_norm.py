@@ -33,7 +33,7 @@ class _Summed(torch.autograd.Function):
 
 
 class _SharedBatchNorm(_BatchNorm):
-    """What torch's SyncBatchNorm does on GPUs, the only devices that it takes, on any device."""
+    """torch's SyncBatchNorm on any device; its own takes GPUs alone."""
 
     def __init__(self, other: _BatchNorm) -> None:
         super().__init__(other.num_features, other.eps, other.momentum, other.affine, other.track_running_stats)

@@ -7,7 +7,7 @@ from ticketzoo.errors import RunError
 
 
 def training_device(name: str | None = None) -> torch.device:
-    """The device called `name`, or the best one there is; of several processes each takes a GPU of its own.
+    """Return the device called `name`, or the best one there is; of several processes each takes a GPU of its own.
 
     Raises:
         RunError: there is no such device here, or there are fewer GPUs than processes.

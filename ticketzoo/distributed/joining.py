@@ -1,4 +1,4 @@
-"""How the processes that a launcher started (torchrun, accelerate launch) become one run, and end as one."""
+"""Joining of the processes that a launcher started (torchrun, accelerate launch): one run, which ends as one."""
 
 import os
 import socket
@@ -21,7 +21,7 @@ MEETING = timedelta(minutes=5)
 
 
 def launched() -> int:
-    """How many processes the launcher says there are."""
+    """Return the number of processes that the launcher started."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
@@ -54,7 +54,7 @@ def joined(device: str | None = None) -> Iterator[None]:
 
 
 def _meet(device: str | None) -> dist.Store:
-    """The process group, and the store through which its processes found each other."""
+    """Return the process group, and the store through which its processes found each other."""
     where = f"{os.environ.get('MASTER_ADDR')}:{os.environ.get('MASTER_PORT')}"
     on_gpu = torch.cuda.is_available() and (device is None or device.startswith("cuda"))
     try:
@@ -96,5 +96,5 @@ def _end(error: BaseException, liveness: Liveness) -> None:
 
 
 def _is_connections(error: BaseException) -> bool:
-    """Whether `error` is that of a connection to another process: Gloo's, NCCL's or the store's."""
+    """Tell whether `error` is that of a connection to another process: Gloo's, NCCL's or the store's."""
     return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "gloo" in str(error).lower())

@@ -1,4 +1,4 @@
-"""Whether the processes of a run are alive: each gives a sign of life every second, and watches the next one's."""
+"""Signs of life of the processes of a run: each gives one every second, and watches the next one's."""
 
 import os
 import sys
@@ -22,7 +22,8 @@ GRACE = 10.0
 class Liveness:
     """This process's signs of life in `store`, of which nobody else in this process makes use.
 
-    name: what to call this process, where people read that it has ended.
+    Args:
+        name: what to call this process, where people read that it has ended.
     """
 
     def __init__(self, store: dist.Store, name: str) -> None:
@@ -54,7 +55,7 @@ class Liveness:
         return None if first == said else first
 
     def roll_call(self) -> str:
-        """Which process has ended, and why if it told. Takes some seconds."""
+        """Return which process has ended, and why if it told. Takes some seconds."""
         deadline = time.monotonic() + ROLL_CALL
         try:
             before = self._beats_of_all()

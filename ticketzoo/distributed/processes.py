@@ -25,30 +25,30 @@ Item = TypeVar("Item")
 
 
 def count() -> int:
-    """How many processes there are."""
+    """Return the number of processes."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0 on. The first is the one that writes files and talks to people."""
+    """Return this process's number, from 0 on. The first is the one that writes files and talks to people."""
     return dist.get_rank() if count() > 1 else 0
 
 
 @dataclass(frozen=True)
 class Share:
-    """What this process takes of a batch of `total` examples: those from `start` on, before `stop`."""
+    """This process's part of a batch of `total` examples: those from `start` on, before `stop`."""
 
     total: int
     start: int
     stop: int
 
     def of(self, examples: Tensor) -> Tensor:
-        """Its part of a tensor [total, ...]."""
+        """Return its part of a tensor [total, ...]."""
         return examples[self.start : self.stop]
 
 
 def share_of(total: int) -> Share:
-    """The processes' shares follow each other, and their sizes differ by one at most.
+    """Return this process's share of `total` examples: shares follow each other, sizes differ by one at most.
 
     Of fewer examples than there are processes, each process takes all: the mean over processes is the same.
     """
@@ -58,7 +58,7 @@ def share_of(total: int) -> Share:
 
 
 def summed(*values: float) -> list[float]:
-    """The sum over the processes of each of `values`, in float64."""
+    """Return the sum over the processes of each of `values`, in float64."""
     if count() == 1:
         return list(values)
     totals = torch.tensor(values, dtype=torch.float64)
@@ -67,7 +67,7 @@ def summed(*values: float) -> list[float]:
 
 
 def from_first(make: Callable[[], T]) -> T:
-    """What `make` gives in the first process, which alone calls it."""
+    """Return what `make` gives in the first process, which alone calls it."""
     if count() == 1:
         return make()
     box = [make() if rank() == 0 else None]
@@ -76,7 +76,7 @@ def from_first(make: Callable[[], T]) -> T:
 
 
 def from_each(value: T) -> list[T]:
-    """The `value` of each process, in their order."""
+    """Return the `value` of each process, in their order."""
     if count() == 1:
         return [value]
     values: list[Any] = [None] * count()
@@ -85,12 +85,12 @@ def from_each(value: T) -> list[T]:
 
 
 def mine(items: Iterable[Item]) -> Iterator[Item]:
-    """Every `count()`-th of `items`, this process's: no two processes have one in common, and none is left out."""
+    """Yield every `count()`-th of `items`, this process's: each item goes to exactly one process."""
     return islice(items, rank(), None, count())
 
 
 def shared_out(work: Callable[[Item], Tensor], items: Iterable[Item]) -> Iterator[tuple[Item, Tensor]]:
-    """Each of `items` and what `work` makes of it, which one of the processes does and all get."""
+    """Yield each of `items` and what `work` makes of it, which one of the processes does and all get."""
     if count() == 1:
         yield from ((item, work(item)) for item in items)
         return
@@ -136,10 +136,13 @@ def _first_difference(ours: Any, theirs: Any) -> str:
 
 
 def parallel(model: nn.Module, device: torch.device, *, static: bool) -> nn.Module:
-    """What to call in place of `model`, so that `backward` leaves the mean over processes of the gradients.
+    """Return what to call in place of `model`, so that `backward` leaves the mean over processes of the gradients.
 
     All begin with the first process's weights. Buffers, such as BatchNorm's averages, stay each process's own until
-    `take_buffers_of_first`. static: every step computes in the same way, which allows for parameters out of use.
+    `take_buffers_of_first`.
+
+    Args:
+        static: every step computes in the same way, which allows for parameters out of use.
     """
     devices = [device] if device.type == "cuda" else None
     with warnings.catch_warnings():

@@ -18,14 +18,14 @@ TIMEOUT = float(os.environ.get("TICKETZOO_HUB_TIMEOUT", "60"))
 """Seconds that a server may stay silent."""
 
 WAITS = (1.0, 2.0, 4.0)
-"""Seconds before each repetition of a call that failed in passing."""
+"""Seconds before each repetition of a call that failed for a passing reason."""
 
 LONGEST_WAIT = 60.0
 """Seconds of `Retry-After` that are waited out; a server that asks for more is not asked again."""
 
 
 def client(token: str | bool | None = None) -> "HfApi":
-    """The Hub's client; without `token` it uses the one of the environment or of `hf auth login`."""
+    """Return the Hub's client; without `token` it uses the one of the environment or of `hf auth login`."""
     from huggingface_hub import HfApi
 
     from ticketzoo import __version__
@@ -34,14 +34,14 @@ def client(token: str | bool | None = None) -> "HfApi":
 
 
 def is_offline() -> bool:
-    """Whether `HF_HUB_OFFLINE` forbids the network."""
+    """Tell whether `HF_HUB_OFFLINE` forbids the network."""
     from huggingface_hub.constants import is_offline_mode
 
     return is_offline_mode()
 
 
 def call_hub(function: Callable[[], T], where: str, *, token: object = None, repeat: bool = True) -> T:
-    """What `function`, which asks the Hub about `where`, returns.
+    """Return what `function`, which asks the Hub about `where`, returns.
 
     Timeouts, dropped connections, 429 and 5xx are waited out, up to three times, as long as `Retry-After` asks or 1, 2
     and 4 seconds; nothing else is tried again, and with `repeat=False` nothing at all.
@@ -63,7 +63,7 @@ def call_hub(function: Callable[[], T], where: str, *, token: object = None, rep
 
 
 class _TimeLimit:
-    """How many calls are under way, and the time limit that the client had before the first of them."""
+    """The number of calls under way, and the time limit that the client had before the first of them."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -77,7 +77,7 @@ _limit = _TimeLimit()
 
 @contextlib.contextmanager
 def _time_limit() -> Iterator[None]:
-    """Within the block requests time out, unless whoever made the client's session has given it limits of their own."""
+    """Make requests time out within the block, unless whoever made the client's session has given it limits."""
     from huggingface_hub.utils import get_session
 
     with _limit.lock:

@@ -1,4 +1,4 @@
-"""What went wrong with the Hub, in one line that says where and what to do, without tokens or terminal escapes."""
+"""The Hub's errors in one line that says where and what to do, without tokens or terminal escapes."""
 
 import errno
 import re
@@ -36,7 +36,7 @@ class HubRevisionMissing(RegistryError):
 
 
 def network_errors() -> tuple[type[Exception], ...]:
-    """Whatever the client raises when a call fails."""
+    """Return the types of everything that the client raises when a call fails."""
     from huggingface_hub.errors import EntryNotFoundError
     from huggingface_hub.utils import httpx
 
@@ -45,7 +45,7 @@ def network_errors() -> tuple[type[Exception], ...]:
 
 
 def without_tokens(text: object, token: object = None) -> str:
-    """`text` on one line, at most 500 characters of it, with every token blotted out."""
+    """Return `text` on one line, at most 500 characters of it, with every token removed."""
     shown = str(text)
     if isinstance(token, str) and token:
         shown = shown.replace(token, "***")
@@ -53,7 +53,7 @@ def without_tokens(text: object, token: object = None) -> str:
 
 
 def refusal(error: Exception, where: str, token: object = None) -> RegistryError:
-    """The error to raise for one of `network_errors`, met when asking about `where`."""
+    """Return the error to raise for one of `network_errors`, met when asking about `where`."""
     error = _cause(error)
     told = _told(error, where, token)
     if isinstance(told, HubUnreachable):
@@ -73,7 +73,7 @@ def _told(error: Exception, where: str, token: object) -> RegistryError:
     if isinstance(error, errors.RevisionNotFoundError):
         return HubRevisionMissing(f"{where}: the repository has no such branch, tag or commit: check the revision")
     if isinstance(error, errors.RemoteEntryNotFoundError):
-        return RegistryError(f"{where}: the repository lists this file but has it not: ask its owner to push again")
+        return RegistryError(f"{where}: the repository lists this file but lacks it: ask its owner to push again")
     if isinstance(error, errors.OfflineModeIsEnabled):
         return HubUnreachable(f"{where}: HF_HUB_OFFLINE forbids the network: unset it, or ask for what is in the cache")
     if isinstance(error, errors.HfHubHTTPError) and getattr(error, "response", None) is not None:
@@ -82,14 +82,14 @@ def _told(error: Exception, where: str, token: object) -> RegistryError:
 
 
 def _retry_after(error: Exception) -> float:
-    """The seconds that the server asks to wait; 0 if it does not."""
+    """Return the seconds that the server asks to wait; 0 if it does not."""
     response = getattr(error, "response", None)
     told = response.headers.get("Retry-After", "") if response is not None else ""
     return float(told) if re.fullmatch(r"\d{1,6}", told) else 0.0
 
 
 def _cause(error: Exception) -> Exception:
-    """What is behind an error that the client has wrapped."""
+    """Return the error behind one that the client has wrapped."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     wraps = type(error) is RuntimeError or isinstance(error, LocalEntryNotFoundError)
@@ -100,7 +100,7 @@ def _by_status(error: Exception, where: str, token: object) -> RegistryError:
     status = error.response.status_code  # type: ignore[attr-defined]
     said = without_tokens(getattr(error, "server_message", None) or f"status {status}", token)
     if status == 401:
-        return RegistryError(f"{where}: the Hub does not accept the token: {_LOG_IN} anew, or unset HF_TOKEN")
+        return RegistryError(f"{where}: the Hub does not accept the token: {_LOG_IN} again, or unset HF_TOKEN")
     if status == 403:
         advice = f"{_LOG_IN}, with a token that may do this; a change may be proposed with --create-pr"
         return RegistryError(f"{where}: not allowed: {said}: {advice}")

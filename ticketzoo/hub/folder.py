@@ -1,6 +1,5 @@
 """A repository on the Hub at one commit: its files, each fetched into the client's cache when it is asked for."""
 
-import hashlib
 import logging
 import re
 from collections.abc import Sequence
@@ -10,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from ticketzoo.errors import RegistryError
-from ticketzoo.hub import calls as hub_calls
 from ticketzoo.hub.calls import call_hub, client, is_offline
 from ticketzoo.hub.errors import HubUnreachable
+from ticketzoo.hub.remote import RemoteFile, ask_about, is_intact, read_listing
 from ticketzoo.util.text import for_terminal
 
 CONFIG_FILE = "ticket.json"
@@ -24,7 +23,7 @@ _log = logging.getLogger("ticketzoo")
 
 @dataclass(frozen=True)
 class HubOptions:
-    """How to fetch.
+    """Options of fetching.
 
     Attributes:
         cache_dir: of the Hub's client; its own (`HF_HUB_CACHE`) by default.
@@ -37,15 +36,6 @@ class HubOptions:
     token: str | bool | None = field(default=None, repr=False)
     local_files_only: bool = False
     force_download: bool = False
-
-
-@dataclass(frozen=True)
-class RemoteFile:
-    """What the Hub says of a file: its bytes, its git id, and if it is stored outside git its sha256."""
-
-    size: int
-    blob_id: str | None
-    sha256: str | None
 
 
 class HubFolder:
@@ -76,7 +66,11 @@ class HubFolder:
         return read_listing(ask_about(self.repo_id, self.commit, self.options.token))
 
     def names(self) -> list[str]:
-        """The paths of all files, or without a network of those in the cache. Raises RegistryError."""
+        """Return the paths of all files, or without a network of those in the cache.
+
+        Raises:
+            RegistryError: the files cannot be listed.
+        """
         if not (self.options.local_files_only or is_offline()):
             try:
                 return list(self.listing)
@@ -87,13 +81,17 @@ class HubFolder:
         return [path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()] if config else []
 
     def has(self, name: str) -> bool:
-        """Whether the commit has the file `name`. Raises RegistryError where that has to be asked and cannot be."""
+        """Tell whether the commit has the file `name`.
+
+        Raises:
+            RegistryError: that has to be asked and cannot be.
+        """
         if find_cached(self.repo_id, name, self.commit, self.options):
             return True
         return not (self.options.local_files_only or is_offline()) and name in self.listing
 
     def path(self, name: str, *, size: int | None = None, at_most: int | None = None) -> Path:
-        """Where the file `name` is, in the cache; it is fetched if it is not there.
+        """Return the path of the file `name` in the cache; fetch it if it is not there.
 
         What arrives is compared with the id that the Hub states for it and, if wrong, fetched once more. What the cache
         has is compared with that id too, unless `size` is given: then the caller has a digest of its own to check.
@@ -119,7 +117,7 @@ class HubFolder:
             raise RegistryError(f"{self}: {name}: the copy in the cache is damaged; {remedy} ({error})") from None
 
     def fetch(self, name: str, *, size: int | None = None, at_most: int | None = None, force: bool = True) -> Path:
-        """As `path`, but fetch the file even if the cache has it, unless `force` is False."""
+        """Fetch a file as `path` does, but even if the cache has it, unless `force` is False."""
         where = f"{self}: {name}"
         if self.options.local_files_only or is_offline():
             raise RegistryError(f"{where}: not in the cache, and no network is allowed: load it once with a connection")
@@ -135,7 +133,7 @@ class HubFolder:
         self._forced.add(name)
         for again in (False, True):
             path = self._download(name, self.commit, force or again)
-            if _is_intact(path, remote):
+            if is_intact(path, remote):
                 return path
         advice = "try another network, or ask its owner to push the ticket again"
         raise RegistryError(f"{where}: arrived damaged twice, its digest is not what the Hub states: {advice}")
@@ -148,16 +146,16 @@ class HubFolder:
             self._download(CONFIG_FILE, revision, False)
 
     def _is_as_stored(self, path: Path, name: str) -> bool:
-        """Whether a cached file has the id that the Hub stated when it was fetched, as far as that is known."""
+        """Tell whether a cached file has the id that the Hub stated when it was fetched, as far as that is known."""
         listed = vars(self).get("listing", {}).get(name)
         target = path.resolve()
         blob = target.name if target.parent.name == "blobs" else ""
         size = path.stat().st_size
         if listed is not None:
-            return _is_intact(path, listed)
+            return is_intact(path, listed)
         if re.fullmatch(r"[0-9a-f]{64}", blob):
-            return _is_intact(path, RemoteFile(size, None, blob))
-        return not _COMMIT.fullmatch(blob) or _is_intact(path, RemoteFile(size, blob, None))
+            return is_intact(path, RemoteFile(size, None, blob))
+        return not _COMMIT.fullmatch(blob) or is_intact(path, RemoteFile(size, blob, None))
 
     def _download(self, name: str, revision: str, force: bool) -> Path:
         api, options = client(self.options.token), self.options
@@ -174,7 +172,7 @@ class HubFolder:
 def open_hub(
     repo_id: str, revision: str | None, options: HubOptions, *, known_by: Sequence[str] = (CONFIG_FILE,)
 ) -> HubFolder:
-    """The repository at the commit that `revision` (a branch, tag or commit; the main branch by default) means now.
+    """Return the repository at the commit that `revision` (a branch, tag or commit; default the main branch) means now.
 
     Without a connection, it is the commit that it meant when it was last fetched. A commit that is in the cache is
     taken from there without asking. `known_by` are files of which the repository must have one.
@@ -207,7 +205,11 @@ def open_hub(
 
 
 def fetch_whole(repo_id: str, revision: str | None, options: HubOptions) -> Path:
-    """The folder in the cache with every file of a ticket on the Hub, all of one commit. Raises RegistryError."""
+    """Return the cached folder with every file of a ticket on the Hub, all of one commit.
+
+    Raises:
+        RegistryError: the ticket cannot be fetched.
+    """
     hub = open_hub(repo_id, revision, options)
     folder = hub.path(CONFIG_FILE).parent
     for name in filter(is_ticket_file, hub.names()):
@@ -217,31 +219,12 @@ def fetch_whole(repo_id: str, revision: str | None, options: HubOptions) -> Path
 
 
 def is_ticket_file(name: str) -> bool:
-    """Whether format 1 gives a meaning to a file of this path in a repository."""
+    """Tell whether format 1 gives a meaning to a file of this path in a repository."""
     return _TICKET_FILE.fullmatch(name) is not None
 
 
-def ask_about(repo_id: str, revision: str, token: str | bool | None, where: str | None = None) -> Any:
-    """The Hub's `ModelInfo`, with sizes and ids of all files. Raises RegistryError, which names `where`."""
-    api = client(token)
-    return call_hub(
-        lambda: api.model_info(repo_id, revision=revision, files_metadata=True, timeout=hub_calls.TIMEOUT),
-        where or f"hub:{repo_id}@{for_terminal(revision)}",
-        token=token,
-    )
-
-
-def read_listing(info: Any) -> dict[str, RemoteFile]:
-    """The files in a `ModelInfo`, by path."""
-    files = {}
-    for sibling in info.siblings or []:
-        lfs = sibling.lfs
-        files[sibling.rfilename] = RemoteFile(sibling.size or 0, sibling.blob_id, lfs.sha256 if lfs else None)
-    return files
-
-
 def find_cached(repo_id: str, name: str, revision: str, options: HubOptions) -> Path | None:
-    """Where the cache has a file, or None."""
+    """Return the path of a file in the cache, or None."""
     from huggingface_hub import try_to_load_from_cache
 
     found = try_to_load_from_cache(repo_id, name, cache_dir=options.cache_dir, revision=revision)
@@ -249,15 +232,10 @@ def find_cached(repo_id: str, name: str, revision: str, options: HubOptions) -> 
 
 
 def find_commit(repo_id: str, revision: str, name: str, options: HubOptions) -> str | None:
-    """The commit at which the cache has the file `name` of `revision`, or None."""
+    """Return the commit at which the cache has the file `name` of `revision`, or None."""
     path = find_cached(repo_id, name, revision, options)
     commit = path.parents[name.count("/")].name if path else ""
     return commit if _COMMIT.fullmatch(commit) else None
-
-
-def git_id(content: bytes) -> str:
-    """The id that git gives to a file of this content."""
-    return hashlib.sha1(f"blob {len(content)}\0".encode() + content, usedforsecurity=False).hexdigest()
 
 
 def _checked_commit(info: Any, where: str) -> str:
@@ -265,13 +243,3 @@ def _checked_commit(info: Any, where: str) -> str:
     if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
         raise RegistryError(f"{where}: the server does not say which commit this is: is HF_ENDPOINT a Hub?")
     return commit
-
-
-def _is_intact(path: Path, remote: RemoteFile) -> bool:
-    """Whether the file has the size and id that the Hub states."""
-    if path.stat().st_size != remote.size:
-        return False
-    if remote.sha256:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
-    return remote.blob_id is None or git_id(path.read_bytes()) == remote.blob_id

@@ -8,14 +8,18 @@ from ticketzoo.errors import RegistryError
 
 
 class ModelFiles(Protocol):
-    """Where a model's files are; `str` of it says so in messages. `hub_folder.HubFolder` is one."""
+    """A place with a model's files; `str` of it names it in messages. `hub.folder.HubFolder` is one."""
 
     def has(self, name: str) -> bool:
-        """Whether there is a file `name`."""
+        """Tell whether there is a file `name`."""
         ...
 
     def path(self, name: str, *, at_most: int | None = None) -> Path:
-        """Where the file `name` is, of `at_most` that many bytes. Raises RegistryError."""
+        """Return the path of the file `name`, of `at_most` that many bytes.
+
+        Raises:
+            RegistryError: it is missing or too long.
+        """
         ...
 
 
@@ -29,11 +33,15 @@ class FolderFiles:
         return str(self.folder)
 
     def has(self, name: str) -> bool:
-        """Whether there is a file `name`."""
+        """Tell whether there is a file `name`."""
         return (self.folder / name).is_file()
 
     def path(self, name: str, *, at_most: int | None = None) -> Path:
-        """Where the file `name` is. Raises RegistryError where it is missing or longer than `at_most` bytes."""
+        """Return the path of the file `name`.
+
+        Raises:
+            RegistryError: it is missing or longer than `at_most` bytes.
+        """
         path = self.folder / name
         if not path.is_file():
             raise RegistryError(f"{path}: there is no such file")

@@ -12,7 +12,8 @@ from ticketzoo.errors import RegistryError
 from ticketzoo.hub import calls as hub_calls
 from ticketzoo.hub.calls import call_hub, client
 from ticketzoo.hub.errors import HubConflict, HubMissing, HubRevisionMissing, HubUnreachable
-from ticketzoo.hub.folder import RemoteFile, ask_about, git_id, is_ticket_file, read_listing
+from ticketzoo.hub.folder import is_ticket_file
+from ticketzoo.hub.remote import RemoteFile, ask_about, git_id, read_listing
 from ticketzoo.util.text import for_terminal
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ _TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
 
 @dataclass(frozen=True)
 class Destination:
-    """Where to publish, and how.
+    """The repository to publish to, and the way of publishing.
 
     Attributes:
         repo_id: `owner/name`; a repository that does not exist is made.
@@ -52,7 +53,7 @@ class Destination:
 
 @dataclass(frozen=True)
 class Published:
-    """What became of it.
+    """The outcome of publishing.
 
     Attributes:
         url: of the commit, or of the pull request.
@@ -122,14 +123,14 @@ def publish(files: Mapping[str, Path | bytes], to: Destination) -> Published:
 
 
 def stamp_card(text: str) -> bytes:
-    """The text of a README.md with its own digest at the end."""
+    """Return the text of a README.md with its own digest at the end."""
     old = _STAMPED.fullmatch(text)
     text = (old[1] if old else text).rstrip("\n") + "\n"
     return (text + _STAMP.format(_digest(text))).encode()
 
 
 def is_stamped(card: bytes) -> bool:
-    """Whether a README.md is as `stamp_card` left it."""
+    """Tell whether a README.md is as `stamp_card` left it."""
     match = _STAMPED.fullmatch(card.decode(errors="replace").replace("\r\n", "\n"))
     return match is not None and _digest(match[1]) == match[2]
 
@@ -159,7 +160,7 @@ def _state(to: Destination) -> _State:
 
 
 def _state_or_new(api: "HfApi", to: Destination) -> _State:
-    """The branch as it is; the repository and the branch are made where they do not exist."""
+    """Return the branch as it is; the repository and the branch are made where they do not exist."""
     try:
         return _state(to)
     except HubRevisionMissing:
@@ -180,7 +181,7 @@ def _make_branch(api: "HfApi", to: Destination) -> None:
 
 
 def _is_edited(api: "HfApi", to: Destination, state: _State) -> bool:
-    """Whether the repository has a README.md that is not ours any more."""
+    """Tell whether the repository has a README.md that somebody edited there."""
     if CARD not in state.files:
         return False
     path = call_hub(
@@ -190,7 +191,7 @@ def _is_edited(api: "HfApi", to: Destination, state: _State) -> bool:
 
 
 def _changes(contents: Mapping[str, Path | bytes], state: _State) -> list[Any]:
-    """The operations that make the branch hold `contents`, and no other files of a ticket."""
+    """Return the operations that make the branch hold `contents`, and no other files of a ticket."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
     changed = [name for name, content in sorted(contents.items()) if not _is_there(content, state.files.get(name))]

@@ -1,4 +1,4 @@
-"""What a reference to a ticket means: a folder, a name in the registry, or a Hub id; never one for another."""
+"""References to tickets: a folder, a name in the registry, or a Hub id; never one for another."""
 
 import re
 from dataclasses import dataclass
@@ -58,7 +58,11 @@ def parse_reference(text: str) -> Reference:
 
 
 def hub_reference(text: str) -> HubReference:
-    """Read `owner/name[@revision]`, with or without `hub:` before it. Raises RegistryError for anything else."""
+    """Read `owner/name[@revision]`, with or without `hub:` before it.
+
+    Raises:
+        RegistryError: anything else.
+    """
     return _hub_reference(text.removeprefix("hub:"), text)
 
 

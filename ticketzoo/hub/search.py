@@ -21,11 +21,12 @@ class Listed:
 def find_on_hub(
     tags: Sequence[str] = (), *, owner: str | None = None, limit: int = 100, token: str | bool | None = None
 ) -> list[Listed]:
-    """The repositories with all of `tags`, of `owner` or of anyone, by name.
+    """Return the repositories with all of `tags`, of `owner` or of anyone, by name.
 
     Tags come from the cards, which anybody may write: what a repository holds is for the caller to check.
 
-    Raises RegistryError.
+    Raises:
+        RegistryError: the Hub cannot be searched.
     """
     api = client(token)
     found = call_hub(

@@ -10,7 +10,11 @@ MAX_VALUES = 100_000
 
 
 def parse_yaml(text: str) -> Any:
-    """The one document in `text` as plain Python values; None when it is empty. Raises ValueError, in one line."""
+    """Return the one document in `text` as plain Python values; None when it is empty.
+
+    Raises:
+        ValueError: in one line.
+    """
     try:
         loader = yaml.SafeLoader(text)
         root = loader.get_single_node()
@@ -25,14 +29,14 @@ def parse_yaml(text: str) -> Any:
 
 
 def _unshared(value: Any) -> Any:
-    """A copy in which what an alias repeats is a value of its own, so that changing one leaves the other."""
+    """Return a copy in which what an alias repeats is a value of its own, so that changing one leaves the other."""
     if isinstance(value, dict):
         return {key: _unshared(item) for key, item in value.items()}
     return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
 def _count_values(node: Node, counted: dict[int, int]) -> int:
-    """How many values `node` stands for. `counted` remembers nodes, 0 for those whose count is under way."""
+    """Return the number of values `node` stands for. `counted` remembers nodes, 0 while they are being counted."""
     if id(node) in counted:
         if counted[id(node)] == 0:
             raise ValueError(f"{_line(node)}: the value contains itself")

@@ -30,7 +30,11 @@ def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = 
 
 
 def read_content(path: Path) -> dict[str, Any]:
-    """The keys and values of the YAML file `path`, unchecked. Raises RecipeError: it is missing or no YAML mapping."""
+    """Return the keys and values of the YAML file `path`, unchecked.
+
+    Raises:
+        RecipeError: it is missing or no YAML mapping.
+    """
     try:
         content = parse_yaml(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -54,7 +58,7 @@ def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R
 
 
 def dump_recipe(recipe: BaseModel) -> str:
-    """The recipe as YAML with every default visible; reading it back gives an equal recipe."""
+    """Return the recipe as YAML with every default visible; reading it back gives an equal recipe."""
     return yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
 
 
@@ -111,12 +115,12 @@ def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
 
 
 def _follows_from_others(problem: Any) -> bool:
-    """Whether a list is too short only for its wrong items, which have been told of."""
+    """Tell whether a list is too short only because of its wrong items, which have been reported."""
     return problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]
 
 
 def _explain_tag(key: str, discriminator: str, tag: str = "", expected_tags: str = "") -> str:
-    """What to do where the key that tells alternatives apart, such as `task.type`, is missing or names none."""
+    """Return advice where the key that tells alternatives apart, such as `task.type`, is missing or names none."""
     where = f"{key}.{discriminator.strip(chr(39))}"
     if not tag:
         return f"key {where!r} is missing"
@@ -144,7 +148,7 @@ def _shortened(value: object) -> str:
 
 
 def _present(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
-    """The keys and positions of `location` that lead into `content`, without pydantic's names of alternatives."""
+    """Yield the keys and positions of `location` that lead into `content`, without pydantic's names of alternatives."""
     for part in location:
         leads_on = part in content if isinstance(content, dict) else isinstance(content, list) and isinstance(part, int)
         if leads_on:
@@ -153,7 +157,7 @@ def _present(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
 
 
 def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]:
-    """Names of the keys that may stand where the unknown last part of `location` stands."""
+    """Return the names of the keys that may stand where the unknown last part of `location` stands."""
     candidates: list[type[BaseModel]] = [recipe_type]
     for part in location[:-1]:
         deeper = [
@@ -167,12 +171,12 @@ def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]
 
 
 def _is_called(model: type[BaseModel], tag: str) -> bool:
-    """Whether `tag` is how pydantic tells `model` from its alternatives."""
+    """Tell whether pydantic tells `model` from its alternatives by `tag`."""
     return any(tag in get_args(field.annotation) for field in model.model_fields.values())
 
 
 def _models_of(field: FieldInfo) -> list[type[BaseModel]]:
-    """Types of the sections that a field may hold."""
+    """Return the types of the sections that a field may hold."""
     chosen = [model for marker in field.metadata if isinstance(marker, ConfiguredBy) for model in marker.configs()]
     return chosen or _models_in(field.annotation)
 

@@ -17,14 +17,18 @@ class Steps:
 
     @classmethod
     def parse(cls, text: object) -> "Steps":
-        """Read `500it` or `2ep`. Raises ValueError on anything else."""
+        """Read `500it` or `2ep`.
+
+        Raises:
+            ValueError: on anything else.
+        """
         match = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,12})?)(it|ep)", text) if isinstance(text, str) else None
         if match is None or (match[2] == "it" and "." in match[1]):
             raise ValueError(f"write iterations as '500it' or epochs as '2ep', not {text!r}")
         return cls(float(match[1]), match[2])
 
     def iterations(self, steps_per_epoch: int) -> int:
-        """The length in iterations, of which `steps_per_epoch` make an epoch; fractions rounded, a half to even."""
+        """Return the length in iterations, of which `steps_per_epoch` make an epoch, rounded, a half to even."""
         return round(self.count * (steps_per_epoch if self.unit == "ep" else 1))
 
     def __str__(self) -> str:

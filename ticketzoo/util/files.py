@@ -35,7 +35,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def replacing_file(path: Path) -> Iterator[Path]:
-    """A temporary path whose file takes the place of `path` after the block: `path` is ever the old file or the new.
+    """Give a temporary path whose file replaces `path` after the block: `path` is ever the old file or the new.
 
     It is the same in every process, so that the next one replaces what a killed one had not finished.
     """

@@ -1,4 +1,4 @@
-"""What the operating system refused, as one line: which file, why, what to do."""
+"""Refusals of the operating system as one line: which file, why, what to do."""
 
 import errno
 
@@ -11,16 +11,16 @@ _REMEDIES = {
 
 
 def in_words(error: OSError) -> str:
-    """`<file>: <why>; <what to do>`, without the file where the error names none."""
+    """Return `<file>: <why>; <what to do>`, without the file if the error names none."""
     file = error.filename2 or error.filename
     return f"{f'{file}: ' if file else ''}{why(error)}; {remedy(error)}"
 
 
 def why(error: OSError) -> str:
-    """Such as `No space left on device`."""
+    """Return the reason, such as `No space left on device`."""
     return error.strerror or " ".join(str(error).split()) or type(error).__name__
 
 
 def remedy(error: OSError) -> str:
-    """What to do before trying again, as an imperative."""
-    return _REMEDIES.get(error.errno or 0, "put that right")
+    """Return what to do before trying again, as an imperative."""
+    return _REMEDIES.get(error.errno or 0, "fix the cause")

@@ -50,7 +50,9 @@ class Registry(Generic[EntryT]):
         """Return a decorator that registers what it decorates as `name`, with `facts` about it.
 
         Defining the same function again, as when a notebook's cell is run twice, replaces it.
-        Raises TicketzooError where another one has the name.
+
+        Raises:
+            TicketzooError: another one has the name.
         """
 
         def register(made: MadeT) -> MadeT:
@@ -84,7 +86,11 @@ class Registry(Generic[EntryT]):
         return len(self._entries)
 
     def known(self, name: str) -> str:
-        """Return `name`. Raises ValueError, for pydantic's validators, where no entry is called so."""
+        """Return `name`.
+
+        Raises:
+            ValueError: pydantic's validators, where no entry is called so.
+        """
         if name not in self:
             raise ValueError(self.unknown(name))
         return name
@@ -97,6 +103,6 @@ class Registry(Generic[EntryT]):
 
 
 def _origin(made: object) -> tuple[str, str]:
-    """Module and qualified name of what an entry was made by."""
+    """Return module and qualified name of what an entry was made by."""
     named = made if hasattr(made, "__qualname__") else type(made)
     return named.__module__, named.__qualname__

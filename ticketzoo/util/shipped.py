@@ -13,9 +13,10 @@ MODEL_CARD_TEMPLATE = "MODEL_CARD_TEMPLATE.md"
 
 
 def shipped(name: str) -> Path:
-    """The path of a shipped file, by a name such as `recipes/quickstart.yaml` or `MODEL_CARD_TEMPLATE.md`.
+    """Return the path of a shipped file, by a name such as `recipes/quickstart.yaml` or `MODEL_CARD_TEMPLATE.md`.
 
-    Raises TicketzooError for any other name, saying which are near.
+    Raises:
+        TicketzooError: any other name, saying which are near.
     """
     names = [MODEL_CARD_TEMPLATE, *shipped_recipes()]
     if name not in names:
@@ -25,7 +26,7 @@ def shipped(name: str) -> Path:
 
 
 def shipped_recipes() -> list[str]:
-    """Names of the shipped recipes, as `recipes/quickstart.yaml`."""
+    """Return the names of the shipped recipes, as `recipes/quickstart.yaml`."""
     root = _root()
     return sorted(path.relative_to(root).as_posix() for path in (root / "recipes").rglob("*.yaml"))
 

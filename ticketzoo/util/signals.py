@@ -40,7 +40,7 @@ def raise_when_interrupted() -> None:
 
 @contextmanager
 def ending_by_itself() -> Iterator[None]:
-    """In this block a first signal raises nothing: what runs there asks `interrupted`, and ends where it is safe."""
+    """Raise nothing at a first signal in this block: what runs there asks `interrupted`, and ends where it is safe."""
     _waiting[0] += 1
     try:
         yield
@@ -49,7 +49,7 @@ def ending_by_itself() -> Iterator[None]:
 
 
 def interrupted() -> bool:
-    """Whether a signal came."""
+    """Tell whether a signal came."""
     return bool(_received)
 
 
@@ -60,7 +60,7 @@ def stop_if_interrupted() -> None:
 
 
 def exit_status() -> int:
-    """What a process that a signal ended exits with, by convention: 130 for Ctrl-C, 143 for SIGTERM."""
+    """Return the exit status of a process that a signal ended, by convention: 130 for Ctrl-C, 143 for SIGTERM."""
     return 128 + (_received[0] if _received else signal.SIGTERM)
 
 

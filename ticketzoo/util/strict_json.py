@@ -11,7 +11,11 @@ _MAX_DEPTH = 64
 
 
 def parse_json(text: bytes | str, where: str) -> Any:
-    """The value that `text` spells. Raises TicketError, which names `where`, for anything but strict JSON."""
+    """Return the value that `text` spells.
+
+    Raises:
+        TicketError: it is not strict JSON; the message names `where`.
+    """
     try:
         value = json.loads(
             text, object_pairs_hook=_without_repeats, parse_float=_finite, parse_constant=_refuse_constant

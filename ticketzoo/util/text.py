@@ -7,18 +7,18 @@ from collections.abc import Iterable
 
 
 def for_terminal(text: object) -> str:
-    """`text` on one line, with control, bidirectional and other unprintable characters shown as U+FFFD."""
+    """Return `text` on one line, with control, bidirectional and other unprintable characters shown as U+FFFD."""
     return _printable(" ".join(str(text).split()))
 
 
 def for_markdown(text: object) -> str:
-    """`text` as plain words inside Markdown: no HTML, emphasis, link, code or table cell can come of it."""
+    """Return `text` as plain words inside Markdown: no HTML, emphasis, link, code or table cell can come of it."""
     escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(for_terminal(text), quote=False))
     return escaped.replace("://", ":&#47;&#47;")
 
 
 def fenced(text: str, language: str) -> str:
-    """`text` as a Markdown code block, behind a fence longer than any in the text."""
+    """Return `text` as a Markdown code block, behind a fence longer than any in the text."""
     longest = max(map(len, re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     lines = "\n".join(_printable(line.expandtabs(4)) for line in text.rstrip().splitlines())
@@ -30,12 +30,12 @@ def _printable(line: str) -> str:
 
 
 def show_sparsity(sparsity: float) -> str:
-    """A sparsity with three decimals, more where the density needs them: 0.99876 is 0.9988."""
+    """Return a sparsity with three decimals, more where the density needs them: 0.99876 is 0.9988."""
     return f"{sparsity:.{max(3, 1 - math.floor(math.log10(1 - sparsity)))}f}"
 
 
 def show_numbers(numbers: Iterable[int]) -> str:
-    """Whole numbers in order, runs of three and more shortened: "1 to 4, 6, 7"."""
+    """Return whole numbers in order, runs of three and more shortened: "1 to 4, 6, 7"."""
     runs: list[list[int]] = []
     for number in sorted(set(numbers)):
         if runs and number == runs[-1][-1] + 1:
@@ -46,14 +46,14 @@ def show_numbers(numbers: Iterable[int]) -> str:
 
 
 def show_duration(seconds: float) -> str:
-    """Hours and minutes, or minutes and seconds below an hour: "3 h 12 min", "4 min 5 s", "40 s"."""
+    """Return hours and minutes, or minutes and seconds below an hour: "3 h 12 min", "4 min 5 s", "40 s"."""
     hours, rest = divmod(round(seconds), 3600)
     minutes, left = divmod(rest, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s" if minutes else f"{left} s"
 
 
 def show_bytes(count: float) -> str:
-    """Bytes in decimal units, two digits at least: "640 B", "1.3 kB", "41 MB", "5.6 GB"."""
+    """Return bytes in decimal units, two digits at least: "640 B", "1.3 kB", "41 MB", "5.6 GB"."""
     unit = min(4, int(math.log10(max(count, 1)) / 3))
     value = count / 1000**unit
     return f"{value:.1f} {_UNITS[unit]}" if unit and value < 10 else f"{value:.0f} {_UNITS[unit]}"

@@ -1,4 +1,4 @@
-"""Where tickets live: list, find, load, fetch and verify them."""
+"""The zoo of tickets: list, find, load, fetch and verify them."""
 
 from ticketzoo.zoo.load import load_ticket as load_ticket
 from ticketzoo.zoo.registry import default_registry as default_registry

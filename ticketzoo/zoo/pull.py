@@ -14,14 +14,17 @@ def pull_ticket(
 ) -> tuple[Path, list[Check]]:
     """Copy a ticket from the Hub into a folder, completely and verified, or not at all.
 
+    Returns the folder and what was verified.
+
     Args:
         repo_id: `owner/name`.
         to: the folder; a ticket there is replaced. Default: `registry/<name of the ticket>`.
         revision: branch, tag or commit; the main branch by default.
         options: how to fetch.
 
-    Returns the folder and what was verified. Raises RegistryError for what cannot be fetched, TicketError for a damaged
-    ticket and a folder that holds something else or cannot be written, ModelError for an unknown architecture.
+    Raises:
+        RegistryError: what cannot be fetched, TicketError for a damaged ticket and a folder that holds something
+            else or cannot be written, ModelError for an unknown architecture.
     """
     files = hub_files(repo_id, revision, options or HubOptions())
     config = files.config()

@@ -10,7 +10,7 @@ from ticketzoo.hub.references import FolderReference, HubReference, NameReferenc
 
 
 def default_registry() -> Path:
-    """`$TICKETZOO_REGISTRY`; else the one beside a checkout's source if there is none in the current folder."""
+    """Return `$TICKETZOO_REGISTRY`, else `registry/` in the current folder, else the one beside a checkout's source."""
     if given := os.environ.get("TICKETZOO_REGISTRY"):
         return Path(given).expanduser()
     here, source = Path("registry"), Path(__file__).resolve().parents[2] / "registry"
@@ -18,7 +18,7 @@ def default_registry() -> Path:
 
 
 def ticket_folders(registry: Path) -> list[Path]:
-    """The folders in `registry` that hold a ticket, by name.
+    """Return the folders in `registry` that hold a ticket, by name.
 
     Raises:
         RegistryError: there is no such folder.
@@ -29,7 +29,7 @@ def ticket_folders(registry: Path) -> list[Path]:
 
 
 def ticket_folder(reference: str, registry: Path | None = None) -> Path:
-    """The folder of the ticket that `reference` means (see `parse_reference`); names are looked up in `registry`.
+    """Return the folder of the ticket that `reference` means (see `parse_reference`); `registry` has the names.
 
     A ticket on the Hub is fetched whole, from one commit, into the cache of the Hub's client.
 

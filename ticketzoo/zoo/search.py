@@ -28,7 +28,7 @@ VERDICTS = ("winning", "matching", "not matching", "not measured")
 
 @dataclass(frozen=True)
 class Query:
-    """What is looked for; None is anything.
+    """A description of tickets; None is anything.
 
     Attributes:
         architecture: such as `lenet-300-100`, `torchvision/resnet50` or `resnet50`.
@@ -48,10 +48,10 @@ class Query:
         if self.sparsity is not None and not 0 <= self.sparsity < 1:
             raise RegistryError(f"sparsity {self.sparsity}: a fraction removed is in [0, 1): write 0.9 for 90%")
         if self.verdict is not None and self.verdict not in VERDICTS:
-            raise RegistryError(f"verdict {self.verdict!r}: choose of {', '.join(VERDICTS)}")
+            raise RegistryError(f"verdict {self.verdict!r}: choose one of {', '.join(VERDICTS)}")
 
     def tags(self) -> list[str]:
-        """The tags that the cards of such tickets have."""
+        """Return the tags that the cards of such tickets have."""
         tags = [
             slug(self.architecture.rpartition("/")[2]) if self.architecture else None,
             task_tag(self.task) if self.task else None,
@@ -62,7 +62,7 @@ class Query:
         return [tag for tag in tags if tag]
 
     def matches(self, config: TicketConfig) -> bool:
-        """Whether a ticket is such a one."""
+        """Tell whether a ticket fits the description."""
         return set(self.tags()) <= {
             slug(config.architecture.name),
             task_tag(config.task),
@@ -81,12 +81,13 @@ class Hits:
 
 
 def search(registry: str | Path, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
-    """The tickets in a folder, on the Hub (`hub:`) or of one of its owners (`hub:owner`) that `query` describes.
+    """Return the tickets in a folder, on the Hub (`hub:`) or of one of its owners (`hub:owner`) that `query` describes.
 
     On the Hub the cards' tags narrow the search, and every ticket.json is fetched and has the last word: a card that
     promises what its ticket is not is left out. So are tickets that cannot be read.
 
-    Raises RegistryError where there is no such folder, or the Hub cannot be searched.
+    Raises:
+        RegistryError: there is no such folder, or the Hub cannot be searched.
     """
     text = str(registry)
     if not text.startswith("hub:"):

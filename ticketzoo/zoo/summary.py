@@ -1,4 +1,4 @@
-"""What a ticket says about itself, for `list`, `search` and `info`; no masks or weights are read."""
+"""A ticket as `list`, `search` and `info` show it; no masks or weights are read."""
 
 import hashlib
 import json
@@ -28,7 +28,7 @@ class TicketSummary:
 
     @property
     def folder(self) -> Path:
-        """Where it lies; of one on the Hub, what was fetched of it."""
+        """The ticket's folder; of one on the Hub, the folder with what was fetched of it."""
         return self.files.folder
 
     @property
@@ -50,14 +50,14 @@ class TicketSummary:
 
     @property
     def searchable(self) -> tuple[str, ...]:
-        """What `--filter` looks at, in lower case."""
+        """The texts that `--filter` looks at, in lower case."""
         verdict = self.config.verdict.label if self.config.verdict else ""
         return tuple(
             text.lower() for text in (self.config.name, self.architecture, self.config.source.dataset, verdict)
         )
 
     def as_json(self) -> dict[str, Any]:
-        """The document of `info --json`."""
+        """Return the document of `info --json`."""
         config = self.config.model_dump(mode="json")
         keys = ("name", "format", "library_version", "architecture", "task", "source", "pruning")
         return {key: config[key] for key in keys} | {
@@ -73,7 +73,7 @@ class TicketSummary:
         }
 
     def cells(self) -> tuple[str, ...]:
-        """The row of `list`, one text for each of `COLUMNS`."""
+        """Return the row of `list`, one text for each of `COLUMNS`."""
         levels = self.config.levels
         dense = self._dense()
         return tuple(
@@ -100,7 +100,7 @@ class TicketSummary:
         return verdict.label + (f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else "")
 
     def lines(self) -> list[str]:
-        """What `info` prints."""
+        """Return the lines that `info` prints."""
         config = self.config
         source = f"{config.source.dataset}" + (f" at {config.source.revision}" if config.source.revision else "")
         verdict = config.verdict.model_dump() if config.verdict else None
@@ -126,7 +126,7 @@ class TicketSummary:
         return lines
 
     def _files(self) -> dict[str, dict[str, Any]]:
-        """Size and digest by path: as they are in a folder, as ticket.json declares them on the Hub."""
+        """Return the size and digest by path: as they are in a folder, as ticket.json declares them on the Hub."""
         if self.files.hub:
             return {name: entry.model_dump() for name, entry in file_entries(self.config).items()}
         beside = [self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
@@ -139,7 +139,11 @@ class TicketSummary:
 
 
 def read_summary(where: Path | Files) -> TicketSummary:
-    """The summary of a ticket in a folder or anywhere else. Raises TicketError for a missing or damaged ticket.json."""
+    """Return the summary of a ticket in a folder or anywhere else.
+
+    Raises:
+        TicketError: a missing or damaged ticket.json.
+    """
     files = where if isinstance(where, Files) else Files(where)
     return TicketSummary(files, files.config())
 
@@ -150,7 +154,7 @@ def _rewind(config: TicketConfig) -> str:
 
 
 def _result(group: Group) -> str:
-    """Its mean, such as "97.81%"; of another metric than accuracy with its name: "F1 88.13%"."""
+    """Return its mean, such as "97.81%"; of another metric than accuracy with its name: "F1 88.13%"."""
     value = with_unit(group.metric, group.summary.mean)
     return value if group.metric == DEFAULT else f"{words(group.metric).removeprefix('test ')} {value}"
 
@@ -161,7 +165,7 @@ def _size_and_digest(path: Path) -> dict[str, Any]:
 
 
 def markdown_table(summaries: Iterable[TicketSummary]) -> str:
-    """The table of `list` in Markdown, each name a link to its folder."""
+    """Return the table of `list` in Markdown, each name a link to its folder."""
     header = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
     lines = [
         f"| [{name}]({summary.folder.name}/README.md) | {' | '.join(for_markdown(cell) for cell in cells)} |"

@@ -24,8 +24,11 @@ class Check:
 def verify_ticket(folder: str | Path) -> list[Check]:
     """Check a ticket's sizes, digests, coverage, nesting, counts, weights, documents, and that it fits its model.
 
-    Returns what was checked. Raises TicketError at the first damage, naming file, tensor and both values; ModelError
-    for an architecture that this version does not know.
+    Returns what was checked.
+
+    Raises:
+        TicketError: at the first damage, naming file, tensor and both values; ModelError for an architecture that
+            this version does not know.
     """
     folder = Path(folder).absolute()
     config = read_config(folder)

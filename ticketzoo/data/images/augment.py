@@ -36,9 +36,11 @@ _PerChannel = FiniteFloat | Annotated[tuple[FiniteFloat, ...], Field(min_length=
 class RandomResizedCrop(Config):
     """Train on random parts of the images, cut from them at the size they are stored in and then resized.
 
-    scale: least and most of the image's area. ratio: least and most of width / height. (Defaults: torchvision's.)
-    sizes: progressive resizing: the side of training images from each of these points of training on, such as
-        {0ep: 128, 10ep: 160}; default: the data set's image_size throughout.
+    Attributes:
+        scale: least and most of the image's area.
+        ratio: least and most of width / height. (Defaults: torchvision's.).
+        sizes: progressive resizing: the side of training images from each of these points of training on, such as
+            {0ep: 128, 10ep: 160}; default: the data set's image_size throughout.
     """
 
     scale: _Range = (0.08, 1.0)
@@ -56,7 +58,7 @@ class RandomResizedCrop(Config):
         return self
 
     def at(self, step: int, *, seed: int, steps_per_epoch: int, image_size: int) -> RandomCrop:
-        """How the images of iteration `step` are cropped."""
+        """Return the crops of the images of iteration `step`."""
         passed = {point.iterations(steps_per_epoch): side for point, side in self.sizes.items()}
         side = passed[max(start for start in passed if start <= step)] if passed else image_size
         return RandomCrop(side, self.scale, self.ratio, derive_seed(seed, "crop", step))
@@ -65,9 +67,11 @@ class RandomResizedCrop(Config):
 class Augmentation(Config):
     """The `augment:` section of a recipe; every draw is made per image.
 
-    crop: zero padding in pixels on each side before cropping back to the image's size at a random place (0: none).
-    flip: mirror left-right half of the images.
-    random_resized_crop: train on random parts of the images; `{}` for torchvision's settings.
+    Attributes:
+        crop: zero padding in pixels on each side before cropping back to the image's size at a random place (0:
+            none).
+        flip: mirror left-right half of the images.
+        random_resized_crop: train on random parts of the images; `{}` for torchvision's settings.
     """
 
     crop: Annotated[int, Field(ge=0)] = 0
@@ -111,9 +115,10 @@ class Normalization(RootModel[Literal["dataset", "imagenet", "unit"] | tuple[_Pe
         return checked
 
     def build(self, train: Images) -> "v2.Transform":
-        """uint8 [b, C, H, W] -> float32, for data whose training split is `train`.
+        """Return a module that makes of uint8 [b, C, H, W] float32, for data whose training split is `train`.
 
-        Raises DataError if it does not fit the channels, or if the training images are all of one colour.
+        Raises:
+            DataError: it does not fit the channels, or the training images are all of one colour.
         """
         from ticketzoo.data.images.operations import Normalize
 
@@ -140,9 +145,12 @@ def _listed(values: _PerChannel) -> tuple[float, ...]:
 
 
 def pixel_statistics(images: Images) -> tuple[Tensor, Tensor]:
-    """Mean and standard deviation of each channel, of pixels in [0, 1]: float64 [C] each, from exact integer sums.
+    """Return mean and standard deviation of each channel, of pixels in [0, 1]: float64 [C] each, from exact sums.
 
-    Of all images held in memory, else of 10,000 spread evenly. Raises DataError if a channel is constant.
+    Of all images held in memory, else of 10,000 spread evenly.
+
+    Raises:
+        DataError: a channel is constant.
     """
     rows = evenly_spread(len(images), len(images) if isinstance(images, MemoryImages) else _STATISTICS_IMAGES)
     histograms = torch.zeros(images.in_shape[0], 256, dtype=torch.int64)
@@ -162,7 +170,7 @@ def pixel_statistics(images: Images) -> tuple[Tensor, Tensor]:
 
 
 def normalized(images: Images, normalize: "v2.Transform") -> Images:
-    """The split normalised once, its batches float32, if it is in memory and fits there at four times the size.
+    """Return the split normalised once, its batches float32, if it is in memory and fits there at four times the size.
 
     For splits that are not augmented. Other splits come back as they are, with batches of uint8.
     """

@@ -22,7 +22,12 @@ _PIECE = 8_000_000
 
 
 class Images(ABC):
-    """The images of one split. labels: int64 [n] on the CPU; in_shape: (C, H, W)."""
+    """The images of one split.
+
+    Attributes:
+        labels: int64 [n] on the CPU.
+        in_shape: (C, H, W).
+    """
 
     labels: Tensor
     in_shape: tuple[int, int, int]
@@ -32,7 +37,7 @@ class Images(ABC):
 
     @abstractmethod
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Images uint8 [b, C, H, W] and labels int64 [b] of int64 `indices` [b], on `device`."""
+        """Return images uint8 [b, C, H, W] and labels int64 [b] of int64 `indices` [b], on `device`."""
 
     @abstractmethod
     def in_order(
@@ -42,10 +47,12 @@ class Images(ABC):
         workers: int | None = None,
         crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """`batch` of each of the index tensors of `order`, prepared ahead of time where that helps.
+        """Yield `batch` of each of the index tensors of `order`, prepared ahead of time where that helps.
 
-        workers: processes that decode images not held in memory; default the processors, at most 16; 0: this process.
-        crops: how each batch's images are randomly cropped; only for images not held in memory.
+        Args:
+            workers: processes that decode images not held in memory; default the processors, at most 16; 0: this
+                process.
+            crops: random crops of each batch's images; only for images not held in memory.
         """
 
 
@@ -59,7 +66,7 @@ class MemoryImages(Images):
         self._on = {torch.device("cpu"): (pixels, labels)}
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """As `Images.batch`. The first batch for another device copies the whole split there, and it stays."""
+        """Return the same as `Images.batch`. The first for another device copies the whole split there, to stay."""
         if device not in self._on:
             self._on[device] = (self.pixels.to(device), self.labels.to(device))
         pixels, labels = self._on[device]
@@ -73,7 +80,7 @@ class MemoryImages(Images):
         workers: int | None = None,
         crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `Images.in_order`; there is nothing for workers to do."""
+        """Yield the same as `Images.in_order`; there is nothing for workers to do."""
         assert crops is None, "images in memory have lost what is cropped away"
         return (self.batch(indices, device) for indices in order)
 
@@ -81,8 +88,9 @@ class MemoryImages(Images):
 class StreamedImages(Images):
     """Images too large for memory: `rows` int64 [n] of a table, decoded when their batch is due.
 
-    unreadable: what becomes of images that cannot be read; left out, they are missing in their batches.
-    workers: default of `in_order`.
+    Args:
+        unreadable: what becomes of images that cannot be read; left out, they are missing in their batches.
+        workers: default of `in_order`.
     """
 
     def __init__(
@@ -104,7 +112,11 @@ class StreamedImages(Images):
         self._workers = default_workers() if workers is None else workers
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """As `Images.batch`, decoded in this process. Raises DataError naming an unreadable image."""
+        """Return the same as `Images.batch`, decoded in this process.
+
+        Raises:
+            DataError: an image cannot be read; the message names it.
+        """
         return self._joined(indices, [decode(self._table, Piece(self._rows[indices].tolist()), self._format)], device)
 
     def in_order(
@@ -114,7 +126,11 @@ class StreamedImages(Images):
         workers: int | None = None,
         crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """As `Images.in_order`; the workers end with the iterator. Raises DataError naming an unreadable image."""
+        """Yield the same as `Images.in_order`; the workers end with the iterator.
+
+        Raises:
+            DataError: an image cannot be read; the message names it.
+        """
         ahead, due = itertools.tee(order)
         pieces = (
             Piece(self._rows[part].tolist(), crop)
@@ -131,7 +147,7 @@ class StreamedImages(Images):
         return indices.split(max(1, _PIECE // self._format.bytes))
 
     def _joined(self, indices: Tensor, parts: list[Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
-        """The batch of `indices` from its decoded parts."""
+        """Return the batch of `indices` from its decoded parts."""
         lost, start = [], 0
         for part in parts:
             self._unreadable.meet(part.unreadable.values())
@@ -156,27 +172,35 @@ def batches(
     workers: int | None = None,
     crop: Callable[[int], RandomCrop] | None = None,
 ) -> Iterator[tuple[int, Tensor, Tensor]]:
-    """(step, images, labels) of global steps start..stop-1; the batch of a step depends on `seed` and the step alone.
+    """Yield (step, images, labels) of steps start..stop-1; the batch of a step depends on `seed` and the step alone.
 
     Of several processes each gets its share of every batch.
     Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
-    workers: as in `Images.in_order`. crop: how the images of a step are randomly cropped.
-    Raises DataError for a batch, or a share of one, of which no image can be read: it has no loss.
+
+    Args:
+        workers: as in `Images.in_order`.
+        crop: random crops of the images of a step.
+
+    Raises:
+        DataError: a batch, or a share of one, of which no image can be read: it has no loss.
     """
     order = training_order(len(images), batch_size, seed, start, stop)
     crops = None if crop is None else map(crop, range(start, stop))
     for step, (pixels, labels) in enumerate(images.in_order(order, device, workers, crops), start):
         if not len(labels):
-            raise DataError(f"none of the images to train on in iteration {step} can be read: mend those named above")
+            raise DataError(f"none of the images to train on in iteration {step} can be read: fix those named above")
         yield step, pixels, labels
 
 
 def in_turn(
     images: Images, *, batch_size: int, device: torch.device, workers: int | None = None
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """(images, labels) of the whole split once, in stored order: for evaluation. workers: as in `Images.in_order`.
+    """Yield (images, labels) of the whole split once, in stored order: for evaluation.
 
     Of several processes each gets some of the batches. Batches of which no image can be read are left out.
+
+    Args:
+        workers: as in `Images.in_order`.
     """
     order = torch.arange(len(images)).split(batch_size) if len(images) else ()
     return (batch for batch in images.in_order(mine(order), device, workers) if len(batch[1]))

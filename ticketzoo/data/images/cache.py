@@ -23,14 +23,17 @@ _PART = 4_000_000
 def decode_all(
     table: ImageTable, rows: Tensor, image_format: ImageFormat, *, unreadable: Unreadable, workers: int | None = None
 ) -> tuple[Tensor, Tensor]:
-    """uint8 [n, C, H, W] of the int64 `rows` that can be read, and those rows: from the cache, or decoded now.
-
-    workers: processes that decode; default the processors, at most 16. Raises DataError as `decode` does, and for an
-    unreadable image unless `unreadable` skips it.
+    """Return uint8 [n, C, H, W] of the int64 `rows` that can be read, and those rows: from the cache, or decoded now.
 
     The cache is `images/` in the folder the environment names in TICKETZOO_CACHE (default `~/.cache/ticketzoo`): one
     safetensors file for each table, choice of rows and format, if all can be read. A damaged file is made again; all
     may be deleted.
+
+    Args:
+        workers: processes that decode; default the processors, at most 16.
+
+    Raises:
+        DataError: as `decode` does, and for an unreadable image unless `unreadable` skips it.
     """
     cached = _cache_file(table, rows, image_format)
     stored = read_cached(cached) if cached else None

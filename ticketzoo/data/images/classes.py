@@ -1,4 +1,4 @@
-"""Which rows of a table belong to the classes kept, and whether training and test images have the same classes."""
+"""Rows of a table by class, and the check that training and test images have the same classes."""
 
 import logging
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ class Part:
     labels: Tensor
 
     def choose(self, chosen: Tensor) -> "Part":
-        """Some of them, by indices or as bool [rows]."""
+        """Return some of them, by indices or as bool [rows]."""
         return Part(self.table, self.rows[chosen], self.labels[chosen])
 
 
 def of_classes(table: ImageTable, class_names: list[str], kept: list[int]) -> Part:
-    """The rows of a table that belong to the classes kept, relabelled 0, 1, .. in the order of `kept`."""
+    """Return the rows of a table that belong to the classes kept, relabelled 0, 1, .. in the order of `kept`."""
     count = len(class_names)
     unknown = [label for label in kept if not 0 <= label < count]
     if unknown:
@@ -36,7 +36,7 @@ def of_classes(table: ImageTable, class_names: list[str], kept: list[int]) -> Pa
         row = int(outside[0])
         raise DataError(
             f"{table.where(row)} has label {int(table.labels[row])}, outside 0 to {count - 1}: "
-            "use another split if its labels are withheld, or mend the data"
+            "use another split if its labels are withheld, or fix the data"
         )
     new_label = torch.full((count,), -1)
     new_label[kept] = torch.arange(len(kept))
@@ -66,6 +66,6 @@ def compare_classes(available: list[Part], class_names: list[str]) -> None:
 
 
 def _listed(class_names: list[str], labels: list[int]) -> str:
-    """The first few names, and how many more there are."""
+    """Return the first few names, and how many more there are."""
     more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
     return ", ".join(repr(class_names[label]) for label in labels[:3]) + more

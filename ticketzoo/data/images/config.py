@@ -8,19 +8,22 @@ from ticketzoo.data.stored import Share, StoredDataset
 class ImageDataset(StoredDataset):
     """The `dataset:` section of a recipe: which images, and how they are split.
 
-    path: also "digits" (scikit-learn's, embedded).
-    image_column, label_column: found from the features when there is just one of each.
-    test_split: default "test", else "validation", else a stratified fifth of train.
-    validation: examples (int) or fraction (float) held out of the training split; 0: none.
-    classes: keep these labels only, relabelled 0, 1, .. in the order given.
-    examples: the subset is class-balanced.
-    image_size: resize every image to a square of so many pixels (bilinear); needed when sizes differ.
-    resize: resize the shorter side to so many pixels, then cut out the central image_size; default: squash to a square.
-    channels: 1 or 3; default what the images have.
-    in_memory: decode everything once and keep it, or in each batch anew; default: keep up to 2 GB of pixels.
-        Training images that are randomly cropped from their own size are decoded anew all the same.
-    on_error: "skip" leaves images out that cannot be read, counts them and names them on standard error.
-    workers: processes that decode images; default the processors, at most 16; left out of what is written of a run.
+    Attributes:
+        path: also "digits" (scikit-learn's, embedded).
+        image_column, label_column: found from the features when there is just one of each.
+        test_split: default "test", else "validation", else a stratified fifth of train.
+        validation: examples (int) or fraction (float) held out of the training split; 0: none.
+        classes: keep these labels only, relabelled 0, 1, .. in the order given.
+        examples: the subset is class-balanced.
+        image_size: resize every image to a square of so many pixels (bilinear); needed when sizes differ.
+        resize: resize the shorter side to so many pixels, then cut out the central image_size; default: squash to a
+            square.
+        channels: 1 or 3; default what the images have.
+        in_memory: decode everything once and keep it, or in each batch anew; default: keep up to 2 GB of pixels.
+            Training images that are randomly cropped from their own size are decoded anew all the same.
+        on_error: "skip" leaves images out that cannot be read, counts them and names them on standard error.
+        workers: processes that decode images; default the processors, at most 16; left out of what is written of a
+            run.
     """
 
     image_column: str | None = None

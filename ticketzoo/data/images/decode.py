@@ -20,7 +20,7 @@ _log = logging.getLogger("ticketzoo")
 
 
 class Piece(NamedTuple):
-    """What is decoded at a time: rows of a table, whole or randomly cropped."""
+    """Rows of a table that are decoded at a time, whole or randomly cropped."""
 
     rows: list[int]
     crop: RandomCrop | None = None
@@ -36,7 +36,7 @@ class Decoded(NamedTuple):
 
 
 class Unreadable:
-    """What becomes of images that cannot be read: an error, or with `skip` each is named once, counted and left out."""
+    """Policy for images that cannot be read: an error, or with `skip` each is named once, counted and left out."""
 
     def __init__(self, *, skip: bool = False) -> None:
         self.skip = skip
@@ -46,14 +46,18 @@ class Unreadable:
         """Raise DataError with the first of `messages`, each of which names an image, or tell of them all and go on."""
         for message in messages:
             if not self.skip:
-                raise DataError(f"{message}; mend it, or leave such images out with on_error: skip")
+                raise DataError(f"{message}; fix it, or leave such images out with on_error: skip")
             if message not in self.met:
                 self.met.add(message)
                 _log.warning("%s; skipped (unreadable images so far: %d)", message, len(self.met))
 
 
 def decode(table: ImageTable, piece: Piece, image_format: ImageFormat) -> Decoded:
-    """The images of `piece`. Raises DataError naming an image that does not fit the format."""
+    """Return the images of `piece`.
+
+    Raises:
+        DataError: image that does not fit the format; the message names it.
+    """
     channels, height, width = image_format.shape
     if piece.crop is not None:
         height = width = piece.crop.side
@@ -74,10 +78,15 @@ def decode(table: ImageTable, piece: Piece, image_format: ImageFormat) -> Decode
 def decode_ahead(
     table: ImageTable, pieces: Iterable[Piece], image_format: ImageFormat, workers: int, *, pin: bool = False
 ) -> Generator[Decoded]:
-    """`decode` of each of `pieces`, in order, by `workers` processes ahead of time (0: here, when asked for).
+    """Yield `decode` of each of `pieces`, in order, by `workers` processes ahead of time (0: here, when asked for).
 
-    pin: into page-locked memory, for copies to a GPU. The workers end with the iterator. Draws no random numbers.
-    Raises DataError as `decode` does, and when a worker dies.
+    The workers end with the iterator. Draws no random numbers.
+
+    Args:
+        pin: into page-locked memory, for copies to a GPU.
+
+    Raises:
+        DataError: as `decode` does, and when a worker dies.
     """
     if workers == 0:
         yield from (decode(table, piece, image_format) for piece in pieces)
@@ -109,13 +118,13 @@ def decode_ahead(
 
 
 def default_workers() -> int:
-    """The processors this process may use, at most 16, shared among the processes that torchrun starts on a machine."""
+    """Return the processors this process may use, at most 16, shared among the processes of torchrun on a machine."""
     available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(16, available // int(os.environ.get("LOCAL_WORLD_SIZE", "1"))))
 
 
 class _Decoding(Dataset[Decoded]):
-    """What a worker does. An error travels as a value: raised there, it would arrive as a page of traceback."""
+    """The work of a worker. An error travels as a value: raised there, it would arrive as a page of traceback."""
 
     def __init__(self, table: ImageTable, image_format: ImageFormat) -> None:
         self._table = table
@@ -129,7 +138,7 @@ class _Decoding(Dataset[Decoded]):
 
 
 def _leave_signals_to_the_training(worker: int) -> None:
-    """Clusters send SIGTERM to all processes of a job; a worker ends by the training's alone, which needs its batch."""
+    """Ignore SIGTERM, which clusters send to all processes of a job: the training needs its batch and ends workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "sigwaitinfo"):  # not on macOS, where no cluster is
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})

@@ -1,4 +1,4 @@
-"""What every image of a data set becomes, whatever it is stored as: uint8 of one shape, whole, cut or cropped."""
+"""The form of every image of a data set, whatever it is stored as: uint8 of one shape, whole, cut or cropped."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,8 +18,10 @@ _GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16B", "I;16L", "I;16N"
 class RandomCrop:
     """A random part of each image, resized to a square of `side` pixels (Szegedy et al. 2015, section 6).
 
-    scale: least and most of the image's area. ratio: least and most of width / height, drawn evenly in its logarithm.
-    seed: with an image's row in its table it decides the part, so that batches can be divided in any way.
+    Attributes:
+        scale: least and most of the image's area.
+        ratio: least and most of width / height, drawn evenly in its logarithm.
+        seed: with an image's row in its table it decides the part, so that batches can be divided in any way.
     """
 
     side: int
@@ -28,7 +30,7 @@ class RandomCrop:
     seed: int
 
     def cut(self, image: "Image", row: int) -> "Image":
-        """The part of the image at `row`, resized once (bilinear). Leaves the global random numbers alone."""
+        """Return the part of the image at `row`, resized once (bilinear). Leaves the global random numbers alone."""
         from PIL.Image import Resampling
         from torchvision.transforms.v2 import RandomResizedCrop
 
@@ -41,10 +43,13 @@ class RandomCrop:
 
 @dataclass(frozen=True)
 class ImageFormat:
-    """What every image of a data set becomes: uint8 [channels, height, width].
+    """The form of every image of a data set: uint8 [channels, height, width].
 
-    resize: images of other sizes are resized, not refused. to_grey: coloured images turn grey, and are not refused.
-    shorter: resize images so that their shorter side is so many pixels, then cut out the centre; None: squash them.
+    Attributes:
+        resize: images of other sizes are resized, not refused.
+        to_grey: coloured images turn grey, and are not refused.
+        shorter: resize images so that their shorter side is so many pixels, then cut out the centre; None: squash
+            them.
     """
 
     channels: int
@@ -65,9 +70,10 @@ class ImageFormat:
         return self.channels * self.height * self.width
 
     def pixels(self, image: "Image", row: int = 0, crop: RandomCrop | None = None) -> np.ndarray:
-        """uint8 [C, H, W], or [C, side, side] of a random `crop` of the image at `row` of its table.
+        """Return uint8 [C, H, W], or [C, side, side] of a random `crop` of the image at `row` of its table.
 
-        Raises ValueError, saying what to do, for an image that does not fit.
+        Raises:
+            ValueError: the image does not fit; the message says what to do.
         """
         if channels_of(image) > self.channels and not self.to_grey:
             raise ValueError("is in colour, others are grey: set channels to 1 or 3")
@@ -91,7 +97,7 @@ class ImageFormat:
 
 
 def channels_of(image: "Image") -> int:
-    """1 for a grey image, 3 for a coloured one; transparency does not count."""
+    """Return 1 for a grey image, 3 for a coloured one; transparency does not count."""
     return 1 if image.mode in _GREY_MODES else 3
 
 

@@ -12,7 +12,11 @@ from ticketzoo.distributed.processes import Share
 
 
 class Normalize(v2.Transform):
-    """uint8 [b, C, H, W] -> float32 (x / 255 - mean) / std; mean, std: [C], of pixels in [0, 1]."""
+    """uint8 [b, C, H, W] -> float32 (x / 255 - mean) / std.
+
+    Attributes:
+        mean, std: [C], of pixels in [0, 1].
+    """
 
     mean: Tensor
     std: Tensor
@@ -42,7 +46,7 @@ class _PerImage(v2.Transform):
         return (transformed, *share) if share else transformed
 
     def drawn(self, inputs: list[Any], draw: Callable[[int], Tensor]) -> Tensor:
-        """What `draw(count)` [..., count] gives for the images here."""
+        """Return what `draw(count)` [..., count] gives for the images here."""
         here = len(inputs[0])
         if len(inputs) == 1:
             return draw(here)

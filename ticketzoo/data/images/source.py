@@ -1,4 +1,4 @@
-"""Where images come from: scikit-learn's digits, or what `datasets.load_dataset` reads, as tables of images."""
+"""Sources of images: scikit-learn's digits, or what `datasets.load_dataset` reads, as tables of images."""
 
 import logging
 from collections.abc import Iterator
@@ -32,13 +32,13 @@ class ImageTable(Protocol):
     """Changes when the stored images do. None: too cheap to read to be worth remembering."""
 
     def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
-        """The images of `rows`, decoded; for an unreadable one, a DataError that names its row (and file)."""
+        """Return the images of `rows`, decoded; for an unreadable one, a DataError that names its row (and file)."""
 
     def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
-        """The images of `rows` as they are stored; for what is not there, a DataError."""
+        """Return the images of `rows` as they are stored; for what is not there, a DataError."""
 
     def where(self, row: int) -> str:
-        """How to tell a person which image this is."""
+        """Return words that tell a person which image this is."""
 
 
 class ImageSource(Protocol):
@@ -47,13 +47,17 @@ class ImageSource(Protocol):
     splits: list[str]
 
     def tables(self, splits: list[str]) -> tuple[list[ImageTable], list[str]]:
-        """The tables of `splits`, and the names of the classes their labels number."""
+        """Return the tables of `splits`, and the names of the classes their labels number."""
 
 
 def open_source(
     path: str, name: str | None, revision: str | None, image_column: str | None, label_column: str | None
 ) -> ImageSource:
-    """Open "digits", a Hub data set or a local folder. Raises DataError: missing, no images, no or ambiguous labels."""
+    """Open "digits", a Hub data set or a local folder.
+
+    Raises:
+        DataError: missing, no images, no or ambiguous labels.
+    """
     if path == "digits":
         if Path(path).is_dir():
             _log.warning("digits is read from scikit-learn; for the folder of that name write ./digits")
@@ -77,21 +81,21 @@ class Digits:
         self._images = (digits.images * 255 / 16).round().astype(np.uint8)
 
     def tables(self, splits: list[str]) -> tuple[list[ImageTable], list[str]]:
-        """The one table, as often as asked for."""
+        """Return the one table, as often as asked for."""
         return [self for _ in splits], [str(digit) for digit in range(10)]
 
     def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
-        """The images of `rows`."""
+        """Return the images of `rows`."""
         from PIL import Image
 
         return (Image.fromarray(self._images[row]) for row in rows)
 
     def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
-        """The raw pixels of `rows`."""
+        """Return the raw pixels of `rows`."""
         return (self._images[row].tobytes() for row in rows)
 
     def where(self, row: int) -> str:
-        """The row in scikit-learn's table."""
+        """Return the row in scikit-learn's table."""
         return f"image {row} of digits"
 
 
@@ -108,7 +112,11 @@ class StoredSource:
         self._label_feature = features[self._label_column]
 
     def tables(self, splits: list[str]) -> tuple[list[ImageTable], list[str]]:
-        """As ImageSource.tables. Raises DataError for missing labels, or integers that skip some."""
+        """Return the same as ImageSource.tables.
+
+        Raises:
+            DataError: missing labels, or integers that skip some.
+        """
         stored = [self._stored[split].with_format("arrow")[:].column(self._label_column) for split in splits]
         for split, column in zip(splits, stored, strict=True):
             if column.null_count:
@@ -138,7 +146,7 @@ class StoredTable:
         self._table = images.with_format("arrow")
 
     def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
-        """The images of `rows`, turned upright as their EXIF says."""
+        """Yield the images of `rows`, turned upright as their EXIF says."""
         for row, stored in zip(rows, self.encoded(rows), strict=True):
             if isinstance(stored, DataError):
                 yield stored
@@ -151,7 +159,7 @@ class StoredTable:
                 yield image
 
     def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
-        """The stored bytes of `rows`."""
+        """Yield the stored bytes of `rows`."""
         for row, cell in zip(rows, self._cells(rows), strict=True):
             if cell is None or (cell["bytes"] is None and cell["path"] is None):
                 yield DataError(f"{self.where(row)} is missing: its cell is empty")
@@ -164,7 +172,7 @@ class StoredTable:
                 yield stored
 
     def where(self, row: int) -> str:
-        """Row, split and data set, and the file if the image came from one."""
+        """Return row, split and data set, and the file if the image came from one."""
         cell = self._cells([row])[0]
         return f"image {row} of {self.described}" + (f" ({cell['path']})" if cell and cell["path"] else "")
 
@@ -178,6 +186,6 @@ def _upright(stored: bytes) -> "Image":
     try:
         image: Image.Image = Image.open(BytesIO(stored))
     except Image.UnidentifiedImageError:
-        raise ValueError("it is no image of a known kind") from None  # Pillow's message tells a place in memory
+        raise ValueError("it is not an image of a known kind") from None  # Pillow's message tells a place in memory
     image.load()
     return image if image.getexif().get(ExifTags.Base.Orientation) is None else ImageOps.exif_transpose(image)

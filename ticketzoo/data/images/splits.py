@@ -27,10 +27,12 @@ _SAMPLED = 1000
 
 @dataclass
 class ImageSplits:
-    """The data a task trains, validates and tests on. in_shape: (C, H, W).
+    """The data a task trains, validates and tests on.
 
-    fingerprint: sha256 over pixels, labels and order of the three splits, wherever they came from; of images that
-    are not kept in memory, over all labels and an even sample of the stored images.
+    Attributes:
+        in_shape: (C, H, W).
+        fingerprint: sha256 over pixels, labels and order of the three splits, wherever they came from; of images
+            that are not kept in memory, over all labels and an even sample of the stored images.
     """
 
     train: Images
@@ -43,9 +45,14 @@ class ImageSplits:
 
 
 def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSplits:
-    """The images `dataset` names. Raises DataError, one line, for whatever is missing or does not fit.
+    """Return the images `dataset` names.
 
-    crop_train: the training images will be cropped at random from their own size, so they are not kept in memory.
+    Args:
+        crop_train: the training images will be cropped at random from their own size, so they are not kept in
+            memory.
+
+    Raises:
+        DataError: something is missing or does not fit.
     """
     where = dataset.mirror or dataset.path
     source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
@@ -92,7 +99,7 @@ def _split(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict
 
 
 def _image_format(dataset: ImageDataset, train: Part, unreadable: Unreadable) -> ImageFormat:
-    """The shape the recipe asks for, or else that of a few training images."""
+    """Return the shape the recipe asks for, or else that of a few training images."""
     sample = train.rows[evenly_spread(len(train.rows), _PROBED)]
     found = []
     for image in train.table.read(sample.tolist()):
@@ -116,7 +123,7 @@ def _loaded(
     unreadable: Unreadable,
     crop_train: bool,
 ) -> dict[str, Images]:
-    """The splits, in memory as far as the recipe asks for it or there is room."""
+    """Return the splits, in memory as far as the recipe asks for it or there is room."""
     kept = {name: part for name, part in parts.items() if not (crop_train and name == "train")}
     size = image_format.bytes * sum(len(part.rows) for part in kept.values())
     if not (size <= MEMORY_LIMIT if dataset.in_memory is None else dataset.in_memory):

@@ -22,13 +22,18 @@ _PART = 2000
 class CorpusDataset(TextDataset):
     """The `dataset:` section of a recipe for fill-mask: any column of text.
 
-    column: default "text", or the only one.
+    Attributes:
+        column: default "text", or the only one.
     """
 
     column: str | None = None
 
     def find_column(self, features: dict[str, Any]) -> str:
-        """The column of text. Raises DataError when there is none, or several and none is named."""
+        """Return the column of text.
+
+        Raises:
+            DataError: there is none, or several and none is named.
+        """
         found = text_columns(self.path, features, [self.column] if self.column else None)
         if len(found) > 1 and "text" not in found:
             raise DataError(f"{self.path} has several text columns, {', '.join(found)}: say which with column")
@@ -36,11 +41,13 @@ class CorpusDataset(TextDataset):
 
 
 def tokenize_corpus(rows: TextRows, column: str, tokenizer: Tokenizer, form: Form, max_length: int) -> Sequences:
-    """The texts of `rows` as sequences of at most `max_length` tokens, special tokens included, from the cache or new.
+    """Return the texts of `rows` as sequences of at most `max_length` tokens with special ones, from the cache or new.
 
-    "lines": a sequence a text, cut to fit. "blocks": all texts one after the other, a separator between them, cut
-    into sequences of that length, of which the last may be shorter. Sequences with nothing to guess are left out.
-    Raises DataError when the column is empty.
+    "lines": a sequence a text, cut to fit. "blocks": all texts one after the other, a separator between them, cut into
+    sequences of that length, of which the last may be shorter. Sequences with nothing to guess are left out.
+
+    Raises:
+        DataError: the column is empty.
     """
     import tokenizers
 
@@ -67,7 +74,7 @@ def _tokenize(rows: TextRows, column: str, tokenizer: Tokenizer, form: Form, max
 
 
 def _blocks(stream: Tensor, tokenizer: Tokenizer, max_length: int) -> Sequences:
-    """The tokens of `stream`, int32, in blocks between the special tokens of a text."""
+    """Return the tokens of `stream`, int32, in blocks between the special tokens of a text."""
     before, after = (torch.tensor(tokens, dtype=torch.int32) for tokens in (tokenizer.before, tokenizer.after))
     room = max_length - len(before) - len(after)
     whole = len(stream) // room
@@ -82,7 +89,7 @@ def _blocks(stream: Tensor, tokenizer: Tokenizer, max_length: int) -> Sequences:
 
 
 def _guessable(sequences: Sequences, tokenizer: Tokenizer) -> Sequences:
-    """The sequences that hold a token which is not special."""
+    """Return the sequences that hold a token which is not special."""
     plain = ~tokenizer.special[sequences.ids.long()]
     counts = torch.cat([torch.zeros(1, dtype=torch.int64), plain.cumsum(0)])
     kept = counts[sequences.offsets].diff() > 0

@@ -29,6 +29,6 @@ GLUE = {
 
 
 def known_columns(found: Sequence[str]) -> tuple[str, ...] | None:
-    """The columns of a GLUE task that are all among `found`; of a pair rather than of one of its texts."""
+    """Return the columns of a GLUE task that are all among `found`; of a pair rather than of one of its texts."""
     fitting = [task.columns for task in GLUE.values() if set(task.columns) <= set(found)]
     return max(fitting, key=len, default=None)

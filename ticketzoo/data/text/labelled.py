@@ -29,8 +29,10 @@ _PART = 2000
 class LabelledTextDataset(TextDataset):
     """The `dataset:` section of a recipe for text classification.
 
-    columns: the one or two columns of text; default those of the GLUE task of that name, or that GLUE's tasks have.
-    label_column: default the one that looks like it. Floats are values to predict, as of STS-B, not classes.
+    Attributes:
+        columns: the one or two columns of text; default those of the GLUE task of that name, or that GLUE's tasks
+            have.
+        label_column: default the one that looks like it. Floats are values to predict, as of STS-B, not classes.
     """
 
     columns: tuple[str, ...] | None = None
@@ -42,7 +44,11 @@ class LabelledTextDataset(TextDataset):
         return GLUE.get(self.name or "") if last_part(self.path) == "glue" else None
 
     def find_columns(self, features: dict[str, Any], label_column: str) -> list[str]:
-        """The columns of text. Raises DataError where they are not there, or it is not clear which they are."""
+        """Return the columns of text.
+
+        Raises:
+            DataError: they are not there, or it is not clear which they are.
+        """
         if self.columns is not None and len(self.columns) not in (1, 2):
             raise DataError(f"columns: {', '.join(self.columns)} are {len(self.columns)}, but a model reads one or two")
         asked = self.columns or (self.glue.columns if self.glue else None)
@@ -55,7 +61,11 @@ class LabelledTextDataset(TextDataset):
         return list(known)
 
     def find_label_column(self, features: dict[str, Any]) -> tuple[str, bool]:
-        """The column of labels, and whether they are values to predict. Raises DataError where it is not clear."""
+        """Return the column of labels, and whether they are values to predict.
+
+        Raises:
+            DataError: it is not clear.
+        """
         floats = [name for name, feature in features.items() if str(getattr(feature, "dtype", "")).startswith("float")]
         likely = [name for name in floats if name in LABEL_NAMES]
         if self.label_column in floats or (self.label_column is None and len(likely) == 1):
@@ -67,7 +77,8 @@ class LabelledTextDataset(TextDataset):
 class LabelledText:
     """The splits: token sequences, and labels of each: int64 [n] class numbers, or float32 [n] values to predict.
 
-    num_classes: 1 of values.
+    Attributes:
+        num_classes: 1 of values.
     """
 
     sequences: dict[str, Sequences]
@@ -76,12 +87,16 @@ class LabelledText:
 
     @property
     def is_regression(self) -> bool:
-        """Whether the labels are values."""
+        """True if the labels are values."""
         return self.num_classes == 1
 
 
 def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_length: int) -> LabelledText:
-    """The data that `dataset` names. Raises DataError, one line, for whatever is missing or does not fit."""
+    """Return the data that `dataset` names.
+
+    Raises:
+        DataError: something is missing or does not fit.
+    """
     stored = dataset.load()
     features = next(iter(stored.values())).features
     label_column, is_regression = dataset.find_label_column(features)
@@ -97,9 +112,12 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
 
 
 def tokenize_rows(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_length: int) -> Sequences:
-    """A sequence a row, of the text or pair of texts in `columns`, cut to `max_length` tokens at the longer text's end.
+    """Return a sequence a row, of the text or pair of texts in `columns`, cut to `max_length` tokens.
 
-    From the cache, or tokenised now. Raises DataError for a row without text, and for a column without any.
+    From the cache, or tokenised now.
+
+    Raises:
+        DataError: a row without text, and for a column without any.
     """
     import tokenizers
 
@@ -129,7 +147,7 @@ def _tokenize(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_leng
 
 
 def _withheld(table: "Dataset", label_column: str) -> bool:
-    """Whether a split has labels in name only: GLUE's test splits say -1 everywhere."""
+    """Tell whether a split has labels in name only: GLUE's test splits say -1 everywhere."""
     labels = table.select_columns([label_column]).with_format("arrow")[:].column(label_column).drop_null().to_numpy()
     return labels.dtype.kind in "if" and bool((labels == -1).all())
 
@@ -156,7 +174,7 @@ def _numbered(
     label_column: str,
     values: dict[str, np.ndarray],
 ) -> tuple[dict[str, Tensor], int]:
-    """The labels as class numbers, and how many classes there are."""
+    """Return the labels as class numbers, and how many classes there are."""
     where = f"{dataset.path}, column {label_column!r}"
     numbered, names = number_classes(where, feature, list(values.values()))
     labels = dict(zip(values, numbered, strict=True))
@@ -166,7 +184,7 @@ def _numbered(
             label = int(part[outside[0]])
             raise DataError(
                 f"{rows[name].where(int(outside[0]))} has label {label}, outside 0 to {len(names) - 1}: "
-                "use another split if its labels are withheld, or mend the data"
+                "use another split if its labels are withheld, or fix the data"
             )
     if len(labels["train"].unique()) < 2:
         raise DataError(f"{rows['train'].split} has one class only: classification needs two or more")

@@ -21,13 +21,14 @@ _TEST_SPLITS = ("test", "test_matched", "validation", "validation_matched")
 
 
 class TextDataset(StoredDataset):
-    """What the `dataset:` section of every text task has, beside the keys of every data set.
+    """The keys that the `dataset:` section of every text task has, beside those of every data set.
 
-    test_split: default the first of "test", "test_matched", "validation" and "validation_matched" that is stored and
-        whose labels are not withheld, else `test` examples of the training split.
-    test: how many examples (int) or which fraction (float) of train that is.
-    validation: as many held out of the training split; 0: none. Default: the split "validation" where it is stored
-        and not tested on, else a tenth.
+    Attributes:
+        test_split: default the first of "test", "test_matched", "validation" and "validation_matched" that is
+            stored and whose labels are not withheld, else `test` examples of the training split.
+        test: how many examples (int) or which fraction (float) of train that is.
+        validation: as many held out of the training split; 0: none. Default: the split "validation" where it is
+            stored and not tested on, else a tenth.
     """
 
     test: Share = 0.1
@@ -35,7 +36,7 @@ class TextDataset(StoredDataset):
 
     @property
     def short_name(self) -> str:
-        """What to call the data when the recipe does not say: `glue-sst2`, `glue-mnli-mismatched`, `wordnet-text`."""
+        """The name of the data where the recipe gives none: `glue-sst2`, `glue-mnli-mismatched`, `wordnet-text`."""
         parts = [last_part(self.path), *([self.name] if self.name else [])]
         parts += ["mismatched"] if self.test_split and self.test_split.endswith("_mismatched") else []
         return "-".join(parts).replace("_", "-").lower()
@@ -43,7 +44,12 @@ class TextDataset(StoredDataset):
 
 @dataclass(frozen=True)
 class TextRows:
-    """Some rows of a stored split. rows: int64 [n], in stored order; split: its name and data set's, for messages."""
+    """Some rows of a stored split.
+
+    Attributes:
+        rows: int64 [n], in stored order.
+        split: its name and data set's, for messages.
+    """
 
     table: "Dataset"
     rows: Tensor
@@ -53,23 +59,23 @@ class TextRows:
         return len(self.rows)
 
     def choose(self, chosen: Tensor) -> "TextRows":
-        """Those of the rows where `chosen`, bool [n], says so."""
+        """Return the rows where `chosen`, bool [n], is True."""
         return TextRows(self.table, self.rows[chosen], self.split)
 
     def column(self, name: str) -> list[Any]:
-        """The values of a column, as Python objects."""
+        """Return the values of a column, as Python objects."""
         return self.arrow(name).to_pylist()
 
     def arrow(self, name: str) -> Any:
-        """The values of a column, as an arrow array."""
+        """Return the values of a column, as an arrow array."""
         return self.table.select_columns([name]).with_format("arrow")[self.rows.tolist()].column(name)
 
     def parts(self, size: int) -> Iterator["TextRows"]:
-        """The rows in turn, `size` at a time."""
+        """Return the rows in turn, `size` at a time."""
         return (TextRows(self.table, part, self.split) for part in self.rows.split(size) if len(part))
 
     def where(self, index: int) -> str:
-        """How to tell a person which row this is."""
+        """Return words that tell a person which row this is."""
         return f"row {int(self.rows[index])} of {self.split}"
 
     @property
@@ -81,10 +87,13 @@ class TextRows:
 def split_rows(
     dataset: TextDataset, stored: "DatasetDict", withheld: Callable[["Dataset"], bool] = lambda table: False
 ) -> dict[str, TextRows]:
-    """The rows of "train", "validation" (maybe none) and "test" of `stored`, as the recipe says.
+    """Return the rows of "train", "validation" (maybe none) and "test" of `stored`, as the recipe says.
 
-    withheld: whether a stored split has no labels, so that it is not tested on unless the recipe names it.
-    Raises DataError for splits that are not there, or when nothing is left to train on.
+    Args:
+        withheld: whether a stored split has no labels, so that it is not tested on unless the recipe names it.
+
+    Raises:
+        DataError: splits that are not there, or when nothing is left to train on.
     """
     candidates = [split for split in _TEST_SPLITS if split in stored and not withheld(stored[split])]
     used = dataset.splits_in_use(list(stored), candidates)
@@ -115,7 +124,11 @@ def _divide(rows: TextRows, chosen: Tensor) -> tuple[TextRows, TextRows]:
 
 
 def text_columns(path: str, features: dict[str, Any], asked: Sequence[str] | None = None) -> list[str]:
-    """The columns of text: those asked for, or all. Raises DataError for one that isn't there or holds no text."""
+    """Return the columns of text: those asked for, or all.
+
+    Raises:
+        DataError: one that isn't there or holds no text.
+    """
     found = [column for column, feature in features.items() if getattr(feature, "dtype", None) in _TEXT_TYPES]
     for column in asked or ():
         if column not in found:

@@ -26,8 +26,11 @@ EVALUATION_TOKENS = 8192
 class Sequences:
     """n sequences, one after the other.
 
-    ids: int32 [tokens]. segments: uint8 [tokens], of models that tell the texts of a pair apart. offsets: int64
-    [n + 1], where each begins and the last ends. pad: the id that fills up the shorter ones of a batch.
+    Attributes:
+        ids: int32 [tokens].
+        segments: uint8 [tokens], of models that tell the texts of a pair apart.
+        offsets: int64 [n + 1], where each begins and the last ends.
+        pad: the id that fills up the shorter ones of a batch.
     """
 
     ids: Tensor
@@ -56,7 +59,7 @@ class Sequences:
         return int(self.lengths.max()) if len(self) else 0
 
     def places(self, indices: Tensor) -> Tensor:
-        """int64: where in `ids` the tokens of sequences `indices` are, one sequence after the other."""
+        """Return int64: the places in `ids` of the tokens of sequences `indices`, one sequence after the other."""
         lengths = self.lengths[indices]
         ends = lengths.cumsum(0)
         first = self.offsets[indices] - (ends - lengths)
@@ -65,9 +68,12 @@ class Sequences:
     def inputs(
         self, indices: Tensor, device: torch.device, ids: Tensor | None = None, width: int | None = None
     ) -> Inputs:
-        """The sequences `indices`, padded to `width` tokens or to the longest of them.
+        """Return the sequences `indices`, padded to `width` tokens or to the longest of them.
 
-        There is no attention mask where there is no padding. ids: flat, in that order, in place of their own.
+        There is no attention mask where there is no padding.
+
+        Args:
+            ids: flat, in that order, in place of their own.
         """
         values, picked = (self.ids, False) if ids is None else (ids, True)
         made = {"input_ids": self.padded(values, indices, self.pad, picked=picked, width=width)}
@@ -79,16 +85,17 @@ class Sequences:
         return {name: on_device(tensor, device) for name, tensor in made.items()}
 
     def real(self, indices: Tensor, width: int | None = None) -> Tensor:
-        """bool [b, t]: what is not padding in a batch of sequences `indices`, `width` or the longest's tokens wide."""
+        """Return bool [b, t], False at padding, of sequences `indices`, `width` or the longest's tokens wide."""
         lengths = self.lengths[indices]
         return torch.arange(width or int(lengths.max())) < lengths[:, None]
 
     def padded(
         self, values: Tensor, indices: Tensor, fill: int, *, picked: bool = False, width: int | None = None
     ) -> Tensor:
-        """int64 [b, t] of sequences `indices`: a value for each token, from `values` as flat as `ids`.
+        """Return int64 [b, t] of sequences `indices`: a value for each token, from `values` as flat as `ids`.
 
-        picked: `values` are already only those of the sequences, one after the other.
+        Args:
+            picked: `values` are already only those of the sequences, one after the other.
         """
         real = self.real(indices, width)
         padded = torch.full(real.shape, fill)
@@ -103,7 +110,7 @@ class Sequences:
 
 
 def sequences_of(token_lists: Iterable[Sequence[int]], pad: int, segments: Iterable[Sequence[int]] = ()) -> Sequences:
-    """The sequences of `token_lists`, which are read one at a time, and their `segments` if there are any."""
+    """Return the sequences of `token_lists`, which are read one at a time, and their `segments` if there are any."""
     tokens, kinds, ends = array("i"), array("B"), array("q", [0])
     for ids in token_lists:
         tokens.extend(ids)
@@ -115,7 +122,7 @@ def sequences_of(token_lists: Iterable[Sequence[int]], pad: int, segments: Itera
 
 
 def fingerprint(splits: Mapping[str, Sequences], *others: bytes) -> str:
-    """sha256 over the tokens of every split, in order, and whatever else decides the numbers."""
+    """Return the sha256 over the tokens of every split, in order, and whatever else decides the numbers."""
     digest = hashlib.sha256()
     for name in ("train", "validation", "test"):
         digest.update(f"{name} {len(splits[name])}".encode())
@@ -128,7 +135,8 @@ def fingerprint(splits: Mapping[str, Sequences], *others: bytes) -> str:
 def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
     """Raise DataError when sequences of `longest` tokens, or the tokenizer's ids, are beyond what `model` takes.
 
-    Raises ModelError for a model that is none of transformers'.
+    Raises:
+        ModelError: a model that is none of transformers'.
     """
     config = getattr(plain_model(model), "config", None)
     if config is None:
@@ -144,7 +152,7 @@ def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
 
 
 def _positions(config: Any) -> int | None:
-    """Tokens in the longest text that a model of `config` takes, if there is a limit."""
+    """Return the number of tokens in the longest text that a model of `config` takes, if there is a limit."""
     positions: int | None = getattr(config, "max_position_embeddings", None)
     known = CONFIGS.get(config.model_type)
     if positions and known and known.positions_from_pad:

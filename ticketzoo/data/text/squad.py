@@ -33,9 +33,10 @@ class Questions:
 
 
 def load_questions(dataset: TextDataset) -> dict[str, Questions]:
-    """The splits that `dataset` names, whose columns are `question`, `context` and `answers`.
+    """Return the splits that `dataset` names, whose columns are `question`, `context` and `answers`.
 
-    Raises DataError, one line, for whatever is missing, and for an answer that is not where it is said to be.
+    Raises:
+        DataError: something is missing, or an answer is not where it is said to be.
     """
     stored = dataset.load()
     features = next(iter(stored.values())).features
@@ -49,7 +50,7 @@ def load_questions(dataset: TextDataset) -> dict[str, Questions]:
 
 
 def _are_answers(kind: Any) -> bool:
-    """Whether an arrow type is that of SQuAD's answers; lists may be of nulls, where a split has no answers."""
+    """Tell whether an arrow type is that of SQuAD's answers; lists may be of nulls, where a split has no answers."""
     from pyarrow import types
 
     if not types.is_struct(kind) or not {"text", "answer_start"} <= {field.name for field in kind}:
@@ -87,7 +88,7 @@ def _answers(rows: TextRows, index: int, context: str, answers: Any) -> tuple[An
         if text is None or start is None or start < 0 or context[start : start + len(text)] != text:
             raise DataError(
                 f"{rows.where(index)}: the answer {_short(text)} is not at character {start} of its context: "
-                "mend the data, or leave the row out"
+                "fix the data, or leave the row out"
             )
     return tuple(map(Answer, texts, starts))
 

@@ -30,9 +30,12 @@ _PART = 500
 class Windows:
     """The windows of a split's questions, n sequences.
 
-    question: int64 [n], which question each is of. answers: int64 [n, 2], its first and last token of the answer,
-    `NO_ANSWER` twice where that is not in the window as a whole. starts, ends: int32 [tokens], which characters of the
-    context a token is, -1 of those that are not the context's.
+    Attributes:
+        question: int64 [n], which question each is of.
+        answers: int64 [n, 2], its first and last token of the answer, `NO_ANSWER` twice where that is not in the
+            window as a whole.
+        starts, ends: int32 [tokens], which characters of the context a token is, -1 of those that are not the
+            context's.
     """
 
     sequences: Sequences
@@ -51,7 +54,7 @@ def make_windows(
     stride: int,
     question_length: int,
 ) -> Windows:
-    """The windows of `questions`, which are those of `rows`: from the cache, or tokenised now.
+    """Return the windows of `questions`, which are those of `rows`: from the cache, or tokenised now.
 
     Args:
         rows: where the questions came from.
@@ -103,7 +106,7 @@ def _tokenize(
 
 
 def _cut(texts: list[str], tokenizer: Tokenizer, length: int) -> list[str]:
-    """The texts, the long ones up to the end of their token `length`, and further while that has more tokens again."""
+    """Return the texts, long ones up to the end of their token `length`, and further while that has more tokens."""
     encodings = tokenizer.encode(texts, special=False, offsets=True)
     kept = list(texts)
     for place, encoding in enumerate(encodings):
@@ -115,7 +118,7 @@ def _cut(texts: list[str], tokenizer: Tokenizer, length: int) -> list[str]:
 
 
 def _context(window: "Encoding", where: str) -> tuple[int, int, np.ndarray]:
-    """First and last token of the context in a window, and int [tokens of it, 2], the characters that each is."""
+    """Return first and last token of the context in a window, and int [tokens of it, 2], the characters of each."""
     side = window.sequence_ids
     if 1 not in side:
         raise DataError(f"{where} has a context without a word in it")
@@ -124,7 +127,7 @@ def _context(window: "Encoding", where: str) -> tuple[int, int, np.ndarray]:
 
 
 def _answer_tokens(answers: tuple[Answer, ...], first: int, offsets: np.ndarray) -> tuple[int, int]:
-    """First and last token of the first answer in a window whose context begins at token `first`."""
+    """Return the first and last token of the first answer in a window whose context begins at token `first`."""
     if not answers or not answers[0].text:
         return NO_ANSWER, NO_ANSWER
     begin, end = answers[0].start, answers[0].start + len(answers[0].text)

@@ -1,4 +1,4 @@
-"""Which tokens a masked language model must guess, and what it sees in their place (Devlin 2019, section 3.1)."""
+"""Tokens that a masked language model must guess, and what it sees in their place (Devlin 2019, section 3.1)."""
 
 import torch
 from torch import Tensor

@@ -48,7 +48,7 @@ class Tokenizer:
     def encode(
         self, texts: "Sequence[Text]", *, max_length: int | None = None, special: bool = True, offsets: bool = False
     ) -> "list[Encoding]":
-        """The tokens of texts or pairs of texts, on all processors.
+        """Return the tokens of texts or pairs of texts, on all processors.
 
         Args:
             texts: what to encode.
@@ -65,7 +65,7 @@ class Tokenizer:
         return encode(list(texts), add_special_tokens=special)
 
     def encode_windows(self, pairs: "Sequence[tuple[str, str]]", max_length: int, stride: int) -> "list[Encoding]":
-        """Pairs of which the second text is cut into windows that share `stride` tokens, the others in `overflowing`.
+        """Return pairs, the second text cut into windows that share `stride` tokens, the others in `overflowing`.
 
         Each is the whole first text, which must leave more room than `stride`, with a part of the second, and has the
         tokens' places in their text.
@@ -76,14 +76,15 @@ class Tokenizer:
 
     @property
     def around_pair(self) -> int:
-        """How many special tokens there are around and between a pair of texts."""
+        """The number of special tokens around and between a pair of texts."""
         return self.backend.num_special_tokens_to_add(is_pair=True)
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
-    """The tokenizer in a folder or Hub repository (`owner/name` or `owner/name@revision`), running no code from there.
+    """Return the tokenizer in a folder or Hub repository (`owner/name[@revision]`), running no code from there.
 
-    Raises DataError, one line: it is missing or unreadable, needs code of its own, is not fast, or cannot pad.
+    Raises:
+        DataError: it is missing or unreadable, needs code of its own, is not fast, or cannot pad.
     """
     import tokenizers
     from transformers import AutoTokenizer
@@ -134,7 +135,7 @@ def check_max_length(tokenizer: Tokenizer, max_length: int) -> None:
 
 
 def _around(backend: "Backend") -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """The special tokens before and after a text."""
+    """Return the special tokens before and after a text."""
     encoding = backend.encode("a")
     marks = encoding.special_tokens_mask
     text = marks.index(0) if 0 in marks else len(marks)
