@@ -3,17 +3,18 @@
 import tarfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 
-def grey(value, size=4):
+def grey(value: Any, size: int = 4) -> Image.Image:
     """A grey square image of one value."""
     return Image.new("L", (size, size), value)
 
 
-def colour(red, green, blue, size=4):
+def colour(red: int, green: int, blue: int, size: int = 4) -> Image.Image:
     """A square image of one colour."""
     return Image.new("RGB", (size, size), (red, green, blue))
 
@@ -29,7 +30,7 @@ def write_folder(root: Path, splits: dict[str, dict[str, list]]) -> Path:
     return root
 
 
-def write_parquet(root: Path, splits: dict[str, dict], features=None) -> Path:
+def write_parquet(root: Path, splits: dict[str, dict], features: Any = None) -> Path:
     """A folder of parquet files, as the Hub keeps data sets: split -> column -> values."""
     from datasets import Dataset
 
@@ -52,35 +53,35 @@ def write_webdataset(root: Path, splits: dict[str, list[tuple[bytes, int]]]) -> 
     return root
 
 
-def numbered(count, start=0):
+def numbered(count: int, start: int = 0) -> list[Image.Image]:
     """`count` grey images of values start, start + 1, ..: each can be told from the others by its pixels."""
     return [grey(start + value) for value in range(count)]
 
 
-def first_pixels(images) -> list[int]:
+def first_pixels(images: Any) -> list[int]:
     """The top left value of every image of a split, in order."""
     return images.pixels[:, 0, 0, 0].tolist()
 
 
-def png(image) -> bytes:
+def png(image: Any) -> bytes:
     """The image as the bytes of a PNG file."""
     return encoded(image, "PNG")
 
 
-def encoded(image, kind) -> bytes:
+def encoded(image: Any, kind: str) -> bytes:
     """The image as the bytes of a file of this kind, e.g. "JPEG"."""
     file = BytesIO()
     image.save(file, kind)
     return file.getvalue()
 
 
-def photograph(number, width, height):
+def photograph(number: int, width: int, height: int) -> Image.Image:
     """A coloured image of its own, in which red rises by one from column to column and green from row to row."""
     columns = np.broadcast_to(np.arange(width), (height, width))
     rows = np.broadcast_to(np.arange(height)[:, None], (height, width))
     return Image.fromarray(np.stack([columns, rows, np.full_like(rows, number)], axis=-1).astype(np.uint8))
 
 
-def sixteen_bit(value, size=4):
+def sixteen_bit(value: Any, size: int = 4) -> Image.Image:
     """A grey square image with 16 bits a pixel."""
     return Image.fromarray(np.full((size, size), value, dtype=np.uint16))

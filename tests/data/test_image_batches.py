@@ -1,6 +1,8 @@
 import multiprocessing
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,22 +11,24 @@ from hypothesis import strategies as st
 from image_folders import numbered, write_folder
 
 from ticketzoo.data.images.batches import MemoryImages, batches, in_turn
-from ticketzoo.data.images.splits import ImageDataset, load_images
+from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
 from ticketzoo.errors import DataError
 
 CPU = torch.device("cpu")
 
 
-def ten_images():
+def ten_images() -> MemoryImages:
     """Ten 1x1 images of values 0..9, labelled 0..9."""
     return MemoryImages(torch.arange(10, dtype=torch.uint8).view(10, 1, 1, 1), torch.arange(10))
 
 
-def steps(images, *, batch_size=4, seed=0, start=0, stop=3, workers=None):
+def steps(
+    images: Any, *, batch_size: int = 4, seed: int = 0, start: int = 0, stop: int = 3, workers: int | None = None
+) -> list[Any]:
     return list(batches(images, batch_size=batch_size, seed=seed, start=start, stop=stop, device=CPU, workers=workers))
 
 
-def assert_same(ours, theirs):
+def assert_same(ours: list[Any], theirs: list[Any]) -> None:
     assert len(ours) == len(theirs)
     for (step, pixels, labels), (other_step, other_pixels, other_labels) in zip(ours, theirs, strict=True):
         assert step == other_step
@@ -34,22 +38,22 @@ def assert_same(ours, theirs):
 
 
 @pytest.fixture(scope="module")
-def in_memory():
+def in_memory() -> ImageSplits:
     return load_images(ImageDataset(path="digits"))
 
 
 @pytest.fixture(scope="module")
-def streamed():
+def streamed() -> ImageSplits:
     return load_images(ImageDataset(path="digits", in_memory=False))
 
 
-def test_a_batch_is_the_images_asked_for_with_their_labels():
+def test_a_batch_is_the_images_asked_for_with_their_labels() -> None:
     pixels, labels = ten_images().batch(torch.tensor([7, 0, 7]), CPU)
     assert pixels.tolist() == [[[[7]]], [[[0]]], [[[7]]]]
     assert labels.tolist() == [7, 0, 7]
 
 
-def test_an_epoch_visits_every_image_once_and_keeps_its_last_smaller_batch():
+def test_an_epoch_visits_every_image_once_and_keeps_its_last_smaller_batch() -> None:
     seen = steps(ten_images(), stop=6)
     assert [step for step, _, _ in seen] == [0, 1, 2, 3, 4, 5]
     assert [len(labels) for _, _, labels in seen] == [4, 4, 2, 4, 4, 2]
@@ -61,12 +65,14 @@ def test_an_epoch_visits_every_image_once_and_keeps_its_last_smaller_batch():
 
 
 @given(st.integers(1, 12), st.integers(0, 30), st.integers(0, 20))
-def test_starting_late_sees_what_a_run_from_the_beginning_sees_from_there_on(batch_size, start, length):
+def test_starting_late_sees_what_a_run_from_the_beginning_sees_from_there_on(
+    batch_size: int, start: int, length: int
+) -> None:
     run = steps(ten_images(), batch_size=batch_size, stop=start + length)
     assert_same(steps(ten_images(), batch_size=batch_size, start=start, stop=start + length), run[start:])
 
 
-def test_the_order_ignores_the_global_random_numbers_and_leaves_them_alone():
+def test_the_order_ignores_the_global_random_numbers_and_leaves_them_alone() -> None:
     torch.manual_seed(1)
     ours = steps(ten_images())
     torch.manual_seed(2)
@@ -77,7 +83,9 @@ def test_the_order_ignores_the_global_random_numbers_and_leaves_them_alone():
 
 
 @pytest.mark.parametrize("workers", [0, 1, 2])
-def test_images_decoded_by_workers_come_in_the_same_batches_as_from_memory(in_memory, streamed, workers):
+def test_images_decoded_by_workers_come_in_the_same_batches_as_from_memory(
+    in_memory: ImageSplits, streamed: ImageSplits, workers: int
+) -> None:
     torch.manual_seed(2)
     expected = torch.rand(1)
     torch.manual_seed(2)
@@ -88,7 +96,7 @@ def test_images_decoded_by_workers_come_in_the_same_batches_as_from_memory(in_me
     assert multiprocessing.active_children() == []
 
 
-def test_evaluation_sees_a_split_once_in_stored_order(in_memory, streamed):
+def test_evaluation_sees_a_split_once_in_stored_order(in_memory: ImageSplits, streamed: ImageSplits) -> None:
     for workers in (0, 2):
         parts = list(in_turn(streamed.test, batch_size=100, device=CPU, workers=workers))
         assert [len(labels) for _, labels in parts] == [100, 100, 100, 59]
@@ -98,7 +106,7 @@ def test_evaluation_sees_a_split_once_in_stored_order(in_memory, streamed):
     assert list(in_turn(MemoryImages(torch.empty(0, 1, 8, 8), torch.empty(0)), batch_size=10, device=CPU)) == []
 
 
-def test_workers_end_when_nobody_wants_more_batches(streamed):
+def test_workers_end_when_nobody_wants_more_batches(streamed: ImageSplits) -> None:
     running = batches(streamed.train, batch_size=10, seed=0, start=0, stop=100, device=CPU, workers=2)
     next(running)
     assert len(multiprocessing.active_children()) == 2
@@ -106,7 +114,7 @@ def test_workers_end_when_nobody_wants_more_batches(streamed):
     assert multiprocessing.active_children() == []
 
 
-def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed):
+def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed: ImageSplits) -> None:
     """The training writes a checkpoint then, and needs its batch."""
     keys = {"batch_size": 10, "seed": 0, "start": 0, "stop": 20}
     running = batches(streamed.train, **keys, device=CPU, workers=2)
@@ -115,12 +123,12 @@ def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed):
     assert_same([*first, *running], steps(streamed.train, **keys, workers=0))
 
 
-def test_a_process_that_ends_amid_its_batches_ends_its_workers():
+def test_a_process_that_ends_amid_its_batches_ends_its_workers() -> None:
     """The generator is still there when the interpreter ends, which then sends SIGTERM and waits."""
     script = """
 import torch
 from ticketzoo.data.images.batches import batches
-from ticketzoo.data.images.splits import ImageDataset, load_images
+from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
 images = load_images(ImageDataset(path="digits", in_memory=False)).train
 running = batches(images, batch_size=10, seed=0, start=0, stop=100, device=torch.device("cpu"), workers=2)
 next(running)
@@ -129,7 +137,9 @@ next(running)
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_an_unreadable_image_met_while_training_is_one_line(tmp_path, monkeypatch, workers):
+def test_an_unreadable_image_met_while_training_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     images = {"a": numbered(150), "b": numbered(10)}
     folder = write_folder(tmp_path / "d", {"train": images, "test": {"a": numbered(1)}})

@@ -1,5 +1,9 @@
 """Images of differing sizes: cut out of the middle to evaluate, cropped at random from their own size to train."""
 
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from image_folders import photograph, write_folder
@@ -21,7 +25,7 @@ SIZES = [(100, 60), (60, 100), (50, 50), (31, 47), (90, 33), (64, 64)]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Six images to train on and two to test on, of two classes; blue tells them apart."""
     images = [photograph(number, *size) for number, size in enumerate(SIZES)]
     test = [photograph(100, 40, 30), photograph(200, 30, 40)]
@@ -33,7 +37,7 @@ def folder(tmp_path_factory):
         yield write_folder(root / "d", {"train": train, "test": {"a": test[:1], "b": test[1:]}})
 
 
-def task_of(folder, **augment):
+def task_of(folder: Path, **augment: Any) -> Any:
     """The task with random crops of these settings, and torchvision's otherwise."""
     dataset = {"path": str(folder), "image_size": 16, "resize": 20, "validation": 0, "workers": 0}
     content = {"type": "image-classification", "dataset": dataset, "normalize": "unit"}
@@ -42,19 +46,21 @@ def task_of(folder, **augment):
     )
 
 
-def crop(side=8, scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3), seed=0):
+def crop(
+    side: int = 8, scale: tuple[float, float] = (0.08, 1.0), ratio: tuple[float, float] = (3 / 4, 4 / 3), seed: int = 0
+) -> RandomCrop:
     return RandomCrop(side, scale, ratio, seed)
 
 
 @pytest.mark.parametrize("size", [(40, 20), (20, 40), (31, 47)])
-def test_the_middle_of_an_image_is_evaluated_as_torchvision_cuts_it(size):
+def test_the_middle_of_an_image_is_evaluated_as_torchvision_cuts_it(size: int) -> None:
     image = photograph(7, *size)
     ours = ImageFormat(3, 8, 8, True, True, shorter=10).pixels(image)
     theirs = v2.Compose([v2.Resize(10), v2.CenterCrop(8), v2.PILToTensor()])(image)
     assert torch.equal(torch.from_numpy(ours.copy()), theirs)
 
 
-def test_the_middle_of_an_image_keeps_its_proportions():
+def test_the_middle_of_an_image_keeps_its_proportions() -> None:
     bands = Image.new("L", (40, 20))
     bands.paste(100, (10, 0, 30, 20))  # the middle half is grey, the outer quarters are black
     cut = ImageFormat(1, 10, 10, True, True, shorter=10).pixels(bands)
@@ -63,7 +69,7 @@ def test_the_middle_of_an_image_keeps_its_proportions():
 
 
 @pytest.mark.parametrize("row", range(20))
-def test_a_random_crop_is_torchvision_s_drawn_from_the_seed_and_the_row(row):
+def test_a_random_crop_is_torchvision_s_drawn_from_the_seed_and_the_row(row: int) -> None:
     image = photograph(7, 100, 60)
     before = torch.get_rng_state()
     ours = crop(seed=3).cut(image, row)
@@ -74,7 +80,7 @@ def test_a_random_crop_is_torchvision_s_drawn_from_the_seed_and_the_row(row):
     assert ours.tobytes() == theirs.tobytes()
 
 
-def test_a_random_crop_takes_a_part_of_the_area_and_shape_asked_for():
+def test_a_random_crop_takes_a_part_of_the_area_and_shape_asked_for() -> None:
     image = photograph(0, 120, 120)
     areas = []
     for row in range(60):
@@ -87,11 +93,11 @@ def test_a_random_crop_takes_a_part_of_the_area_and_shape_asked_for():
     assert 0.43 < max(areas) < 0.55
 
 
-def test_batches_of_crops_follow_the_seed_and_the_step_however_they_are_made(folder):
+def test_batches_of_crops_follow_the_seed_and_the_step_however_they_are_made(folder: Path) -> None:
     images = load_images(ImageDataset(path=str(folder), image_size=16, validation=0), crop_train=True)
 
-    def steps(seed, start, stop, workers):
-        def at(step):
+    def steps(seed: int, start: int, stop: int, workers: int) -> list[Any]:
+        def at(step: int) -> RandomCrop:
             return crop(seed=derive_seed(seed, "crop", step))
 
         keys = {"batch_size": 4, "seed": seed, "device": CPU, "crop": at}
@@ -110,7 +116,7 @@ def test_batches_of_crops_follow_the_seed_and_the_step_however_they_are_made(fol
     assert not any(torch.equal(first[number], second[number]) for number in range(6))  # cropped anew
 
 
-def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder, monkeypatch):
+def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (whole,) = list(task_of(folder).batches(6, 0, 0, 1, CPU))
     monkeypatch.setattr("ticketzoo.data.images.batches._PIECE", 3 * 16 * 16 * 2)  # two images at a time
     (parts,) = list(task_of(folder).batches(6, 0, 0, 1, CPU))
@@ -118,7 +124,7 @@ def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder, monkeypatch)
     assert torch.equal(whole[1], parts[1])
 
 
-def test_training_is_on_crops_and_evaluation_on_the_middle(folder):
+def test_training_is_on_crops_and_evaluation_on_the_middle(folder: Path) -> None:
     task = task_of(folder, scale=[0.1, 0.1])
     assert task.model_kwargs == {"in_shape": [3, 16, 16], "num_classes": 2}
     ((images, labels, _),) = task.batches(6, 0, 0, 1, CPU)
@@ -135,7 +141,7 @@ def test_training_is_on_crops_and_evaluation_on_the_middle(folder):
     assert torch.equal(torch.cat(seen), expected)
 
 
-def test_the_size_of_training_images_grows_at_the_points_given(folder):
+def test_the_size_of_training_images_grows_at_the_points_given(folder: Path) -> None:
     task = task_of(folder, sizes={"0ep": 8, "1ep": 12, "5it": 16})
     sides = [images.shape[-1] for images, *_ in task.batches(4, 0, 0, 7, CPU)]  # two iterations are an epoch
     assert sides == [8, 8, 12, 12, 12, 16, 16]
@@ -145,7 +151,7 @@ def test_the_size_of_training_images_grows_at_the_points_given(folder):
     assert task.loss(network, small).isfinite()
 
 
-def test_a_model_of_fixed_size_refuses_images_that_grow(folder):
+def test_a_model_of_fixed_size_refuses_images_that_grow(folder: Path) -> None:
     task = task_of(folder, sizes={"0ep": 8})
     model = create_model("lenet-300-100", seed=0, **task.model_kwargs)
     (batch,) = task.batches(4, 0, 0, 1, CPU)
@@ -154,7 +160,7 @@ def test_a_model_of_fixed_size_refuses_images_that_grow(folder):
         task.loss(model, batch)
 
 
-def test_crops_decide_the_numbers_and_their_defaults_are_written_as_nothing(folder):
+def test_crops_decide_the_numbers_and_their_defaults_are_written_as_nothing(folder: Path) -> None:
     identities = [
         task_of(folder).identity,
         task_of(folder, scale=[0.25, 1.0]).identity,
@@ -168,7 +174,7 @@ def test_crops_decide_the_numbers_and_their_defaults_are_written_as_nothing(fold
     assert len({identity["fingerprint"] for identity in identities}) == 1
 
 
-def test_how_images_are_cut_to_be_evaluated_is_in_the_fingerprint(folder):
+def test_how_images_are_cut_to_be_evaluated_is_in_the_fingerprint(folder: Path) -> None:
     settings = [{}, {"resize": 16}, {"resize": 20}, {"resize": 24}]
     for in_memory in (True, False):
         prints = [
@@ -178,7 +184,7 @@ def test_how_images_are_cut_to_be_evaluated_is_in_the_fingerprint(folder):
         assert len(set(prints)) == 4
 
 
-def test_what_decided_the_numbers_before_crops_existed_still_has_the_same_fingerprint():
+def test_what_decided_the_numbers_before_crops_existed_still_has_the_same_fingerprint() -> None:
     """Else trainings that are finished would be done again."""
     prints = [load_images(ImageDataset(path="digits", in_memory=in_memory)).fingerprint for in_memory in (True, False)]
     assert [text[:16] for text in prints] == ["dff0354172567d50", "cad5e90b3e781d47"]
@@ -195,12 +201,12 @@ def test_what_decided_the_numbers_before_crops_existed_still_has_the_same_finger
         ({"sizes": {"0ep": 0}}, "greater than or equal to 1"),
     ],
 )
-def test_impossible_crops_are_refused(keys, said):
+def test_impossible_crops_are_refused(keys: dict[str, Any], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         RandomResizedCrop.model_validate(keys)
 
 
-def test_crops_need_a_size():
+def test_crops_need_a_size() -> None:
     content = {"type": "image-classification", "dataset": {"path": "digits"}, "augment": {"random_resized_crop": {}}}
     with pytest.raises(ValidationError, match=r"augment.random_resized_crop needs dataset.image_size"):
         ImageClassificationConfig.model_validate(content)
@@ -208,7 +214,7 @@ def test_crops_need_a_size():
         ImageDataset(path="digits", image_size=32, resize=24)
 
 
-def test_small_images_can_be_cropped_too():
+def test_small_images_can_be_cropped_too() -> None:
     content = {"path": "digits", "image_size": 8}
     config = {"type": "image-classification", "dataset": content, "augment": {"random_resized_crop": {}}}
     task = create_task(ImageClassificationConfig.model_validate(config))

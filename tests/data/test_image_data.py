@@ -1,4 +1,6 @@
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -9,29 +11,29 @@ from image_folders import colour, first_pixels, grey, numbered, sixteen_bit, wri
 from PIL import Image
 from sklearn.datasets import load_digits
 
-from ticketzoo.data.images.splits import ImageDataset, load_images
+from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
 
 FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
 
 
 @pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
 
 
-def load(path, **settings):
+def load(path: str | Path, **settings: Any) -> ImageSplits:
     return load_images(ImageDataset(path=str(path), **settings))
 
 
-def images_of(path, image, **settings):
+def images_of(path: str | Path, image: Any, **settings: Any) -> Any:
     """The test image of a data set in which all images are `image`."""
     return load(
         write_folder(path, {"train": {"a": [image] * 2, "b": [image]}, "test": {"a": [image]}}), **settings
     ).test
 
 
-def test_digits_are_split_into_three_and_stretched_to_256_grey_levels():
+def test_digits_are_split_into_three_and_stretched_to_256_grey_levels() -> None:
     digits = load("digits")
     assert (len(digits.test), len(digits.validation), len(digits.train)) == (359, 144, 1294)  # 20% of 1797, 10% of 1438
     assert digits.in_shape == (1, 8, 8)
@@ -46,18 +48,18 @@ def test_digits_are_split_into_three_and_stretched_to_256_grey_levels():
     assert ours == theirs  # every image once: the splits share nothing and lose nothing
 
 
-def test_the_test_share_of_digits_has_a_fifth_of_every_class():
+def test_the_test_share_of_digits_has_a_fifth_of_every_class() -> None:
     digits = load("digits")
     for label, size in enumerate(torch.from_numpy(load_digits().target).bincount().tolist()):
         assert abs(int((digits.test.labels == label).sum()) - size / 5) <= 1
 
 
-def test_split_seed_alone_decides_the_splits():
+def test_split_seed_alone_decides_the_splits() -> None:
     assert load("digits").fingerprint == load("digits").fingerprint
     assert load("digits").fingerprint != load("digits", split_seed=1).fingerprint
 
 
-def test_loading_leaves_the_callers_random_numbers_alone():
+def test_loading_leaves_the_callers_random_numbers_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
     torch.manual_seed(0)
@@ -65,7 +67,7 @@ def test_loading_leaves_the_callers_random_numbers_alone():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_classes_are_relabelled_in_the_order_given():
+def test_classes_are_relabelled_in_the_order_given() -> None:
     everything, two = load("digits"), load("digits", classes=(7, 3))
     assert two.num_classes == 2
     assert two.class_names == ["7", "3"]
@@ -77,7 +79,7 @@ def test_classes_are_relabelled_in_the_order_given():
     assert len(sevens & zeros) > 20  # label 0 is the seven: most of the other split's test sevens are trained on here
 
 
-def test_examples_are_balanced_and_a_larger_subset_contains_the_smaller():
+def test_examples_are_balanced_and_a_larger_subset_contains_the_smaller() -> None:
     small, large = (load("digits", classes=(0, 1, 2), examples=count) for count in (20, 40))
     assert sorted(small.train.labels.bincount().tolist()) == [6, 7, 7]
     assert sorted(large.train.labels.bincount().tolist()) == [13, 13, 14]
@@ -86,7 +88,7 @@ def test_examples_are_balanced_and_a_larger_subset_contains_the_smaller():
     assert torch.equal(small.validation.pixels, large.validation.pixels)
 
 
-def test_examples_take_all_of_a_class_too_small_for_its_share(tmp_path):
+def test_examples_take_all_of_a_class_too_small_for_its_share(tmp_path: Path) -> None:
     folder = write_folder(
         tmp_path / "d", {"train": {"few": numbered(2), "many": numbered(9, 100)}, "test": {"few": [grey(0)]}}
     )
@@ -94,7 +96,7 @@ def test_examples_take_all_of_a_class_too_small_for_its_share(tmp_path):
     assert splits.train.labels.bincount().tolist() == [2, 6]
 
 
-def test_validation_is_a_number_or_a_fraction_of_the_training_split(tmp_path):
+def test_validation_is_a_number_or_a_fraction_of_the_training_split(tmp_path: Path) -> None:
     folder = write_folder(
         tmp_path / "d", {"train": {"a": numbered(10), "b": numbered(10, 10)}, "test": {"a": numbered(3, 90)}}
     )
@@ -106,7 +108,7 @@ def test_validation_is_a_number_or_a_fraction_of_the_training_split(tmp_path):
         assert first_pixels(splits.test) == [90, 91, 92]
 
 
-def test_without_a_test_split_validation_is_tested_on_else_a_fifth_of_train(tmp_path):
+def test_without_a_test_split_validation_is_tested_on_else_a_fifth_of_train(tmp_path: Path) -> None:
     train = {"a": numbered(10), "b": numbered(10, 10)}
     with_validation = load(write_folder(tmp_path / "v", {"train": train, "validation": {"a": numbered(3, 90)}}))
     assert first_pixels(with_validation.test) == [90, 91, 92]
@@ -115,7 +117,7 @@ def test_without_a_test_split_validation_is_tested_on_else_a_fifth_of_train(tmp_
     assert (len(without.validation), len(without.train)) == (4, 12)
 
 
-def test_named_splits_and_columns(tmp_path):
+def test_named_splits_and_columns(tmp_path: Path) -> None:
     features = Features(
         {"picture": ImageFeature(), "thumb": ImageFeature(), "coarse": Value("int32"), "fine": Value("int8")}
     )
@@ -134,7 +136,7 @@ def test_named_splits_and_columns(tmp_path):
     assert splits.class_names == ["0", "1", "2"]
 
 
-def test_text_labels_are_numbered_in_sorted_order(tmp_path):
+def test_text_labels_are_numbered_in_sorted_order(tmp_path: Path) -> None:
     features = Features({"image": ImageFeature(), "label": Value("string")})
     columns = {"image": numbered(4), "label": ["dog", "cat", "dog", "ant"]}
     splits = load(write_parquet(tmp_path / "d", {"train": columns, "test": columns}, features), validation=0)
@@ -142,7 +144,7 @@ def test_text_labels_are_numbered_in_sorted_order(tmp_path):
     assert splits.class_names == ["ant", "cat", "dog"]
 
 
-def test_parquet_without_hub_metadata_is_read_too(tmp_path):
+def test_parquet_without_hub_metadata_is_read_too(tmp_path: Path) -> None:
     import pyarrow.parquet
 
     folder = write_parquet(tmp_path / "d", {"train": {"image": numbered(4), "label": [0, 1, 0, 1]}}, FEATURES)
@@ -151,7 +153,7 @@ def test_parquet_without_hub_metadata_is_read_too(tmp_path):
     assert len(load(folder, validation=1).train) == 2  # 4, less one to test on and one to validate
 
 
-def test_the_fingerprint_is_of_the_content_not_of_where_it_lies(tmp_path):
+def test_the_fingerprint_is_of_the_content_not_of_where_it_lies(tmp_path: Path) -> None:
     images = {"cat": numbered(5), "dog": numbered(5, 100)}
     folder = write_folder(tmp_path / "folder", {"train": images, "test": images})
     columns = {"image": images["cat"] + images["dog"], "label": [0] * 5 + [1] * 5}
@@ -162,7 +164,7 @@ def test_the_fingerprint_is_of_the_content_not_of_where_it_lies(tmp_path):
     assert load(other).fingerprint != load(parquet).fingerprint
 
 
-def test_the_fingerprint_of_streamed_images_is_of_the_content_too(tmp_path):
+def test_the_fingerprint_of_streamed_images_is_of_the_content_too(tmp_path: Path) -> None:
     columns = {"image": numbered(8), "label": [0, 1] * 4}
     prints = []
     for name in ("one", "two"):
@@ -174,7 +176,7 @@ def test_the_fingerprint_of_streamed_images_is_of_the_content_too(tmp_path):
     assert prints[0] == prints[1] != prints[2]
 
 
-def test_images_keep_their_channels_or_get_those_asked_for(tmp_path):
+def test_images_keep_their_channels_or_get_those_asked_for(tmp_path: Path) -> None:
     red = images_of(tmp_path / "red", colour(255, 0, 0))
     assert red.pixels[0, :, 0, 0].tolist() == [255, 0, 0]
     assert images_of(tmp_path / "grey-red", colour(255, 0, 0), channels=1).pixels[0, :, 0, 0].tolist() == [
@@ -195,18 +197,18 @@ def test_images_keep_their_channels_or_get_those_asked_for(tmp_path):
     ],
     ids=["palette", "rgb-alpha", "grey-alpha", "black-white", "16-bit"],
 )
-def test_every_kind_of_png_becomes_eight_bit_grey_or_colour(tmp_path, image, pixel):
+def test_every_kind_of_png_becomes_eight_bit_grey_or_colour(tmp_path: Path, image: Any, pixel: Any) -> None:
     assert images_of(tmp_path / "d", image).pixels[0, :, 0, 0].tolist() == pixel
 
 
-def test_a_grey_image_among_coloured_ones_is_repeated_over_the_channels(tmp_path):
+def test_a_grey_image_among_coloured_ones_is_repeated_over_the_channels(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", {"train": {"a": [colour(1, 2, 3)], "b": [grey(9)]}, "test": {"a": [grey(8)]}})
     splits = load(folder, validation=0)
     assert splits.train.pixels[:, :, 0, 0].tolist() == [[1, 2, 3], [9, 9, 9]]
     assert splits.test.pixels[:, :, 0, 0].tolist() == [[8, 8, 8]]
 
 
-def test_images_of_different_sizes_are_resized_to_the_square_asked_for(tmp_path):
+def test_images_of_different_sizes_are_resized_to_the_square_asked_for(tmp_path: Path) -> None:
     halves = Image.new("L", (8, 4))
     halves.paste(200, (4, 0, 8, 4))  # the right half is lighter
     folder = write_folder(
@@ -219,7 +221,7 @@ def test_images_of_different_sizes_are_resized_to_the_square_asked_for(tmp_path)
     assert splits.test.pixels[0, 0, :, 3].tolist() == [200] * 4
 
 
-def test_images_are_turned_upright(tmp_path):
+def test_images_are_turned_upright(tmp_path: Path) -> None:
     lying = Image.new("L", (2, 1))
     lying.putdata([10, 20])
     exif = Image.Exif()
@@ -230,7 +232,7 @@ def test_images_are_turned_upright(tmp_path):
     assert load(folder, validation=0).test.pixels.tolist() == [[[[10], [20]]]]
 
 
-def test_decoded_images_are_remembered_and_a_damaged_memory_is_made_again(tmp_path):
+def test_decoded_images_are_remembered_and_a_damaged_memory_is_made_again(tmp_path: Path) -> None:
     folder = write_folder(
         tmp_path / "d", {"train": {"a": numbered(5), "b": numbered(5, 10)}, "test": {"a": [grey(90)]}}
     )
@@ -245,7 +247,7 @@ def test_decoded_images_are_remembered_and_a_damaged_memory_is_made_again(tmp_pa
         assert {file: file.read_bytes() for file in cached} == whole
 
 
-def test_remembered_images_are_used(tmp_path):
+def test_remembered_images_are_used(tmp_path: Path) -> None:
     from hashlib import sha256
 
     from safetensors.torch import save_file
@@ -262,7 +264,7 @@ def test_remembered_images_are_used(tmp_path):
     assert first_pixels(splits.test) == [90]  # ten images cannot be the one test image: decoded again
 
 
-def test_a_changed_image_is_not_answered_from_memory(tmp_path):
+def test_a_changed_image_is_not_answered_from_memory(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", {"train": {"a": numbered(5), "b": numbered(5)}, "test": {"a": [grey(90)]}})
     assert first_pixels(load(folder).test) == [90]
     changed = folder / "test" / "a" / "0000.png"
@@ -271,14 +273,16 @@ def test_a_changed_image_is_not_answered_from_memory(tmp_path):
     assert first_pixels(load(folder).test) == [91]
 
 
-def test_an_unwritable_cache_is_no_hindrance(tmp_path, monkeypatch):
+def test_an_unwritable_cache_is_no_hindrance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("in the way")
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "file"))
     folder = write_folder(tmp_path / "d", {"train": {"a": numbered(5), "b": numbered(5)}, "test": {"a": [grey(90)]}})
     assert len(load(folder).train) == 9
 
 
-def test_nothing_is_printed_and_no_setting_stays_changed_without_a_terminal(tmp_path, capfd):
+def test_nothing_is_printed_and_no_setting_stays_changed_without_a_terminal(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     folder = write_folder(
         tmp_path / "d", {"train": {"a": numbered(5), "b": numbered(5)}, "test": {"a": [grey(90)], "b": [grey(91)]}}
     )

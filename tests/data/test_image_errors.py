@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 from datasets import ClassLabel, Features, Value
 from datasets import Image as ImageFeature
@@ -9,12 +12,12 @@ from ticketzoo.errors import DataError
 
 
 @pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
 
 
-def refusal(path, **settings):
+def refusal(path: str | Path, **settings: Any) -> str:
     """The one line with which the data set is refused."""
     with pytest.raises(DataError) as refused:
         load_images(ImageDataset(path=str(path), **settings))
@@ -23,7 +26,7 @@ def refusal(path, **settings):
     return message
 
 
-def table(path, label_type=None, **columns):
+def table(path: str | Path, label_type: Any = None, **columns: Any) -> Path:
     features = {"image": ImageFeature(), "label": label_type or ClassLabel(names=["cat", "dog"])}
     values = {"image": numbered(4), "label": [0, 1, 0, 1], **columns}
     features = Features({column: features.get(column, Value("int64")) for column in values})
@@ -31,11 +34,11 @@ def table(path, label_type=None, **columns):
 
 
 @pytest.mark.parametrize("path", ["./nowhere", "../nowhere", "/nowhere", "~/nowhere", "a/b/c", "spaces in a name"])
-def test_a_missing_folder(path):
+def test_a_missing_folder(path: str) -> None:
     assert refusal(path) == f"no data set at {path}: there is no such folder"
 
 
-def test_a_missing_hub_data_set(monkeypatch):
+def test_a_missing_hub_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     message = refusal("no-such-owner/no-such-data")
@@ -44,13 +47,15 @@ def test_a_missing_hub_data_set(monkeypatch):
     )
 
 
-def test_a_file_in_place_of_its_folder(tmp_path):
+def test_a_file_in_place_of_its_folder(tmp_path: Path) -> None:
     table(tmp_path / "cats")
     (file,) = (path for path in tmp_path.rglob("*.parquet"))
     assert refusal(file).startswith(f"{file} is a file: give the folder that it is in")
 
 
-def test_a_folder_called_as_the_digits_that_come_along(tmp_path, monkeypatch, caplog):
+def test_a_folder_called_as_the_digits_that_come_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """Nobody's own images are passed over in silence."""
     write_folder(tmp_path / "digits", {"train": {"cat": numbered(2), "dog": numbered(2)}})
     monkeypatch.chdir(tmp_path)
@@ -60,24 +65,24 @@ def test_a_folder_called_as_the_digits_that_come_along(tmp_path, monkeypatch, ca
     assert caplog.messages == ["digits is read from scikit-learn; for the folder of that name write ./digits"]
 
 
-def test_an_empty_folder(tmp_path):
+def test_an_empty_folder(tmp_path: Path) -> None:
     assert refusal(tmp_path).startswith(f"could not load the folder {tmp_path}: ")
 
 
-def test_a_damaged_parquet_file(tmp_path):
+def test_a_damaged_parquet_file(tmp_path: Path) -> None:
     folder = table(tmp_path / "d")
     file = folder / "train-00000-of-00001.parquet"
     file.write_bytes(file.read_bytes()[:100])
     assert refusal(folder).startswith(f"could not load the folder {folder}: ")
 
 
-def test_no_image_column(tmp_path):
+def test_no_image_column(tmp_path: Path) -> None:
     folder = write_parquet(tmp_path / "d", {"train": {"text": ["a", "b"], "label": [0, 1]}})
     assert refusal(folder) == f"{folder} has no image column; its columns: text, label"
     assert refusal(folder, image_column="text") == f"{folder} has no image column 'text'; its columns: text, label"
 
 
-def test_several_image_columns(tmp_path):
+def test_several_image_columns(tmp_path: Path) -> None:
     features = Features({"left": ImageFeature(), "right": ImageFeature(), "label": Value("int64")})
     columns = {"left": numbered(2), "right": numbered(2), "label": [0, 1]}
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
@@ -85,7 +90,7 @@ def test_several_image_columns(tmp_path):
     assert refusal(folder, image_column="up") == f"{folder} has no image column 'up'; its image columns: left, right"
 
 
-def test_no_label_column(tmp_path):
+def test_no_label_column(tmp_path: Path) -> None:
     features = Features({"image": ImageFeature(), "size": Value("int64"), "weight": Value("float32")})
     columns = {"image": numbered(2), "size": [0, 1], "weight": [0.0, 1.0]}
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
@@ -94,7 +99,7 @@ def test_no_label_column(tmp_path):
     assert message == f"{folder} has no label column 'weight'; its label columns: size"
 
 
-def test_several_label_columns(tmp_path):
+def test_several_label_columns(tmp_path: Path) -> None:
     features = Features(
         {"image": ImageFeature(), "fine": ClassLabel(names=["a", "b"]), "coarse": ClassLabel(names=["c"])}
     )
@@ -103,23 +108,23 @@ def test_several_label_columns(tmp_path):
     assert refusal(folder) == f"{folder} has several label columns, fine, coarse: say which with label_column"
 
 
-def test_a_missing_label(tmp_path):
+def test_a_missing_label(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", label=[0, 1, None, 1])
     assert refusal(folder) == f"image 2 of split 'train' of {folder} has no label in column 'label'"
 
 
-def test_a_withheld_label(tmp_path):
+def test_a_withheld_label(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", label=[0, -1, 0, 1])
     assert refusal(folder).startswith(f"image 1 of split 'train' of {folder} has label -1, outside 0 to 1: ")
 
 
-def test_integer_labels_with_a_gap(tmp_path):
+def test_integer_labels_with_a_gap(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", Value("int64"), label=[1, 2, 1, 4])
     expected = f"labels of {folder}, column 'label' are 1, 2, 4: number the classes 0, 1, 2, .. without a gap"
     assert refusal(folder) == expected
 
 
-def test_one_class_only(tmp_path):
+def test_one_class_only(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", label=[1, 1, 1, 1])
     expected = f"split 'train' of {folder} has images of one class only: classification needs two classes or more"
     assert refusal(folder) == expected
@@ -127,18 +132,18 @@ def test_one_class_only(tmp_path):
     assert refusal("digits", classes=(3,)) == expected
 
 
-def test_a_class_that_does_not_exist():
+def test_a_class_that_does_not_exist() -> None:
     assert refusal("digits", classes=(3, 10)) == "digits has no class 10; its classes are 0 to 9"
     assert refusal("digits", classes=(3, -1)) == "digits has no class -1; its classes are 0 to 9"
 
 
-def test_a_class_without_images(tmp_path):
+def test_a_class_without_images(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", ClassLabel(names=["cat", "dog", "owl"]))
     expected = f"split 'train' of {folder} has no images of class 2: leave it out of classes"
     assert refusal(folder, classes=(1, 2, 0)) == expected
 
 
-def test_classes_to_test_on_that_are_not_trained_on(tmp_path):
+def test_classes_to_test_on_that_are_not_trained_on(tmp_path: Path) -> None:
     images = {"train": {"cat": numbered(2), "dog": numbered(2)}, "test": {"cat": numbered(1), "kitten": numbered(1)}}
     folder = write_folder(tmp_path / "d", images)
     assert refusal(folder) == (
@@ -148,7 +153,9 @@ def test_classes_to_test_on_that_are_not_trained_on(tmp_path):
     load_images(ImageDataset(path=str(folder), classes=(0, 1), validation=0))  # the kittens are left out
 
 
-def test_classes_trained_on_that_are_not_tested_on_are_told_of(tmp_path, caplog):
+def test_classes_trained_on_that_are_not_tested_on_are_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     names = [f"class-{number}" for number in range(6)]
     images = {"train": {name: numbered(1) for name in names}, "test": {names[0]: numbered(1)}}
     folder = write_folder(tmp_path / "d", images)
@@ -160,22 +167,22 @@ def test_classes_trained_on_that_are_not_tested_on_are_told_of(tmp_path, caplog)
     )
 
 
-def test_a_split_that_does_not_exist():
+def test_a_split_that_does_not_exist() -> None:
     assert refusal("digits", train_split="training") == "digits has no split 'training'; its splits: train"
     assert refusal("digits", test_split="test") == "digits has no split 'test'; its splits: train"
 
 
-def test_testing_on_what_was_trained_on():
+def test_testing_on_what_was_trained_on() -> None:
     expected = "test_split and train_split of digits are both 'train': name two splits"
     assert refusal("digits", test_split="train") == expected
 
 
-def test_more_examples_than_there_are():
+def test_more_examples_than_there_are() -> None:
     expected = "examples: 1295 is too many, digits has 1294 training examples after validation: lower it"
     assert refusal("digits", examples=1295) == expected
 
 
-def test_validation_that_takes_everything():
+def test_validation_that_takes_everything() -> None:
     assert refusal("digits", validation=1438) == "validation: 1438 takes all 1438 training examples of digits: lower it"
     assert (
         refusal("digits", validation=0.9999)
@@ -183,7 +190,7 @@ def test_validation_that_takes_everything():
     )
 
 
-def test_nothing_to_train_or_test_on(tmp_path):
+def test_nothing_to_train_or_test_on(tmp_path: Path) -> None:
     folder = write_folder(
         tmp_path / "d", {"train": {"a": numbered(4), "b": numbered(4), "c": []}, "test": {"c": [grey(1)]}}
     )
@@ -192,13 +199,13 @@ def test_nothing_to_train_or_test_on(tmp_path):
     assert refusal(folder, classes=(0, 1)) == expected
 
 
-def test_images_of_different_sizes(tmp_path):
+def test_images_of_different_sizes(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", image=[grey(1), grey(2), grey(3, size=5), grey(4)])
     expected = f"image 2 of split 'train' of {folder} has 5x5 pixels, others 4x4: set image_size"
     assert refusal(folder) == expected
 
 
-def test_a_coloured_image_after_many_grey_ones(tmp_path):
+def test_a_coloured_image_after_many_grey_ones(tmp_path: Path) -> None:
     images = [grey(value % 256) for value in range(400)]
     images[399] = colour(1, 2, 3)  # not among those looked at to find out the number of channels
     folder = table(tmp_path / "d", image=images, label=[0, 1] * 200)
@@ -206,7 +213,7 @@ def test_a_coloured_image_after_many_grey_ones(tmp_path):
     assert refusal(folder) == expected
 
 
-def test_an_unreadable_image_is_named_with_its_file(tmp_path):
+def test_an_unreadable_image_is_named_with_its_file(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", {"train": {"a": numbered(4), "b": numbered(4)}, "test": {"a": [grey(1)]}})
     file = folder / "train" / "b" / "0001.png"
     file.write_bytes(file.read_bytes()[:40])
@@ -214,12 +221,12 @@ def test_an_unreadable_image_is_named_with_its_file(tmp_path):
     assert message.startswith(f"image 5 of split 'train' of {folder} ({file}) cannot be read: ")
 
 
-def test_an_empty_cell(tmp_path):
+def test_an_empty_cell(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", image=[grey(1), None, grey(3), grey(4)])
     assert refusal(folder).startswith(f"image 1 of split 'train' of {folder} is missing: its cell is empty; ")
 
 
-def test_pixels_of_32_bits(tmp_path):
+def test_pixels_of_32_bits(tmp_path: Path) -> None:
     from io import BytesIO
 
     file = BytesIO()

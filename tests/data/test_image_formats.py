@@ -1,5 +1,8 @@
 """The same photographs as an ImageFolder, as parquet and as WebDataset archives are the same data."""
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from datasets import ClassLabel, Features
@@ -13,12 +16,12 @@ SIZES = [(40, 30), (30, 40), (33, 33), (64, 20)]
 
 
 @pytest.fixture(autouse=True)
-def caches(tmp_path, monkeypatch):
+def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
 
 
-def write_jpegs(root, splits):
+def write_jpegs(root: Path, splits: dict[str, Any]) -> Path:
     """An ImageFolder of classes 0 and 1, as which the labels of the archives are numbered."""
     for split, examples in splits.items():
         for number, (image, label) in enumerate(examples):
@@ -29,7 +32,7 @@ def write_jpegs(root, splits):
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_folder_parquet_and_webdataset_archives_hold_the_same_images(tmp_path, in_memory):
+def test_a_folder_parquet_and_webdataset_archives_hold_the_same_images(tmp_path: Path, in_memory: bool) -> None:
     images = [encoded(photograph(20 * number, *size), "JPEG") for number, size in enumerate(SIZES)]
     labelled = list(zip(images, [0, 0, 1, 1], strict=True))
     splits = {"train": labelled, "val": labelled[1:3]}

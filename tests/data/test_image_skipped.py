@@ -1,13 +1,15 @@
 """Unreadable images: an error that names the file, or named, counted and left out."""
 
 import logging
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from image_folders import grey, numbered, write_folder
 from torch import nn
 
-from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
+from ticketzoo.data.images.splits import ImageDataset, ImageSplits, batches, in_turn, load_images
 from ticketzoo.errors import DataError
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
@@ -16,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Twelve images to train on (0 to 5 of class a, 10 to 15 of b) and four to test on; one of each cannot be read."""
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
@@ -30,18 +32,20 @@ def folder(tmp_path, monkeypatch):
 BROKEN = ("train/a/0003.png", "test/b/0000.png")
 
 
-def load(folder, **keys):
+def load(folder: Path, **keys: Any) -> ImageSplits:
     return load_images(ImageDataset(path=str(folder), validation=0, **keys))
 
 
-def values(images):
+def values(images: Any) -> tuple[list[int], list[int]]:
     """The grey values and labels of a split, in order."""
     parts = list(in_turn(images, batch_size=5, device=CPU))
     return torch.cat([pixels[:, 0, 0, 0] for pixels, _ in parts]).tolist(), torch.cat([b for _, b in parts]).tolist()
 
 
 @pytest.mark.parametrize("keys", [{"in_memory": True}, {"in_memory": False}, {"in_memory": False, "workers": 2}])
-def test_images_that_cannot_be_read_are_left_out_named_and_counted(folder, keys, caplog):
+def test_images_that_cannot_be_read_are_left_out_named_and_counted(
+    folder: Path, keys: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     splits = load(folder, on_error="skip", **keys)
     for _ in range(2):
         assert values(splits.train) == ([0, 1, 2, 4, 5, 10, 11, 12, 13, 14, 15], [0] * 5 + [1] * 6)
@@ -54,16 +58,16 @@ def test_images_that_cannot_be_read_are_left_out_named_and_counted(folder, keys,
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_by_default_the_first_is_an_error_that_says_what_to_do(folder, in_memory):
+def test_by_default_the_first_is_an_error_that_says_what_to_do(folder: Path, in_memory: bool) -> None:
     with pytest.raises(DataError) as refused:
         values(load(folder, in_memory=in_memory).train)
     assert f"({folder / BROKEN[0]}) cannot be read: " in str(refused.value)
     assert str(refused.value).endswith("; fix it, or leave such images out with on_error: skip")
 
 
-def test_the_means_of_evaluation_are_over_the_images_that_were_read(folder):
+def test_the_means_of_evaluation_are_over_the_images_that_were_read(folder: Path) -> None:
     class Dark(nn.Module):
-        def forward(self, images):
+        def forward(self, images: Any) -> torch.Tensor:
             return torch.tensor([1.0, 0.0]).repeat(len(images), 1)
 
     dataset = {"path": str(folder), "validation": 0, "on_error": "skip", "in_memory": False}
@@ -72,13 +76,13 @@ def test_the_means_of_evaluation_are_over_the_images_that_were_read(folder):
     assert task.evaluate(Dark(), "test", CPU)["accuracy"] == pytest.approx(2 / 3)  # the broken one is of class b
 
 
-def test_skipping_does_not_hide_images_that_do_not_fit(folder):
+def test_skipping_does_not_hide_images_that_do_not_fit(folder: Path) -> None:
     grey(9, size=5).save(folder / "train" / "a" / "0001.png")
     with pytest.raises(DataError, match="has 5x5 pixels, others 4x4: set image_size"):
         load(folder, on_error="skip", in_memory=True)
 
 
-def test_a_batch_of_which_nothing_can_be_read_is_left_out_of_evaluation_and_an_error_in_training(folder):
+def test_a_batch_of_which_nothing_can_be_read_is_left_out_of_evaluation_and_an_error_in_training(folder: Path) -> None:
     for number in range(5):
         (folder / "train" / "a" / f"{number:04d}.png").write_bytes(b"no image")
     train = load(folder, on_error="skip", in_memory=False, image_size=4).train
@@ -88,7 +92,7 @@ def test_a_batch_of_which_nothing_can_be_read_is_left_out_of_evaluation_and_an_e
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
-def test_a_split_of_which_nothing_can_be_read_is_an_error(folder, in_memory):
+def test_a_split_of_which_nothing_can_be_read_is_an_error(folder: Path, in_memory: bool) -> None:
     for path in folder.glob("test/*/*.png"):
         path.write_bytes(b"no image")
     dataset = {"path": str(folder), "validation": 0, "on_error": "skip", "in_memory": in_memory}

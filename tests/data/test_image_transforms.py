@@ -1,5 +1,6 @@
 import itertools
 from collections import Counter
+from typing import Any
 
 import pytest
 import torch
@@ -11,17 +12,17 @@ from ticketzoo.data.images.batches import MemoryImages
 from ticketzoo.errors import DataError
 
 
-def images(*values, channels=1):
+def images(*values: Any, channels: int = 1) -> MemoryImages:
     """1x1 images of these grey values, or of these lists of channel values."""
     pixels = torch.tensor(values, dtype=torch.uint8).view(len(values), channels, 1, 1)
     return MemoryImages(pixels, torch.zeros(len(values), dtype=torch.int64))
 
 
-def normalize(value, train, pixels=None):
+def normalize(value: Any, train: Any, pixels: Any = None) -> torch.Tensor:
     return Normalization(value).build(train)(train.pixels if pixels is None else pixels)
 
 
-def test_pixels_are_scaled_to_one_then_shifted_by_mean_and_divided_by_std():
+def test_pixels_are_scaled_to_one_then_shifted_by_mean_and_divided_by_std() -> None:
     out = normalize([0.5, 0.25], images(0, 255))
     assert out.dtype == torch.float32
     assert out.flatten().tolist() == [-2.0, 2.0]  # (0 - .5) / .25, (1 - .5) / .25
@@ -32,13 +33,13 @@ def test_pixels_are_scaled_to_one_then_shifted_by_mean_and_divided_by_std():
     assert imagenet.tolist() == pytest.approx([(1 - 0.485) / 0.229, -0.456 / 0.224, -0.406 / 0.225])
 
 
-def test_normalising_leaves_the_stored_pixels_alone():
+def test_normalising_leaves_the_stored_pixels_alone() -> None:
     train = images(0, 255)
     normalize("unit", train)
     assert train.pixels.flatten().tolist() == [0, 255]
 
 
-def test_dataset_statistics_are_those_of_the_training_pixels():
+def test_dataset_statistics_are_those_of_the_training_pixels() -> None:
     train = images([0, 10, 0], [255, 10, 0], [0, 30, 0], [255, 30, 51], channels=3)
     mean, std = pixel_statistics(train)
     # 0 255 0 255: mean .5, std .5. 10 10 30 30: mean 20, std 10. 0 0 0 51: mean 12.75, std sqrt(3) / 4 * 51
@@ -49,7 +50,7 @@ def test_dataset_statistics_are_those_of_the_training_pixels():
     assert out.std((0, 2, 3), correction=0).tolist() == pytest.approx([1, 1, 1])
 
 
-def test_a_normalisation_that_does_not_fit_is_refused():
+def test_a_normalisation_that_does_not_fit_is_refused() -> None:
     expected = "normalize has 3 channels, the images have 1: change normalize, or the data set's channels"
     with pytest.raises(DataError) as refused:
         Normalization("imagenet").build(images(0, 255))
@@ -61,17 +62,17 @@ def test_a_normalisation_that_does_not_fit_is_refused():
 @pytest.mark.parametrize(
     "value", ["mnist", [0.5], [0.5, 0.0], [0.5, -1], [0.5, [0.5, 0]], [0, float("nan")], [[], []], 3]
 )
-def test_a_normalisation_that_cannot_be_is_refused_in_a_recipe(value):
+def test_a_normalisation_that_cannot_be_is_refused_in_a_recipe(value: Any) -> None:
     with pytest.raises(ValidationError, match='write "dataset", "imagenet", "unit" or'):
         Normalization.model_validate(value)
 
 
 @pytest.mark.parametrize("value", ["dataset", [0.1307, 0.3081], [[0.1, 0.2, 0.3], [0.4, 0.5, 0.6]]])
-def test_a_normalisation_is_written_as_it_was_read(value):
+def test_a_normalisation_is_written_as_it_was_read(value: Any) -> None:
     assert Normalization.model_validate(value).model_dump(mode="json") == value
 
 
-def test_normalising_a_split_once_equals_normalising_its_batches(monkeypatch):
+def test_normalising_a_split_once_equals_normalising_its_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     train = images(*range(200))
     transform = Normalization("dataset").build(train)
     once = normalized(train, transform)
@@ -83,11 +84,11 @@ def test_normalising_a_split_once_equals_normalising_its_batches(monkeypatch):
     assert normalized(train, transform) is train
 
 
-def test_no_augmentation_is_nothing():
+def test_no_augmentation_is_nothing() -> None:
     assert Augmentation().build() is None
 
 
-def windows(image, padding):
+def windows(image: Any, padding: int) -> dict[tuple[int, int], torch.Tensor]:
     """Every crop of the zero-padded image, by top and left."""
     height, width = image.shape[1:]
     padded = torch.nn.functional.pad(image, [padding] * 4)
@@ -95,7 +96,7 @@ def windows(image, padding):
     return {(top, left): padded[:, top : top + height, left : left + width] for top, left in places}
 
 
-def test_every_image_is_cropped_at_its_own_uniformly_drawn_place():
+def test_every_image_is_cropped_at_its_own_uniformly_drawn_place() -> None:
     image = torch.arange(1, 25, dtype=torch.uint8).view(2, 3, 4)  # no two windows are alike
     torch.manual_seed(0)
     cropped = Augmentation(crop=1).build()(image.repeat(900, 1, 1, 1))
@@ -106,14 +107,14 @@ def test_every_image_is_cropped_at_its_own_uniformly_drawn_place():
     assert all(60 < times < 140 for times in drawn.values())  # 100 each, standard deviation 9.4
 
 
-def test_a_crop_takes_the_same_place_of_each_channel_and_only_of_its_own_image():
+def test_a_crop_takes_the_same_place_of_each_channel_and_only_of_its_own_image() -> None:
     batch = torch.arange(1, 121, dtype=torch.uint8).view(5, 2, 3, 4)
     for _ in range(20):
         for image, out in zip(batch, Augmentation(crop=2).build()(batch), strict=True):
             assert any(torch.equal(out, window) for window in windows(image, 2).values())
 
 
-def test_every_image_is_flipped_on_its_own_coin():
+def test_every_image_is_flipped_on_its_own_coin() -> None:
     image = torch.tensor([[[1, 2], [3, 4]]], dtype=torch.uint8)
     torch.manual_seed(0)
     flipped = Augmentation(flip=True).build()(image.repeat(1000, 1, 1, 1))
@@ -122,7 +123,7 @@ def test_every_image_is_flipped_on_its_own_coin():
     assert 400 < drawn[2, 1, 4, 3] < 600  # 500, standard deviation 16
 
 
-def test_augmentation_repeats_with_the_global_seed():
+def test_augmentation_repeats_with_the_global_seed() -> None:
     batch = torch.randint(0, 256, (8, 3, 5, 5), dtype=torch.uint8)
     augment = Augmentation(crop=2, flip=True).build()
     outs = []

@@ -11,7 +11,7 @@ from .samples import CARD, MASKS
 from .store import tree_ids
 
 
-def test_search_by_tags_and_pages(hub: LocalHub):
+def test_search_by_tags_and_pages(hub: LocalHub) -> None:
     for number in range(5):
         text = CARD.replace("lenet]", f"lenet, 'size:{number % 2}']")
         hub.create(f"alice/lenet-{number}", {"README.md": text.encode(), "m.safetensors": MASKS[:600]})
@@ -47,7 +47,7 @@ def test_search_by_tags_and_pages(hub: LocalHub):
         list(api.list_models(sort="beauty"))
 
 
-def test_info_and_its_tags(hub: LocalHub):
+def test_info_and_its_tags(hub: LocalHub) -> None:
     hub.create("alice/zoo", {"README.md": CARD.encode(), "m.safetensors": MASKS})
     info = hub.api().model_info("alice/zoo", files_metadata=True)
     assert info.tags == [
@@ -65,7 +65,7 @@ def test_info_and_its_tags(hub: LocalHub):
     assert hub.api().model_info("ALICE/Zoo").id == "alice/zoo"
 
 
-def test_the_tree_has_pages_and_last_commits(hub: LocalHub):
+def test_the_tree_has_pages_and_last_commits(hub: LocalHub) -> None:
     repo = hub.create("alice/zoo", {f"f/{number}.txt": b"%d" % number for number in range(7)})
     repo.write({"f/3.txt": b"changed"}, "change three")
     hub.tree_page_size = 3
@@ -82,7 +82,7 @@ def test_the_tree_has_pages_and_last_commits(hub: LocalHub):
         list(api.list_repo_tree("alice/zoo", revision="nothing"))
 
 
-def test_git_ids_are_those_of_git(hub: LocalHub):
+def test_git_ids_are_those_of_git(hub: LocalHub) -> None:
     """Numbers from `git hash-object` and `git write-tree` over the same files."""
     hub.create("alice/zoo", {"a/b.txt": b"hello\n", "a.txt": b"hello\n", "a-x": b"hello\n", ".gitattributes": None})
     entries = {entry.path: entry for entry in hub.api().list_repo_tree("alice/zoo", recursive=True)}
@@ -91,7 +91,7 @@ def test_git_ids_are_those_of_git(hub: LocalHub):
     assert tree_ids(hub.repo("alice/zoo").find().files)[""] == "23600f8b4c3289f8729628fb1089802dea5cebd5"
 
 
-def test_ranges_and_headers_of_downloads(hub: LocalHub):
+def test_ranges_and_headers_of_downloads(hub: LocalHub) -> None:
     hub.create("alice/zoo", {"m.safetensors": MASKS, "a.txt": b"0123456789"})
     url, session = f"{hub.endpoint}/alice/zoo/resolve/main/", get_session()
     head = session.head(url + "m.safetensors", follow_redirects=False)

@@ -9,7 +9,7 @@ from .fixtures import LocalHub
 from .samples import MASKS
 
 
-def test_private_gated_and_missing_look_as_on_the_hub(hub: LocalHub):
+def test_private_gated_and_missing_look_as_on_the_hub(hub: LocalHub) -> None:
     hub.create("alice/secret", {"a.txt": b"a"}, private=True)
     hub.create("alice/asked", {"a.txt": b"a"}, gated="manual")
     assert hub.api("alice").model_info("alice/secret").private
@@ -27,7 +27,7 @@ def test_private_gated_and_missing_look_as_on_the_hub(hub: LocalHub):
     assert Path(hub.api("bob").hf_hub_download("alice/asked", "a.txt")).read_text() == "a"
 
 
-def test_tokens(hub: LocalHub):
+def test_tokens(hub: LocalHub) -> None:
     me = hub.api("alice", "read").whoami()
     assert (me["name"], me["auth"]["accessToken"]["role"]) == ("alice", "read")
     hub.create("alice/zoo")
@@ -46,7 +46,7 @@ def test_tokens(hub: LocalHub):
     assert hub.api("bob").create_repo("lab/zoo").repo_id == "lab/zoo"
 
 
-def test_a_repository_is_created_once_and_deleted_for_good(hub: LocalHub):
+def test_a_repository_is_created_once_and_deleted_for_good(hub: LocalHub) -> None:
     api = hub.api()
     api.create_repo("zoo", private=True)
     with pytest.raises(errors.HfHubHTTPError, match="You already created this model repo") as refused:
@@ -60,7 +60,7 @@ def test_a_repository_is_created_once_and_deleted_for_good(hub: LocalHub):
     api.delete_repo("alice/zoo", missing_ok=True)
 
 
-def test_datasets_live_beside_models(hub: LocalHub):
+def test_datasets_live_beside_models(hub: LocalHub) -> None:
     api = hub.api()
     assert api.create_repo("digits", repo_type="dataset").repo_type == "dataset"
     api.upload_file(path_or_fileobj=MASKS, path_in_repo="d.parquet", repo_id="alice/digits", repo_type="dataset")
@@ -70,7 +70,7 @@ def test_datasets_live_beside_models(hub: LocalHub):
     assert list(api.list_models()) == []
 
 
-def test_branches_and_tags(hub: LocalHub):
+def test_branches_and_tags(hub: LocalHub) -> None:
     api, repo = hub.api(), hub.create("alice/zoo", {"a.txt": b"1"})
     api.create_tag("alice/zoo", tag="v1")
     api.create_branch("alice/zoo", branch="next/one")
@@ -99,7 +99,7 @@ def test_branches_and_tags(hub: LocalHub):
         api.upload_file(path_or_fileobj=b"2", path_in_repo="a.txt", repo_id="alice/zoo", revision="next/one")
 
 
-def test_a_stranger_proposes_and_the_owner_merges(hub: LocalHub, folder: Path):
+def test_a_stranger_proposes_and_the_owner_merges(hub: LocalHub, folder: Path) -> None:
     repo = hub.create("alice/zoo", {"a.txt": b"1", "b.txt": b"1"})
     proposal = hub.api("bob").upload_folder(repo_id="alice/zoo", folder_path=folder, create_pr=True)
     assert (proposal.pr_num, proposal.pr_revision) == (1, "refs/pr/1")

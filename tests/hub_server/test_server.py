@@ -28,7 +28,9 @@ def post_commit(hub: LocalHub, *lines: tuple[str, dict[str, str]], **headers: st
     return answer.status_code, answer.json().get("error", "")
 
 
-def test_what_is_pushed_comes_back_and_a_second_push_makes_no_commit(hub: LocalHub, folder: Path, tmp_path: Path):
+def test_what_is_pushed_comes_back_and_a_second_push_makes_no_commit(
+    hub: LocalHub, folder: Path, tmp_path: Path
+) -> None:
     api = hub.api()
     assert api.create_repo("zoo").repo_id == "alice/zoo"
     first = api.upload_folder(repo_id="alice/zoo", folder_path=folder)
@@ -56,7 +58,7 @@ def test_what_is_pushed_comes_back_and_a_second_push_makes_no_commit(hub: LocalH
     assert len(hub.repo("alice/zoo").commits()) == 2
 
 
-def test_a_commit_on_an_old_parent_is_refused(hub: LocalHub):
+def test_a_commit_on_an_old_parent_is_refused(hub: LocalHub) -> None:
     api = hub.api()
     hub.create("alice/zoo")
     parent = api.model_info("alice/zoo").sha
@@ -67,7 +69,7 @@ def test_a_commit_on_an_old_parent_is_refused(hub: LocalHub):
     assert "x.txt" not in hub.repo("alice/zoo").files()
 
 
-def test_the_server_itself_commits_what_does_not_change(hub: LocalHub):
+def test_the_server_itself_commits_what_does_not_change(hub: LocalHub) -> None:
     """It is the client that leaves unchanged files out: a commit POST that is repeated makes two commits."""
     hub.create("alice/zoo")
     for _ in range(2):
@@ -75,7 +77,7 @@ def test_the_server_itself_commits_what_does_not_change(hub: LocalHub):
     assert [commit.title for commit in hub.repo("alice/zoo").commits()] == ["again", "again", "initial commit"]
 
 
-def test_two_pushes_at_once_both_land(hub: LocalHub):
+def test_two_pushes_at_once_both_land(hub: LocalHub) -> None:
     hub.create("alice/zoo")
 
     def push(number: int) -> None:
@@ -87,7 +89,7 @@ def test_two_pushes_at_once_both_land(hub: LocalHub):
     assert len(hub.repo("alice/zoo").commits()) == 5
 
 
-def test_deletions_and_a_missing_file(hub: LocalHub):
+def test_deletions_and_a_missing_file(hub: LocalHub) -> None:
     api = hub.api()
     hub.create("alice/zoo", {"a.txt": b"a", "old/b.txt": b"b", "old/c.txt": b"c"})
     api.create_commit("alice/zoo", [CommitOperationDelete("old/")], commit_message="clear")
@@ -96,7 +98,7 @@ def test_deletions_and_a_missing_file(hub: LocalHub):
         api.create_commit("alice/zoo", [CommitOperationDelete("gone.txt")], commit_message="clear")
 
 
-def test_commits_the_hub_refuses(hub: LocalHub):
+def test_commits_the_hub_refuses(hub: LocalHub) -> None:
     hub.create("alice/zoo")
     header, file = ("header", {"summary": "s"}), ("file", {"path": "a", "content": "x"})
     json_type = {"Content-Type": "application/json"}
@@ -114,7 +116,7 @@ def test_commits_the_hub_refuses(hub: LocalHub):
     assert len(hub.repo("alice/zoo").commits()) == 1
 
 
-def test_uploads_the_hub_refuses(hub: LocalHub):
+def test_uploads_the_hub_refuses(hub: LocalHub) -> None:
     hub.create("alice/zoo")
     sha, session = hashlib.sha256(b"x").hexdigest(), get_session()
     url = f"{hub.endpoint}/alice/zoo.git/info/lfs/objects/"
@@ -133,7 +135,7 @@ def test_uploads_the_hub_refuses(hub: LocalHub):
     assert "actions" not in session.post(url + "batch", json=batch, headers=headers).json()["objects"][0]
 
 
-def test_a_card_the_client_builds_is_accepted(hub: LocalHub):
+def test_a_card_the_client_builds_is_accepted(hub: LocalHub) -> None:
     result = EvalResult(
         task_type="image-classification", dataset_type="ylecun/mnist", dataset_name="MNIST", metric_type="accuracy",
         metric_value=0.98, dataset_split="test", dataset_config=None,
@@ -170,7 +172,7 @@ def test_a_card_the_client_builds_is_accepted(hub: LocalHub):
         ),
     ],
 )
-def test_a_bad_card_is_refused(hub: LocalHub, metadata: str, complaint: str):
+def test_a_bad_card_is_refused(hub: LocalHub, metadata: str, complaint: str) -> None:
     """When the client asks before it uploads, and again at the commit for a client that does not ask."""
     hub.create("alice/zoo")
     card = f"---\n{metadata}\n---\n"
@@ -183,28 +185,28 @@ def test_a_bad_card_is_refused(hub: LocalHub, metadata: str, complaint: str):
     assert "README.md" not in hub.repo("alice/zoo").files()
 
 
-def test_a_card_without_metadata_is_accepted_with_a_warning(hub: LocalHub):
+def test_a_card_without_metadata_is_accepted_with_a_warning(hub: LocalHub) -> None:
     hub.create("alice/zoo")
     with pytest.warns(UserWarning, match="empty or missing yaml metadata"):
         hub.api().create_commit("alice/zoo", [add("README.md", b"# Hello")], commit_message="card")
     assert hub.repo("alice/zoo").files()["README.md"] == b"# Hello"
 
 
-def test_an_unknown_endpoint_fails_the_test(hub: LocalHub):
+def test_an_unknown_endpoint_fails_the_test(hub: LocalHub) -> None:
     assert get_session().get(f"{hub.endpoint}/api/models/alice/zoo/xet-write-token/main").status_code == 404
     with pytest.raises(AssertionError, match="HF_HUB_DISABLE_XET=1"):
         hub.check()
     hub.unknown.clear()
 
 
-def test_a_fault_that_never_strikes_fails_the_test(hub: LocalHub):
+def test_a_fault_that_never_strikes_fails_the_test(hub: LocalHub) -> None:
     hub.faults.fail("GET", "/nowhere", status=500)
     with pytest.raises(AssertionError, match="never struck"):
         hub.check()
     hub.faults.clear()
 
 
-def test_another_process_with_its_own_cache(hub: LocalHub):
+def test_another_process_with_its_own_cache(hub: LocalHub) -> None:
     hub.create("alice/zoo", {"a.txt": b"1"}, private=True)
     code = "from huggingface_hub import hf_hub_download; print(open(hf_hub_download('alice/zoo', 'a.txt')).read())"
     stranger = hub.run_python(code, user=None)
@@ -217,7 +219,7 @@ def test_another_process_with_its_own_cache(hub: LocalHub):
     assert json.loads(me.stdout)["user"] == "bob", me
 
 
-def test_nothing_of_the_users_own_is_used(hub: LocalHub):
+def test_nothing_of_the_users_own_is_used(hub: LocalHub) -> None:
     assert os.environ["HF_ENDPOINT"] == hub.endpoint
     assert "HF_TOKEN" not in os.environ
     with hub.down(), pytest.raises(httpx.ConnectError):

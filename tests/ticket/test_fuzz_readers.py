@@ -33,13 +33,13 @@ def folder(fuzzing: ModuleType, tmp_path: Path) -> Path:
     return made
 
 
-def test_mutants_of_a_real_ticket(fuzzing: ModuleType, folder: Path):
+def test_mutants_of_a_real_ticket(fuzzing: ModuleType, folder: Path) -> None:
     counts = fuzzing.fuzz(folder, 600, seed=1)
     assert counts["refused"] > 500
     assert counts["equal"] > 0
 
 
-def test_the_fuzzer_notices_a_wrong_ticket(fuzzing: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_fuzzer_notices_a_wrong_ticket(fuzzing: ModuleType, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A test of the test: with a reader that checks no digest of files, wrong weights get through and are reported."""
     from ticketzoo.ticket import files, stored
 
@@ -59,7 +59,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
-def test_any_bytes_as_ticket_json(content: bytes):
+def test_any_bytes_as_ticket_json(content: bytes) -> None:
     with pytest.raises(TicketError) as refused:
         parse_config(content, "ticket.json")
     assert "\n" not in str(refused.value)
@@ -67,7 +67,7 @@ def test_any_bytes_as_ticket_json(content: bytes):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_any_value_anywhere_in_ticket_json(folder: Path, data: st.DataObject):
+def test_any_value_anywhere_in_ticket_json(folder: Path, data: st.DataObject) -> None:
     document = json.loads((folder / "ticket.json").read_text())
     value: Any = document
     while True:
@@ -84,7 +84,7 @@ def test_any_value_anywhere_in_ticket_json(folder: Path, data: st.DataObject):
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=400), name=st.sampled_from(["masks", "rewind"]))
-def test_any_bytes_as_tensors(fuzzing: ModuleType, folder: Path, content: bytes, name: str):
+def test_any_bytes_as_tensors(fuzzing: ModuleType, folder: Path, content: bytes, name: str) -> None:
     from ticketzoo.ticket import Ticket
 
     path, config = folder / "seed-0" / f"{name}.safetensors", folder / "ticket.json"

@@ -40,7 +40,9 @@ def ticket(hub: LocalHub) -> Ticket:
     return make_ticket(replicates=[masks_alone(0), masks_alone(1)], base=BaseWeights.from_hub(BASE))
 
 
-def test_a_ticket_by_reference_names_the_commit_and_holds_no_weights(hub: LocalHub, ticket: Ticket, tmp_path: Path):
+def test_a_ticket_by_reference_names_the_commit_and_holds_no_weights(
+    hub: LocalHub, ticket: Ticket, tmp_path: Path
+) -> None:
     folder = ticket.save_pretrained(tmp_path / "t")
     rewind = json.loads((folder / "ticket.json").read_text())["rewind"]
     assert (rewind["kind"], rewind["repo_id"], rewind["revision"]) == ("base", BASE, hub.repo(BASE).find().oid)
@@ -54,7 +56,7 @@ def test_a_ticket_by_reference_names_the_commit_and_holds_no_weights(hub: LocalH
     assert torch.equal(loaded.build().fc1.weight, STATE["fc1.weight"] * kept)
 
 
-def test_by_reference_end_to_end(hub: LocalHub, ticket: Ticket, tmp_path: Path):
+def test_by_reference_end_to_end(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
     ticket.push_to_hub(ZOO)
     assert b"base_model: big/model" in hub.repo(ZOO).files()["README.md"]
     copy, _ = pull_ticket(ZOO, tmp_path / "copy")
@@ -68,7 +70,7 @@ def test_by_reference_end_to_end(hub: LocalHub, ticket: Ticket, tmp_path: Path):
     assert equal(Ticket.from_pretrained(copy, cache_dir=tmp_path / "cache", local_files_only=True), ticket)
 
 
-def test_weights_in_several_files(hub: LocalHub, ticket: Ticket, tmp_path: Path):
+def test_weights_in_several_files(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
     hub.create("big/sharded", sharded())
     base = BaseWeights.from_hub("big/sharded")
     assert base.sha256 == BaseWeights.from_hub(BASE).sha256
@@ -76,7 +78,7 @@ def test_weights_in_several_files(hub: LocalHub, ticket: Ticket, tmp_path: Path)
     assert equal(Ticket.from_pretrained(again), ticket)
 
 
-def test_base_weights_damaged_in_the_cache_are_fetched_again(hub: LocalHub, ticket: Ticket, tmp_path: Path):
+def test_base_weights_damaged_in_the_cache_are_fetched_again(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
     folder = ticket.save_pretrained(tmp_path / "t")
     cache = tmp_path / "cache"
     assert Ticket.from_pretrained(folder, cache_dir=cache).rewind_state
@@ -88,7 +90,7 @@ def test_base_weights_damaged_in_the_cache_are_fetched_again(hub: LocalHub, tick
     assert equal(Ticket.from_pretrained(folder, cache_dir=cache), ticket)
 
 
-def test_other_weights_than_the_tickets_are_explained(hub: LocalHub, ticket: Ticket, tmp_path: Path):
+def test_other_weights_than_the_tickets_are_explained(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
     folder = ticket.save_pretrained(tmp_path / "t")
     content = json.loads((folder / "ticket.json").read_text())
     content["rewind"]["sha256"] = "0" * 64
@@ -99,7 +101,7 @@ def test_other_weights_than_the_tickets_are_explained(hub: LocalHub, ticket: Tic
         _ = Ticket.from_pretrained(folder).rewind_state
 
 
-def test_a_base_that_is_gone(hub: LocalHub, ticket: Ticket, tmp_path: Path):
+def test_a_base_that_is_gone(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
     folder = ticket.save_pretrained(tmp_path / "t")
     hub.repo(BASE).private = True
     assert Ticket.from_pretrained(folder, cache_dir=tmp_path / "cache").masks
@@ -107,7 +109,7 @@ def test_a_base_that_is_gone(hub: LocalHub, ticket: Ticket, tmp_path: Path):
         _ = Ticket.from_pretrained(folder, cache_dir=tmp_path / "cache").rewind_state
 
 
-def test_models_without_safetensors_are_refused_whatever_else_they_have(hub: LocalHub):
+def test_models_without_safetensors_are_refused_whatever_else_they_have(hub: LocalHub) -> None:
     hub.create("old/model", {"pytorch_model.bin": b"\x80\x04pickle", "config.json": b"{}"})
     with pytest.raises(RegistryError, match=r"old/model@.* no model.safetensors or model.safetensors.index.json"):
         BaseWeights.from_hub("old/model")
@@ -117,14 +119,14 @@ def test_models_without_safetensors_are_refused_whatever_else_they_have(hub: Loc
 @pytest.mark.parametrize(
     "shard", ["../../etc/passwd", "/etc/passwd", "a/b.safetensors", "C:\\x.safetensors", "x.bin", 7]
 )
-def test_an_index_leads_nowhere_else(hub: LocalHub, shard: object):
+def test_an_index_leads_nowhere_else(hub: LocalHub, shard: object) -> None:
     index = {"weight_map": {"fc1.weight": shard}}
     hub.create("evil/model", {"model.safetensors.index.json": json.dumps(index).encode()})
     with pytest.raises(TicketError, match=r"evil/model@.*is not the name of a safetensors file beside it"):
         BaseWeights.from_hub("evil/model")
 
 
-def test_an_index_that_promises_what_is_not_there(hub: LocalHub):
+def test_an_index_that_promises_what_is_not_there(hub: LocalHub) -> None:
     index = json.dumps({"weight_map": {"fc1.weight": "model.safetensors", "fc9.weight": "model.safetensors"}}).encode()
     shards = {"model.safetensors.index.json": index.replace(b"model.s", b"shard.s"), "shard.safetensors": save(STATE)}
     hub.create("evil/model", shards)
@@ -132,7 +134,7 @@ def test_an_index_that_promises_what_is_not_there(hub: LocalHub):
         BaseWeights.from_hub("evil/model")
 
 
-def test_weights_are_given_one_way(hub: LocalHub, ticket: Ticket):
+def test_weights_are_given_one_way(hub: LocalHub, ticket: Ticket) -> None:
     base = BaseWeights.from_hub(BASE)
     with pytest.raises(TicketError, match="seed 0: give a rewind state, or base weights"):
         make_ticket(replicates=[found(0)], base=base)

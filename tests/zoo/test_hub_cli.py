@@ -37,7 +37,7 @@ VERDICT = {
 }  # fmt: skip
 
 
-def test_push_search_pull_verify(hub: LocalHub, here: Path):
+def test_push_search_pull_verify(hub: LocalHub, here: Path) -> None:
     """Publish, find, copy into a fresh cache in another process, verify: bit for bit the same."""
     hub.login("alice")
     folder = save_ticket(here / "registry" / "lenet.digits-imp")
@@ -53,7 +53,7 @@ def test_push_search_pull_verify(hub: LocalHub, here: Path):
         assert (here / "copy" / path.relative_to(folder)).read_bytes() == path.read_bytes()
 
 
-def test_the_card_of_a_pushed_folder_has_its_measurements(hub: LocalHub, here: Path):
+def test_the_card_of_a_pushed_folder_has_its_measurements(hub: LocalHub, here: Path) -> None:
     hub.login("alice")
     save_ticket(here / "registry" / "lenet.digits-imp")
     run("push lenet.digits-imp alice/zoo --private")
@@ -65,7 +65,7 @@ def test_the_card_of_a_pushed_folder_has_its_measurements(hub: LocalHub, here: P
     assert published["changed"] is False
 
 
-def test_a_kept_card_is_said(hub: LocalHub, here: Path, pushed: Ticket):
+def test_a_kept_card_is_said(hub: LocalHub, here: Path, pushed: Ticket) -> None:
     hub.repo(ZOO).write({"README.md": b"---\nlicense: mit\n---\nMine\n"})
     save_ticket(here / "registry" / "t")
     assert "README.md was edited there and is kept; --replace-card" in run("push t alice/zoo").stderr
@@ -73,7 +73,7 @@ def test_a_kept_card_is_said(hub: LocalHub, here: Path, pushed: Ticket):
     assert b"Mine" not in hub.repo(ZOO).files()["README.md"]
 
 
-def test_info_needs_no_masks_and_no_weights(hub: LocalHub, pushed: Ticket):
+def test_info_needs_no_masks_and_no_weights(hub: LocalHub, pushed: Ticket) -> None:
     lines = run("info alice/zoo").stdout.splitlines()
     assert f"folder        hub:alice/zoo@{hub.repo(ZOO).find().oid}" in lines
     document = json.loads(run("info hub:alice/zoo@main --json").stdout)
@@ -85,7 +85,7 @@ def test_info_needs_no_masks_and_no_weights(hub: LocalHub, pushed: Ticket):
     assert not hub.calls("GET", "/files/*")
 
 
-def test_verify_on_the_hub_makes_a_damaged_cache_good(hub: LocalHub, pushed: Ticket):
+def test_verify_on_the_hub_makes_a_damaged_cache_good(hub: LocalHub, pushed: Ticket) -> None:
     assert f"hub:alice/zoo@{hub.repo(ZOO).find().oid}: verified" in run("verify alice/zoo").stdout
     from huggingface_hub import try_to_load_from_cache
 
@@ -126,7 +126,7 @@ def three(hub: LocalHub, here: Path) -> list[str]:
         ("--sparsity 0.9", ""),
     ],
 )
-def test_search_finds_the_same_in_a_folder_and_on_the_hub(three: list[str], question: str, answer: str):
+def test_search_finds_the_same_in_a_folder_and_on_the_hub(three: list[str], question: str, answer: str) -> None:
     for where, prefix in (("registry", ""), ("hub:", "alice/"), ("hub:alice", "alice/")):
         found = json.loads(run(f"search {question} --registry {where} --json").stdout)
         assert "".join(ticket["name"] for ticket in found) == answer
@@ -134,7 +134,7 @@ def test_search_finds_the_same_in_a_folder_and_on_the_hub(three: list[str], ques
         assert [name for name in three if f" {prefix}{name} " in shown] == list(answer)
 
 
-def test_the_same_table_for_a_folder_and_the_hub(three: list[str]):
+def test_the_same_table_for_a_folder_and_the_hub(three: list[str]) -> None:
     def rows(where: str) -> list[str]:
         lines = run(f"list --registry {where}").stdout.splitlines()
         return [" ".join(line.split()).replace("alice/", "") for line in lines if "lenet" in line]
@@ -145,14 +145,14 @@ def test_the_same_table_for_a_folder_and_the_hub(three: list[str]):
     assert [one["name"] for one in json.loads(run("list --registry hub:alice --filter mnist --json").stdout)] == ["b"]
 
 
-def test_a_second_search_fetches_nothing_again(hub: LocalHub, three: list[str]):
+def test_a_second_search_fetches_nothing_again(hub: LocalHub, three: list[str]) -> None:
     run("search")
     hub.requests.clear()
     run("search")
     assert [seen.path for seen in hub.requests] == ["/api/models"]
 
 
-def test_cards_may_lie_and_tickets_may_be_none(hub: LocalHub, three: list[str]):
+def test_cards_may_lie_and_tickets_may_be_none(hub: LocalHub, three: list[str]) -> None:
     lying = b"---\nlibrary_name: ticketzoo\ntags: [lenet-300-100, verdict-winning]\n---\n"
     hub.repo("alice/a").write({"README.md": lying})
     hub.create("mallory/none", {"README.md": lying})
@@ -164,7 +164,7 @@ def test_cards_may_lie_and_tickets_may_be_none(hub: LocalHub, three: list[str]):
     assert "\x1b" not in found.stdout + found.stderr
 
 
-def test_results_come_in_pages(hub: LocalHub, three: list[str]):
+def test_results_come_in_pages(hub: LocalHub, three: list[str]) -> None:
     hub.page_size = 2
     assert len(json.loads(run("search --json").stdout)) == 3
     assert len(json.loads(run("search --limit 2 --json").stdout)) == 2
@@ -184,14 +184,14 @@ def test_results_come_in_pages(hub: LocalHub, three: list[str]):
         ("push t alice/zoo@v1", "the branch as revision"),
     ],
 )
-def test_refusals_are_one_line(hub: LocalHub, here: Path, line: str, words: str):
+def test_refusals_are_one_line(hub: LocalHub, here: Path, line: str, words: str) -> None:
     save_ticket(here / "registry" / "t")
     with pytest.raises(TicketzooError) as failed:
         run(line)
     assert words in str(failed.value) and "\n" not in str(failed.value)
 
 
-def test_a_failure_is_one_line_and_status_1(hub: LocalHub):
+def test_a_failure_is_one_line_and_status_1(hub: LocalHub) -> None:
     failed = hub.run(sys.executable, "-m", "ticketzoo", "pull", "alice/secret", user=None, OMP_NUM_THREADS="1")
     assert (failed.returncode, failed.stdout) == (1, "")
     (line,) = failed.stderr.splitlines()

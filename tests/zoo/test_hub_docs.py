@@ -17,12 +17,12 @@ TEXT = (Path(__file__).resolve().parents[2] / "docs" / "hub.md").read_text()
 BLOCKS = re.findall(r"```(sh|python)\n(.*?)```", TEXT, flags=re.DOTALL)
 
 
-def test_every_block_is_a_command_or_python():
+def test_every_block_is_a_command_or_python() -> None:
     assert re.findall(r"```(\w+)", TEXT) == [language for language, _ in BLOCKS]
     assert len([language for language, _ in BLOCKS if language == "sh"]) >= 3
 
 
-def test_the_commands_run_as_shown(hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_the_commands_run_as_shown(hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TICKETZOO_REGISTRY", raising=False)
     hub.login("alice")

@@ -49,20 +49,22 @@ DOWNLOADS = {
 
 @pytest.mark.parametrize("where", DOWNLOADS)
 @pytest.mark.parametrize("status", [500, 503])
-def test_500_and_503_on_the_way_down_are_waited_out(hub: LocalHub, pushed: Ticket, where: str, status: int):
+def test_500_and_503_on_the_way_down_are_waited_out(hub: LocalHub, pushed: Ticket, where: str, status: int) -> None:
     hub.faults.fail(*DOWNLOADS[where], status=status)
     assert equal(load_ticket(ZOO), pushed)
 
 
 @pytest.mark.parametrize("where", ["info", "small file", "large file"])
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_connection_dropped_on_the_way_down(hub: LocalHub, pushed: Ticket, where: str, reset: bool, tmp_path: Path):
+def test_a_connection_dropped_on_the_way_down(
+    hub: LocalHub, pushed: Ticket, where: str, reset: bool, tmp_path: Path
+) -> None:
     hub.faults.cut(DOWNLOADS[where][1], after=100, reset=reset)
     assert equal(load_ticket(ZOO, cache_dir=tmp_path), pushed)
     assert not incomplete(tmp_path)
 
 
-def test_a_connection_dropped_every_time_leaves_no_torn_file(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_a_connection_dropped_every_time_leaves_no_torn_file(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     hub.faults.cut("/files/*rewind.safetensors", after=100, reset=True, times=None)
     refused(
         lambda: load_ticket(ZOO, cache_dir=tmp_path), "alice/zoo@", "seed-0/rewind.safetensors", "check the network"
@@ -72,32 +74,34 @@ def test_a_connection_dropped_every_time_leaves_no_torn_file(hub: LocalHub, push
     assert equal(load_ticket(ZOO, cache_dir=tmp_path), pushed)
 
 
-def test_500_that_stays_is_one_line(hub: LocalHub, pushed: Ticket):
+def test_500_that_stays_is_one_line(hub: LocalHub, pushed: Ticket) -> None:
     fault = hub.faults.fail("GET", "/files/*masks.safetensors", status=500, times=None)
     refused(lambda: load_ticket(ZOO), "alice/zoo@", "seed-0/masks.safetensors", "(500)", "try again later")
     assert fault.fired == 4
 
 
-def test_429_is_waited_out_as_long_as_told(hub: LocalHub, pushed: Ticket):
+def test_429_is_waited_out_as_long_as_told(hub: LocalHub, pushed: Ticket) -> None:
     hub.faults.fail("GET", "/api/models/*", status=429, retry_after=1)
     began = time.monotonic()
     load_ticket(ZOO, masks_only=True)
     assert time.monotonic() - began >= 1
 
 
-def test_429_that_asks_for_too_long_is_not_waited_out(hub: LocalHub, pushed: Ticket):
+def test_429_that_asks_for_too_long_is_not_waited_out(hub: LocalHub, pushed: Ticket) -> None:
     fault = hub.faults.fail("GET", "/api/models/*", status=429, retry_after=3000)
     refused(lambda: load_ticket(ZOO), "alice/zoo@main", "429", "in 3000 seconds")
     assert fault.fired == 1
 
 
-def test_a_slow_body_arrives(hub: LocalHub, pushed: Ticket):
+def test_a_slow_body_arrives(hub: LocalHub, pushed: Ticket) -> None:
     hub.faults.slow("/files/*masks.safetensors", seconds=0.3)
     assert equal(load_ticket(ZOO), pushed)
 
 
 @pytest.mark.parametrize("call", ["info", "commit"])
-def test_a_server_that_says_nothing_is_left(hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, call: str):
+def test_a_server_that_says_nothing_is_left(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
     monkeypatch.setattr(hub_calls, "TIMEOUT", 0.2)
     monkeypatch.setattr(hub_calls, "WAITS", ())
     if call == "info":
@@ -112,19 +116,19 @@ def test_a_server_that_says_nothing_is_left(hub: LocalHub, pushed: Ticket, monke
 
 
 @pytest.mark.parametrize("name", ["ticket.json", "masks.safetensors", "rewind.safetensors"])
-def test_a_wrong_byte_is_noticed_and_fetched_again(hub: LocalHub, pushed: Ticket, name: str):
+def test_a_wrong_byte_is_noticed_and_fetched_again(hub: LocalHub, pushed: Ticket, name: str) -> None:
     hub.faults.flip(f"*{name}", at=40, times=1)
     assert equal(load_ticket(ZOO), pushed)
 
 
 @pytest.mark.parametrize("name", ["ticket.json", "seed-0/masks.safetensors"])
-def test_a_wrong_byte_every_time_is_refused(hub: LocalHub, pushed: Ticket, name: str):
+def test_a_wrong_byte_every_time_is_refused(hub: LocalHub, pushed: Ticket, name: str) -> None:
     hub.faults.flip(f"*{name.rpartition('/')[2]}", at=40)
     refused(lambda: load_ticket(ZOO), "alice/zoo@", name, "damaged twice")
 
 
 @pytest.mark.parametrize("name", ["ticket.json", "seed-0/masks.safetensors", "seed-0/rewind.safetensors"])
-def test_damage_in_the_cache(hub: LocalHub, pushed: Ticket, tmp_path: Path, name: str):
+def test_damage_in_the_cache(hub: LocalHub, pushed: Ticket, tmp_path: Path, name: str) -> None:
     """Noticed on every load; with a connection it is made good, without one the line says how."""
 
     def damage() -> None:
@@ -145,12 +149,12 @@ def test_damage_in_the_cache(hub: LocalHub, pushed: Ticket, tmp_path: Path, name
     assert equal(load_ticket(ZOO, cache_dir=tmp_path, force_download=True), pushed)
 
 
-def test_a_file_that_is_listed_but_gone(hub: LocalHub, pushed: Ticket):
+def test_a_file_that_is_listed_but_gone(hub: LocalHub, pushed: Ticket) -> None:
     hub.faults.missing("*/seed-0/masks.safetensors")
     refused(lambda: load_ticket(ZOO), "alice/zoo@", "seed-0/masks.safetensors", "ask its owner")
 
 
-def test_a_file_that_was_never_pushed(hub: LocalHub, pushed: Ticket):
+def test_a_file_that_was_never_pushed(hub: LocalHub, pushed: Ticket) -> None:
     hub.repo(ZOO).write({"seed-0/rewind.safetensors": None})
     refused(lambda: load_ticket(ZOO), "alice/zoo@", "seed-0/rewind.safetensors", "ask its owner")
     assert load_ticket(ZOO, masks_only=True)
@@ -158,7 +162,7 @@ def test_a_file_that_was_never_pushed(hub: LocalHub, pushed: Ticket):
     refused(lambda: load_ticket("alice/model"), "alice/model@", "no ticket.json")
 
 
-def test_files_of_other_sizes_than_declared_are_not_fetched(hub: LocalHub, pushed: Ticket):
+def test_files_of_other_sizes_than_declared_are_not_fetched(hub: LocalHub, pushed: Ticket) -> None:
     hub.repo(ZOO).write({"seed-0/masks.safetensors": b"\0" * 100_000})
     hub.requests.clear()
     refused(lambda: load_ticket(ZOO), "alice/zoo@", "seed-0/masks.safetensors", "100000 bytes", "not fetched")
@@ -169,14 +173,14 @@ def test_files_of_other_sizes_than_declared_are_not_fetched(hub: LocalHub, pushe
     assert not hub.calls("GET", "/files/*")
 
 
-def test_a_file_altered_in_the_repository(hub: LocalHub, pushed: Ticket):
+def test_a_file_altered_in_the_repository(hub: LocalHub, pushed: Ticket) -> None:
     masks = bytearray(hub.repo(ZOO).files()["seed-0/masks.safetensors"])
     masks[-1] ^= 1
     hub.repo(ZOO).write({"seed-0/masks.safetensors": bytes(masks)})
     refused(lambda: load_ticket(ZOO), "alice/zoo@", "seed-0/masks.safetensors", "ask its owner")
 
 
-def test_no_network(hub: LocalHub, pushed: Ticket, tmp_path: Path, caplog: pytest.LogCaptureFixture):
+def test_no_network(hub: LocalHub, pushed: Ticket, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     load_ticket(ZOO, cache_dir=tmp_path / "full")
     commit = hub.repo(ZOO).find().oid
     with hub.down():
@@ -187,7 +191,7 @@ def test_no_network(hub: LocalHub, pushed: Ticket, tmp_path: Path, caplog: pytes
         refused(lambda: load_ticket(ZOO, cache_dir=tmp_path / "full", force_download=True), "check the network")
 
 
-def test_no_token_a_wrong_one_and_somebody_elses(hub: LocalHub):
+def test_no_token_a_wrong_one_and_somebody_elses(hub: LocalHub) -> None:
     hub.create("alice/secret", {"ticket.json": b"{}"}, private=True)
     refused(lambda: load_ticket("alice/secret", token=False), "alice/secret@main", "hf auth login")
     refused(lambda: load_ticket("alice/secret", token=hub.token("bob")), "alice/secret@main", "may read it")
@@ -198,7 +202,7 @@ def test_no_token_a_wrong_one_and_somebody_elses(hub: LocalHub):
     refused(lambda: make_ticket().push_to_hub(ZOO, token=wrong), "alice/zoo@main", "does not accept the token")
 
 
-def test_tokens_that_may_not_write(hub: LocalHub, pushed: Ticket):
+def test_tokens_that_may_not_write(hub: LocalHub, pushed: Ticket) -> None:
     changed = make_ticket(license="mit")
     for token in (hub.token("alice", "read"), hub.token("bob")):
         line = refused(lambda token=token: changed.push_to_hub(ZOO, token=token), "alice/zoo@main", "not allowed")
@@ -207,7 +211,7 @@ def test_tokens_that_may_not_write(hub: LocalHub, pushed: Ticket):
     assert len(hub.repo(ZOO).commits()) == 2
 
 
-def test_a_gated_repository(hub: LocalHub, pushed: Ticket):
+def test_a_gated_repository(hub: LocalHub, pushed: Ticket) -> None:
     hub.repo(ZOO).gated = "manual"
     for token in (False, hub.token("bob")):
         refused(lambda token=token: load_ticket(ZOO, token=token), "alice/zoo@", "restricted", "ask for access")
@@ -215,7 +219,7 @@ def test_a_gated_repository(hub: LocalHub, pushed: Ticket):
     assert equal(load_ticket(ZOO, token=hub.token("bob")), pushed)
 
 
-def test_a_full_disk(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_a_full_disk(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     load_ticket(ZOO, cache_dir=tmp_path, masks_only=True)
     with at_most(800, resource.RLIMIT_FSIZE):
         refused(
@@ -240,7 +244,7 @@ UPLOADS = {
 
 @pytest.mark.parametrize("where", UPLOADS)
 @pytest.mark.parametrize("status", [500, 503])
-def test_500_and_503_on_the_way_up_are_waited_out(hub: LocalHub, where: str, status: int):
+def test_500_and_503_on_the_way_up_are_waited_out(hub: LocalHub, where: str, status: int) -> None:
     hub.login("alice")
     hub.create(ZOO)
     hub.faults.fail(*UPLOADS[where], status=status)
@@ -250,7 +254,7 @@ def test_500_and_503_on_the_way_up_are_waited_out(hub: LocalHub, where: str, sta
 
 
 @pytest.mark.parametrize("where", ["modes", "batch", "bytes", "commit"])
-def test_a_connection_dropped_on_the_way_up(hub: LocalHub, where: str):
+def test_a_connection_dropped_on_the_way_up(hub: LocalHub, where: str) -> None:
     hub.login("alice")
     hub.create(ZOO)
     hub.faults.cut_upload(*UPLOADS[where], after=50)
@@ -259,7 +263,7 @@ def test_a_connection_dropped_on_the_way_up(hub: LocalHub, where: str):
 
 
 @pytest.mark.parametrize("reset", [False, True])
-def test_a_commit_whose_answer_is_lost_is_not_made_twice(hub: LocalHub, reset: bool):
+def test_a_commit_whose_answer_is_lost_is_not_made_twice(hub: LocalHub, reset: bool) -> None:
     hub.login("alice")
     hub.create(ZOO)
     hub.faults.lose_answer("POST", COMMIT, reset=reset)
@@ -268,13 +272,13 @@ def test_a_commit_whose_answer_is_lost_is_not_made_twice(hub: LocalHub, reset: b
     assert len(hub.calls("POST", COMMIT)) == 1
 
 
-def test_a_lost_answer_to_a_pull_request_is_not_asked_for_again(hub: LocalHub, pushed: Ticket):
+def test_a_lost_answer_to_a_pull_request_is_not_asked_for_again(hub: LocalHub, pushed: Ticket) -> None:
     hub.faults.lose_answer("POST", COMMIT)
     refused(lambda: make_ticket(license="mit").push_to_hub(ZOO, create_pr=True), "alice/zoo@main", "may exist")
     assert len(hub.repo(ZOO).discussions) == 1
 
 
-def test_a_push_that_cannot_be_done_is_not_repeated_and_changes_nothing(hub: LocalHub, pushed: Ticket):
+def test_a_push_that_cannot_be_done_is_not_repeated_and_changes_nothing(hub: LocalHub, pushed: Ticket) -> None:
     fault = hub.faults.fail("PUT", "/upload/*", status=403)
     rewind = make_ticket(license="mit").rewind_state
     changed = {name: tensor + 1 for name, tensor in rewind.items()}
@@ -289,7 +293,7 @@ def test_a_push_that_cannot_be_done_is_not_repeated_and_changes_nothing(hub: Loc
 
 
 @pytest.mark.parametrize("fault", ["slow", "hang"])
-def test_a_push_in_between_is_a_conflict_and_not_lost(hub: LocalHub, pushed: Ticket, fault: str):
+def test_a_push_in_between_is_a_conflict_and_not_lost(hub: LocalHub, pushed: Ticket, fault: str) -> None:
     if fault == "slow":
         hub.faults.slow("*/preupload/*", seconds=1, method="POST")
     else:
@@ -346,7 +350,7 @@ def both(hub: LocalHub, code: str, *arguments: str) -> list[subprocess.Completed
     return [subprocess.CompletedProcess([], 0, *process.communicate(timeout=120)) for process in started]
 
 
-def test_two_processes_pulling_at_once(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_two_processes_pulling_at_once(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     for done in both(hub, PULL, str(tmp_path / "a"), str(tmp_path / "b")):
         assert not done.stderr
     for copy in (tmp_path / "a", tmp_path / "b"):
@@ -354,7 +358,7 @@ def test_two_processes_pulling_at_once(hub: LocalHub, pushed: Ticket, tmp_path: 
     assert not incomplete(hub.home)
 
 
-def test_two_processes_pushing_at_once(hub: LocalHub):
+def test_two_processes_pushing_at_once(hub: LocalHub) -> None:
     """Each push is in the history as its own commit, or ended as a conflict; nothing is mixed."""
     hub.create(ZOO)
     said = [done.stdout.strip() for done in both(hub, PUSH.format(here=str(Path(__file__).parent)), "mit", "gpl-3.0")]
@@ -366,14 +370,16 @@ def test_two_processes_pushing_at_once(hub: LocalHub):
     assert load_ticket(ZOO).config.license in ("mit", "gpl-3.0")
 
 
-def test_what_the_server_says_is_printed_without_escapes_or_tokens(hub: LocalHub, monkeypatch: pytest.MonkeyPatch):
+def test_what_the_server_says_is_printed_without_escapes_or_tokens(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ticketzoo.hub.errors import without_tokens
 
     said = f"\x1b[31mno\x1b[0m\nBearer abc.def hf_{'x' * 34} my-own-token"
     assert without_tokens(said, "my-own-token") == "�[31mno�[0m Bearer *** *** ***"
 
 
-def test_errors_are_registry_errors(hub: LocalHub):
+def test_errors_are_registry_errors(hub: LocalHub) -> None:
     with pytest.raises(RegistryError, match="no such repository"):
         load_ticket("nobody/nothing")
     with pytest.raises(RegistryError, match="is no Hub id"):

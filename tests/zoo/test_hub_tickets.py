@@ -22,7 +22,7 @@ def fetched(hub: LocalHub) -> list[str]:
     return sorted(name.rpartition("/")[2] for name in names if not name.endswith(".safetensors") or "/files/" in name)
 
 
-def test_push_pull_load_and_verify(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_push_pull_load_and_verify(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     folder, _ = pull_ticket(ZOO, tmp_path / "copy")
     assert verify_ticket(folder)
     for seed in (0, 1):
@@ -35,7 +35,7 @@ def test_push_pull_load_and_verify(hub: LocalHub, pushed: Ticket, tmp_path: Path
     assert load_ticket(ZOO).recipe_text == pushed.recipe_text
 
 
-def test_a_push_is_one_commit_and_the_same_ticket_again_is_none(hub: LocalHub):
+def test_a_push_is_one_commit_and_the_same_ticket_again_is_none(hub: LocalHub) -> None:
     hub.login("alice")
     first = make_ticket().push_to_hub(ZOO, commit_message="Hello")
     assert [commit.title for commit in hub.repo(ZOO).commits()] == ["Hello", "initial commit"]
@@ -46,7 +46,7 @@ def test_a_push_is_one_commit_and_the_same_ticket_again_is_none(hub: LocalHub):
     assert len(hub.repo(ZOO).commits()) == 2
 
 
-def test_a_replicate_that_is_gone_from_the_ticket_goes_from_the_repository(hub: LocalHub, pushed: Ticket):
+def test_a_replicate_that_is_gone_from_the_ticket_goes_from_the_repository(hub: LocalHub, pushed: Ticket) -> None:
     hub.repo(ZOO).write({"notes.txt": b"mine"})
     make_ticket(replicates=[found(0)]).push_to_hub(ZOO)
     files = hub.repo(ZOO).files()
@@ -55,7 +55,7 @@ def test_a_replicate_that_is_gone_from_the_ticket_goes_from_the_repository(hub: 
     assert load_ticket(ZOO).seeds == [0]
 
 
-def test_only_what_is_needed_is_fetched(hub: LocalHub, pushed: Ticket):
+def test_only_what_is_needed_is_fetched(hub: LocalHub, pushed: Ticket) -> None:
     load_ticket(ZOO, masks_only=True)
     assert fetched(hub) == ["masks.safetensors", "ticket.json"]
     hub.requests.clear()
@@ -69,7 +69,7 @@ def test_only_what_is_needed_is_fetched(hub: LocalHub, pushed: Ticket):
     assert fetched(hub) == ["results.jsonl"]
 
 
-def test_masks_only_has_no_weights_to_give(hub: LocalHub, pushed: Ticket):
+def test_masks_only_has_no_weights_to_give(hub: LocalHub, pushed: Ticket) -> None:
     ticket = load_ticket(ZOO, masks_only=True)
     with pytest.raises(TicketError, match="without masks_only"):
         ticket.build()
@@ -78,7 +78,7 @@ def test_masks_only_has_no_weights_to_give(hub: LocalHub, pushed: Ticket):
     assert torch.equal(model.fc1.weight != 0, ticket.masks["fc1.weight"])
 
 
-def test_everything_is_of_one_commit(hub: LocalHub, pushed: Ticket):
+def test_everything_is_of_one_commit(hub: LocalHub, pushed: Ticket) -> None:
     """A push while a ticket is in use changes nothing for who holds it."""
     ticket = load_ticket(ZOO)
     make_ticket(results=[{"level": 1}]).push_to_hub(ZOO)
@@ -86,7 +86,7 @@ def test_everything_is_of_one_commit(hub: LocalHub, pushed: Ticket):
     assert load_ticket(ZOO).results == [{"level": 1}]
 
 
-def test_a_revision_can_be_a_branch_a_tag_or_a_commit(hub: LocalHub, pushed: Ticket):
+def test_a_revision_can_be_a_branch_a_tag_or_a_commit(hub: LocalHub, pushed: Ticket) -> None:
     first = hub.repo(ZOO).find().oid
     hub.api().create_tag(ZOO, tag="v1")
     make_ticket(license="mit").push_to_hub(ZOO, revision="next")
@@ -101,13 +101,13 @@ def test_a_revision_can_be_a_branch_a_tag_or_a_commit(hub: LocalHub, pushed: Tic
 
 
 @pytest.mark.parametrize("revision", ["../../etc/passwd", "a/../../b", "-x", "a b", "\x1b[31m"])
-def test_a_revision_leads_nowhere_else(hub: LocalHub, revision: str):
+def test_a_revision_leads_nowhere_else(hub: LocalHub, revision: str) -> None:
     with pytest.raises(RegistryError, match="cannot be a branch, tag or commit") as refused:
         load_ticket(ZOO, revision=revision)
     assert "\x1b" not in str(refused.value)
 
 
-def test_a_pinned_commit_in_the_cache_is_not_asked_for_again(hub: LocalHub, pushed: Ticket):
+def test_a_pinned_commit_in_the_cache_is_not_asked_for_again(hub: LocalHub, pushed: Ticket) -> None:
     commit = hub.repo(ZOO).find().oid
     load_ticket(ZOO, revision=commit)
     hub.requests.clear()
@@ -115,7 +115,7 @@ def test_a_pinned_commit_in_the_cache_is_not_asked_for_again(hub: LocalHub, push
     assert not hub.requests
 
 
-def test_force_download_fetches_each_file_again_once(hub: LocalHub, pushed: Ticket):
+def test_force_download_fetches_each_file_again_once(hub: LocalHub, pushed: Ticket) -> None:
     load_ticket(ZOO)
     hub.requests.clear()
     ticket = load_ticket(ZOO, force_download=True)
@@ -123,7 +123,7 @@ def test_force_download_fetches_each_file_again_once(hub: LocalHub, pushed: Tick
     assert fetched(hub) == ["masks.safetensors", "rewind.safetensors", "ticket.json"]
 
 
-def test_masks_can_be_pinned(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_masks_can_be_pinned(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     digest = pushed.config.mask_sha256
     assert load_ticket(ZOO, mask_sha256=digest).level == 2
     folder = save_ticket(tmp_path / "t")
@@ -133,7 +133,7 @@ def test_masks_can_be_pinned(hub: LocalHub, pushed: Ticket, tmp_path: Path):
             load_ticket(reference, mask_sha256="0" * 64)
 
 
-def test_a_folder_needs_no_rewind_weights_for_masks_only(tmp_path: Path):
+def test_a_folder_needs_no_rewind_weights_for_masks_only(tmp_path: Path) -> None:
     folder = save_ticket(tmp_path / "t")
     (folder / "seed-0" / "rewind.safetensors").unlink()
     assert load_ticket(str(folder), masks_only=True).masks
@@ -141,7 +141,7 @@ def test_a_folder_needs_no_rewind_weights_for_masks_only(tmp_path: Path):
         load_ticket(str(folder))
 
 
-def test_cache_dir_and_offline(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_cache_dir_and_offline(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"alice/zoo@main: not in the cache"):
         load_ticket(ZOO, local_files_only=True)
     load_ticket(ZOO, cache_dir=tmp_path / "cache")
@@ -163,7 +163,7 @@ SHIPPED = sorted(path.parent for path in (Path(__file__).resolve().parents[2] / 
 
 
 @pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
-def test_every_shipped_ticket_can_be_published(hub: LocalHub, folder: Path):
+def test_every_shipped_ticket_can_be_published(hub: LocalHub, folder: Path) -> None:
     """With a card whose metadata the client and the Hub accept and filter on."""
     from huggingface_hub import ModelCard
 
@@ -179,7 +179,7 @@ def test_every_shipped_ticket_can_be_published(hub: LocalHub, folder: Path):
     assert load_ticket(repo_id, masks_only=True).config == ticket.config
 
 
-def test_a_card_of_ones_own_is_found_too(hub: LocalHub):
+def test_a_card_of_ones_own_is_found_too(hub: LocalHub) -> None:
     hub.login("alice")
     make_ticket().push_to_hub(ZOO, card="---\ntags: [mine]\n---\n# My ticket\n")
     published = hub.api().model_info(ZOO)
@@ -190,12 +190,12 @@ def test_a_card_of_ones_own_is_found_too(hub: LocalHub):
         make_ticket().push_to_hub(ZOO, card="---\ntags: [\n---\n")
 
 
-def test_a_repository_may_have_any_name(hub: LocalHub):
+def test_a_repository_may_have_any_name(hub: LocalHub) -> None:
     hub.login("alice")
     assert make_ticket().push_to_hub("alice/restricted").changed
 
 
-def test_private_repositories(hub: LocalHub):
+def test_private_repositories(hub: LocalHub) -> None:
     hub.login("alice")
     make_ticket().push_to_hub(ZOO, private=True)
     assert hub.repo(ZOO).private
@@ -206,7 +206,7 @@ def test_private_repositories(hub: LocalHub):
     assert json.loads(hub.repo(ZOO).files()["ticket.json"])["license"] == "mit"
 
 
-def test_a_pull_request_leaves_the_branch_alone(hub: LocalHub, pushed: Ticket):
+def test_a_pull_request_leaves_the_branch_alone(hub: LocalHub, pushed: Ticket) -> None:
     before = hub.repo(ZOO).find().oid
     hub.login("bob")
     proposed = make_ticket(license="mit").push_to_hub(ZOO, create_pr=True)
@@ -216,7 +216,7 @@ def test_a_pull_request_leaves_the_branch_alone(hub: LocalHub, pushed: Ticket):
     assert not make_ticket().push_to_hub(ZOO, create_pr=True).changed
 
 
-def test_a_card_edited_on_the_hub_is_kept(hub: LocalHub, pushed: Ticket):
+def test_a_card_edited_on_the_hub_is_kept(hub: LocalHub, pushed: Ticket) -> None:
     make_ticket(license="mit").push_to_hub(ZOO)
     assert b"license: mit" in hub.repo(ZOO).files()["README.md"]
     edited = hub.repo(ZOO).files()["README.md"].replace(b"## Limits", b"## My own words")
@@ -230,7 +230,7 @@ def test_a_card_edited_on_the_hub_is_kept(hub: LocalHub, pushed: Ticket):
     assert b"## Limits" in hub.repo(ZOO).files()["README.md"]
 
 
-def test_the_card_loads_the_ticket_by_its_hub_id(hub: LocalHub, tmp_path: Path):
+def test_the_card_loads_the_ticket_by_its_hub_id(hub: LocalHub, tmp_path: Path) -> None:
     from ticketzoo.evaluation.evidence import ticket_card
 
     of_the_sparsest = [row | ({"level": 2, "sparsity": 0.75} if row["arm"] == "ticket" else {}) for row in ROWS]
@@ -248,14 +248,14 @@ def test_the_card_loads_the_ticket_by_its_hub_id(hub: LocalHub, tmp_path: Path):
     assert not Ticket.from_pretrained(copy).push_to_hub(ZOO).changed
 
 
-def test_a_card_from_ticket_json_alone_claims_nothing_about_measurements(hub: LocalHub, pushed: Ticket):
+def test_a_card_from_ticket_json_alone_claims_nothing_about_measurements(hub: LocalHub, pushed: Ticket) -> None:
     card = hub.repo(ZOO).files()["README.md"].decode()
     assert "measured" not in card.split("## Limits")[0].replace("verdict-not-measured", "")
     tags = hub.api().model_info(ZOO).tags
     assert {"ticketzoo", "lottery-ticket", "lenet-300-100", "source-digits", "task-image-classification"} <= set(tags)
 
 
-def test_tokens_are_not_published(hub: LocalHub):
+def test_tokens_are_not_published(hub: LocalHub) -> None:
     hub.login("alice")
     token = hub.token("alice")
     with pytest.raises(RegistryError, match=r"recipe.yaml holds an access token: nothing was published") as refused:
@@ -266,7 +266,7 @@ def test_tokens_are_not_published(hub: LocalHub):
     assert not hub.calls("POST", "*/commit/*")
 
 
-def test_a_damaged_folder_is_not_published(hub: LocalHub, tmp_path: Path):
+def test_a_damaged_folder_is_not_published(hub: LocalHub, tmp_path: Path) -> None:
     hub.login("alice")
     folder = save_ticket(tmp_path / "t")
     ticket = Ticket.from_pretrained(folder)
@@ -277,7 +277,7 @@ def test_a_damaged_folder_is_not_published(hub: LocalHub, tmp_path: Path):
     assert not hub.calls("POST", "*/commit/*")
 
 
-def test_pull_replaces_a_ticket_and_nothing_else(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_pull_replaces_a_ticket_and_nothing_else(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(TicketError, match="holds something else than a ticket"):
@@ -288,7 +288,7 @@ def test_pull_replaces_a_ticket_and_nothing_else(hub: LocalHub, pushed: Ticket, 
     assert load_ticket(str(tmp_path / "old")).config.license == "apache-2.0"
 
 
-def test_retrains_to_the_same_result(hub: LocalHub, pushed: Ticket):
+def test_retrains_to_the_same_result(hub: LocalHub, pushed: Ticket) -> None:
     def retrained(ticket: Ticket) -> torch.Tensor:
         model = ticket.build()
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -302,7 +302,7 @@ def test_retrains_to_the_same_result(hub: LocalHub, pushed: Ticket):
     assert torch.equal(retrained(load_ticket(ZOO)), retrained(pushed))
 
 
-def test_nothing_of_the_token_is_in_the_ticket(hub: LocalHub, pushed: Ticket, tmp_path: Path):
+def test_nothing_of_the_token_is_in_the_ticket(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     token = hub.token("alice")
     ticket = load_ticket(ZOO, token=token)
     assert token not in repr(ticket) + repr(vars(ticket)["_stored"])
