@@ -69,7 +69,7 @@ def verdict(labels: dict[int, str]) -> dict[str, Any]:
         for n, label in labels.items()
     ]
     best = min(labels.values(), key=["winning", "matching", "not matching"].index)
-    of_best = [level["sparsity"] for level in levels if level["label"] == best]
+    of_best = [sparsities[n] for n, label in labels.items() if label == best]
     return {
         "rule": "a rule",
         "metric": "test_accuracy",

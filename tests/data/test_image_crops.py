@@ -53,7 +53,7 @@ def crop(
 
 
 @pytest.mark.parametrize("size", [(40, 20), (20, 40), (31, 47)])
-def test_the_middle_of_an_image_is_evaluated_as_torchvision_cuts_it(size: int) -> None:
+def test_the_middle_of_an_image_is_evaluated_as_torchvision_cuts_it(size: tuple[int, int]) -> None:
     image = photograph(7, *size)
     ours = ImageFormat(3, 8, 8, True, True, shorter=10).pixels(image)
     theirs = v2.Compose([v2.Resize(10), v2.CenterCrop(8), v2.PILToTensor()])(image)
@@ -111,9 +111,9 @@ def test_batches_of_crops_follow_the_seed_and_the_step_however_they_are_made(fol
             assert torch.equal(labels, expected_labels)
     assert not torch.equal(steps(1, 0, 1, 0)[0][1], whole[0][1])
     first, second = (torch.cat([pixels for _, pixels, _ in epoch]) for epoch in (whole[:2], whole[2:4]))
-    first, second = ({int(image[2, 0, 0]): image for image in epoch} for epoch in (first, second))
-    assert first.keys() == second.keys() == set(range(6))  # each image once in an epoch,
-    assert not any(torch.equal(first[number], second[number]) for number in range(6))  # cropped anew
+    one, other = ({int(image[2, 0, 0]): image for image in epoch} for epoch in (first, second))
+    assert one.keys() == other.keys() == set(range(6))  # each image once in an epoch,
+    assert not any(torch.equal(one[number], other[number]) for number in range(6))  # cropped anew
 
 
 def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
+from torch import nn
 
 from ticketzoo.data.images import augment as image_transforms
 from ticketzoo.data.images.augment import Augmentation, Normalization, normalized, pixel_statistics
@@ -88,6 +89,12 @@ def test_no_augmentation_is_nothing() -> None:
     assert Augmentation().build() is None
 
 
+def augment(**settings: Any) -> nn.Module:
+    built = Augmentation(**settings).build()
+    assert built is not None
+    return built
+
+
 def windows(image: Any, padding: int) -> dict[tuple[int, int], torch.Tensor]:
     """Every crop of the zero-padded image, by top and left."""
     height, width = image.shape[1:]
@@ -99,7 +106,7 @@ def windows(image: Any, padding: int) -> dict[tuple[int, int], torch.Tensor]:
 def test_every_image_is_cropped_at_its_own_uniformly_drawn_place() -> None:
     image = torch.arange(1, 25, dtype=torch.uint8).view(2, 3, 4)  # no two windows are alike
     torch.manual_seed(0)
-    cropped = Augmentation(crop=1).build()(image.repeat(900, 1, 1, 1))
+    cropped = augment(crop=1)(image.repeat(900, 1, 1, 1))
     assert cropped.dtype == torch.uint8
     places = {tuple(window.flatten().tolist()): place for place, window in windows(image, 1).items()}
     drawn = Counter(places[tuple(out.flatten().tolist())] for out in cropped)  # KeyError: no window of the image
@@ -110,14 +117,14 @@ def test_every_image_is_cropped_at_its_own_uniformly_drawn_place() -> None:
 def test_a_crop_takes_the_same_place_of_each_channel_and_only_of_its_own_image() -> None:
     batch = torch.arange(1, 121, dtype=torch.uint8).view(5, 2, 3, 4)
     for _ in range(20):
-        for image, out in zip(batch, Augmentation(crop=2).build()(batch), strict=True):
+        for image, out in zip(batch, augment(crop=2)(batch), strict=True):
             assert any(torch.equal(out, window) for window in windows(image, 2).values())
 
 
 def test_every_image_is_flipped_on_its_own_coin() -> None:
     image = torch.tensor([[[1, 2], [3, 4]]], dtype=torch.uint8)
     torch.manual_seed(0)
-    flipped = Augmentation(flip=True).build()(image.repeat(1000, 1, 1, 1))
+    flipped = augment(flip=True)(image.repeat(1000, 1, 1, 1))
     drawn = Counter(tuple(out.flatten().tolist()) for out in flipped)
     assert set(drawn) == {(1, 2, 3, 4), (2, 1, 4, 3)}
     assert 400 < drawn[2, 1, 4, 3] < 600  # 500, standard deviation 16
@@ -125,10 +132,10 @@ def test_every_image_is_flipped_on_its_own_coin() -> None:
 
 def test_augmentation_repeats_with_the_global_seed() -> None:
     batch = torch.randint(0, 256, (8, 3, 5, 5), dtype=torch.uint8)
-    augment = Augmentation(crop=2, flip=True).build()
+    augmented = augment(crop=2, flip=True)
     outs = []
     for seed in (0, 0, 1):
         torch.manual_seed(seed)
-        outs.append(augment(batch))
+        outs.append(augmented(batch))
     assert torch.equal(outs[0], outs[1])
     assert not torch.equal(outs[0], outs[2])

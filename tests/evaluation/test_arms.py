@@ -40,7 +40,7 @@ def arm_job(arm: str, job: Job, draw: int = 0, known: Masks | None = None) -> Jo
 
 def ticket(seed: int = 0) -> Job:
     state = initial_state(ARCHITECTURE, 77)
-    return Job(ARCHITECTURE, state, masks(), NoTask(), TrainingConfig(), seed, start_step=5)  # type: ignore[arg-type]
+    return Job(ARCHITECTURE, state, masks(), NoTask(), TrainingConfig(), seed, start_step=5)
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:

@@ -1,4 +1,5 @@
 import sys
+from typing import Any
 
 import matplotlib
 import pytest
@@ -8,7 +9,9 @@ from ticketzoo.evaluation.arms import ARMS, arm_style
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 
 
-def rows(arm, values, *, level=3, target="mnist", ticket="lenet", step=100):
+def rows(
+    arm: str, values: Any, *, level: int = 3, target: str = "mnist", ticket: str = "lenet", step: int = 100
+) -> list[dict[str, Any]]:
     level = 0 if arm == "dense" else level
     return [
         {
@@ -28,20 +31,20 @@ MEASURED = [
 ]
 
 
-def drawn(path, colour):
+def drawn(path: Any, colour: Any) -> Any:
     """How many pixels of `path` have this exact colour."""
     wanted = matplotlib.colors.to_rgb(colour)
     return int((abs(imread(path)[..., :3] - wanted) < 1 / 255).all(axis=-1).sum())
 
 
 @pytest.mark.parametrize("plot", [plot_metric, plot_early_stopping])
-def test_curves_show_the_measured_arms_in_their_colours(tmp_path, plot):
+def test_curves_show_the_measured_arms_in_their_colours(tmp_path: Any, plot: Any) -> None:
     path = plot(MEASURED, tmp_path / "curve.png", target="mnist")
     seen = {arm for arm in ARMS if drawn(path, arm_style(arm).colour) > 50}
     assert seen == {"ticket", "dense", "random_mask"}
 
 
-def test_same_rows_give_the_same_bytes_whatever_the_settings(tmp_path):
+def test_same_rows_give_the_same_bytes_whatever_the_settings(tmp_path: Any) -> None:
     plot_metric(MEASURED, tmp_path / "a.png", target="mnist")
     with matplotlib.rc_context({"lines.linewidth": 7, "axes.facecolor": "red"}):
         plot_metric(list(reversed(MEASURED)), tmp_path / "b.png", target="mnist")
@@ -50,7 +53,7 @@ def test_same_rows_give_the_same_bytes_whatever_the_settings(tmp_path):
     assert b"matplotlib" not in (tmp_path / "a.png").read_bytes()
 
 
-def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_path):
+def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_path: Any) -> None:
     better, worse = matplotlib.colormaps["PuOr"]([1.0, 0.0])
     measured = rows("dense", [0.90, 0.90]) + rows("ticket", [0.95, 0.95])
     measured += rows("dense", [0.90, 0.90], target="kmnist") + rows("ticket", [0.85, 0.85], target="kmnist")
@@ -62,21 +65,21 @@ def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_pa
     assert drawn(path, better) < 200 and drawn(path, worse) < 200
 
 
-def test_names_from_outside_are_drawn_as_they_are(tmp_path):
+def test_names_from_outside_are_drawn_as_they_are(tmp_path: Any) -> None:
     odd = [{**row, "ticket": "$\\frac{$\x1b" * 30, "target": "$x^2$"} for row in MEASURED]
     plot_metric(odd, tmp_path / "a.png", target="$x^2$")
     plot_transfer(odd, tmp_path / "t.png")
     assert (tmp_path / "t.png").stat().st_size > 1000
 
 
-def test_one_seed_and_one_level_can_be_drawn(tmp_path):
+def test_one_seed_and_one_level_can_be_drawn(tmp_path: Any) -> None:
     measured = rows("dense", [0.9]) + rows("ticket", [0.9])
     plot_metric(measured, tmp_path / "a.png", target="mnist")
     plot_metric(rows("dense", [0.9]), tmp_path / "d.png", target="mnist")
     assert (tmp_path / "d.png").exists()
 
 
-def test_nothing_to_draw_is_said(tmp_path):
+def test_nothing_to_draw_is_said(tmp_path: Any) -> None:
     with pytest.raises(ValueError, match="no ticket shares"):
         plot_transfer(rows("ticket", [0.9]), tmp_path / "a.png")
     with pytest.raises(ValueError, match="about 0"):
@@ -84,7 +87,7 @@ def test_nothing_to_draw_is_said(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_plots_need_no_pyplot_and_leave_settings_alone(tmp_path, monkeypatch):
+def test_plots_need_no_pyplot_and_leave_settings_alone(tmp_path: Any, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it now fails
     before = str(matplotlib.rcParams.copy())
     plot_metric(MEASURED, tmp_path / "a.png", target="mnist")

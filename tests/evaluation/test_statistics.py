@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,19 @@ from ticketzoo.evaluation.statistics import deciding_metrics, dense_of, group_ro
 from ticketzoo.training.record import Record
 
 
-def row(arm, seed, value, *, level=3, draw=0, metric="test_accuracy", at="final", step=100, target="mnist", ticket="t"):
+def row(
+    arm: str,
+    seed: int,
+    value: Any,
+    *,
+    level: int = 3,
+    draw: int = 0,
+    metric: str = "test_accuracy",
+    at: str = "final",
+    step: int = 100,
+    target: str = "mnist",
+    ticket: str = "t",
+) -> dict[str, Any]:
     sparsity = 0.0 if arm == "dense" else 0.488
     level = 0 if arm == "dense" else level
     return {
@@ -19,7 +32,7 @@ def row(arm, seed, value, *, level=3, draw=0, metric="test_accuracy", at="final"
     }  # fmt: skip
 
 
-def test_mean_deviation_and_interval_of_three_seeds():
+def test_mean_deviation_and_interval_of_three_seeds() -> None:
     # Student's t for two degrees of freedom is 4.3027, so the half-width is 4.3027 * 0.01 / sqrt(3).
     summary = summarise([0.97, 0.98, 0.99])
     assert summary.n == 3
@@ -29,36 +42,36 @@ def test_mean_deviation_and_interval_of_three_seeds():
     assert (summary.low, summary.high) == pytest.approx((0.95516, 1.00484), abs=5e-6)
 
 
-def test_two_seeds_have_a_wide_interval():
+def test_two_seeds_have_a_wide_interval() -> None:
     # std = 0.02 / sqrt(2), half-width = 12.706 * std / sqrt(2) = 0.12706
     assert summarise([0.90, 0.92]).half_width == pytest.approx(0.12706, abs=1e-5)
 
 
-def test_equal_values_have_an_interval_of_zero_width():
+def test_equal_values_have_an_interval_of_zero_width() -> None:
     summary = summarise([1.0, 1.0, 1.0])
     assert (summary.std, summary.low, summary.high, summary.half_width) == (0.0, 1.0, 1.0, 0.0)
 
 
-def test_one_seed_has_a_mean_and_no_spread():
+def test_one_seed_has_a_mean_and_no_spread() -> None:
     summary = summarise([0.9])
     assert (summary.n, summary.mean) == (1, 0.9)
     assert summary.std is summary.low is summary.high is summary.half_width is None
 
 
-def test_no_values_is_an_error():
+def test_no_values_is_an_error() -> None:
     with pytest.raises(ValueError, match="no values"):
         summarise([])
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=8))
-def test_interval_is_centred_on_the_mean_and_shrinks_with_no_spread(values):
+def test_interval_is_centred_on_the_mean_and_shrinks_with_no_spread(values: Any) -> None:
     summary = summarise(values)
     assert summary.low <= summary.mean <= summary.high
     assert (summary.low + summary.high) / 2 == pytest.approx(summary.mean, abs=1e-9)
     assert (summary.half_width == 0) == (summary.std == 0)
 
 
-def test_draws_of_a_seed_are_averaged_before_seeds_are_compared():
+def test_draws_of_a_seed_are_averaged_before_seeds_are_compared() -> None:
     # Seed 0 has draws 0.90, 0.92, 0.94 (mean 0.92), seed 1 one draw of 0.96: two observations, not four.
     rows = [row("random_reinit", 0, v, draw=d) for d, v in enumerate([0.90, 0.92, 0.94])]
     rows.append(row("random_reinit", 1, 0.96))
@@ -68,7 +81,7 @@ def test_draws_of_a_seed_are_averaged_before_seeds_are_compared():
     assert group.summary.mean == pytest.approx(0.94)
 
 
-def test_groups_are_split_by_arm_level_target_and_ordered_for_people():
+def test_groups_are_split_by_arm_level_target_and_ordered_for_people() -> None:
     rows = [
         row("random_mask", 0, 0.5),
         row("ticket", 0, 0.9, level=6),
@@ -86,7 +99,7 @@ def test_groups_are_split_by_arm_level_target_and_ordered_for_people():
     ]
 
 
-def test_only_the_asked_metric_and_moment_are_read():
+def test_only_the_asked_metric_and_moment_are_read() -> None:
     rows = [
         row("ticket", 0, 0.9),
         row("ticket", 0, 0.91, at="best", step=40),
@@ -99,22 +112,22 @@ def test_only_the_asked_metric_and_moment_are_read():
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, None, "0.9"])
-def test_a_value_that_is_no_finite_number_is_an_error_naming_the_row(bad):
+def test_a_value_that_is_no_finite_number_is_an_error_naming_the_row(bad: float) -> None:
     with pytest.raises(TicketError, match=r"level 3, arm ticket, target 'mnist', seed 1.*no finite number"):
         group_rows([row("ticket", 0, 0.9), row("ticket", 1, bad)], metric="test_accuracy")
 
 
-def test_a_diverged_loss_does_not_stop_the_accuracy_from_being_read():
+def test_a_diverged_loss_does_not_stop_the_accuracy_from_being_read() -> None:
     rows = [row("ticket", 0, math.nan, metric="test_loss"), row("ticket", 0, 0.1)]
     assert len(group_rows(rows, metric="test_accuracy")) == 1
 
 
-def test_a_repeated_row_is_an_error():
+def test_a_repeated_row_is_an_error() -> None:
     with pytest.raises(TicketError, match="twice"):
         group_rows([row("ticket", 0, 0.9), row("ticket", 0, 0.9)], metric="test_accuracy")
 
 
-def test_paired_difference_removes_what_seeds_share():
+def test_paired_difference_removes_what_seeds_share() -> None:
     # The seeds differ by 0.1, the ticket is 0.01, 0.02, 0.03 above dense: mean 0.02, std 0.01.
     rows = [row("dense", s, v) for s, v in enumerate([0.7, 0.8, 0.9])]
     rows += [row("ticket", s, v) for s, v in enumerate([0.71, 0.82, 0.93])]
@@ -125,19 +138,19 @@ def test_paired_difference_removes_what_seeds_share():
     assert difference.half_width == pytest.approx(0.02484, abs=5e-6)
 
 
-def test_paired_difference_uses_shared_seeds_only():
+def test_paired_difference_uses_shared_seeds_only() -> None:
     rows = [row("dense", 0, 0.5), row("dense", 1, 0.6), row("ticket", 1, 0.7), row("ticket", 2, 0.9)]
     dense, ticket = group_rows(rows, metric="test_accuracy")
     assert paired_difference(ticket, dense).n == 1
     assert paired_difference(ticket, dense).mean == pytest.approx(0.1)
 
 
-def test_no_shared_seed_means_no_difference():
+def test_no_shared_seed_means_no_difference() -> None:
     dense, ticket = group_rows([row("dense", 0, 0.5), row("ticket", 1, 0.7)], metric="test_accuracy")
     assert paired_difference(ticket, dense) is None
 
 
-def test_dense_of_takes_the_same_target():
+def test_dense_of_takes_the_same_target() -> None:
     rows = [row("dense", 0, 0.5, target="kmnist"), row("dense", 0, 0.6), row("ticket", 0, 0.7)]
     groups = group_rows(rows, metric="test_accuracy")
     ticket = next(g for g in groups if g.key.arm == "ticket")
@@ -145,7 +158,7 @@ def test_dense_of_takes_the_same_target():
     assert dense_of(ticket, [ticket]) is None
 
 
-def test_each_target_is_compared_by_the_metric_that_decides_there():
+def test_each_target_is_compared_by_the_metric_that_decides_there() -> None:
     rows = [row("dense", 0, 0.9), row("ticket", 0, 0.8)]
     rows += [row("dense", 0, 0.7, target="quiz", metric="test_exact_match")]
     rows += [row("dense", 0, 0.6, target="quiz", metric="test_f1") | {"decides": True}]
@@ -160,9 +173,9 @@ def test_each_target_is_compared_by_the_metric_that_decides_there():
     assert (asked.metric, asked.by_seed) == ("test_exact_match", {0: 0.7})
 
 
-def test_rows_of_a_record_mark_the_metric_that_decides_unless_it_is_accuracy():
+def test_rows_of_a_record_mark_the_metric_that_decides_unless_it_is_accuracy() -> None:
     final = {"step": 9, "train_loss": 2.0, "test_f1": 0.5, "test_accuracy": 0.75, "test_loss": 1.0}
-    rows = rows_of(Record(final=final), "f1", arm="ticket")
+    rows = rows_of(Record(final=final), "f1", arm="ticket")  # type: ignore[call-arg]
     assert [(r["metric"], r["value"], r.get("decides")) for r in rows] == [
         ("test_accuracy", 0.75, None),
         ("test_f1", 0.5, True),
@@ -170,4 +183,4 @@ def test_rows_of_a_record_mark_the_metric_that_decides_unless_it_is_accuracy():
         ("train_loss", 2.0, None),
     ]
     assert all((r["arm"], r["at"], r["step"]) == ("ticket", "final", 9) for r in rows)
-    assert not any("decides" in r for r in rows_of(Record(final=final), "accuracy"))
+    assert not any("decides" in r for r in rows_of(Record(final=final), "accuracy"))  # type: ignore[call-arg]

@@ -1,6 +1,7 @@
 import html
 import io
 import re
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -11,7 +12,16 @@ from ticketzoo.evaluation.tables import arms_table, transfer_table
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738}
 
 
-def rows(arm, values, *, level=3, target="mnist", ticket="lenet", metric="test_accuracy", at="final"):
+def rows(
+    arm: str,
+    values: Any,
+    *,
+    level: int = 3,
+    target: str = "mnist",
+    ticket: str = "lenet",
+    metric: str = "test_accuracy",
+    at: str = "final",
+) -> list[dict[str, Any]]:
     level = 0 if arm == "dense" else level
     return [
         {
@@ -22,7 +32,7 @@ def rows(arm, values, *, level=3, target="mnist", ticket="lenet", metric="test_a
     ]  # fmt: skip
 
 
-def printed(table):
+def printed(table: Any) -> str:
     console = Console(file=io.StringIO(), width=200)
     console.print(table.rich())
     return console.file.getvalue()
@@ -31,7 +41,7 @@ def printed(table):
 DENSE = rows("dense", [0.97, 0.98, 0.99])
 
 
-def test_arms_table_has_a_line_for_each_level_with_intervals_in_percent():
+def test_arms_table_has_a_line_for_each_level_with_intervals_in_percent() -> None:
     # Three seeds 0.97, 0.98, 0.99: mean 98, half-width 2.484 points.
     table = arms_table(DENSE + rows("ticket", [0.98] * 3) + rows("random_mask", [0.9, 0.9]), target="mnist")
     assert table.columns == ("level", "sparsity", "ticket", "dense", "random mask", "verdict")
@@ -45,13 +55,13 @@ def test_arms_table_has_a_line_for_each_level_with_intervals_in_percent():
     )
 
 
-def test_arms_table_shows_one_target_only():
+def test_arms_table_shows_one_target_only() -> None:
     other = rows("dense", [0.5] * 3, target="kmnist") + rows("ticket", [0.6] * 3, target="kmnist")
     table = arms_table(DENSE + rows("ticket", [0.98] * 3) + other, target="kmnist")
     assert [line[2:4] for line in table.rows] == [("", "50.00 ± 0.00"), ("60.00 ± 0.00", "")]
 
 
-def test_a_loss_is_no_percentage_and_has_no_verdict():
+def test_a_loss_is_no_percentage_and_has_no_verdict() -> None:
     losses = rows("dense", [0.1, 0.1], metric="test_loss", at="best")
     losses += rows("ticket", [0.2, 0.2], metric="test_loss", at="best")
     table = arms_table(losses, target="mnist", metric="test_loss", at="best")
@@ -60,13 +70,13 @@ def test_a_loss_is_no_percentage_and_has_no_verdict():
     assert table.caption.startswith("Test loss at the step of minimum validation loss on mnist: mean over 2 seeds")
 
 
-def test_one_seed_shows_no_interval():
+def test_one_seed_shows_no_interval() -> None:
     table = arms_table(rows("dense", [0.9]) + rows("ticket", [0.8]), target="mnist")
     assert table.rows[1] == ("3", "0.488", "80.00", "", "not measured")
     assert table.caption.endswith("one seed, so no interval.")
 
 
-def test_transfer_table_is_the_paired_difference_in_points():
+def test_transfer_table_is_the_paired_difference_in_points() -> None:
     # 0.96 - 0.97, 0.98 - 0.98, 0.97 - 0.99 = -1, 0, -2 points: mean -1, standard deviation 1, half-width 2.48.
     measured = DENSE + rows("ticket", [0.96, 0.98, 0.97])
     measured += rows("dense", [0.5] * 3, target="kmnist") + rows("ticket", [0.51] * 3, target="kmnist")
@@ -80,7 +90,7 @@ def test_transfer_table_is_the_paired_difference_in_points():
     assert "(percentage points)" in table.caption
 
 
-def test_markdown_and_terminal_show_the_same_cells():
+def test_markdown_and_terminal_show_the_same_cells() -> None:
     table = arms_table(DENSE + rows("ticket", [0.98] * 3), target="mnist")
     assert table.markdown().splitlines()[2:] == [
         "| level | sparsity | ticket | dense | verdict |",
@@ -96,7 +106,7 @@ def test_markdown_and_terminal_show_the_same_cells():
     "name",
     ["<script>alert(1)</script>", "a|b", "**bold**", "_it_", "[x](http://e)", "`code`", "~~no~~", "&amp;", "\\|"],
 )
-def test_names_from_outside_stay_plain_words_in_markdown(name):
+def test_names_from_outside_stay_plain_words_in_markdown(name: Any) -> None:
     measured = [{**row, "ticket": name, "target": name} for row in DENSE + rows("ticket", [0.98] * 3)]
     page = MarkdownIt().enable(["table", "strikethrough"]).render(transfer_table(measured).markdown())
     assert set(re.findall(r"<(\w+)", page)) == {"p", "table", "thead", "tbody", "tr", "th", "td"}
@@ -105,19 +115,19 @@ def test_names_from_outside_stay_plain_words_in_markdown(name):
     assert len(cells) == 8
 
 
-def test_names_from_outside_cannot_steer_the_terminal():
+def test_names_from_outside_cannot_steer_the_terminal() -> None:
     measured = [{**row, "target": "m\x1b[2Jnist\u202e[red]"} for row in DENSE + rows("ticket", [0.98] * 3)]
     text = printed(transfer_table(measured))
     assert "\x1b" not in text and "\u202e" not in text
     assert "[red]" in text
 
 
-def test_nothing_measured_is_an_empty_table_that_says_so():
+def test_nothing_measured_is_an_empty_table_that_says_so() -> None:
     assert arms_table([], target="mnist").caption.endswith("nothing measured.")
     assert transfer_table([]).rows == ()
 
 
-def deciding(measured):
+def deciding(measured: Any) -> list[dict[str, Any]]:
     return [row | {"decides": True} for row in measured]
 
 
@@ -130,21 +140,21 @@ def deciding(measured):
         ("test_spearman", "Test Spearman rank correlation (x 100)"),
     ],
 )
-def test_arms_table_shows_the_metric_of_its_target(metric, caption):
+def test_arms_table_shows_the_metric_of_its_target(metric: str, caption: str) -> None:
     measured = deciding(rows("dense", [0.88], metric=metric)) + rows("dense", [0.5])
     table = arms_table(measured, target="mnist")
     assert table.caption.startswith(f"{caption} at the end of training on mnist")
     assert table.rows == (("0", "0.000", "88.00"),)
 
 
-def test_perplexity_has_no_unit_and_no_verdict():
+def test_perplexity_has_no_unit_and_no_verdict() -> None:
     measured = rows("dense", [12.5], metric="test_perplexity") + rows("ticket", [13.5], metric="test_perplexity")
     table = arms_table(measured, target="mnist", metric="test_perplexity")
     assert table.caption.startswith("Test perplexity at the end")
     assert table.rows == (("0", "0.000", "", "12.5000"), ("3", "0.488", "13.5000", ""))
 
 
-def test_transfer_table_heads_each_target_with_its_metric_where_they_differ():
+def test_transfer_table_heads_each_target_with_its_metric_where_they_differ() -> None:
     measured = rows("dense", [0.9]) + rows("ticket", [0.8])
     measured += deciding(rows("dense", [0.2], target="cola", metric="test_matthews"))
     measured += deciding(rows("ticket", [0.3], target="cola", metric="test_matthews"))

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,7 +10,9 @@ from ticketzoo.evaluation.verdict import judge, judge_all, rule, sentence
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738, 9: 0.866, 12: 0.931, 15: 0.965}
 
 
-def rows(arm, values, *, level=3, target="mnist", ticket="t", metric="test_accuracy"):
+def rows(
+    arm: str, values: Any, *, level: int = 3, target: str = "mnist", ticket: str = "t", metric: str = "test_accuracy"
+) -> list[dict[str, Any]]:
     level = 0 if arm == "dense" else level
     return [
         {
@@ -24,16 +28,16 @@ GOOD = [0.979, 0.980, 0.981]  # mean 0.98, half-width 0.002484: [0.977516, 0.982
 BAD = [0.949, 0.950, 0.951]  # [0.947516, 0.952484]
 
 
-def label(*parts):
+def label(*parts: Any) -> str:
     (level,) = judge([row for part in parts for row in part])["levels"]
     return level["label"]
 
 
-def controls(reinit=BAD, mask=BAD, level=3):
+def controls(reinit: list[float] = BAD, mask: list[float] = BAD, level: int = 3) -> list[dict[str, Any]]:
     return rows("random_reinit", reinit, level=level) + rows("random_mask", mask, level=level)
 
 
-def test_winning_when_matching_and_clear_of_both_controls():
+def test_winning_when_matching_and_clear_of_both_controls() -> None:
     verdict = judge(DENSE + rows("ticket", GOOD) + controls())
     assert verdict["label"] == "winning"
     assert verdict["sparsity"] == 0.488
@@ -53,17 +57,17 @@ def test_winning_when_matching_and_clear_of_both_controls():
         ([0.99, 0.99, 0.99], "matching"),
     ],
 )
-def test_matching_is_within_one_standard_deviation_of_dense(values, expected):
+def test_matching_is_within_one_standard_deviation_of_dense(values: Any, expected: Any) -> None:
     assert label(DENSE, rows("ticket", values)) == expected
 
 
-def test_dense_without_spread_allows_nothing_below():
+def test_dense_without_spread_allows_nothing_below() -> None:
     dense = rows("dense", [0.98, 0.98, 0.98])
     assert label(dense, rows("ticket", [0.98, 0.98, 0.98])) == "matching"
     assert label(dense, rows("ticket", [0.98, 0.98, 0.9799])) == "not matching"
 
 
-def test_intervals_that_touch_overlap():
+def test_intervals_that_touch_overlap() -> None:
     # No spread anywhere, so the intervals are points: equal points overlap, one test image in 10,000 apart they do not.
     ticket = rows("ticket", [0.98] * 3)
     assert label(DENSE, ticket, controls(reinit=[0.98] * 3)) == "matching"
@@ -71,7 +75,7 @@ def test_intervals_that_touch_overlap():
 
 
 @pytest.mark.parametrize("overlapping", ["random_reinit", "random_mask"])
-def test_both_controls_must_be_cleared(overlapping):
+def test_both_controls_must_be_cleared(overlapping: Any) -> None:
     near = [0.975, 0.976, 0.977]  # [0.9735, 0.9785] reaches into the ticket's interval
     reinit, mask = (near, BAD) if overlapping == "random_reinit" else (BAD, near)
     (level,) = judge(DENSE + rows("ticket", GOOD) + controls(reinit, mask))["levels"]
@@ -80,7 +84,7 @@ def test_both_controls_must_be_cleared(overlapping):
 
 
 @pytest.mark.parametrize("missing", ["random_reinit", "random_mask"])
-def test_a_level_without_a_control_cannot_win(missing):
+def test_a_level_without_a_control_cannot_win(missing: str) -> None:
     present = [row for row in controls() if row["arm"] != missing]
     (level,) = judge(DENSE + rows("ticket", GOOD) + present)["levels"]
     assert level["label"] == "matching"
@@ -88,7 +92,7 @@ def test_a_level_without_a_control_cannot_win(missing):
 
 
 @pytest.mark.parametrize("arm", ["ticket", "dense", "random_reinit", "random_mask"])
-def test_two_seeds_of_any_arm_cannot_win(arm):
+def test_two_seeds_of_any_arm_cannot_win(arm: str) -> None:
     everything = DENSE + rows("ticket", GOOD) + controls()
     two = [row for row in everything if not (row["arm"] == arm and row["seed"] == 2)]
     (level,) = judge(two)["levels"]
@@ -97,32 +101,32 @@ def test_two_seeds_of_any_arm_cannot_win(arm):
 
 
 @pytest.mark.parametrize("arm", ["ticket", "dense"])
-def test_one_seed_measures_nothing(arm):
+def test_one_seed_measures_nothing(arm: str) -> None:
     everything = DENSE + rows("ticket", GOOD) + controls()
     verdict = judge([row for row in everything if not (row["arm"] == arm and row["seed"] > 0)])
     assert (verdict["label"], verdict["sparsity"]) == ("not measured", None)
     assert f"needs at least 2 seeds, has {arm} 1" in verdict["levels"][0]["reason"]
 
 
-def test_no_dense_or_no_ticket_means_not_measured():
+def test_no_dense_or_no_ticket_means_not_measured() -> None:
     assert label(rows("ticket", GOOD)) == "not measured"
     assert label(DENSE, controls()) == "not measured"
     assert judge([])["label"] == "not measured"
     assert judge(DENSE)["levels"] == []
 
 
-def test_what_is_not_measured_says_what_it_needs():
+def test_what_is_not_measured_says_what_it_needs() -> None:
     one_seed = rows("dense", GOOD[:1]) + rows("ticket", GOOD[:1])
     assert sentence(judge(one_seed)) == (
         "not measured at sparsity 0.488 (level 3): needs at least 2 seeds, has ticket 1, dense 1"
     )
 
 
-def test_not_matching_may_still_beat_the_controls_and_does_not_win():
+def test_not_matching_may_still_beat_the_controls_and_does_not_win() -> None:
     assert label(DENSE, rows("ticket", [0.96, 0.96, 0.96]), controls()) == "not matching"
 
 
-def test_overall_label_is_the_best_and_its_sparsity_the_sparsest():
+def test_overall_label_is_the_best_and_its_sparsity_the_sparsest() -> None:
     measured = DENSE + rows("ticket", GOOD) + controls()
     measured += rows("ticket", GOOD, level=9) + controls(level=9)
     measured += rows("ticket", GOOD, level=12)
@@ -136,12 +140,12 @@ def test_overall_label_is_the_best_and_its_sparsity_the_sparsest():
     )
 
 
-def test_level_zero_is_dense_and_gets_no_label():
+def test_level_zero_is_dense_and_gets_no_label() -> None:
     level_zero = [{**row, "level": 0, "sparsity": 0.0} for row in rows("ticket", GOOD)]
     assert [level["level"] for level in judge(DENSE + level_zero + rows("ticket", GOOD))["levels"]] == [3]
 
 
-def test_over_several_targets_a_level_is_as_good_as_its_worst_target():
+def test_over_several_targets_a_level_is_as_good_as_its_worst_target() -> None:
     other = rows("dense", [0.97, 0.98, 0.99], target="kmnist") + rows("ticket", GOOD, target="kmnist")
     verdict = judge(DENSE + rows("ticket", GOOD) + controls() + other)
     assert {level["target"]: level["label"] for level in verdict["levels"]} == {
@@ -155,13 +159,13 @@ def test_over_several_targets_a_level_is_as_good_as_its_worst_target():
     )
 
 
-def test_a_level_unmeasured_on_one_target_counts_for_none():
+def test_a_level_unmeasured_on_one_target_counts_for_none() -> None:
     measured = DENSE + rows("ticket", GOOD) + rows("ticket", GOOD, level=6)
     measured += rows("dense", GOOD, target="kmnist") + rows("ticket", [0.99] * 3, target="kmnist", level=3)
     assert judge(measured)["sparsity"] == 0.488
 
 
-def test_each_ticket_is_judged_alone():
+def test_each_ticket_is_judged_alone() -> None:
     measured = DENSE + rows("ticket", GOOD)
     measured += rows("dense", GOOD, ticket="u") + rows("ticket", BAD, ticket="u")
     assert {name: v["label"] for name, v in judge_all(measured).items()} == {"t": "matching", "u": "not matching"}
@@ -169,20 +173,22 @@ def test_each_ticket_is_judged_alone():
         judge(measured)
 
 
-def test_a_loss_cannot_decide_and_nan_is_an_error():
+def test_a_loss_cannot_decide_and_nan_is_an_error() -> None:
     with pytest.raises(ValueError, match="more as better"):
         judge([], metric="test_loss")
     with pytest.raises(TicketError, match="no finite number"):
         judge(rows("ticket", [0.9, float("nan")]))
 
 
-def correct(low, high):
+def correct(low: int, high: int) -> st.SearchStrategy[list[int]]:
     """Lists of correct answers in 10,000, one for each of two to four seeds."""
     return st.lists(st.integers(low, high), min_size=2, max_size=4)
 
 
 @given(correct(9800, 9810), correct(9790, 9815), correct(9740, 9795), correct(9740, 9795))
-def test_winning_implies_matching_three_seeds_and_a_higher_mean_than_the_controls(ticket, dense, reinit, mask):
+def test_winning_implies_matching_three_seeds_and_a_higher_mean_than_the_controls(
+    ticket: list[int], dense: list[int], reinit: list[int], mask: list[int]
+) -> None:
     arms = {"ticket": ticket, "dense": dense, "random_reinit": reinit, "random_mask": mask}
     measured = [row for arm, values in arms.items() for row in rows(arm, [v / 10000 for v in values])]
     for level in judge(measured)["levels"]:
@@ -193,8 +199,8 @@ def test_winning_implies_matching_three_seeds_and_a_higher_mean_than_the_control
             assert label(without_controls) == "matching"
 
 
-def test_each_target_is_judged_by_its_own_metric():
-    def on_quiz(arm, values):
+def test_each_target_is_judged_by_its_own_metric() -> None:
+    def on_quiz(arm: str, values: Any) -> list[dict[str, Any]]:
         return [row | {"decides": True} for row in rows(arm, values, target="quiz", metric="test_f1")]
 
     measured = DENSE + rows("ticket", [0.98] * 3)

@@ -139,7 +139,7 @@ def test_an_image_that_is_skipped_in_a_cluster_is_named_once(two_workers: None, 
 
 
 def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: Path) -> None:
-    diverging = recipe(training=RECIPE["training"] | {"optimizer": {"name": "sgd", "lr": 1e30}})  # type: ignore[operator]
+    diverging = recipe(training=RECIPE["training"] | {"optimizer": {"name": "sgd", "lr": 1e30}})
     with pytest.raises(RunError, match=r"^seed [01] level 0/2: training diverged: train_loss"):
         find_and_package(diverging, tmp_path, executor="ray")
 

@@ -72,7 +72,9 @@ class WatchedDigits:
 
 class Counted(Quiet):
     def __init__(self) -> None:
-        self.announced, self.labels, self.results = 0, [], []
+        self.announced = 0
+        self.labels: list[tuple[str, bool]] = []
+        self.results: list[str] = []
 
     def planned(self, trainings: int) -> None:
         self.announced = trainings

@@ -155,7 +155,7 @@ def test_the_answer_s_tokens_are_those_that_meet_its_characters(tokenizer: Token
     end = data.draw(st.integers(begin + 1, len(context)))
     text = context[begin:end]
     question = Question("b c d e f", context, (Answer(text, begin),))
-    rows = TextRows(None, torch.tensor([0]), "a split")  # type: ignore[arg-type]
+    rows = TextRows(None, torch.tensor([0]), "a split")
     made = _tokenize(rows, [question], tokenizer, max_length=12, stride=2, question_length=3)
     covered: set[int] = set()
     for number, (first, last) in enumerate(made["answers"].tolist()):

@@ -1,4 +1,5 @@
 import re
+from typing import Any
 
 import pytest
 from huggingface_hub import ModelCard
@@ -12,7 +13,7 @@ from ticketzoo.evaluation.verdict import judge, rule
 from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket.card import Evidence, render_card
 from ticketzoo.ticket.card_metadata import sparsity_band
-from ticketzoo.ticket.config import check_config, mask_sha256_of
+from ticketzoo.ticket.config import TicketConfig, check_config, mask_sha256_of
 from ticketzoo.util.shipped import shipped, shipped_recipes
 from ticketzoo.util.text import fenced
 
@@ -20,7 +21,7 @@ KEPT = {0: 1000, 3: 512, 10: 100, 15: 40}  # of 1,000 prunable weights
 REVISION = "77f3279092a1c1579b2250db8eafed0ad422088c"
 
 
-def config(rows=None, **changes):
+def config(rows: Any = None, **changes: Any) -> TicketConfig:
     replicates = [{"seed": seed, "mask_sha256": f"{seed}" * 64, "rewind_sha256": "a" * 64} for seed in (0, 1, 2)]
     digests = [(replicate["seed"], replicate["mask_sha256"]) for replicate in replicates]
     content = {
@@ -46,7 +47,7 @@ def config(rows=None, **changes):
     return check_config(content, "test")
 
 
-def rows(arm, values, *, level=3, target="mnist"):
+def rows(arm: str, values: Any, *, level: int = 3, target: str = "mnist") -> list[dict[str, Any]]:
     level = 0 if arm == "dense" else level
     return [
         {
@@ -66,16 +67,16 @@ MATCHING = [
 WINNING = [*MATCHING, *rows("random_reinit", [0.9] * 3), *rows("random_mask", [0.9] * 3)]
 
 
-def section(card, title):
+def section(card: str, title: Any) -> str:
     return re.search(rf"^## {title}\n(.*?)(?=^## |\Z)", card, re.S | re.M).group(1)
 
 
-def html_tags(card):
+def html_tags(card: str) -> set[str]:
     body = card.split("\n---\n", 1)[1]
     return set(re.findall(r"<(\w+)", MarkdownIt().enable(["table", "strikethrough"]).render(body)))
 
 
-def test_metadata_is_what_the_hub_filters_on():
+def test_metadata_is_what_the_hub_filters_on() -> None:
     data = ModelCard(ticket_card(config(MATCHING), MATCHING)).data
     assert data.library_name == "ticketzoo"
     assert data.license == "apache-2.0"
@@ -88,7 +89,7 @@ def test_metadata_is_what_the_hub_filters_on():
     assert data.base_model is None
 
 
-def test_model_index_holds_the_measured_mean_at_the_verdicts_level_and_survives_a_round_trip():
+def test_model_index_holds_the_measured_mean_at_the_verdicts_level_and_survives_a_round_trip() -> None:
     text = ticket_card(config(MATCHING), MATCHING)
     (result,) = ModelCard(text).data.eval_results
     assert (result.task_type, result.dataset_type, result.dataset_name) == (
@@ -102,7 +103,7 @@ def test_model_index_holds_the_measured_mean_at_the_verdicts_level_and_survives_
     assert ModelCard(str(ModelCard(text))).data.eval_results == [result]
 
 
-def test_without_measurements_there_are_no_numbers_and_the_card_says_so():
+def test_without_measurements_there_are_no_numbers_and_the_card_says_so() -> None:
     card = ticket_card(config(), [])
     data = ModelCard(card).data
     assert data.eval_results is None and "model_name" not in card
@@ -114,7 +115,7 @@ def test_without_measurements_there_are_no_numbers_and_the_card_says_so():
         assert absent not in card
 
 
-def test_a_field_without_data_is_left_out():
+def test_a_field_without_data_is_left_out() -> None:
     card = render_card(config(license=None, source={"dataset": "digits"}), Evidence())
     data = ModelCard(card).data
     assert data.license is None and data.datasets is None
@@ -122,7 +123,7 @@ def test_a_field_without_data_is_left_out():
     assert "- **data**: digits" in card
 
 
-def test_what_was_not_measured_is_computed_from_the_rows():
+def test_what_was_not_measured_is_computed_from_the_rows() -> None:
     items = section(ticket_card(config(WINNING), WINNING), "What was not measured")
     assert "the ticket itself: not at packaged levels 15" in items
     assert "random reinit: not at packaged levels 10, 15" in items
@@ -135,13 +136,13 @@ def test_what_was_not_measured_is_computed_from_the_rows():
     assert "on kmnist" in section(card, "What was measured")
 
 
-def test_a_loss_that_diverged_leaves_the_accuracies_in_the_card():
+def test_a_loss_that_diverged_leaves_the_accuracies_in_the_card() -> None:
     losses = [{**row, "metric": "test_loss", "value": float("nan")} for row in MATCHING]
     (result,) = ModelCard(ticket_card(config(MATCHING), MATCHING + losses)).data.eval_results
     assert result.metric_type == "accuracy"
 
 
-def test_rates_of_layers_are_named():
+def test_rates_of_layers_are_named() -> None:
     pruning = {
         "method": "imp", "scope": "layerwise", "rate": {"fc3*": 0.1, "*": 0.2},
         "parameters": [{"name": "fc1.weight", "shape": [1000]}],
@@ -149,33 +150,33 @@ def test_rates_of_layers_are_named():
     assert r"in a round**: fc3\*: 0.1, all others: 0.2" in render_card(config(pruning=pruning), Evidence())
 
 
-def test_a_verdict_that_could_not_be_given_says_why():
+def test_a_verdict_that_could_not_be_given_says_why() -> None:
     single = [*rows("dense", [0.9]), *rows("ticket", [0.9])]
     card = ticket_card(config(single), single)
     assert "**not measured**" in section(card, "Verdict")
     assert "needs at least 2 seeds, has ticket 1, dense 1" in section(card, "What was not measured")
 
 
-def test_the_verdict_comes_with_its_rule_and_its_levels():
+def test_the_verdict_comes_with_its_rule_and_its_levels() -> None:
     text = section(ticket_card(config(WINNING), WINNING), "Verdict")
     assert "**winning** at sparsity 0.488" in text
     assert "not matching at sparsity 0.900 (level 10); 3 seeds" in text
     assert rule().replace("_", r"\_") in text
 
 
-def test_nothing_says_winning_unless_the_verdict_does():
+def test_nothing_says_winning_unless_the_verdict_does() -> None:
     stated = rule().replace("_", r"\_")
     assert stated in ticket_card(config(MATCHING), MATCHING)
     assert "winning" not in ticket_card(config(MATCHING), MATCHING).replace(stated, "")
     assert "winning" in ticket_card(config(WINNING), WINNING).replace(stated, "")
 
 
-def test_loading_names_the_level_or_the_reference():
+def test_loading_names_the_level_or_the_reference() -> None:
     assert 'load_ticket("lenet.mnist-imp", level=3)  # sparsity 0.488' in ticket_card(config(WINNING), WINNING)
     assert 'load_ticket("me/lenet", level=15)' in render_card(config(), Evidence(), reference="me/lenet")
 
 
-def test_plots_cost_and_recipe_are_shown_when_given():
+def test_plots_cost_and_recipe_are_shown_when_given() -> None:
     cost = {"trainings": 1234, "seconds": 11520, "device": "2 CPU cores"}
     card = render_card(config(), Evidence(), plots=["accuracy.png"], cost=cost, recipe_text="name: x\n```\nend: y\n")
     assert "![accuracy](accuracy.png)" in card
@@ -186,12 +187,12 @@ def test_plots_cost_and_recipe_are_shown_when_given():
 
 
 @pytest.mark.parametrize("file", ["../a.png", "a/b.png", "x](http://e).png", "a.svg", ".png", "a b.png"])
-def test_a_plot_is_a_plain_file_name(file):
+def test_a_plot_is_a_plain_file_name(file: Any) -> None:
     with pytest.raises(ValueError, match="PNG file beside the card"):
         render_card(config(), Evidence(), plots=[file])
 
 
-def test_base_weights_are_named_as_base_model_and_provenance():
+def test_base_weights_are_named_as_base_model_and_provenance() -> None:
     base = {"kind": "base", "repo_id": "google-bert/bert-base-uncased", "revision": "b" * 40, "sha256": "c" * 64}
     replicates = [{"seed": 0, "mask_sha256": "0" * 64}]
     card = render_card(
@@ -201,12 +202,12 @@ def test_base_weights_are_named_as_base_model_and_provenance():
     assert f"google-bert/bert-base-uncased at {'b' * 40}" in section(card, "Licence and provenance")
 
 
-def test_a_licence_the_hub_does_not_know_is_other_with_its_name():
+def test_a_licence_the_hub_does_not_know_is_other_with_its_name() -> None:
     data = ModelCard(render_card(config(license="My Own Licence 2"), Evidence())).data
     assert (data.license, data.license_name) == ("other", "my-own-licence-2")
 
 
-def test_a_path_on_somebodys_machine_is_not_published():
+def test_a_path_on_somebodys_machine_is_not_published() -> None:
     card = render_card(config(source={"dataset": "/home/ann/secret/mnist/", "revision": "x"}), Evidence())
     assert "ann" not in card and "secret" not in card
     assert "source-mnist" in card
@@ -220,7 +221,7 @@ TABLE = {"table", "thead", "tbody", "tr", "th", "td"}
 @pytest.mark.parametrize(
     "odd", ["<script>alert(1)</script>", "a|b", "[x](http://e)", "**b**\n\n# h", "`c`", "---\nx: y"]
 )
-def test_markup_from_outside_comes_out_as_words(odd):
+def test_markup_from_outside_comes_out_as_words(odd: str) -> None:
     measured = [{**row, "target": odd} for row in WINNING]
     architecture = {"library": odd, "name": odd, "kwargs": {odd: odd}}
     hostile = config(measured, architecture=architecture, source={"dataset": odd, "revision": odd}, license=odd)
@@ -233,7 +234,7 @@ def test_markup_from_outside_comes_out_as_words(odd):
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1, max_size=40))
-def test_any_text_gives_a_card_that_can_be_read_back(text):
+def test_any_text_gives_a_card_that_can_be_read_back(text: Any) -> None:
     measured = [{**row, "target": text} for row in MATCHING]
     hostile = config(measured, architecture={"library": text, "name": text}, source={"dataset": text}, license=text)
     card = ticket_card(hostile, measured)
@@ -246,11 +247,11 @@ def test_any_text_gives_a_card_that_can_be_read_back(text):
     ("sparsity", "band"),
     [(0.0, "0-50"), (0.499, "0-50"), (0.5, "50-80"), (0.9, "90-95"), (0.95, "95-98"), (0.999, "99-100")],
 )
-def test_a_band_begins_at_its_lower_limit(sparsity, band):
+def test_a_band_begins_at_its_lower_limit(sparsity: Any, band: Any) -> None:
     assert sparsity_band(sparsity) == f"sparsity-{band}"
 
 
-def test_shipped_files_are_found_by_name_and_by_nothing_else():
+def test_shipped_files_are_found_by_name_and_by_nothing_else() -> None:
     assert shipped("MODEL_CARD_TEMPLATE.md").read_text().startswith("---\n{{ card_data }}\n---\n")
     for name in shipped_recipes():
         assert shipped(name).is_file()

@@ -23,6 +23,11 @@ def swap_replicates(folder: Path) -> None:
     one.write_bytes(contents[1])
 
 
+def folder_for_masks(folder: Path) -> None:
+    (folder / MASKS).unlink()
+    (folder / MASKS).mkdir()
+
+
 DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "no folder": (shutil.rmtree, "no such ticket folder"),
     "no ticket.json": (lambda f: (f / "ticket.json").unlink(), r"not a ticket: there is no ticket\.json"),
@@ -31,7 +36,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "replicate missing": (lambda f: shutil.rmtree(f / "seed-3"), r"seed-3/masks\.safetensors: missing"),
     "recipe missing": (lambda f: (f / "recipe.yaml").unlink(), r"recipe\.yaml: missing"),
     "a folder for a file": (
-        lambda f: ((f / MASKS).unlink(), (f / MASKS).mkdir()),
+        folder_for_masks,
         r"seed-7/masks\.safetensors: missing",
     ),
     "masks truncated": (

@@ -111,7 +111,7 @@ def test_one_ticket_on_any_head(folder: Path, base: Path, head: str | None, wrap
     ticket = load_ticket(str(folder), base=base)
     model = tiny_bert(head, seed=3)
     before = {name: tensor.clone() for name, tensor in model_state(model).items()}
-    ticket.apply(torch.compile(model) if wrapped else model)  # type: ignore[arg-type]
+    ticket.apply(torch.compile(model) if wrapped else model)
     state = bare_names(model_state(model), model)
     for name, tensor in state.items():
         if name.startswith(("embeddings.", "encoder.", "pooler.")):
@@ -211,7 +211,8 @@ def test_another_kind_of_model(folder: Path, base: Path) -> None:
 
 
 def test_a_model_that_was_loaded_from_another_one_is_warned_of(folder: Path, base: Path) -> None:
-    ticket, model = load_ticket(str(folder), base=base), tiny_bert("text-classification")
+    ticket = load_ticket(str(folder), base=base)
+    model: Any = tiny_bert("text-classification")
     model.name_or_path = "big/bert-cased"
     with pytest.warns(UserWarning, match="is of big/bert, the model was loaded from big/bert-cased: .* same tokenizer"):
         ticket.apply(model)

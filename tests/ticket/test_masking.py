@@ -1,5 +1,6 @@
 import copy
 import io
+from typing import cast
 
 import pytest
 import torch
@@ -233,7 +234,7 @@ def test_attached_after_compilation_and_a_first_run() -> None:
 
 def test_a_compiled_submodule_keeps_its_plain_names() -> None:
     model = small_model()
-    model[0] = torch.compile(model[0], backend="aot_eager")
+    model[0] = cast(nn.Module, torch.compile(model[0], backend="aot_eager"))
     attach(model, MASKS)
     assert model[0]._orig_mod.weight[0, 1] == 0
 

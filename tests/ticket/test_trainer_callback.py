@@ -43,7 +43,7 @@ class SeesZeros(TrainerCallback):
     def __init__(self, ticket: Ticket) -> None:
         self.ticket, self.steps = ticket, 0
 
-    def on_step_end(self, *args: Any, model: nn.Module, **kwargs: Any) -> None:
+    def on_step_end(self, *args: Any, model: nn.Module, **kwargs: Any) -> None:  # type: ignore[override]
         assert_zeros(dict(model.named_parameters()), self.ticket)
         self.steps += 1
 
@@ -162,7 +162,7 @@ def test_where_training_starts(base: Path, ticket: Ticket, tmp_path: Path, rewin
 class Revives(TrainerCallback):
     """Stands for what moves weights behind the optimiser's back, such as a running average put into the model."""
 
-    def on_step_end(self, *args: Any, model: nn.Module, **kwargs: Any) -> None:
+    def on_step_end(self, *args: Any, model: nn.Module, **kwargs: Any) -> None:  # type: ignore[override]
         with torch.no_grad():
             model.get_parameter("bert.pooler.dense.weight").add_(0.1)
 

@@ -147,7 +147,7 @@ def stopped_while_the_disk_is_slow(folder: str) -> Any:
         if processes.rank() == 1 and step == 1:
             os.kill(os.getpid(), signal.SIGTERM)
 
-    os.fsync = slowly
+    os.fsync = slowly  # type: ignore[assignment]
     raise_when_interrupted()
     with ending_by_itself(), pytest.raises(Interrupted):
         train(

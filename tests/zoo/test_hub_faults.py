@@ -6,6 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -205,7 +206,7 @@ def test_no_token_a_wrong_one_and_somebody_elses(hub: LocalHub) -> None:
 def test_tokens_that_may_not_write(hub: LocalHub, pushed: Ticket) -> None:
     changed = make_ticket(license="mit")
     for token in (hub.token("alice", "read"), hub.token("bob")):
-        line = refused(lambda token=token: changed.push_to_hub(ZOO, token=token), "alice/zoo@main", "not allowed")
+        line = refused(partial(changed.push_to_hub, ZOO, token=token), "alice/zoo@main", "not allowed")
         assert token not in line
     refused(lambda: changed.push_to_hub("carol/zoo"), "carol/zoo", "not allowed")
     assert len(hub.repo(ZOO).commits()) == 2
@@ -214,7 +215,7 @@ def test_tokens_that_may_not_write(hub: LocalHub, pushed: Ticket) -> None:
 def test_a_gated_repository(hub: LocalHub, pushed: Ticket) -> None:
     hub.repo(ZOO).gated = "manual"
     for token in (False, hub.token("bob")):
-        refused(lambda token=token: load_ticket(ZOO, token=token), "alice/zoo@", "restricted", "ask for access")
+        refused(partial(load_ticket, ZOO, token=token), "alice/zoo@", "restricted", "ask for access")
     hub.repo(ZOO).granted.add("bob")
     assert equal(load_ticket(ZOO, token=hub.token("bob")), pushed)
 
@@ -361,7 +362,9 @@ def test_two_processes_pulling_at_once(hub: LocalHub, pushed: Ticket, tmp_path: 
 def test_two_processes_pushing_at_once(hub: LocalHub) -> None:
     """Each push is in the history as its own commit, or ended as a conflict; nothing is mixed."""
     hub.create(ZOO)
-    said = [done.stdout.strip() for done in both(hub, PUSH.format(here=str(Path(__file__).parent)), "mit", "gpl-3.0")]
+    said = [
+        done.stdout.strip() for done in both(hub, PUSH.format(here=str(Path(__file__).parents[1])), "mit", "gpl-3.0")
+    ]
     pushes = said.count("True")
     assert pushes >= 1
     assert all(line == "True" or "someone else has pushed" in line for line in said), said
