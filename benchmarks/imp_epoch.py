@@ -14,7 +14,7 @@ from ticketzoo.masks.attach import attach
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 from ticketzoo.recipe import Steps
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.tasks.task import Task
@@ -80,7 +80,7 @@ class Ours:
         self.levels += 1
         training = self.training.model_copy(update={"steps": Steps(epochs, "ep")})
         job = Job(self.architecture, self.state, self.masks, self.task, training, seed=self.levels)
-        with Cells(self.folder, device=torch.device("cpu")) as cells, Stopwatch() as watch:
+        with Store(self.folder, device=torch.device("cpu")) as cells, Stopwatch() as watch:
             cell = cells.run(job, "level", keep_final=True)
             prune_by_magnitude(cell.final_state(), self.masks, PRUNING)
         return watch.seconds

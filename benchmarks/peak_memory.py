@@ -79,7 +79,7 @@ def finding(setting: Setting) -> None:
 
     from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
     from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
-    from ticketzoo.runs.store import Cells, Job
+    from ticketzoo.runs.store import Job, Store
     from ticketzoo.training.loop import copy_state
 
     task, pruning = _task(setting), PruningConfig()
@@ -89,7 +89,7 @@ def finding(setting: Setting) -> None:
     masks = prune_by_magnitude(rewind, dense_masks(prunable_parameters(model), pruning), pruning)
     del model
     job = Job(architecture, rewind, masks, task, _training(setting), seed=0)
-    with tempfile.TemporaryDirectory() as folder, Cells(Path(folder), device=torch.device("cpu")) as cells:
+    with tempfile.TemporaryDirectory() as folder, Store(Path(folder), device=torch.device("cpu")) as cells:
         cell = cells.run(job, "level", keep_final=True)
         prune_by_magnitude(cell.final_state(), masks, pruning)
 

@@ -10,7 +10,7 @@ import torch
 from made_task import CPU, MadeImages
 
 from ticketzoo.models import architecture_of, create_from_architecture
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.training import TrainingConfig
 
 STEPS = 6
@@ -29,8 +29,8 @@ def job(**keys: Any) -> Job:
 
 
 @contextmanager
-def cells_in(folder: Path, **keys: Any) -> Iterator[Cells]:
-    with Cells(folder, device=CPU, **keys) as cells:
+def cells_in(folder: Path, **keys: Any) -> Iterator[Store]:
+    with Store(folder, device=CPU, **keys) as cells:
         yield cells
 
 

@@ -18,7 +18,7 @@ from ticketzoo.models.create import initial_state
 from ticketzoo.models.state import State
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.progress import Quiet
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
@@ -91,7 +91,7 @@ def copied(model: nn.Module) -> State:
 
 
 def find(folder: Path, task: Any = None, **keys: Any) -> Finding:
-    with Cells(folder, device=CPU) as cells:
+    with Store(folder, device=CPU) as cells:
         return find_tickets(recipe(**keys), task or digits(), cells)
 
 
@@ -198,7 +198,7 @@ def test_rewinding_to_step_k_goes_on_from_the_state_after_k_updates(tmp_path: Pa
         assert all(torch.equal(ours, its) for ours, its in zip(level.batches, dense.batches[4:], strict=True))
 
     # With nothing pruned, going on from step 4 would end where the dense training did: so the schedule goes on too.
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         rest = TrainingConfig.model_validate(training)
         train(model, digits(), rest, seed=0, device=cells.device, start_step=4)
     assert_equal(copied(model), dense.end)
@@ -272,7 +272,7 @@ def test_a_packaged_ticket_says_how_it_was_rewound_and_retrains_to_what_was_meas
     assert isinstance(ticket.config.rewind, PackedRewind)
     assert (ticket.config.rewind.rewinding, ticket.config.rewind.step) == (rewinding, 4)
     job = Job(ARCHITECTURE, ticket.rewind_state, ticket.masks, digits(), asked.training, 0, start_step)
-    with Cells(tmp_path / "again", device=CPU) as cells:
+    with Store(tmp_path / "again", device=CPU) as cells:
         final = cells.run(job, "again").record.final
     (measured,) = [
         row["value"]
@@ -356,7 +356,7 @@ class Counted(Quiet):
 def test_what_is_finished_is_not_done_again_and_more_levels_only_add(tmp_path: Path) -> None:
     def counted(**keys: Any) -> tuple[int, int, int]:
         progress = Counted()
-        with Cells(tmp_path, device=CPU, progress=progress) as cells:
+        with Store(tmp_path, device=CPU, progress=progress) as cells:
             find_tickets(recipe(**keys), digits(), cells)
         return progress.announced, progress.trained, progress.found
 

@@ -19,7 +19,7 @@ from ticketzoo.finding.run import find_tickets
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.recipe import parse_recipe
-from ticketzoo.runs.store import Cells
+from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.text_classification import TextClassificationConfig
 from ticketzoo.ticket import BaseWeights
@@ -127,7 +127,7 @@ def test_seeds_find_other_tickets_and_the_magnitude_arm_is_measured(ticket: Tick
 def test_head_first_trains_the_head_alone(tmp_path: Path, base: Path, data: Path, caches: None) -> None:
     started: list[dict[str, torch.Tensor]] = []
 
-    class Watched(Cells):
+    class Watched(Store):
         def run(self, job: Any, *args: Any, **keys: Any) -> Any:
             started.append(job.state)
             return super().run(job, *args, **keys)

@@ -13,7 +13,7 @@ from ticketzoo.errors import RunError
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.models.state import State
 from ticketzoo.runs.progress import Quiet
-from ticketzoo.runs.store import Cells
+from ticketzoo.runs.store import Store
 from ticketzoo.stability.instability import instability
 from ticketzoo.stability.line import Line, errors_along, recompute_batch_norm
 from ticketzoo.stability.recipe import LineConfig
@@ -76,7 +76,7 @@ def test_between_permuted_twins_there_is_a_barrier(tmp_path: Path) -> None:
 
     A quarter of the way unit 0 is relu(x / 2) and counts 3/4 for its class and 1/4 for the other: all are right.
     """
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         points, new = errors_along(line(network((0, 1)), network((1, 0))), cells, "twins")
     assert new
     assert [point.position for point in points] == [0, 0.25, 0.5, 0.75, 1]
@@ -88,7 +88,7 @@ def test_between_networks_that_differ_in_scale_there_is_none(tmp_path: Path) -> 
     """All on the line are the same function but for a positive factor."""
     first, second = network((0, 1)), network((0, 1))
     second["fc1.weight"] *= 7
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         points, _ = errors_along(line(first, second), cells, "scaled")
     assert instability([point.error for point in points]) == 0
 
@@ -109,7 +109,7 @@ class ByItself:
 def test_a_convex_error_has_no_barrier(tmp_path: Path) -> None:
     first, second = network((0, 1)), network((0, 1))
     second["fc3.bias"][0] = 2
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         points, _ = errors_along(line(first, second, ByItself()), cells, "convex")
     assert [point.error for point in points] == pytest.approx([1, 0.25, 0, 0.25, 1])
     assert instability([point.error for point in points]) == pytest.approx(0)
@@ -130,12 +130,12 @@ class StopsAfter(Quiet):
 
 def test_a_line_that_was_stopped_goes_on_from_the_next_point_and_a_finished_one_is_read(tmp_path: Path) -> None:
     ends = network((0, 1)), network((1, 0))
-    with pytest.raises(Stopped), Cells(tmp_path, device=CPU, progress=StopsAfter(3)) as cells:
+    with pytest.raises(Stopped), Store(tmp_path, device=CPU, progress=StopsAfter(3)) as cells:
         errors_along(line(*ends), cells, "stopped")
     (folder,) = tmp_path.glob("*/")
     (folder / ".line.json.new").write_bytes(b"{")  # as a killed process leaves what it was writing
     task = Signs()
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         points, new = errors_along(line(*ends, task), cells, "goes on")
         assert new and task.evaluations == 2
         assert errors_along(line(*ends, task), cells, "read") == (points, False)
@@ -154,7 +154,7 @@ def test_a_line_that_was_stopped_goes_on_from_the_next_point_and_a_finished_one_
 
 def test_a_damaged_line_is_said_with_what_to_do(tmp_path: Path) -> None:
     ends = network((0, 1)), network((1, 0))
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         errors_along(line(*ends), cells, "whole")
         (path,) = tmp_path.glob("*/line.json")
         path.write_bytes(b"{")
@@ -180,7 +180,7 @@ def test_a_line_between_networks_with_batch_norm_recomputes_its_statistics(tmp_p
     state = create_from_architecture(architecture, seed=0).state_dict()
     wrong = {name: tensor + 1000 if name.endswith("running_mean") else tensor for name, tensor in state.items()}
     task = Recording()
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         errors_along(Line(architecture, (state, wrong), task, TrainingConfig(), 0, LineConfig(points=3)), cells, "line")
     assert len(task.means) == 3
     assert all(torch.equal(mean, task.means[0]) for mean in task.means)  # the weights are the same, so are statistics

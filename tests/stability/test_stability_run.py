@@ -15,7 +15,7 @@ from ticketzoo.finding.run import find_tickets
 from ticketzoo.models.state import State
 from ticketzoo.recipe import dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
-from ticketzoo.runs.store import Cells
+from ticketzoo.runs.store import Store
 from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.stability.report import run_stability, write_report
 from ticketzoo.stability.run import measure_lines
@@ -88,7 +88,7 @@ class Counted(Quiet):
 
 
 def measure(folder: Path, task: Any = None, progress: Counted | None = None, **keys: Any) -> list[dict[str, Any]]:
-    with Cells(folder, device=CPU, progress=progress) as cells:
+    with Store(folder, device=CPU, progress=progress) as cells:
         return measure_lines(recipe(**keys), task or digits(), cells)
 
 
@@ -109,9 +109,9 @@ def test_copies_share_the_weights_of_step_k_and_nothing_after_it(tmp_path: Path)
 def test_subnetworks_are_those_that_finding_with_that_rewind_step_gives(tmp_path: Path) -> None:
     task = WatchedDigits()
     asked = recipe(rewind_steps=["4it"], levels=[2])
-    with Cells(tmp_path / "here", device=CPU) as cells:
+    with Store(tmp_path / "here", device=CPU) as cells:
         measure_lines(asked, task, cells)
-    with Cells(tmp_path / "there", device=CPU) as cells:
+    with Store(tmp_path / "there", device=CPU) as cells:
         (found,) = find_tickets(asked.find_recipe(4), digits(), cells).replicates
     masks = found.levels[2]
     for start, _ in task.trainings[-2:]:

@@ -14,14 +14,14 @@ from system_limits import at_most
 from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
-from ticketzoo.runs.store import Cells
+from ticketzoo.runs.store import Store
 
 READ_ONLY = Path("/sys/kernel")
 
 
 def test_a_second_run_in_the_same_folder_is_turned_away(tmp_path: Path) -> None:
     with cells_in(tmp_path), pytest.raises(RunError, match="another run is using this folder; wait for it"):
-        Cells(tmp_path, device=CPU).__enter__()
+        Store(tmp_path, device=CPU).__enter__()
     with cells_in(tmp_path):
         pass
 

@@ -23,7 +23,7 @@ TOTAL = 9
 Outcome = tuple[Record, State, State, int]
 """The record, the trained state, the snapshot, and how many steps were done."""
 SNAPSHOTS: dict[Path, dict[int, State]] = {}
-"""What was kept of the trainings in each folder, crashed ones too: as `Cells` keeps them on disk."""
+"""What was kept of the trainings in each folder, crashed ones too: as `Store` keeps them on disk."""
 
 
 def run(optimizer: str, *, folder: Path | None = None, stop_after: int | None = None, **keys: Any) -> Outcome:

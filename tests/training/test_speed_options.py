@@ -14,7 +14,7 @@ from ticketzoo.masks.attach import attach
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.resumption import Resumption
 
@@ -113,7 +113,7 @@ def job(training: TrainingConfig, model: str = "resnet-20") -> Job:
 
 def test_a_cell_in_channels_last_is_stored_and_is_another_cell(tmp_path: Path) -> None:
     fast, plain = (job(config(steps="2it", channels_last=last)) for last in (True, False))
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         states = [cells.run(each, "label", keep_final=True).final_state() for each in (fast, plain)]
     assert len(list(tmp_path.glob("*/cell.json"))) == 2
     assert all(tensor.is_contiguous() for tensor in states[0].values())
@@ -125,7 +125,7 @@ def test_where_nothing_can_be_compiled_one_line_says_so(tmp_path: Path, monkeypa
     monkeypatch.setattr("torch._inductor.config.cpp.cxx", ("no-such-compiler",))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "inductor"))
     torch.compiler.reset()
-    with Cells(tmp_path / "cells", device=CPU) as cells, pytest.raises(RunError) as refused:
+    with Store(tmp_path / "cells", device=CPU) as cells, pytest.raises(RunError) as refused:
         cells.run(job(config(compile=True), "lenet-300-100"), "seed 0 level 1/2")
     assert str(refused.value).startswith("seed 0 level 1/2: training.compile does not work here (")
     assert str(refused.value).endswith("; set it to false")
@@ -152,5 +152,5 @@ def test_out_of_memory_says_which_batch_size_to_try(
     insatiable: MadeImages, batch_size: int, said: str, tmp_path: Path
 ) -> None:
     asks_for_too_much = replace(job(config(batch_size=batch_size)), task=insatiable)
-    with Cells(tmp_path, device=CPU) as cells, pytest.raises(RunError, match=said):
+    with Store(tmp_path, device=CPU) as cells, pytest.raises(RunError, match=said):
         cells.run(asks_for_too_much, "label")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ticketzoo.models import create_from_architecture, load_model_state, model_names_of, model_state
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.training import TrainingConfig
 
 TIED = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
@@ -56,7 +56,7 @@ def job(**task: Any) -> Job:
 
 
 def run(folder: Path, job: Job) -> tuple[State, State]:
-    with Cells(folder, device=CPU, checkpoint_seconds=0) as cells:
+    with Store(folder, device=CPU, checkpoint_seconds=0) as cells:
         cell = cells.run(job, "made", keep_final=True, snapshot_steps=[2])
         return cell.final_state(), cell.snapshot(2)
 

@@ -16,7 +16,7 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import model_state
 from ticketzoo.models.create import initial_state
 from ticketzoo.recipe import parse_recipe
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.run import evaluate_transfer, load_targets
@@ -69,8 +69,8 @@ def ticket(tmp_path_factory: pytest.TempPathFactory, base: Path, data: Path) -> 
     return found(tmp_path_factory.mktemp("run"), data, f"transformers/{base}")
 
 
-class Jobs(Cells):
-    """Cells that remember what they were asked to train."""
+class Jobs(Store):
+    """A store that remembers what they were asked to train."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, device=torch.device("cpu"))

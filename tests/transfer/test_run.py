@@ -15,7 +15,7 @@ from ticketzoo.models.create import initial_state
 from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.training import Record
 from ticketzoo.transfer.recipe import TransferRecipe
@@ -88,14 +88,14 @@ class Counted(Quiet):
         self.labels.append((label, trained))
 
 
-def evaluate(asked: TransferRecipe, load: Callable[[str], Ticket], cells: Cells) -> list[Row]:
+def evaluate(asked: TransferRecipe, load: Callable[[str], Ticket], cells: Store) -> list[Row]:
     tickets = load_tickets(asked, load)
     return evaluate_transfer(asked, tickets, load_targets(asked, tickets), cells)
 
 
 def transfer(folder: Path, *, progress: Counted | None = None, **keys: Any) -> list[Row]:
     asked = recipe(**keys)
-    with Cells(folder, device=CPU, progress=progress) as cells:
+    with Store(folder, device=CPU, progress=progress) as cells:
         return evaluate(asked, ticket, cells)
 
 
@@ -105,7 +105,7 @@ def test_a_head_of_another_size_really_is_used(tmp_path: Path) -> None:
     assert job.state["fc3.weight"].shape == (3, 5)
     assert ticket().rewind_state["fc3.weight"].shape == (5, 5)
     assert torch.equal(job.state["fc3.weight"], initial_state(job.architecture, 0)["fc3.weight"])
-    with Cells(tmp_path, device=CPU) as cells:
+    with Store(tmp_path, device=CPU) as cells:
         final = cells.run(job, "ticket", keep_final=True).final_state()
     model = create_from_architecture(job.architecture, seed=0)
     model.load_state_dict(final)
@@ -175,7 +175,7 @@ def test_a_ticket_that_does_not_fit_is_said_with_both_shapes_before_anything_is_
     asked = recipe(targets=[digits(0, 1, 2, 3, 4), digits(5, 6, 7)], head=head)
     progress = Counted()
     with (
-        Cells(tmp_path, device=CPU, progress=progress) as cells,
+        Store(tmp_path, device=CPU, progress=progress) as cells,
         pytest.raises(TicketError, match=f"^lenet.digits-imp on .*{said}") as error,
     ):
         evaluate(asked, lambda _: ticket(size=size), cells)
@@ -245,7 +245,7 @@ def test_rows_of_every_ticket_level_target_arm_and_seed(tmp_path: Path) -> None:
     assert {row["step"] for row in rows if row["at"] == "final"} == {2}
 
 
-class Watched(Cells):
+class Watched(Store):
     """Keeps the jobs it is given, by arm."""
 
     jobs: dict[str, list[Job]]
@@ -319,7 +319,7 @@ def test_what_cannot_be_compared_is_said_before_anything_is_trained(
 ) -> None:
     asked = recipe(**keys)
     progress = Counted()
-    with Cells(tmp_path, device=CPU, progress=progress) as cells, pytest.raises(error, match=said):
+    with Store(tmp_path, device=CPU, progress=progress) as cells, pytest.raises(error, match=said):
         evaluate(asked, lambda _: ticket(), cells)
     assert progress.labels == []
 

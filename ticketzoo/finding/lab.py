@@ -12,7 +12,7 @@ from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.pruning.pruner import prune_by_magnitude, sized
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import Unknown
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 
 
@@ -22,7 +22,7 @@ class RecipeLab:
 
     recipe: FindRecipe
     task: Task
-    cells: Cells
+    cells: Store
     model: SourceModel
     dense: Masks
     seed: int
@@ -61,7 +61,7 @@ class RecipeLab:
     def train(self, masks: Masks, start: Start, *, keep: Collection[int] = ()) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
-        Raises RunError as `Cells.run` does.
+        Raises RunError as `Store.run` does.
         """
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
         cell = self.cells.run(self.job(masks, start), label, keep_final=True, snapshot_steps=keep)

@@ -19,7 +19,7 @@ from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
-from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import environment
@@ -54,12 +54,12 @@ def find_and_package(
 
     Raises:
         RecipeError, ModelError, DataError: the recipe asks for what cannot be.
-        RunError: see `Cells`.
+        RunError: see `Store`.
         TicketError: the ticket's folder cannot be written.
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     task = load_task(recipe.task, recipe.model)
-    with open_cells(
+    with open_store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         finding = find_tickets(recipe, task, cells)

@@ -13,7 +13,7 @@ from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, check_masks, kept, sparsity
 from ticketzoo.models import create_from_architecture, prunable_parameters
 from ticketzoo.pruning.pruner import check_rounds, dense_masks
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
 
@@ -45,14 +45,14 @@ class Finding:
     """Duration of each training."""
 
 
-def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
+def find_tickets(recipe: FindRecipe, task: Task, cells: Store) -> Finding:
     """Run `recipe` in `cells`; what is finished there is not done again.
 
     Raises:
         RecipeError: a pattern matches no layer, a level would keep no weight, the model's arguments contradict the
             data, or the rewind step is not before the end of training.
         ModelError: the architecture is unknown or does not fit the data.
-        RunError: the method gave masks that cannot be; or see `Cells`.
+        RunError: the method gave masks that cannot be; or see `Store`.
     """
     search = Search(recipe, task, cells)
     cells.progress.planned(recipe.trainings)
@@ -66,7 +66,7 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Cells) -> Finding:
 class Search:
     """One run of a recipe. `label` goes before those of its trainings."""
 
-    def __init__(self, recipe: FindRecipe, task: Task, cells: Cells, label: str = "") -> None:
+    def __init__(self, recipe: FindRecipe, task: Task, cells: Store, label: str = "") -> None:
         self.recipe, self.task, self.cells, self.label = recipe, task, cells, label
         self.model = load_model(recipe, task)
         model = create_from_architecture(self.model.architecture, seed=0)

@@ -7,17 +7,17 @@ import torch
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
 from ticketzoo.runs.progress import Progress
-from ticketzoo.runs.store import Cells
+from ticketzoo.runs.store import Store
 
 
-def open_cells(
+def open_store(
     folder: Path,
     executor: str = "local",
     *,
     device: torch.device | None = None,
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
-) -> Cells:
+) -> Store:
     """The cells in `folder`, trained by `executor`: `local`, one after the other in this process, or `ray`.
 
     Args:
@@ -32,7 +32,7 @@ def open_cells(
     """
     if executor == "local":
         where = device or torch.device("cpu")
-        return Cells(folder, device=where, checkpoint_seconds=checkpoint_seconds, progress=progress)
+        return Store(folder, device=where, checkpoint_seconds=checkpoint_seconds, progress=progress)
     if executor != "ray":
         raise RunError(f"executor {executor!r} is unknown; choose local or ray")
     if processes.count() > 1:

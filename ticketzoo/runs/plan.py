@@ -11,7 +11,7 @@ from torch import Tensor
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Cell, Cells, environment
+from ticketzoo.runs.store import Cell, Store, environment
 from ticketzoo.runs.timing import Timing, time_training
 from ticketzoo.training.checkpoint import KEPT
 from ticketzoo.training.config import OptimizerConfig
@@ -84,8 +84,8 @@ class _Kind:
         return _bytes(self.job.state) * (1 + _remembered(self.job.training.optimizer))
 
 
-class PlannedCells(Cells):
-    """Cells in which nothing is trained or written: `run` notes what is not finished, and gives `Unknown` weights
+class PlannedCells(Store):
+    """A store in which nothing is trained or written: `run` notes what is not finished, and gives `Unknown` weights
     back, so that whoever calls it asks for everything that follows."""
 
     def __init__(self, folder: Path, *, device: torch.device) -> None:
@@ -97,7 +97,7 @@ class PlannedCells(Cells):
         self._finished = 0
 
     def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
-        """As `Cells.run`, but an unfinished cell is noted, not trained: its record is empty."""
+        """As `Store.run`, but an unfinished cell is noted, not trained: its record is empty."""
         _, folder = self._address(job)
         cell = self._stored(folder, keep_final, snapshot_steps)
         if folder not in self._asked_for:

@@ -17,7 +17,7 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RunError, TicketzooError
 from ticketzoo.runs.progress import Progress, Quiet
-from ticketzoo.runs.store import Cell, Cells, Item, Job, Result
+from ticketzoo.runs.store import Cell, Item, Job, Result, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.util.signals import Interrupted, raise_when_interrupted
 
@@ -27,7 +27,7 @@ LAST_CHECKPOINT = 20.0
 """Seconds that trainings are given to write one when the run is interrupted."""
 
 
-class RayCells(Cells):
+class RayCells(Store):
     """A folder of cells that a Ray cluster works on: all its machines see the folder, under the same path.
 
     The cluster is the one that this process or its environment (RAY_ADDRESS) is connected to; where there is none,
@@ -73,7 +73,7 @@ class RayCells(Cells):
         super().__exit__(*exception)
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """As `Cells.each`, but as many of `items` at once as the cluster can train."""
+        """As `Store.each`, but as many of `items` at once as the cluster can train."""
 
         def in_turn(item: Item) -> Result:
             with self._turn:
@@ -112,7 +112,7 @@ class RayCells(Cells):
             self._turn.acquire()
 
     def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
-        """As `Cells.run`; a cell that two ask for at once is trained once."""
+        """As `Store.run`; a cell that two ask for at once is trained once."""
         _, folder = self._address(job)
         in_hand = self._in_hand.setdefault(folder, Lock())
         with self._others_turn():
@@ -123,7 +123,7 @@ class RayCells(Cells):
             in_hand.release()
 
     def train(self, job: Job, label: str, *, keep_final: bool, snapshot_steps: Collection[int]) -> None:
-        """As `Cells.train`, somewhere in the cluster."""
+        """As `Store.train`, somewhere in the cluster."""
         shipped = replace(job, task=None)  # type: ignore[arg-type]
         where = str(self.folder), self._there, self.checkpoint_seconds
         kept = keep_final, list(snapshot_steps)
@@ -175,7 +175,7 @@ def _train(
     folder, device, checkpoint_seconds = where
     told = _Warnings()
     try:
-        cells = Cells(
+        cells = Store(
             Path(folder), device=training_device(device), checkpoint_seconds=checkpoint_seconds, progress=told
         )
         with _heard_by(told):

@@ -62,8 +62,8 @@ def _write(path: Path, state: State) -> None:
     write_tensors(path, state, {"sha256": state_sha256(state)})
 
 
-class Cells:
-    """A folder of cells. One run at a time works in it; `with Cells(folder) as cells:` takes the lock.
+class Store:
+    """A folder of cells. One run at a time works in it; `with Store(folder) as cells:` takes the lock.
 
     Of several processes (`ticketzoo.distributed.processes`) all train; the first alone reads and writes the folder.
 
@@ -78,7 +78,7 @@ class Cells:
         self.progress = progress or Quiet()
         self._lock = FileLock(folder / ".lock")
 
-    def __enter__(self) -> "Cells":
+    def __enter__(self) -> "Store":
         processes.from_first(self._open)
         return self
 

@@ -19,7 +19,7 @@ from ticketzoo.errors import RunError
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Cells, environment
+from ticketzoo.runs.store import Store, environment
 from ticketzoo.seeds import derive_seed
 from ticketzoo.stability.recipe import LineConfig
 from ticketzoo.tasks.task import Task
@@ -69,7 +69,7 @@ class Line:
         }
 
 
-def errors_along(line: Line, cells: Cells, label: str) -> tuple[list[Point], bool]:
+def errors_along(line: Line, cells: Store, label: str) -> tuple[list[Point], bool]:
     """The points of the line, in order, and whether any of them had to be evaluated now.
 
     They are kept among the cells, under the digest of what decides them, each as soon as it is there.

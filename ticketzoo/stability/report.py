@@ -11,7 +11,7 @@ from ticketzoo.evaluation.rows import write_results
 from ticketzoo.evaluation.statistics import Summary
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.start import load_task
-from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
@@ -58,11 +58,11 @@ def run_stability(
 
     Raises:
         RecipeError, ModelError, DataError: the recipe asks for what cannot be.
-        RunError: see `Cells`.
+        RunError: see `Store`.
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     task = load_task(recipe.task, recipe.model)
-    with open_cells(
+    with open_store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         rows = measure_lines(recipe, task, cells)

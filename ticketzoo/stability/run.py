@@ -8,7 +8,7 @@ from typing import Any
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.run import Search
 from ticketzoo.masks.masks import Masks, sparsity
-from ticketzoo.runs.store import Cell, Cells, Job
+from ticketzoo.runs.store import Cell, Job, Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.stability.instability import instability
 from ticketzoo.stability.line import Line, errors_along
@@ -19,13 +19,13 @@ Row = dict[str, Any]
 """One line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error."""
 
 
-def measure_lines(recipe: StabilityRecipe, task: Task, cells: Cells) -> list[Row]:
+def measure_lines(recipe: StabilityRecipe, task: Task, cells: Store) -> list[Row]:
     """Run `recipe` in `cells` and return the errors along all lines; what is finished there is not done again.
 
     Raises:
         RecipeError: two steps are one, a step is not before the end of training, or as `find_tickets` does.
         ModelError: the architecture is unknown or does not fit the data.
-        RunError: see `Cells`.
+        RunError: see `Store`.
     """
     return [
         row
@@ -34,7 +34,7 @@ def measure_lines(recipe: StabilityRecipe, task: Task, cells: Cells) -> list[Row
     ]
 
 
-def trained_copies(recipe: StabilityRecipe, task: Task, cells: Cells) -> Iterator[tuple[Row, Job, list[Cell]]]:
+def trained_copies(recipe: StabilityRecipe, task: Task, cells: Store) -> Iterator[tuple[Row, Job, list[Cell]]]:
     """Every network of `recipe`: the labels of its rows, how training starts from it, and its trained copies.
 
     Raises as `measure_lines` does.
@@ -56,7 +56,7 @@ def trained_copies(recipe: StabilityRecipe, task: Task, cells: Cells) -> Iterato
 
 
 def _copies_from(
-    step: int, recipe: StabilityRecipe, task: Task, cells: Cells, seed: int, dense: Cell
+    step: int, recipe: StabilityRecipe, task: Task, cells: Store, seed: int, dense: Cell
 ) -> Iterator[tuple[Row, Job, list[Cell]]]:
     """As `trained_copies`, of the networks at `step`, their masks found first."""
     search = Search(recipe.find_recipe(step), task, cells, f"k={step} ")
@@ -90,7 +90,7 @@ def copy_job(start: Job, number: int) -> Job:
     return replace(start, seed=derive_seed(start.seed, "copy", number))
 
 
-def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], cells: Cells) -> Iterator[Row]:
+def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], cells: Store) -> Iterator[Row]:
     """Measure the line between each two trained copies that began as `start` does."""
     where = f"k={labels['rewind_step']} seed {labels['seed']} level {labels['level']}"
     for first, second in combinations(range(recipe.copies), 2):

@@ -11,7 +11,7 @@ from ticketzoo.evaluation.rows import Row, write_results
 from ticketzoo.evaluation.statistics import deciding_metrics
 from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge_all, sentence
-from ticketzoo.runs.executor import open_cells
+from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.ticket import Ticket
@@ -60,14 +60,14 @@ def run_transfer(
     Raises:
         RegistryError, TicketError: a ticket is missing, damaged or does not fit a target.
         DataError: a data set is missing or unusable.
-        RunError: see `Cells`.
+        RunError: see `Store`.
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     with processes.first_of_machine_first():
         tickets = _load(recipe, registry)
         targets = load_targets(recipe, tickets)
     processes.check_same("the data:", {target.name: target.task.identity for target in targets})
-    with open_cells(
+    with open_store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         rows = evaluate_transfer(recipe, tickets, targets, cells)

@@ -15,7 +15,7 @@ from ticketzoo.models import create_from_architecture, head_modules, model_state
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.create import architecture_for
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Cells, Job
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
@@ -64,7 +64,7 @@ def load_tickets(recipe: TransferRecipe, load: Callable[[str], Ticket]) -> list[
 
 
 def evaluate_transfer(
-    recipe: TransferRecipe, tickets: Sequence[Ticket], targets: Sequence[Target], cells: Cells
+    recipe: TransferRecipe, tickets: Sequence[Ticket], targets: Sequence[Target], cells: Store
 ) -> list[Row]:
     """Run `recipe` in `cells` and return its measured rows; what is finished there is not done again.
 
@@ -78,7 +78,7 @@ def evaluate_transfer(
         TicketError, ModelError: a ticket or its base is damaged or does not fit a target, said before anything is
             trained.
         RecipeError: a ticket was found on a pretrained model, which the recipe must name.
-        RunError: see `Cells`.
+        RunError: see `Store`.
     """
     comparisons = [
         _Comparison(ticket, _levels(recipe, ticket), target, seed, ticket.seeds[index % len(ticket.seeds)], weights)
