@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.seeds import derive_seed
+from ticketzoo.tasks.metrics import ACCURACY
 
 CPU = torch.device("cpu")
 
@@ -19,7 +20,7 @@ class MadeImages:
     """Tells 24 random images of 1x2x2 apart, in batches of any size; training adds random noise to them."""
 
     name = "made"
-    metric = "accuracy"
+    metric = ACCURACY
     has_validation = True
 
     def __init__(self, *, noise: float = 0.1) -> None:

@@ -39,7 +39,8 @@ def drawn(path: Any, colour: Any) -> Any:
 
 @pytest.mark.parametrize("plot", [plot_metric, plot_early_stopping])
 def test_curves_show_the_measured_arms_in_their_colours(tmp_path: Any, plot: Any) -> None:
-    path = plot(MEASURED, tmp_path / "curve.png", target="mnist")
+    path = tmp_path / "curve.png"
+    plot(MEASURED, path, target="mnist")
     seen = {arm for arm in ARMS if drawn(path, arm_style(arm).colour) > 50}
     assert seen == {"ticket", "dense", "random_mask"}
 
@@ -57,11 +58,11 @@ def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_pa
     better, worse = matplotlib.colormaps["PuOr"]([1.0, 0.0])
     measured = rows("dense", [0.90, 0.90]) + rows("ticket", [0.95, 0.95])
     measured += rows("dense", [0.90, 0.90], target="kmnist") + rows("ticket", [0.85, 0.85], target="kmnist")
-    path = plot_transfer(measured, tmp_path / "both.png")
+    plot_transfer(measured, path := tmp_path / "both.png")
     assert drawn(path, better) > 2000 and drawn(path, worse) > 2000
-    path = plot_transfer(measured[:8], tmp_path / "better.png")
+    plot_transfer(measured[:8], path := tmp_path / "better.png")
     assert drawn(path, better) > 2000 and drawn(path, worse) < 200
-    path = plot_transfer(rows("dense", [0.9, 0.9]) + rows("ticket", [0.9, 0.9]), tmp_path / "equal.png")
+    plot_transfer(rows("dense", [0.9, 0.9]) + rows("ticket", [0.9, 0.9]), path := tmp_path / "equal.png")
     assert drawn(path, better) < 200 and drawn(path, worse) < 200
 
 
@@ -93,3 +94,35 @@ def test_plots_need_no_pyplot_and_leave_settings_alone(tmp_path: Any, monkeypatc
     plot_metric(MEASURED, tmp_path / "a.png", target="mnist")
     plot_transfer(MEASURED, tmp_path / "t.png")
     assert str(matplotlib.rcParams.copy()) == before
+
+
+def test_without_a_path_nothing_is_written_and_a_notebook_shows_the_same_picture(
+    tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    figure = plot_metric(MEASURED, target="mnist")
+    assert list(tmp_path.iterdir()) == []
+    plot_metric(MEASURED, tmp_path / "a.png", target="mnist")
+    assert figure._repr_png_() == (tmp_path / "a.png").read_bytes()
+
+
+def test_an_arm_that_this_version_does_not_know_is_drawn_under_its_own_name(tmp_path: Any) -> None:
+    odd = [row | {"arm": "sign_$flip"} for row in MEASURED if row["arm"] == "random_mask"]
+    figure = plot_metric(MEASURED + odd, tmp_path / "a.png", target="mnist")
+    legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+    assert legend == ["ticket", "dense", "random mask", "sign_$flip"]
+    assert drawn(tmp_path / "a.png", arm_style("sign_$flip").colour) > 50
+
+
+def falling(measured: Any) -> list[dict[str, Any]]:
+    return [row | {"metric": "test_loss", "decides": True, "higher_is_better": False} for row in measured]
+
+
+def test_where_less_is_better_axis_and_colours_say_so(tmp_path: Any) -> None:
+    better, worse = matplotlib.colormaps["PuOr"]([1.0, 0.0])
+    measured = falling(rows("dense", [0.90, 0.90]) + rows("ticket", [0.85, 0.85]))
+    figure = plot_transfer(measured, path := tmp_path / "t.png")
+    assert drawn(path, better) > 2000 and drawn(path, worse) < 200
+    assert "-0.05" in [text.get_text() for text in figure.axes[0].texts]
+    curves = plot_metric(measured, target="mnist")
+    assert curves.axes[0].get_ylabel() == "Test loss (less is better)"

@@ -5,9 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ticketzoo.errors import TicketError
+from ticketzoo.errors import TicketError, TicketzooError
+from ticketzoo.evaluation.controls import ticket_labels
 from ticketzoo.evaluation.rows import rows_of
 from ticketzoo.evaluation.statistics import deciding_metrics, dense_of, group_rows, paired_difference, summarise
+from ticketzoo.tasks.metrics import ACCURACY, F1, METRICS, PERPLEXITY, Metric
 from ticketzoo.training.record import Record
 
 
@@ -173,9 +175,12 @@ def test_each_target_is_compared_by_the_metric_that_decides_there() -> None:
     assert (asked.metric, asked.by_seed) == ("test_exact_match", {0: 0.7})
 
 
+LABELS = ticket_labels(ticket="t", level=1, sparsity=0.2, target="quiz", seed=0)
+
+
 def test_rows_of_a_record_mark_the_metric_that_decides_unless_it_is_accuracy() -> None:
     final = {"step": 9, "train_loss": 2.0, "test_f1": 0.5, "test_accuracy": 0.75, "test_loss": 1.0}
-    rows = rows_of(Record(final=final), "f1", arm="ticket")  # type: ignore[call-arg]
+    rows = rows_of(Record(final=final), F1, **LABELS)
     assert [(r["metric"], r["value"], r.get("decides")) for r in rows] == [
         ("test_accuracy", 0.75, None),
         ("test_f1", 0.5, True),
@@ -183,4 +188,31 @@ def test_rows_of_a_record_mark_the_metric_that_decides_unless_it_is_accuracy() -
         ("train_loss", 2.0, None),
     ]
     assert all((r["arm"], r["at"], r["step"]) == ("ticket", "final", 9) for r in rows)
-    assert not any("decides" in r for r in rows_of(Record(final=final), "accuracy"))  # type: ignore[call-arg]
+    assert not any("decides" in r for r in rows_of(Record(final=final), ACCURACY, **LABELS))
+
+
+def test_rows_of_a_metric_of_which_less_is_better_say_so() -> None:
+    final = {"step": 9, "test_bits": 1.5, "validation_bits": 1.25, "test_perplexity": 2.8}
+    marked = [
+        {
+            row["metric"]: row["higher_is_better"]
+            for row in rows_of(Record(final=final), metric, **LABELS)
+            if "decides" in row
+        }
+        for metric in (Metric("bits", higher_is_better=False), PERPLEXITY)
+    ]
+    assert marked == [{"test_bits": False}, {"test_perplexity": False}]
+    rising = rows_of(Record(final=final), Metric("bits"), **LABELS)
+    assert [list(row) for row in rising if "decides" in row] == [[*LABELS, "at", "step", "metric", "value", "decides"]]
+
+
+def test_a_registered_metric_keeps_its_direction() -> None:
+    assert METRICS.put(Metric("loss", higher_is_better=False)) == METRICS["loss"]
+    with pytest.raises(TicketzooError, match="metric 'loss' is registered already"):
+        METRICS.put(Metric("loss"))
+
+
+@pytest.mark.parametrize("value", [10**400, -(10**400), 1e308])
+def test_numbers_that_cannot_be_averaged_are_an_error(value: Any) -> None:
+    with pytest.raises(TicketError, match="no finite number"):
+        group_rows([row("ticket", 0, value)], metric="test_accuracy")

@@ -7,6 +7,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
+from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738}
@@ -61,13 +62,12 @@ def test_arms_table_shows_one_target_only() -> None:
     assert [line[2:4] for line in table.rows] == [("", "50.00 ± 0.00"), ("60.00 ± 0.00", "")]
 
 
-def test_a_loss_is_no_percentage_and_has_no_verdict() -> None:
+def test_a_loss_is_no_percentage_and_less_of_it_is_better() -> None:
     losses = rows("dense", [0.1, 0.1], metric="test_loss", at="best")
     losses += rows("ticket", [0.2, 0.2], metric="test_loss", at="best")
     table = arms_table(losses, target="mnist", metric="test_loss", at="best")
-    assert table.columns == ("level", "sparsity", "ticket", "dense")
-    assert table.rows[1] == ("3", "0.488", "0.2000 ± 0.0000", "")
-    assert table.caption.startswith("Test loss at the step of minimum validation loss on mnist: mean over 2 seeds")
+    assert table.rows[1] == ("3", "0.488", "0.2000 ± 0.0000", "", "not matching")
+    assert table.caption.startswith("Test loss (less is better) at the step of minimum validation loss on mnist: mean")
 
 
 def test_one_seed_shows_no_interval() -> None:
@@ -147,11 +147,59 @@ def test_arms_table_shows_the_metric_of_its_target(metric: str, caption: str) ->
     assert table.rows == (("0", "0.000", "88.00"),)
 
 
-def test_perplexity_has_no_unit_and_no_verdict() -> None:
+def test_perplexity_has_no_unit() -> None:
     measured = rows("dense", [12.5], metric="test_perplexity") + rows("ticket", [13.5], metric="test_perplexity")
     table = arms_table(measured, target="mnist", metric="test_perplexity")
-    assert table.caption.startswith("Test perplexity at the end")
-    assert table.rows == (("0", "0.000", "", "12.5000"), ("3", "0.488", "13.5000", ""))
+    assert table.caption.startswith("Test perplexity (less is better) at the end")
+    assert table.rows == (("0", "0.000", "", "12.5000", ""), ("3", "0.488", "13.5000", "", "not measured"))
+
+
+def test_a_metric_that_only_its_rows_know_is_shown_plain_with_its_direction() -> None:
+    stated = {"decides": True, "higher_is_better": False}
+    measured = [row | stated for row in rows("dense", [4.0], metric="test_bits", target="words")]
+    measured += [row | stated for row in rows("ticket", [3.5], metric="test_bits", target="words")]
+    table = arms_table(measured, target="words")
+    assert table.caption.startswith("Test bits (less is better) at the end of training on words")
+    assert table.rows[1][2] == "3.5000"
+    both = transfer_table(measured + rows("dense", [0.9]) + rows("ticket", [0.8]))
+    assert both.columns[3:] == ("mnist (accuracy)", "words (bits, less is better)")
+    assert both.rows == (("lenet", "3", "0.488", "-10.00", "-0.5000"),)
+    assert both.caption.startswith("Each target's metric (fractions and correlations x 100) at the end")
+
+
+def test_an_arm_that_this_version_does_not_know_comes_after_the_known_ones() -> None:
+    measured = DENSE + rows("sign_flip", [0.5] * 3) + rows("a<b>|c", [0.4] * 3) + rows("random_mask", [0.9] * 3)
+    table = arms_table(measured, target="mnist")
+    assert table.columns[2:] == ("dense", "random mask", "a<b>|c", "sign_flip", "verdict")
+    assert table.rows[1][2:] == ("", "90.00 ± 0.00", "40.00 ± 0.00", "50.00 ± 0.00", "not measured")
+
+
+@pytest.mark.parametrize("column", ["arm", "level", "metric", "draw", "seed"])
+@pytest.mark.parametrize("value", [None, [], {"a": 1}, "missing"])
+def test_a_row_of_a_stranger_that_is_none_is_an_error_of_ours(column: Any, value: Any) -> None:
+    broken = rows("ticket", [0.9])[0] | {column: value}
+    if value == "missing":
+        del broken[column]
+    with pytest.raises(TicketError, match=f"results: row 2: {column}: .*; measure it again") as error:
+        arms_table([rows("dense", [0.9])[0], broken], target="mnist")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mark", [{"decides": "yes"}, {"higher_is_better": 0}, {"higher_is_better": None}])
+def test_marks_of_a_stranger_s_row_are_booleans(mark: Any) -> None:
+    with pytest.raises(TicketError, match=f"row 1: {next(iter(mark))}: "):
+        transfer_table([row | mark for row in rows("dense", [0.9])])
+
+
+def test_a_notebook_shows_the_table_with_every_name_escaped() -> None:
+    name = "<script>alert(1)</script>\x1b[2J"
+    table = arms_table([row | {"target": name, "arm": name} for row in rows("ticket", [0.98] * 3)], target=name)
+    shown = table._repr_html_()
+    assert set(re.findall(r"<(\w+)", shown)) == {"p", "table", "thead", "tbody", "tr", "th", "td"}
+    assert "\x1b" not in shown
+    cells = [html.unescape(cell) for cell in re.findall(r"<td[^>]*>(.*?)</td>", shown)]
+    assert cells == list(table.rows[0])
+    assert table._repr_markdown_() == table.markdown()
 
 
 def test_transfer_table_heads_each_target_with_its_metric_where_they_differ() -> None:

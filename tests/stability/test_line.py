@@ -17,6 +17,7 @@ from ticketzoo.runs.store import Store
 from ticketzoo.stability.instability import instability
 from ticketzoo.stability.line import Line, errors_along, recompute_batch_norm
 from ticketzoo.stability.recipe import LineConfig
+from ticketzoo.tasks.metrics import ACCURACY
 from ticketzoo.training import TrainingConfig
 
 CPU = torch.device("cpu")
@@ -25,7 +26,7 @@ CPU = torch.device("cpu")
 class Signs:
     """Tells the numbers -2, -1, 1 and 2 apart by their sign: class 0 is above zero."""
 
-    name, metric, has_validation = "signs", "accuracy", False
+    name, metric, has_validation = "signs", ACCURACY, False
     identity: dict[str, Any] = {}  # noqa: RUF012
 
     def __init__(self) -> None:

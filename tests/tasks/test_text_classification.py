@@ -85,7 +85,7 @@ def test_values_are_predicted_by_squared_error(tmp_path: Path, caches: Path, let
     rows = [{"sentence": text, "label": score} for text, score in zip(texts, (5.0, 3.0, 1.0, 0.0), strict=True)]
     task = task_of(write_data(tmp_path / "data", {"train": rows, "test": rows}), letters)
     assert task.model_kwargs == {"head": "text-classification", "num_labels": 1}
-    assert task.metric == "pearson"
+    assert task.metric.name == "pearson"
     loss = ((5 - 1) ** 2 + (3 - 0.5) ** 2 + (1 - 0.25) ** 2 + 0) / 4
     (batch,) = task.batches(4, 0, 0, 1, CPU)
     assert task.loss(Reader(1), batch).item() == pytest.approx(loss)
@@ -125,7 +125,7 @@ def test_each_glue_task_has_its_columns_and_metric(name: str, tmp_path: Path, ca
     dataset = {"path": "nyu-mll/glue", "name": name, "mirror": str(folder), "validation": None}
     task = task_of("", letters, dataset)
     expected = {"cola": "matthews", "stsb": "pearson"}
-    assert (task.name, task.metric) == (f"glue-{name}", expected.get(name, "accuracy"))
+    assert (task.name, task.metric.name) == (f"glue-{name}", expected.get(name, "accuracy"))
     assert task.model_kwargs["num_labels"] == (1 if name == "stsb" else 2)
     assert [len(task._labels[split]) for split in ("train", "validation", "test")] == [36, 4, 2]
     assert ("token_type_ids" in next(task.batches(2, 0, 0, 1, CPU))[0]) == (len(columns) == 2)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from ticketzoo.models import create_from_architecture, load_model_state, model_names_of, model_state
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job, Store
+from ticketzoo.tasks.metrics import ACCURACY
 from ticketzoo.training import TrainingConfig
 
 TIED = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
@@ -22,7 +23,7 @@ class MadeTokens:
     """Says every token of four texts, which change from step to step."""
 
     name = "made-tokens"
-    metric = "accuracy"
+    metric = ACCURACY
     has_validation = False
 
     def __init__(self, stop_after: int | None = None) -> None:

@@ -1,12 +1,11 @@
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import typer
 
 from ticketzoo.cli import options
 
 if TYPE_CHECKING:
-    from ticketzoo.evaluation.verdict import Verdict
     from ticketzoo.ticket import Ticket
 
 
@@ -68,7 +67,7 @@ def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
         rows, verdict = ticket.results, ticket.config.verdict
         console().print(arms_table(rows, target=rows[0]["target"]).rich())
         if verdict:
-            print(f"verdict: {for_terminal(sentence(cast('Verdict', verdict.model_dump())))}")
+            print(f"verdict: {for_terminal(sentence(verdict))}")
         plotted = deciding_metrics(rows)[rows[0]["target"]].removeprefix("test_")
         print(f"plot: {folder / plotted}.png")
         print(f"card: {folder / 'README.md'}")

@@ -56,7 +56,8 @@ def _print(report: "TransferReport", as_json: bool) -> None:
     from ticketzoo.util.text import for_terminal
 
     if as_json:
-        print_json({"folder": str(report.folder), "files": report.files, "verdicts": report.verdicts})
+        verdicts = {name: verdict.model_dump(mode="json") for name, verdict in report.verdicts.items()}
+        print_json({"folder": str(report.folder), "files": report.files, "verdicts": verdicts})
         return
     console().print(report.table.rich())
     for name, verdict in report.verdicts.items():

@@ -1,6 +1,5 @@
-"""What all plots share: the look, the file, names that fit. Without pyplot, whose state is global."""
+"""Shared parts of all plots: the figure, the file, names that fit."""
 
-import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,42 +9,29 @@ from ticketzoo.util.files import write_atomically
 from ticketzoo.util.text import for_terminal
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-LOOK = {
-    "font.size": 11.0,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "figure.dpi": 120.0,
-    "text.parse_math": False,
-}
+    from ticketzoo.evaluation.figure import Plot
 
 
 @contextmanager
-def figure_of(width: float, height: float, columns: int = 1) -> Iterator[tuple["Figure", Any]]:
-    """A figure of that size in inches, in our look whatever the user's settings, and its axes.
+def figure_of(width: float, height: float, columns: int = 1) -> Iterator[tuple["Plot", Any]]:
+    """Give a figure of that size in inches, in the project's look, and its axes.
 
     Axes in several `columns` are an array [columns] and share the vertical axis.
     """
-    import matplotlib.style
-    from matplotlib.figure import Figure
+    from ticketzoo.evaluation.figure import Plot, look
 
-    with matplotlib.style.context(["default", LOOK]):
-        figure = Figure(figsize=(width, height), layout="constrained")
+    with look():
+        figure = Plot(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(1, columns, sharey=True)
 
 
-def write_png(figure: "Figure", path: Path) -> Path:
-    """Write the figure, atomically and without anything that changes from run to run."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    image = io.BytesIO()
-    FigureCanvasAgg(figure).print_png(image, metadata={"Software": None})
-    write_atomically(path, image.getvalue())
-    return path
+def write_png(figure: "Plot", path: Path | str) -> Path:
+    """Write the figure atomically and return its path: the same figure gives the same bytes."""
+    write_atomically(Path(path), figure.png())
+    return Path(path)
 
 
 def short_label(text: str) -> str:
-    """A name from outside, on one line and no longer than fits."""
+    """Return a name from outside on one line, no longer than fits."""
     line = for_terminal(text)
     return line if len(line) <= 48 else f"{line[:47]}…"

@@ -1,11 +1,11 @@
 """From measured rows to what a model card prints."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, arm_label, in_order
-from ticketzoo.evaluation.statistics import Row, group_rows
+from ticketzoo.evaluation.rows import check_rows
+from ticketzoo.evaluation.statistics import Row, group_rows, is_finite
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge, sentence
 from ticketzoo.ticket.card import Evidence, ExpectedArm, render_card
@@ -19,8 +19,8 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
     `source` is the target, among the rows', that the ticket was found on: by default the one its verdict is about, or
     the only one. `extras` are those of `render_card`. Raises as `evidence` does.
     """
-    verdict = cast(Verdict, config.verdict.model_dump()) if config.verdict else None
-    targets = {level["target"] for level in verdict["levels"]} if verdict else set()
+    rows, verdict = check_rows(rows), config.verdict
+    targets = {level.target for level in verdict.levels} if verdict else set()
     targets = targets or {row["target"] for row in rows}
     if source is None and len(targets) == 1:
         (source,) = targets
@@ -54,11 +54,12 @@ def _expected(rows: Sequence[Row]) -> tuple[ExpectedArm, ...]:
 def _measured(rows: Sequence[Row]) -> tuple[Measurement, ...]:
     """The means of every test metric after the last step; none of a metric that diverged to inf or NaN in any row."""
     metrics = {row["metric"] for row in rows if row["metric"].startswith("test_")}
-    diverged = {row["metric"] for row in rows if not math.isfinite(row["value"])}
+    diverged = {row["metric"] for row in rows if not is_finite(row["value"])}
     measured = []
     for metric in sorted(metrics - diverged):
         for group in group_rows(rows, metric=metric):
             key, summary = group.key, group.summary
             labels = (key.arm, key.target, key.level, group.sparsity, metric, "final")
-            measured.append(Measurement(*labels, summary.n, summary.mean, summary.low, summary.high))
+            numbers = (summary.n, summary.mean, summary.low, summary.high)
+            measured.append(Measurement(*labels, *numbers, group.higher_is_better))
     return tuple(measured)

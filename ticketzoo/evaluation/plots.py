@@ -1,79 +1,113 @@
-"""Plots of measured rows, as PNG files: the same rows give the same bytes under one version of matplotlib.
+"""Plots of measured rows, as figures and PNG files: the same rows give the same bytes under one version of matplotlib.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm looks the same in every plot.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import DENSE, arm_legend, arm_style, in_order
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.evaluation.metrics import DEFAULT, describe, scale, titles
-from ticketzoo.evaluation.statistics import Group, Key, Row, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.statistics import Group, Key, Row, falling_metrics, group_rows, ticket_minus_dense
 from ticketzoo.evaluation.tables import MOMENTS
 from ticketzoo.util.text import show_sparsity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
+
+    from ticketzoo.evaluation.figure import Plot
 
 
 MOST_TICKS = 9
 
 
 def plot_metric(
-    rows: Iterable[Row], path: Path | str, *, target: str, metric: str | None = None, at: str = "final"
-) -> Path:
+    rows: Iterable[Row],
+    path: Path | str | None = None,
+    *,
+    target: str,
+    metric: str | None = None,
+    at: str = "final",
+) -> "Plot":
     """Draw the metric of every arm against sparsity, for the one ticket in `rows` on `target`, with 95% intervals.
 
-    The metric is the target's own by default. Returns `path`. Raises ValueError where rows of several tickets are given
-    or none fits, and TicketError as `group_rows` does.
+    Args:
+        rows: of `results.jsonl`.
+        path: PNG file to write; none by default.
+        target: name of the target.
+        metric: such as `test_accuracy`; default the target's own.
+        at: "final", or "best" for the step of minimum validation loss.
+
+    Returns:
+        the figure, which a notebook shows.
+
+    Raises:
+        ValueError: rows of several tickets are given, or none fits.
+        TicketError: as `group_rows` raises it.
     """
     groups = [group for group in group_rows(rows, metric=metric, at=at) if group.key.target == target]
     drawn = groups[0].metric if groups else DEFAULT
-    return _plot_curves(groups, Path(path), scale(drawn), describe([drawn]), MOMENTS[at])
+    label = describe([drawn], falling=falling_metrics(groups))
+    return _plot_curves(groups, path, scale(drawn), label, MOMENTS[at])
 
 
-def plot_early_stopping(rows: Iterable[Row], path: Path | str, *, target: str, metric: str | None = None) -> Path:
+def plot_early_stopping(
+    rows: Iterable[Row], path: Path | str | None = None, *, target: str, metric: str | None = None
+) -> "Plot":
     """Draw the iteration of minimum validation loss of every arm against sparsity: how soon each has learned.
 
-    Reads the step of the rows of `metric` at "best". Returns and raises as `plot_metric` does.
+    Reads the step of the rows of `metric` at "best". Takes, returns and raises what `plot_metric` does.
     """
     groups = [g for g in group_rows(rows, metric=metric, at="best", value="step") if g.key.target == target]
-    return _plot_curves(
-        groups, Path(path), 1, "Early-stopping iteration", "step of minimum validation loss", from_zero=True
-    )
+    moment = "step of minimum validation loss"
+    return _plot_curves(groups, path, 1, "Early-stopping iteration", moment, from_zero=True)
 
 
-def plot_transfer(rows: Iterable[Row], path: Path | str, *, metric: str | None = None, at: str = "final") -> Path:
+def plot_transfer(
+    rows: Iterable[Row], path: Path | str | None = None, *, metric: str | None = None, at: str = "final"
+) -> "Plot":
     """Draw ticket minus dense, paired by seed, as a heat map: rows are tickets at levels, columns targets.
 
-    The metric is each target's own by default; fractions are in percentage points. What was not measured stays grey.
-    Returns `path`. Raises ValueError where no ticket shares a seed with dense, and TicketError as `group_rows` does.
+    Fractions are in percentage points. Purple is better than dense, orange worse, whichever way the metric goes; what
+    was not measured stays grey. Takes and returns what `plot_metric` does, for all targets.
+
+    Raises:
+        ValueError: no ticket shares a seed with dense.
+        TicketError: as `group_rows` raises it.
     """
     groups = group_rows(rows, metric=metric, at=at)
     differences = ticket_minus_dense(groups)
     if not differences:
         raise ValueError("no ticket shares a target and a seed with its dense arm: there is no difference to draw")
     metrics = {group.key.target: group.metric for group in groups if group.key in differences}
+    falling = falling_metrics(groups)
     cells = {key: difference.mean * scale(metrics[key.target]) for key, difference in differences.items()}
     sparsities = {(group.key.ticket, group.key.level): group.sparsity for group in groups if group.key in cells}
-    headings = dict(sorted(titles(metrics).items()))
-    title = f"{describe(metrics.values(), points=True)} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
+    headings = dict(sorted(titles(metrics, falling=falling).items()))
+    what = describe(metrics.values(), points=True, falling=falling)
+    title = f"{what} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
     lines = sorted(sparsities)
     labels = [f"{short_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
     width = 0.09 * max(map(len, labels)) + 1.05 * len(headings) + 1.1
     with figure_of(max(width, 7.2), 1.5 + 0.42 * len(lines)) as (figure, axes):
-        _draw_heat_map(figure, axes, cells, lines, headings)
+        turned = {target for target, name in metrics.items() if name in falling}
+        _draw_heat_map(figure, axes, cells, lines, headings, turned)
         axes.set_yticks(range(len(lines)), labels)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        return write_png(figure, Path(path))
+        return _written(figure, path)
 
 
 def _plot_curves(
-    groups: Sequence[Group], path: Path, scale: float, ylabel: str, moment: str, *, from_zero: bool = False
-) -> Path:
+    groups: Sequence[Group],
+    path: Path | str | None,
+    scale: float,
+    ylabel: str,
+    moment: str,
+    *,
+    from_zero: bool = False,
+) -> "Plot":
     names = {group.key.ticket for group in groups}
     if len(names) != 1:
         raise ValueError(f"a curve is about one ticket on one target, these rows about {len(names)}")
@@ -89,11 +123,17 @@ def _plot_curves(
         seeds = "1 seed" if most == 1 else f"{most} seeds; bands: 95% intervals of the mean"
         axes.set_title(f"{short_label(name)} on {short_label(target)}\n{moment}, {seeds}", loc="left", fontsize=11)
         axes.legend(frameon=False)
-        return write_png(figure, path)
+        return _written(figure, path)
+
+
+def _written(figure: "Plot", path: Path | str | None) -> "Plot":
+    if path is not None:
+        write_png(figure, path)
+    return figure
 
 
 def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float) -> None:
-    """Mean and interval band over the fraction of weights kept; dense, which has one level, across the whole width."""
+    """Draw mean and interval band over the fraction of weights kept; dense, which has one level, across the width."""
     style, legend = arm_style(arm), short_label(arm_legend(arm))
     summaries = [group.summary for group in groups]
     means = [summary.mean * scale for summary in summaries]
@@ -109,7 +149,7 @@ def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float) -> 
 
 
 def _sparsity_axis(axes: "Axes", groups: Sequence[Group]) -> None:
-    """The fraction of weights kept on a log scale, dense at the left; ticks at measured levels say the sparsity."""
+    """Show the fraction of weights kept on a log scale, dense at the left; ticks say the sparsity of levels."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     levels = sorted({group.sparsity for group in groups})
@@ -124,7 +164,7 @@ def _sparsity_axis(axes: "Axes", groups: Sequence[Group]) -> None:
 
 
 def _value_axis(axes: "Axes", groups: Sequence[Group], scale: float, *, from_zero: bool) -> None:
-    """Room for every mean; a wide interval, as two seeds have, is cut off rather than flattening the curves."""
+    """Leave room for every mean; a wide interval, as two seeds have, is cut off rather than flattening the curves."""
     means = [group.summary.mean * scale for group in groups]
     low, high = min(means), max(means)
     room = 0.35 * (high - low)
@@ -136,13 +176,17 @@ def _value_axis(axes: "Axes", groups: Sequence[Group], scale: float, *, from_zer
 
 
 def _draw_heat_map(
-    figure: "Figure",
+    figure: "Plot",
     axes: "Axes",
     cells: dict[Key, float],
     lines: Sequence[tuple[str, int]],
     headings: Mapping[str, str],
+    turned: Collection[str],
 ) -> None:
-    """Coloured, annotated cells, columns headed by target; the scale is symmetric: white is "equal to dense"."""
+    """Draw coloured, annotated cells, columns headed by target, on a symmetric scale: white is "equal to dense".
+
+    `turned` are the targets on which less is better; their colours are turned, their numbers are not.
+    """
     import numpy as np
 
     targets = list(headings)
@@ -151,10 +195,11 @@ def _draw_heat_map(
         values[lines.index((key.ticket, key.level)), targets.index(key.target)] = value
     bound = max(float(np.nanmax(np.abs(values))), 1e-9)
     axes.set_facecolor("#e6e6e6")
-    image = axes.imshow(values, cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")
+    gains = values * [-1 if target in turned else 1 for target in targets]
+    image = axes.imshow(gains, cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")
     for (line, column), value in np.ndenumerate(values):
         if not np.isnan(value):
-            red, green, blue, _ = image.cmap(image.norm(value))
+            red, green, blue, _ = image.cmap(image.norm(gains[line, column]))
             colour = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
             axes.text(column, line, f"{value:+.2f}", ha="center", va="center", color=colour)
     for line in range(1, len(lines)):
@@ -164,4 +209,4 @@ def _draw_heat_map(
         axes.tick_params(axis="x", rotation=20)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, shrink=0.9)
+    figure.colorbar(image, ax=axes, shrink=0.9, label="gain over dense" if turned else None)

@@ -9,11 +9,15 @@ from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET
-from ticketzoo.evaluation.metrics import DEFAULT
+from ticketzoo.evaluation.metrics import DEFAULT, metric_of
+from ticketzoo.evaluation.rows import check_rows
+from ticketzoo.tasks.metrics import METRICS
 
 Row = Mapping[str, Any]
-"""One line of `results.jsonl`: ticket, level, sparsity, arm, target, seed, draw, at, step, metric, value; of the metric
-by which arms are compared on that target also `decides`, where that is not the test accuracy."""
+"""One line of `results.jsonl`: see `ticketzoo.evaluation.rows.MeasuredRow`."""
+
+LARGEST = 1e305
+"""Numbers beyond this cannot be averaged in float64."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,7 @@ class Group:
     sparsity: float
     by_seed: Mapping[int, float]
     metric: str = DEFAULT
+    higher_is_better: bool = True
 
     @property
     def summary(self) -> Summary:
@@ -79,6 +84,25 @@ def summarise(values: Sequence[float]) -> Summary:
     return Summary(len(values), mean, std, mean - half_width, mean + half_width)
 
 
+def less_is_better(rows: Iterable[Row]) -> set[str]:
+    """Return the names of the metrics of which less is better: known ones, and those of which `rows` say so.
+
+    Raises TicketError where rows contradict each other or the table of metrics.
+    """
+    stated = {metric.name: metric.higher_is_better for metric in METRICS.values()}
+    for row in rows:
+        if "higher_is_better" in row:
+            name, higher = metric_of(row["metric"]).name, row["higher_is_better"]
+            if stated.setdefault(name, higher) != higher:
+                raise TicketError(f"results: rows disagree on whether less of {name!r} is better; correct them")
+    return {name for name, higher in stated.items() if not higher}
+
+
+def falling_metrics(groups: Iterable[Group]) -> set[str]:
+    """Return the metrics of `groups`, as rows name them, of which less is better."""
+    return {group.metric for group in groups if not group.higher_is_better}
+
+
 def deciding_metrics(rows: Iterable[Row]) -> dict[str, str]:
     """By target, the metric by which arms are compared there."""
     targets: dict[str, str] = {}
@@ -98,12 +122,12 @@ def group_rows(
     Without `metric`, each target's is the one by which arms are compared there.
     `value` names the number read from each row: "value", or "step" for the iteration it was measured at. A group's
     sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
-    Raises TicketError for a number that is not finite, or a seed and draw measured twice.
+    Raises TicketError for a number that is not finite, a seed and draw measured twice, or a row that is none.
     """
     draws: dict[Key, dict[int, dict[int, float]]] = {}
     sparsities: dict[Key, list[float]] = {}
-    rows = list(rows)
-    wanted = deciding_metrics(rows)
+    rows = check_rows(rows)
+    wanted, falling = deciding_metrics(rows), less_is_better(rows)
     for row in rows:
         if row["metric"] != (metric or wanted[row["target"]]) or row["at"] != at:
             continue
@@ -117,7 +141,9 @@ def group_rows(
     order = {arm: rank for rank, arm in enumerate(ARMS)}
     for key in sorted(draws, key=lambda key: (key[:3], order.get(key.arm, len(order)), key.arm)):
         by_seed = {seed: statistics.fmean(draws[key][seed].values()) for seed in sorted(draws[key])}
-        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, metric or wanted[key.target]))
+        name = metric or wanted[key.target]
+        higher = metric_of(name).name not in falling
+        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, name, higher))
     return groups
 
 
@@ -145,9 +171,14 @@ def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
     return differences
 
 
+def is_finite(value: object) -> bool:
+    """Return True for a number that can be averaged."""
+    return isinstance(value, int | float) and -LARGEST <= value <= LARGEST
+
+
 def _finite(row: Row, value: str) -> float:
     number = row[value]
-    if not isinstance(number, int | float) or not math.isfinite(number):
+    if not is_finite(number):
         raise TicketError(f"results: {_name(row)} has {value} {number!r}, which is no finite number; measure it again")
     return float(number)
 

@@ -1,12 +1,21 @@
 """Measured rows as tables for people, in a terminal or in Markdown. Fractions are shown in percent, here only."""
 
+import html
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import TICKET, arm_label, in_order
-from ticketzoo.evaluation.metrics import DEFAULT, describe, more_is_better, show, titles
-from ticketzoo.evaluation.statistics import Key, Row, Summary, deciding_metrics, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.metrics import DEFAULT, describe, show, titles
+from ticketzoo.evaluation.statistics import (
+    Key,
+    Row,
+    Summary,
+    deciding_metrics,
+    falling_metrics,
+    group_rows,
+    ticket_minus_dense,
+)
 from ticketzoo.evaluation.verdict import judge
 from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
 
@@ -27,7 +36,7 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def rich(self) -> "RichTable":
-        """The table for a terminal, its caption below it."""
+        """Return the table for a terminal, its caption below it."""
         from rich.table import Table as RichTable
         from rich.text import Text
 
@@ -39,24 +48,42 @@ class Table:
         return table
 
     def markdown(self) -> str:
-        """The table in GitHub's Markdown, its caption above it."""
+        """Return the table in GitHub's Markdown, its caption above it."""
         rule = [":--" if side == "l" else "--:" for side in self.align]
         lines = [[for_markdown(cell) for cell in row] for row in (self.columns, *self.rows)]
         table = "\n".join(f"| {' | '.join(line)} |" for line in (lines[0], rule, *lines[1:]))
         return f"{for_markdown(self.caption)}\n\n{table}"
 
+    def html(self) -> str:
+        """Return the table in HTML, its caption above it."""
+        sides = ["left" if side == "l" else "right" for side in self.align]
+
+        def line(cells: tuple[str, ...], tag: str) -> str:
+            styled = zip(cells, sides, strict=True)
+            return "".join(
+                f'<{tag} style="text-align: {side}">{html.escape(for_terminal(cell))}</{tag}>' for cell, side in styled
+            )
+
+        body = "".join(f"<tr>{line(row, 'td')}</tr>" for row in self.rows)
+        caption = html.escape(for_terminal(self.caption))
+        return f"<p>{caption}</p><table><thead><tr>{line(self.columns, 'th')}</tr></thead><tbody>{body}</tbody></table>"
+
+    def _repr_html_(self) -> str:
+        return self.html()
+
+    def _repr_markdown_(self) -> str:
+        return self.markdown()
+
 
 def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, at: str = "final") -> Table:
     """Every arm at every measured level of one ticket on `target`: mean, half-width of its 95% interval, and verdict.
 
-    The metric is the target's own by default. Level 0 is the dense network. There is no verdict on a metric of which
-    less is better. Raises what `judge` raises.
+    The metric is the target's own by default. Level 0 is the dense network. Raises what `judge` raises.
     """
     wanted = [row for row in rows if row["target"] == target]
     groups = group_rows(wanted, metric=metric, at=at)
     metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
-    judged = judge(wanted, metric=metric, at=at) if more_is_better(metric) else None
-    labels = {level["level"]: level["label"] for level in judged["levels"]} if judged else {}
+    labels = {level.level: level.label for level in judge(wanted, metric=metric, at=at).levels}
     arms = in_order(group.key.arm for group in groups)
     most = max((len(group.by_seed) for group in groups), default=0)
     cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
@@ -65,7 +92,7 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, a
         (str(level), show_sparsity(sparsity), *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
         for level, sparsity in sorted(sparsities.items())
     ]
-    caption = _caption(f"{describe([metric])} {MOMENTS[at]} on {target}", most, lines)
+    caption = _caption(f"{describe([metric], falling=falling_metrics(groups))} {MOMENTS[at]} on {target}", most, lines)
     columns = ("level", "sparsity", *map(arm_label, arms), "verdict")
     align = "r" * (2 + len(arms)) + "l"
     if not labels:
@@ -84,7 +111,8 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
     most = max((difference.n for difference in differences.values()), default=0)
     metrics = {group.key.target: group.metric for group in groups}
     cells = {key: _cell(difference, metrics[key.target], most, sign="+") for key, difference in differences.items()}
-    targets, headings = sorted(metrics), titles(metrics)
+    targets, falling = sorted(metrics), falling_metrics(groups)
+    headings = titles(metrics, falling=falling)
     sparsities = {(g.key.ticket, g.key.level): g.sparsity for g in groups if g.key.arm == TICKET and g.key.level > 0}
     lines = [
         (
@@ -95,7 +123,7 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
         )
         for (ticket, level), sparsity in sorted(sparsities.items())
     ]
-    what = f"{describe(metrics.values(), points=True)} {MOMENTS[at]}, ticket minus dense by seed"
+    what = f"{describe(metrics.values(), points=True, falling=falling)} {MOMENTS[at]}, ticket minus dense by seed"
     columns = ("ticket", "level", "sparsity", *(headings[target] for target in targets))
     return Table(_caption(what, most, lines), columns, "lrr" + "r" * len(targets), tuple(lines))
 

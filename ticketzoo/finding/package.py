@@ -4,7 +4,6 @@ import math
 import shutil
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 
@@ -150,11 +149,9 @@ def make_card(
 ) -> dict[str, bytes]:
     """The plots and the model card of the ticket, by file name."""
     rows = finding.rows
-    with TemporaryDirectory() as folder:
-        plots = [plot_metric(rows, Path(folder) / f"{task.metric}.png", target=task.name)]
-        if task.has_validation:
-            plots.append(plot_early_stopping(rows, Path(folder) / "early-stopping.png", target=task.name))
-        files = {plot.name: plot.read_bytes() for plot in plots}
+    files = {f"{task.metric.name}.png": plot_metric(rows, target=task.name).png()}
+    if task.has_validation:
+        files["early-stopping.png"] = plot_early_stopping(rows, target=task.name).png()
     cost = {
         "trainings": len(finding.seconds),
         "seconds": round(sum(finding.seconds)),

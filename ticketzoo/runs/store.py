@@ -115,7 +115,7 @@ class Store:
         if cell is None:
             self.train(job, label, keep_final=keep_final, snapshot_steps=snapshot_steps)
             cell = processes.from_first(lambda: _read_cell(folder))
-        self.progress.finished(label, cell.record, job.task.metric, trained=not finished)
+        self.progress.finished(label, cell.record, job.task.metric.name, trained=not finished)
         stop_if_interrupted()
         return cell
 

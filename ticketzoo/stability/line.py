@@ -137,7 +137,9 @@ def _evaluate(line: Line, position: float, model: nn.Module, device: torch.devic
     last = max(1, min(total, line.look.batch_norm.iterations(per_epoch)))
     recompute_batch_norm(model, line.task, line.training.batch_size, line.seed, range(total - last, total), device)
     model.eval()
-    return Point(position, 1 - line.task.evaluate(model, line.look.split, device)[line.task.metric])
+    metric = line.task.metric
+    value = line.task.evaluate(model, line.look.split, device)[metric.name]
+    return Point(position, 1 - value if metric.higher_is_better else value)
 
 
 @contextmanager

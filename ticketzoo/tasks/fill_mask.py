@@ -21,6 +21,7 @@ from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.masks.attach import plain_model
 from ticketzoo.recipe import Config, DataName
 from ticketzoo.seeds import derive_seed
+from ticketzoo.tasks.metrics import ACCURACY
 
 
 class FillMaskConfig(Config):
@@ -57,7 +58,7 @@ class FillMask:
     What is masked in training is a function of (seed, step); in evaluation it is always the same.
     """
 
-    metric = "accuracy"
+    metric = ACCURACY
 
     def __init__(self, config: FillMaskConfig, tokenizer: Tokenizer) -> None:
         """Load and tokenise the data. Raises DataError when it is missing, has no text, or there is no mask token."""

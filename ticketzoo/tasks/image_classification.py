@@ -17,6 +17,7 @@ from ticketzoo.data.stored import last_part
 from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.recipe import Config, DataName
+from ticketzoo.tasks.metrics import ACCURACY
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -56,7 +57,7 @@ class ImageClassificationConfig(Config):
 class ImageClassification:
     """The `Task` (see `ticketzoo.tasks.task`) of classifying images, normalised on the training device."""
 
-    metric = "accuracy"
+    metric = ACCURACY
 
     def __init__(self, config: ImageClassificationConfig) -> None:
         """Load the data. Raises DataError when it is missing or no labelled image data set."""

@@ -1,13 +1,57 @@
-"""How good predictions are, by scikit-learn's and scipy's definitions."""
+"""The metrics by which arms are compared, and those of predictions by scikit-learn's and scipy's definitions."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 from torch import Tensor
 
+from ticketzoo.util.registry import Registry
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that a task's `evaluate` gives: how it is shown, and which way is better.
+
+    One that is registered (`METRICS.put(Metric("episode_return"))`) is shown as it says; of any other, rows tell the
+    name alone, and the direction where less is better.
+
+    Attributes:
+        name: as `evaluate` gives it; in rows it follows a split, as in `test_accuracy`.
+        higher_is_better: False of a loss or an error.
+        unit: "percent" for a fraction, shown times 100 with a percent sign; "points" for a correlation, shown times
+            100; "plain" for anything else, shown as it is.
+        words: what people call it; by default the name with spaces.
+        hub_name: the Hub's identifier for it; by default the name.
+    """
+
+    name: str
+    higher_is_better: bool = True
+    unit: Literal["percent", "points", "plain"] = "plain"
+    words: str = ""
+    hub_name: str = ""
+
+
+METRICS = Registry("metric", Metric)
+"""The metrics that this version knows."""
+
+ACCURACY = METRICS.put(Metric("accuracy", unit="percent"))
+F1 = METRICS.put(Metric("f1", unit="percent", words="F1"))
+EXACT_MATCH = METRICS.put(Metric("exact_match", unit="percent"))
+MATTHEWS = METRICS.put(Metric("matthews", unit="points", words="Matthews correlation", hub_name="matthews_correlation"))
+PEARSON = METRICS.put(Metric("pearson", unit="points", words="Pearson r", hub_name="pearsonr"))
+SPEARMAN = METRICS.put(Metric("spearman", unit="points", words="Spearman rank correlation", hub_name="spearmanr"))
+PERPLEXITY = METRICS.put(Metric("perplexity", higher_is_better=False))
+LOSS = METRICS.put(Metric("loss", higher_is_better=False))
+
+
+def metric_called(name: str) -> Metric:
+    """Return the metric `name`; one that is not registered is plain, and more of it counts as better."""
+    return METRICS[name] if name in METRICS else Metric(name)
+
 
 def classification_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
-    """Metrics of float scores [n, classes] and int64 labels [n].
+    """Return the metrics of float scores [n, classes] and int64 labels [n].
 
     `accuracy` (a fraction), `matthews` (Matthews' correlation; 0 when all predictions or all labels are the same) and,
     of two classes, `f1` of class 1 (0 when it is never predicted).
@@ -26,7 +70,7 @@ def classification_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
 
 
 def regression_metrics(predicted: Tensor, values: Tensor) -> dict[str, float]:
-    """`pearson` and `spearman` correlation of floats [n] and [n]; 0 when all of either are the same."""
+    """Return `pearson` and `spearman` correlation of floats [n] and [n]; 0 when all of either are the same."""
     from scipy.stats import pearsonr, spearmanr
 
     pair: tuple[Any, Any] = predicted.double().numpy(), values.double().numpy()

@@ -19,6 +19,7 @@ from ticketzoo.data.text.squad_windows import Windows, check_windows, make_windo
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import share_of, shared_out
 from ticketzoo.recipe import Config, DataName
+from ticketzoo.tasks.metrics import F1
 from ticketzoo.tasks.squad_answers import BestAnswers, best_spans, squad_scores
 
 Batch = tuple[Inputs, Tensor]
@@ -48,7 +49,7 @@ class QuestionAnsweringConfig(Config):
 class QuestionAnswering:
     """The `Task` (see `ticketzoo.tasks.task`) of finding answers; training examples are windows, not questions."""
 
-    metric = "f1"
+    metric = F1
 
     def __init__(self, config: QuestionAnsweringConfig, tokenizer: Tokenizer) -> None:
         """Load and tokenise the data. Raises DataError when it is missing or not in SQuAD's form."""

@@ -4,6 +4,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ticketzoo.tasks.metrics import Metric
+
 
 class Task(Protocol):
     """What a model is trained on: the only thing the training loop knows of data, loss and metrics."""
@@ -20,8 +22,8 @@ class Task(Protocol):
     model_kwargs: dict[str, Any]
     """What the data asks of a model, e.g. `num_classes` and `in_shape`."""
 
-    metric: str
-    """The metric, of those that `evaluate` gives, by which arms are compared: more of it is better."""
+    metric: Metric
+    """The metric, of those that `evaluate` gives, by which arms are compared."""
 
     has_validation: bool
 

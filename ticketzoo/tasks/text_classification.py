@@ -10,14 +10,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.data.order import evaluation_order, on_device, training_order
-from ticketzoo.data.text.glue import Metric
+from ticketzoo.data.text.glue import MetricName
 from ticketzoo.data.text.labelled import LabelledTextDataset, load_labelled_text
 from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import shared_out
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config, DataName
-from ticketzoo.tasks.metrics import classification_metrics, regression_metrics
+from ticketzoo.tasks.metrics import METRICS, Metric, classification_metrics, regression_metrics
 
 Batch = tuple[Inputs, Tensor]
 
@@ -36,7 +36,7 @@ class TextClassificationConfig(Config):
     name: DataName | None = None
     tokenizer: str | None = None
     max_length: Annotated[int, Field(ge=4)] = 128
-    metric: Metric | None = None
+    metric: MetricName | None = None
 
 
 class TextClassification:
@@ -47,7 +47,7 @@ class TextClassification:
         check_max_length(tokenizer, config.max_length)
         data = load_labelled_text(config.dataset, tokenizer, config.max_length)
         self.name = config.name or config.dataset.short_name
-        self.metric = _metric(config, data.num_classes)
+        self.metric: Metric = _metric(config, data.num_classes)
         self.model_kwargs: dict[str, Any] = {"head": config.type, "num_labels": data.num_classes}
         self.has_validation = len(data.labels["validation"]) > 0
         self.examples = {name: len(labels) for name, labels in data.labels.items()}
@@ -105,7 +105,7 @@ class TextClassification:
         return F.mse_loss(logits[:, 0], labels) if self._is_regression else F.cross_entropy(logits, labels)
 
 
-def _metric(config: TextClassificationConfig, num_classes: int) -> str:
+def _metric(config: TextClassificationConfig, num_classes: int) -> Metric:
     """The metric that decides. Raises DataError when the recipe asks for one that the labels do not have."""
     glue = config.dataset.glue
     default = "pearson" if num_classes == 1 else "accuracy"
@@ -114,4 +114,4 @@ def _metric(config: TextClassificationConfig, num_classes: int) -> str:
     if chosen not in there:
         what = "values to predict" if num_classes == 1 else f"{num_classes} classes"
         raise DataError(f"metric: {chosen} is not for {what}; choose {' or '.join(there)}")
-    return chosen
+    return METRICS[chosen]

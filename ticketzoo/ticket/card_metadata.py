@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
+from ticketzoo.tasks.metrics import METRICS, Metric, metric_called
 from ticketzoo.ticket.config import BaseRewind, LevelEntry, TicketConfig
 from ticketzoo.util.text import for_terminal, show_sparsity
 
@@ -17,9 +18,6 @@ BANDS = (0, 50, 80, 90, 95, 98, 99, 100)
 
 PIPELINES = frozenset({"image-classification", "text-classification", "fill-mask", "question-answering"})
 """Tasks of ours that the Hub knows by the same name."""
-
-HUB_METRICS = {"matthews": "matthews_correlation", "pearson": "pearsonr", "spearman": "spearmanr"}
-"""What the Hub calls metrics that have another name here."""
 
 HUB_LICENSES = frozenset(
     {"apache-2.0", "mit", "bsd-2-clause", "bsd-3-clause", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0"}
@@ -42,6 +40,7 @@ class Measurement:
     mean: float
     low: float | None
     high: float | None
+    higher_is_better: bool = True
 
 
 def metadata(config: TicketConfig, measured: Sequence[Measurement], source: str | None) -> "ModelCardData":
@@ -139,7 +138,7 @@ def _eval_results(config: TicketConfig, measured: Sequence[Measurement], source:
             dataset_type=data_name(config),
             dataset_name=for_terminal(result.target),
             dataset_revision=for_terminal(config.source.revision) if config.source.revision else None,
-            metric_type=HUB_METRICS.get(name := result.metric.removeprefix("test_"), name),
+            metric_type=_metric(result).hub_name or _metric(result).name,
             metric_name=f"{result.metric.replace('_', ' ')} after retraining at sparsity "
             f"{show_sparsity(result.sparsity)}, mean over seeds",
             metric_value=round(result.mean, 6),
@@ -156,4 +155,10 @@ def _arguments(result: Measurement) -> dict[str, Any]:
     arguments: dict[str, Any] = {"level": result.level, "seeds": result.seeds}
     if result.low is not None and result.high is not None:
         arguments["interval_95"] = [round(result.low, 6), round(result.high, 6)]
+    if not result.higher_is_better and _metric(result).name not in METRICS:
+        arguments["higher_is_better"] = False
     return arguments
+
+
+def _metric(result: Measurement) -> Metric:
+    return metric_called(result.metric.removeprefix("test_"))

@@ -6,38 +6,35 @@ on. Nothing here is a path, a module or code: files are named by the seeds of re
 
 import json
 import math
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.digests import digest_of_digests
 from ticketzoo.masks.masks import sparsity_of
+from ticketzoo.ticket.parts import (
+    MAX_WEIGHTS,
+    Count,
+    Level,
+    Part,
+    Seed,
+    Sha256,
+    Sparsity,
+    TaskName,
+    TensorName,
+    Text,
+    TicketName,
+)
+from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
 
 FORMAT: Literal[1] = 1
 MAX_CONFIG_BYTES = 16 * 2**20
-MAX_WEIGHTS = 2**40
 
 MASKS_FILE, REWIND_FILE = "masks.safetensors", "rewind.safetensors"
 RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "results.jsonl"
-
-Text: TypeAlias = Annotated[str, StringConstraints(max_length=1000)]
-TicketName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$", max_length=96)]
-TaskName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
-TensorName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[\w:-]+(\.[\w:-]+)*$", max_length=512)]
-Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_WEIGHTS)]
-Sparsity: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
-Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
-Level: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
-
-
-class Part(BaseModel):
-    """Base of every part of ticket.json: immutable, nothing is converted, unknown keys are kept."""
-
-    model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False)
 
 
 class Architecture(Part):
@@ -45,7 +42,7 @@ class Architecture(Part):
 
     library: Text
     name: Text
-    kwargs: dict[str, JsonValue] = {}
+    kwargs: dict[str, JsonValue] = Field(default={})
 
 
 class Source(Part):
@@ -122,42 +119,7 @@ class Replicate(Part):
     seed: Seed
     mask_sha256: Sha256
     rewind_sha256: Sha256 | None = None
-    files: dict[str, FileEntry] = {}
-
-
-class LevelVerdict(Part):
-    """The label that one level earned on one target."""
-
-    level: Level
-    sparsity: Sparsity
-    target: Text
-    label: Literal["winning", "matching", "not matching", "not measured"]
-    seeds: Count
-    reason: str
-
-    @model_validator(mode="after")
-    def _is_backed_by_seeds(self) -> "LevelVerdict":
-        needed = {"winning": 3, "matching": 2}.get(self.label, 0)
-        if self.seeds < needed:
-            raise ValueError(f"'{self.label}' needs at least {needed} seeds, not {self.seeds}")
-        return self
-
-
-class Verdict(Part):
-    """What may be claimed on the source task, by the stated rule; `sparsity` of the sparsest level with that label."""
-
-    rule: str
-    metric: Text
-    at: Text
-    label: Literal["winning", "matching", "not matching", "not measured"]
-    sparsity: Sparsity | None = None
-    levels: list[LevelVerdict] = Field(default=[], max_length=10_000)
-
-    @model_validator(mode="after")
-    def _is_backed_by_a_level(self) -> "Verdict":
-        if self.label in ("winning", "matching") and self.label not in {level.label for level in self.levels}:
-            raise ValueError(f"no level is '{self.label}'")
-        return self
+    files: dict[str, FileEntry] = Field(default={})
 
 
 class TicketConfig(Part):
@@ -174,7 +136,7 @@ class TicketConfig(Part):
     levels: list[LevelEntry] = Field(min_length=1, max_length=1000)
     replicates: list[Replicate] = Field(min_length=1, max_length=1000)
     mask_sha256: Sha256
-    files: dict[Literal["recipe.yaml", "results.jsonl"], FileEntry] = {}
+    files: dict[Literal["recipe.yaml", "results.jsonl"], FileEntry] = Field(default={})
     verdict: Verdict | None = None
     license: Text | None = None
 

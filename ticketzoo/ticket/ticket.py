@@ -24,6 +24,7 @@ from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.publish import push
 from ticketzoo.ticket.rewind import unpack_rewind
 from ticketzoo.ticket.stored import Stored, stored_in
+from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.ticket.views import choose_level, choose_seed
 from ticketzoo.ticket.write import Found, save, store
 from ticketzoo.util.text import for_terminal
@@ -111,7 +112,7 @@ class Ticket:
         package_from: int = 0,
         recipe_text: str | None = None,
         results: Iterable[Mapping[str, Any]] = (),
-        verdict: Mapping[str, Any] | None = None,
+        verdict: Verdict | Mapping[str, Any] | None = None,
         license: str | None = None,
     ) -> "Ticket":
         """Make a ticket of what was found. Masks and weights are copied.

@@ -106,7 +106,8 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> Transfer
     verdicts, table = judge_all(rows), transfer_table(rows)
     tickets = list(dict.fromkeys(row["ticket"] for row in rows))
     targets = list(dict.fromkeys(row["target"] for row in rows))
-    plots = [plot_transfer(rows, out / "ticket-minus-dense.png").name]
+    plots = ["ticket-minus-dense.png"]
+    plot_transfer(rows, out / plots[0])
     sections = [f"# {recipe.name}", table.markdown(), f"![ticket minus dense]({plots[0]})"]
     for ticket in tickets:
         sections += [f"## {ticket}", sentence(verdicts[ticket])]
@@ -114,15 +115,18 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> Transfer
             its_rows = [row for row in rows if row["ticket"] == ticket and row["target"] == target]
             stem = f"{ticket}.on-{target}"
             metric = deciding_metrics(its_rows)[target].removeprefix("test_")
-            pictures = [plot_metric(its_rows, out / f"{stem}.{metric}.png", target=target).name]
+            pictures = [f"{stem}.{metric}.png"]
+            plot_metric(its_rows, out / pictures[0], target=target)
             if any(row["at"] == "best" for row in its_rows):
-                pictures.append(plot_early_stopping(its_rows, out / f"{stem}.early-stopping.png", target=target).name)
+                pictures.append(f"{stem}.early-stopping.png")
+                plot_early_stopping(its_rows, out / pictures[1], target=target)
             plots += pictures
             sections += [
                 f"### {ticket} on {target}",
                 arms_table(its_rows, target=target).markdown(),
                 "\n".join(f"![{picture}]({picture})" for picture in pictures),
             ]
-    sections += ["## The rule", next(iter(verdicts.values()))["rule"]]
-    written = write_results(out, recipe, rows, {"verdicts.json": verdicts}, sections)
+    sections += ["## The rule", *dict.fromkeys(verdict.rule for verdict in verdicts.values())]
+    stored = {name: verdict.model_dump(mode="json") for name, verdict in verdicts.items()}
+    written = write_results(out, recipe, rows, {"verdicts.json": stored}, sections)
     return TransferReport(rows, verdicts, table, [*written, *plots], out)

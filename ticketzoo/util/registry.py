@@ -17,10 +17,6 @@ class Entry(Protocol):
     def name(self) -> str:
         """Return the name by which recipes and calls ask for the entry."""
 
-    @property
-    def make(self) -> Any:
-        """Return what was registered."""
-
 
 EntryT = TypeVar("EntryT", bound=Entry)
 
@@ -56,14 +52,24 @@ class Registry(Generic[EntryT]):
         """
 
         def register(made: MadeT) -> MadeT:
-            known = self._entries.get(name)
-            if known is not None and _origin(known.make) != _origin(made):
-                first = ".".join(_origin(known.make))
+            known = getattr(self._entries.get(name), "make", None)
+            if name in self._entries and _origin(known) != _origin(made):
+                first = ".".join(_origin(known))
                 raise TicketzooError(f"{self.concept} {name!r} is registered already, by {first}: choose another name")
             self._entries[name] = self._entry(name=name, make=made, **facts)
             return made
 
         return register
+
+    def put(self, entry: EntryT) -> EntryT:
+        """Register `entry` as it is, where the concept is no function, and return it.
+
+        Raises TicketzooError where a different one has its name.
+        """
+        if self._entries.get(entry.name, entry) != entry:
+            raise TicketzooError(f"{self.concept} {entry.name!r} is registered already: choose another name")
+        self._entries[entry.name] = entry
+        return entry
 
     def __getitem__(self, name: str) -> EntryT:
         """Return the entry called `name`. Raises the registry's error, with the near names, where there is none."""

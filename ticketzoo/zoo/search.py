@@ -20,10 +20,9 @@ from ticketzoo.ticket.card_metadata import (
 )
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import hub_files
+from ticketzoo.ticket.verdict import LABELS
 from ticketzoo.zoo import ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
-
-VERDICTS = ("winning", "matching", "not matching", "not measured")
 
 
 @dataclass(frozen=True)
@@ -35,7 +34,7 @@ class Query:
         task: such as `image-classification`.
         source: data set that the ticket was found on, such as `ylecun/mnist`.
         sparsity: of a packaged level, to within the bands of 0.5, 0.8, 0.9, 0.95, 0.98 and 0.99.
-        verdict: one of `VERDICTS`.
+        verdict: one of `ticketzoo.ticket.verdict.LABELS`.
     """
 
     architecture: str | None = None
@@ -47,8 +46,8 @@ class Query:
     def __post_init__(self) -> None:
         if self.sparsity is not None and not 0 <= self.sparsity < 1:
             raise RegistryError(f"sparsity {self.sparsity}: a fraction removed is in [0, 1): write 0.9 for 90%")
-        if self.verdict is not None and self.verdict not in VERDICTS:
-            raise RegistryError(f"verdict {self.verdict!r}: choose one of {', '.join(VERDICTS)}")
+        if self.verdict is not None and self.verdict not in LABELS:
+            raise RegistryError(f"verdict {self.verdict!r}: choose one of {', '.join(LABELS)}")
 
     def tags(self) -> list[str]:
         """Return the tags that the cards of such tickets have."""

@@ -5,11 +5,11 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, group_rows
-from ticketzoo.evaluation.verdict import Verdict, sentence
+from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.config import PackedRewind, TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import file_entries, ticket_files
@@ -103,7 +103,6 @@ class TicketSummary:
         """Return the lines that `info` prints."""
         config = self.config
         source = f"{config.source.dataset}" + (f" at {config.source.revision}" if config.source.revision else "")
-        verdict = config.verdict.model_dump() if config.verdict else None
         facts = {
             "name": config.name,
             "folder": self.place,
@@ -115,7 +114,7 @@ class TicketSummary:
             "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
-            "verdict": sentence(cast(Verdict, verdict)) if verdict else "not measured",
+            "verdict": sentence(config.verdict) if config.verdict else "not measured",
         }
         lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items()]
         labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}

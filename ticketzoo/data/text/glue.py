@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Metric = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
+MetricName = Literal["accuracy", "f1", "matthews", "pearson", "spearman"]
 
 
 @dataclass(frozen=True)
@@ -12,7 +12,7 @@ class GlueTask:
     """Its columns of text, and the metric by which it is compared, as Chen et al. 2020 do."""
 
     columns: tuple[str, ...]
-    metric: Metric
+    metric: MetricName
 
 
 GLUE = {

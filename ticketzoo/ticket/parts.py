@@ -1,0 +1,23 @@
+"""Kinds of values in ticket.json, each with its bounds, and the base of every object in it."""
+
+from typing import Annotated, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+MAX_WEIGHTS = 2**40
+
+Text: TypeAlias = Annotated[str, StringConstraints(max_length=1000)]
+TicketName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+([._-][A-Za-z0-9]+)*$", max_length=96)]
+TaskName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=64)]
+TensorName: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[\w:-]+(\.[\w:-]+)*$", max_length=512)]
+Sha256: TypeAlias = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_WEIGHTS)]
+Sparsity: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
+Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
+Level: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
+
+
+class Part(BaseModel):
+    """Base of every part of ticket.json: immutable, nothing is converted, unknown keys are kept."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False)
