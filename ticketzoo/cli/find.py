@@ -3,7 +3,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ticketzoo.cli import options
+from ticketzoo.cli.recipe_command import Work, recipe_command
 
 if TYPE_CHECKING:
     from ticketzoo.ticket import Ticket
@@ -14,16 +14,8 @@ def register(app: typer.Typer) -> None:
     app.command()(find)
 
 
-def find(
-    recipe: options.RecipeArgument,
-    overrides: options.SetOption = None,
-    out: options.OutOption = None,
-    device: options.DeviceOption = None,
-    executor: options.ExecutorOption = "local",
-    checkpoint_seconds: options.CheckpointOption = 60.0,
-    plan: options.PlanOption = False,
-    as_json: options.JsonOption = False,
-) -> None:
+@recipe_command
+def find() -> "Work[tuple[Ticket, Path]]":
     """Find tickets by a recipe; prints the ticket's folder.
 
     Give the same command again after a run was stopped, in whatever way: it goes on from what was finished.
@@ -36,15 +28,9 @@ def find(
 
         ticketzoo find imagenet/resnet-50 --plan
     """
-    from ticketzoo.cli.recipes import read_for
-    from ticketzoo.cli.running import RunOptions, plan_or_run
-    from ticketzoo.distributed.joining import joined
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 
-    asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
-    with joined(device):
-        parsed = read_for("find", recipe, FindRecipe, overrides)
-        plan_or_run(parsed, asked, plan=plan_find, run=find_and_package, show=_print)
+    return Work(FindRecipe, plan_find, find_and_package, _print)
 
 
 def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:

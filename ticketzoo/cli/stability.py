@@ -2,7 +2,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ticketzoo.cli import options
+from ticketzoo.cli.recipe_command import Work, recipe_command
 
 if TYPE_CHECKING:
     from ticketzoo.stability.report import StabilityReport
@@ -13,16 +13,8 @@ def register(app: typer.Typer) -> None:
     app.command()(stability)
 
 
-def stability(
-    recipe: options.RecipeArgument,
-    overrides: options.SetOption = None,
-    out: options.OutOption = None,
-    device: options.DeviceOption = None,
-    executor: options.ExecutorOption = "local",
-    checkpoint_seconds: options.CheckpointOption = 60.0,
-    plan: options.PlanOption = False,
-    as_json: options.JsonOption = False,
-) -> None:
+@recipe_command
+def stability() -> "Work[StabilityReport]":
     """Find out from which step on training is stable to the order of the data, and so where to rewind to.
 
     Copies of a network are trained from a step with data orders of their own; it is stable if the error hardly rises on
@@ -34,15 +26,9 @@ def stability(
 
         ticketzoo stability stability/lenet-300-100.mnist --set rewind_steps=[0it,2ep] --set seeds=[0] --out runs/try
     """
-    from ticketzoo.cli.recipes import read_for
-    from ticketzoo.cli.running import RunOptions, plan_or_run
-    from ticketzoo.distributed.joining import joined
     from ticketzoo.stability import StabilityRecipe, plan_stability, run_stability
 
-    asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
-    with joined(device):
-        parsed = read_for("stability", recipe, StabilityRecipe, overrides)
-        plan_or_run(parsed, asked, plan=plan_stability, run=run_stability, show=_print)
+    return Work(StabilityRecipe, plan_stability, run_stability, _print)
 
 
 def _print(report: "StabilityReport", as_json: bool) -> None:

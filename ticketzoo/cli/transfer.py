@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ticketzoo.cli import options
+from ticketzoo.cli.recipe_command import Work, recipe_command
 
 if TYPE_CHECKING:
     from ticketzoo.transfer.report import TransferReport
@@ -14,17 +15,8 @@ def register(app: typer.Typer) -> None:
     app.command()(transfer)
 
 
-def transfer(
-    recipe: options.RecipeArgument,
-    overrides: options.SetOption = None,
-    out: options.OutOption = None,
-    registry: options.RegistryOption = None,
-    device: options.DeviceOption = None,
-    executor: options.ExecutorOption = "local",
-    checkpoint_seconds: options.CheckpointOption = 60.0,
-    plan: options.PlanOption = False,
-    as_json: options.JsonOption = False,
-) -> None:
+@recipe_command
+def transfer(registry: options.RegistryOption = None) -> "Work[TransferReport]":
     """Retrain tickets on targets, with controls, and say whether they win there.
 
     Examples:
@@ -33,21 +25,11 @@ def transfer(
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
-    from ticketzoo.cli.recipes import read_for
-    from ticketzoo.cli.running import RunOptions, plan_or_run
-    from ticketzoo.distributed.joining import joined
     from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer
 
-    asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
-    with joined(device):
-        parsed = read_for("transfer", recipe, TransferRecipe, overrides)
-        plan_or_run(
-            parsed,
-            asked,
-            plan=partial(plan_transfer, registry=registry),
-            run=partial(run_transfer, registry=registry),
-            show=_print,
-        )
+    return Work(
+        TransferRecipe, partial(plan_transfer, registry=registry), partial(run_transfer, registry=registry), _print
+    )
 
 
 def _print(report: "TransferReport", as_json: bool) -> None:

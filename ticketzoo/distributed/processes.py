@@ -142,6 +142,8 @@ def parallel(model: nn.Module, device: torch.device, *, static: bool) -> nn.Modu
     `take_buffers_of_first`.
 
     Args:
+        model: on `device`.
+        device: where this process trains.
         static: every step computes in the same way, which allows for parameters out of use.
     """
     devices = [device] if device.type == "cuda" else None

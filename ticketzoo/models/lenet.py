@@ -1,5 +1,8 @@
-"""LeNet-300-100 and LeNet-5: LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document
-recognition", in the form Frankle and Carbin 2019 (arXiv 1803.03635, fig. 2) use: ReLU, and a Gaussian Glorot start."""
+"""LeNet-300-100 and LeNet-5 in the form Frankle and Carbin 2019 use: ReLU, and a Gaussian Glorot start.
+
+LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition"; Frankle and Carbin
+2019 (arXiv 1803.03635), fig. 2.
+"""
 
 from torch import Tensor, nn
 from torch.nn import functional as F

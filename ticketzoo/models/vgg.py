@@ -1,5 +1,7 @@
-"""VGG-11, 13, 16 and 19 for CIFAR: Simonyan and Zisserman 2014 (arXiv 1409.1556), table 1, with batch norm and one
-linear layer, as in Frankle and Carbin 2019, sec. 4 (VGG-19) and Frankle et al. 2020 (arXiv 1912.05671; VGG-16).
+"""VGG-11, 13, 16 and 19 for CIFAR, with batch norm and one linear layer.
+
+Simonyan and Zisserman 2014 (arXiv 1409.1556), table 1, as in Frankle and Carbin 2019, sec. 4 (VGG-19) and Frankle et
+al. 2020 (arXiv 1912.05671; VGG-16).
 
 Modules have open_lth's names, and convolutions their (redundant) biases, so that its checkpoints load.
 """

@@ -75,7 +75,9 @@ class Pruning(Part):
 
 
 class PackedRewind(Part):
-    """The weights to train from are in the ticket. Its numbers on its source were measured by training them on so:
+    """The weights to train from are in the ticket.
+
+    Its numbers on its source were measured by training them on so:
 
     - `weights`: they are those of iteration `step` (0 = initialisation); learning rate and data go on from `step`.
     - `late-reset`: they are those of iteration `step`; learning rate and data begin at 0.

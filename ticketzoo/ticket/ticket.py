@@ -46,7 +46,7 @@ class Ticket:
     _stored: Stored
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # noqa: PLR0913 - every way to load, by keyword
         cls,
         repo_id_or_folder: str | Path,
         *,
@@ -97,7 +97,7 @@ class Ticket:
         return cls._view(config, stored, level, sparsity, seed)
 
     @classmethod
-    def create(
+    def create(  # noqa: PLR0913 - every field of ticket.json, by keyword
         cls,
         *,
         name: str,

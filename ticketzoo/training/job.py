@@ -45,8 +45,10 @@ class Job:
         return self.training.steps.iterations(self.task.steps_per_epoch(self.training.batch_size))
 
     def specification(self) -> dict[str, Any]:
-        """The job as JSON: large tensors by their digests, keys at their defaults left out (so that a key that a later
-        version adds moves no cell)."""
+        """Return the job as JSON: large tensors by their digests, keys at their defaults left out.
+
+        So a key that a later version adds moves no cell.
+        """
         start = {
             name: tensor.where(self.masks[name], 0) if name in self.masks else tensor
             for name, tensor in self.state.items()

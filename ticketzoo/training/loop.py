@@ -23,7 +23,7 @@ from ticketzoo.training.resumption import BetweenUpdates, Resumption, resume
 from ticketzoo.util.signals import interrupted
 
 
-def train(
+def train(  # noqa: PLR0913 - one loop for every task, arm and device
     model: nn.Module,
     task: Task,
     config: TrainingConfig,
@@ -83,7 +83,7 @@ def train(
     return record
 
 
-def _updates(
+def _updates(  # noqa: PLR0913 - its steps are those of `train`
     model: nn.Module,
     forward: nn.Module,
     task: Task,
@@ -94,8 +94,11 @@ def _updates(
     start: int,
     total: int,
 ) -> Generator[tuple[int, Tensor, bool]]:
-    """Gradient descent on masked weights. After each update: how many there were, the loss of its batch (this process's
-    part of the mean), and whether one of several processes has met a signal."""
+    """Descend along the gradient of masked weights.
+
+    Yields after each update how many there were, the loss of its batch (this process's part of the mean), and whether
+    one of several processes has met a signal.
+    """
     per_epoch = task.steps_per_epoch(config.batch_size)
     model.train()
     with torch.random.fork_rng(devices=_rng_devices(device)), hooks_paused(model) as zero_pruned_gradients:

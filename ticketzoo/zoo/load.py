@@ -5,7 +5,7 @@ from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.zoo.registry import ticket_folder
 
 
-def load_ticket(
+def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
     reference: str,
     *,
     level: int | None = None,

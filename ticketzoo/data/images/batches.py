@@ -50,6 +50,8 @@ class Images(ABC):
         """Yield `batch` of each of the index tensors of `order`, prepared ahead of time where that helps.
 
         Args:
+            order: index tensors, int64 [b], one a batch.
+            device: where the batches are put.
             workers: processes that decode images not held in memory; default the processors, at most 16; 0: this
                 process.
             crops: random crops of each batch's images; only for images not held in memory.
@@ -178,8 +180,14 @@ def batches(
     Every epoch visits each example once, in an order drawn from (seed, epoch); its last batch may be smaller.
 
     Args:
+        images: the split.
+        batch_size: examples a step, over all processes.
+        seed: of the order.
+        start: the first step.
+        stop: the step after the last.
+        device: where the batches are put.
         workers: as in `Images.in_order`.
-        crop: random crops of the images of a step.
+        crop: gives the random crops of the images of a step; default none.
 
     Raises:
         DataError: a batch, or a share of one, of which no image can be read: it has no loss.
@@ -200,6 +208,9 @@ def in_turn(
     Of several processes each gets some of the batches. Batches of which no image can be read are left out.
 
     Args:
+        images: the split.
+        batch_size: examples a batch.
+        device: where the batches are put.
         workers: as in `Images.in_order`.
     """
     order = torch.arange(len(images)).split(batch_size) if len(images) else ()

@@ -30,6 +30,10 @@ def decode_all(
     may be deleted.
 
     Args:
+        table: the images.
+        rows: int64 [n], those to decode.
+        image_format: the form they are brought into.
+        unreadable: policy for images that cannot be read.
         workers: processes that decode; default the processors, at most 16.
 
     Raises:

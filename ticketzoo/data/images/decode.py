@@ -78,11 +78,15 @@ def decode(table: ImageTable, piece: Piece, image_format: ImageFormat) -> Decode
 def decode_ahead(
     table: ImageTable, pieces: Iterable[Piece], image_format: ImageFormat, workers: int, *, pin: bool = False
 ) -> Generator[Decoded]:
-    """Yield `decode` of each of `pieces`, in order, by `workers` processes ahead of time (0: here, when asked for).
+    """Yield `decode` of each of `pieces`, in order, by worker processes ahead of time.
 
     The workers end with the iterator. Draws no random numbers.
 
     Args:
+        table: the images.
+        pieces: what to decode at a time.
+        image_format: the form the images are brought into.
+        workers: how many processes decode; 0: this one, when asked for.
         pin: into page-locked memory, for copies to a GPU.
 
     Raises:

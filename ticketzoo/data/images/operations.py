@@ -85,7 +85,7 @@ class RandomCropPerImage(_PerImage):
 
 
 class RandomFlipPerImage(_PerImage):
-    """Mirror each image left-right on its own fair coin. (`v2.RandomHorizontalFlip` tosses one for the batch.)"""
+    """Mirror each image left-right on its own fair coin; `v2.RandomHorizontalFlip` tosses one for the batch."""
 
     def make_params(self, flat_inputs: list[Any]) -> dict[str, Any]:
         """Draw bool [b], on the CPU: the same on every device."""

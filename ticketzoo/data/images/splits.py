@@ -48,6 +48,7 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     """Return the images `dataset` names.
 
     Args:
+        dataset: the recipe's section.
         crop_train: the training images will be cropped at random from their own size, so they are not kept in
             memory.
 

@@ -90,10 +90,12 @@ def split_rows(
     """Return the rows of "train", "validation" (maybe none) and "test" of `stored`, as the recipe says.
 
     Args:
+        dataset: the recipe's section.
+        stored: the data set's splits.
         withheld: whether a stored split has no labels, so that it is not tested on unless the recipe names it.
 
     Raises:
-        DataError: splits that are not there, or when nothing is left to train on.
+        DataError: a split is not there, or nothing is left to train on.
     """
     candidates = [split for split in _TEST_SPLITS if split in stored and not withheld(stored[split])]
     used = dataset.splits_in_use(list(stored), candidates)

@@ -73,7 +73,10 @@ class Sequences:
         There is no attention mask where there is no padding.
 
         Args:
-            ids: flat, in that order, in place of their own.
+            indices: int64 [b].
+            device: where the tensors are put.
+            ids: int32, flat, the tokens of these sequences in this order, in place of their own.
+            width: tokens a sequence; default the longest's.
         """
         values, picked = (self.ids, False) if ids is None else (ids, True)
         made = {"input_ids": self.padded(values, indices, self.pad, picked=picked, width=width)}
@@ -95,6 +98,10 @@ class Sequences:
         """Return int64 [b, t] of sequences `indices`: a value for each token, from `values` as flat as `ids`.
 
         Args:
+            values: a value for each token, flat.
+            indices: int64 [b].
+            fill: the value of padding.
+            width: tokens a sequence; default the longest's.
             picked: `values` are already only those of the sequences, one after the other.
         """
         real = self.real(indices, width)

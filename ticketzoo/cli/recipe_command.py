@@ -1,0 +1,69 @@
+"""The commands that run a recipe: one signature and one body for find, transfer, stability and those to come."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from ticketzoo.cli import options
+
+if TYPE_CHECKING:
+    from ticketzoo.runs.plan import Plan
+
+FoundT = TypeVar("FoundT")
+
+
+@dataclass(frozen=True)
+class Work(Generic[FoundT]):
+    """The work of a command.
+
+    Attributes:
+        recipe: the type its recipes are read as.
+        plan: such as `ticketzoo.finding.plan_find`.
+        run: such as `ticketzoo.finding.find_and_package`.
+        show: prints what `run` returned, as JSON if its second argument is True.
+    """
+
+    recipe: type[BaseModel]
+    plan: "Callable[..., Plan]"
+    run: Callable[..., FoundT]
+    show: Callable[[FoundT, bool], None]
+
+
+def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
+    """Make a command that runs recipes, with the name and docstring of `work`.
+
+    Args:
+        work: called when the command is, so that the help needs no heavy import. Its own parameters become options
+            of the command, after `--out`.
+    """
+
+    def command(
+        recipe: options.RecipeArgument,
+        overrides: options.SetOption = None,
+        out: options.OutOption = None,
+        device: options.DeviceOption = None,
+        executor: options.ExecutorOption = "local",
+        checkpoint_seconds: options.CheckpointOption = 60.0,
+        plan: options.PlanOption = False,
+        as_json: options.JsonOption = False,
+        **own: Any,
+    ) -> None:
+        from ticketzoo.cli.recipes import read_for
+        from ticketzoo.cli.running import RunOptions, plan_or_run
+        from ticketzoo.distributed.joining import joined
+
+        todo = work(**own)
+        with joined(device):
+            parsed: Any = read_for(work.__name__, recipe, todo.recipe, overrides)
+            asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
+            plan_or_run(parsed, asked, plan=todo.plan, run=todo.run, show=todo.show)
+
+    shared = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "own"]
+    signature = inspect.Signature([*shared[:3], *inspect.signature(work).parameters.values(), *shared[3:]])
+    command.__signature__ = signature  # type: ignore[attr-defined]
+    command.__annotations__ = {name: parameter.annotation for name, parameter in signature.parameters.items()}
+    command.__name__, command.__doc__ = work.__name__, work.__doc__
+    return command
