@@ -85,8 +85,11 @@ class _Kind:
 
 
 class PlannedCells(Store):
-    """A store in which nothing is trained or written: `run` notes what is not finished, and gives `Unknown` weights
-    back, so that whoever calls it asks for everything that follows."""
+    """A store in which nothing is trained or written.
+
+    `run` notes what is not finished, and gives `Unknown` weights back, so that whoever calls it asks for everything
+    that follows.
+    """
 
     def __init__(self, folder: Path, *, device: torch.device) -> None:
         if processes.count() > 1:
