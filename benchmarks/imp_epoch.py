@@ -12,6 +12,7 @@ from random_images import random_images
 from ticketzoo.data.images.splits import ImageDataset, load_images
 from ticketzoo.masks.attach import attach
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+from ticketzoo.models.state import copy_state
 from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Job, Store
@@ -19,7 +20,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import OptimizerConfig, TrainingConfig
-from ticketzoo.training.loop import copy_state, train
+from ticketzoo.training.loop import train
 
 SEED = 0
 PRUNING = PruningConfig(rate=0.2)

@@ -78,9 +78,9 @@ def finding(setting: Setting) -> None:
     import torch
 
     from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+    from ticketzoo.models.state import copy_state
     from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
     from ticketzoo.runs.store import Job, Store
-    from ticketzoo.training.loop import copy_state
 
     task, pruning = _task(setting), PruningConfig()
     architecture = architecture_of(setting.model, {**task.model_kwargs, "width": setting.width})

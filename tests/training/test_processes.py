@@ -15,11 +15,11 @@ from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.masks.attach import attach
 from ticketzoo.masks.digests import state_sha256
+from ticketzoo.models.state import copy_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.loop import copy_state
 from ticketzoo.training.resumption import Resumption
 from ticketzoo.util.signals import Interrupted, ending_by_itself, raise_when_interrupted
 

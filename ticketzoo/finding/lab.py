@@ -14,6 +14,7 @@ from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
+from ticketzoo.training.parametrisation import HEAD
 
 
 @dataclass
@@ -44,7 +45,7 @@ class RecipeLab:
         state = self.model.state(self.seed)
         if self.recipe.head_first is None:
             return Start(lambda: state)
-        job = Job(self.model.architecture, state, {}, self.task, self.recipe.head_first, self.seed, trainable="head")
+        job = Job(self.model.architecture, state, {}, self.task, self.recipe.head_first, self.seed, learn=HEAD)
         cell = self.cells.run(job, f"{self.label}seed {self.seed} head", keep_final=True)
         self.seconds.append(cell.record.seconds)
         return Start(cell.final_state)

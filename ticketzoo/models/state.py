@@ -1,10 +1,14 @@
 """The tensors of a model by name, each once: a decoder tied to the embeddings is the embeddings'."""
 
+import re
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor, nn
 
 from ticketzoo.models.body import in_body
+
+State = dict[str, Tensor]
 
 
 def model_state(model: nn.Module) -> dict[str, Tensor]:
@@ -34,4 +38,15 @@ def load_model_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     model.load_state_dict({**state, **aliases})
 
 
-State = dict[str, Tensor]
+def copy_state(model: nn.Module) -> State:
+    """Return a copy, on the CPU, of the model's parameters and buffers, tied ones once: later training leaves it alone.
+
+    Parameters under `torch.nn.utils.parametrize` keep their plain names, and are the originals; what else their
+    parametrizations hold is left out.
+    """
+    state, layout = {}, torch.contiguous_format
+    for name, tensor in model_state(model).items():
+        plain = re.sub(r"\bparametrizations\.([^.]+)\.original$", r"\1", name)
+        if "parametrizations." not in plain:
+            state[plain] = tensor.to("cpu", copy=True, memory_format=layout)
+    return state

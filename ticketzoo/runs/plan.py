@@ -133,7 +133,8 @@ class PlannedCells(Store):
         return plan
 
     def _kind(self, job: Job, label: str) -> _Kind:
-        key = json.dumps([job.architecture, job.task.identity, job.training.model_dump(mode="json"), job.trainable])
+        kind = job.architecture, job.task.identity, job.training.model_dump(mode="json"), job.learn.identity
+        key = json.dumps(kind)
         return self._unfinished.setdefault(key, _Kind(label, job))
 
 

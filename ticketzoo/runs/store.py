@@ -20,7 +20,8 @@ from ticketzoo.runs.progress import Progress, Quiet
 from ticketzoo.training.checkpoint import remove_checkpoints
 from ticketzoo.training.job import Job as Job
 from ticketzoo.training.job import in_one_line
-from ticketzoo.training.loop import copy_state, train
+from ticketzoo.training.loop import train
+from ticketzoo.training.parametrisation import Learned, join_learned, split_learned
 from ticketzoo.training.record import Record
 from ticketzoo.training.resumption import Resumption
 from ticketzoo.util.files import sync_folder, write_atomically, write_tensors, writing_into
@@ -28,6 +29,9 @@ from ticketzoo.util.signals import ending_by_itself, stop_if_interrupted
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+_LEARNED = "learned.safetensors"
+"""What a training learned beside weights: masks, scores."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,11 @@ class Cell:
     def final_state(self) -> State:
         """The trained parameters and buffers."""
         return processes.from_first(lambda: _read(self.folder / "final.safetensors"))
+
+    def learned(self) -> Learned:
+        """Return what was learned; the weights as `final_state` does."""
+        file = self.folder / _LEARNED
+        return join_learned(self.final_state(), processes.from_first(lambda: _read(file) if file.is_file() else {}))
 
     def snapshot(self, step: int) -> State:
         """The parameters and buffers after `step` updates."""
@@ -169,9 +178,12 @@ class Store:
             on_progress=lambda step, total: self.progress.step(label, step, total),
         )
         content = {"specification": specification, "record": vars(record), "environment": environment(self.device)}
-        processes.from_first(
-            lambda: self._finish(half_done, folder, content, copy_state(model) if keep_final else None)
-        )
+        learned = job.learn.learned(model)
+        states = {
+            "learned.safetensors": split_learned(learned),
+            "final.safetensors": learned.weights if keep_final else {},
+        }
+        processes.from_first(lambda: self._finish(half_done, folder, content, states))
 
     def _begin(self, half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
         """Make the folder of an unfinished cell, or clean it; the snapshots that it does not hold."""
@@ -182,11 +194,12 @@ class Store:
                 stray.unlink()
         return [step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
 
-    def _finish(self, half_done: Path, folder: Path, content: dict[str, Any], final: State | None) -> None:
+    def _finish(self, half_done: Path, folder: Path, content: dict[str, Any], states: dict[str, State]) -> None:
         """Make the unfinished cell a finished one, all at once."""
         with writing_into(half_done):
-            if final is not None:
-                _write(half_done / "final.safetensors", final)
+            for name, state in states.items():
+                if state:
+                    _write(half_done / name, state)
             write_atomically(half_done / "cell.json", json.dumps(content).encode())
             remove_checkpoints(half_done)
             if folder.exists():  # finished before, but without a tensor that is asked for now

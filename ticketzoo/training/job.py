@@ -3,21 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import nn
 
 from ticketzoo.errors import RunError
-from ticketzoo.masks.attach import attach
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
-from ticketzoo.models import create_from_architecture, head_modules, load_model_state
-from ticketzoo.models.body import within
+from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.state import State
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import is_compilers
+from ticketzoo.training.parametrisation import WEIGHTS, Parametrisation
 from ticketzoo.util.os_errors import in_words
 
 
@@ -36,8 +35,8 @@ class Job:
     """Of data order and augmentation."""
     start_step: int = 0
     """Updates that count as done when it starts (the rewind step)."""
-    trainable: Literal["all", "head"] = "all"
-    """Whether the body, all but the task's head, stays as it is."""
+    learn: Parametrisation = WEIGHTS
+    """What training moves, and what of it is kept."""
 
     @property
     def iterations(self) -> int:
@@ -61,7 +60,7 @@ class Job:
             "training": self.training.model_dump(mode="json", exclude_defaults=True),
             "seed": self.seed,
             "start_step": self.start_step,
-            **({} if self.trainable == "all" else {"trainable": self.trainable}),
+            **self.learn.identity,
         }
 
     def model(self, device: torch.device) -> nn.Module:
@@ -69,12 +68,9 @@ class Job:
         model = create_from_architecture(self.architecture, seed=0)
         load_model_state(model, self.state)
         model.to(device)
-        if self.masks:
-            attach(model, self.masks)
-        if self.trainable == "head":
-            head = head_modules(model)
-            for name, parameter in model.named_parameters():
-                parameter.requires_grad_(within(name, head))
+        moved = {id(parameter) for parameter in self.learn.install(model, self.masks, self.seed)}
+        for parameter in model.parameters():
+            parameter.requires_grad_(id(parameter) in moved)
         return model
 
 

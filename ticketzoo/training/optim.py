@@ -5,7 +5,7 @@ import torch
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from ticketzoo.training.config import OptimizerConfig, ScheduleConfig
+from ticketzoo.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
 
 FUSED_DEVICES = ("cpu", "cuda", "mps")
 
@@ -46,3 +46,10 @@ def learning_rate_factor(schedule: ScheduleConfig, step: int, total: int, steps_
     if schedule.name == "linear":
         return 1 - progress
     return 1.0
+
+
+def set_learning_rate(optimizer: Optimizer, config: TrainingConfig, step: int, total: int, per_epoch: int) -> None:
+    """Set the learning rate of the update that follows `step` finished ones, of `total`."""
+    rate = config.optimizer.lr * learning_rate_factor(config.schedule, step, total, per_epoch)
+    for group in optimizer.param_groups:
+        group["lr"] = rate

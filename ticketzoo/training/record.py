@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
@@ -26,16 +27,40 @@ class Record:
 
 
 def measure(
-    record: Record, model: nn.Module, task: Task, device: torch.device, step: int, loss: Tensor, *, last: bool
-) -> None:
-    """Look at the validation split after `step` updates; at the test split only where its number will be reported.
+    record: Record,
+    model: nn.Module,
+    task: Task,
+    device: torch.device,
+    step: int,
+    loss: Tensor | None = None,
+    *,
+    last: bool,
+) -> Record:
+    """Add to `record` the metrics after `step` updates: validation, and test where its numbers will be reported.
 
-    loss: of the last training batch, this process's part of the mean. Raises RunError where a loss is not finite.
+    Returns `record`. The model is in training mode afterwards.
+
+    Args:
+        loss: of the last training batch, this process's part of the mean; None where there was none.
+        last: whether training ends here.
+
+    Raises RunError where a loss is not finite.
     """
     model.eval()
     processes.take_buffers_of_first(model)
-    (total_loss,) = processes.summed(loss.item())
-    point: dict[str, Any] = {"step": step, "train_loss": total_loss / processes.count()}
+    point: dict[str, Any] = {"step": step}
+    if loss is not None:
+        (total_loss,) = processes.summed(loss.item())
+        point["train_loss"] = total_loss / processes.count()
+    with parametrize.cached():  # weights that are functions of others are worked out once
+        _evaluate(record, point, model, task, device, last=last)
+    model.train()
+    return record
+
+
+def _evaluate(
+    record: Record, point: dict[str, Any], model: nn.Module, task: Task, device: torch.device, *, last: bool
+) -> None:
     if task.has_validation:
         point |= _prefixed("validation", task.evaluate(model, "validation", device))
         record.curve.append(point)
@@ -48,7 +73,6 @@ def measure(
         record.best = point
     if last:
         record.final = point
-    model.train()
 
 
 def _check_finite(point: dict[str, Any]) -> None:

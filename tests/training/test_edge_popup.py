@@ -1,0 +1,309 @@
+"""Edge-popup (Ramanujan et al. 2020): scores learn which of the frozen weights to keep."""
+
+import json
+import pickle
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from launched import results_of
+from made_cells import cells_in, files_in, job
+from made_task import CPU, MadeImages, Stopped
+from torch import Tensor, nn
+
+from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.masks.digests import masks_sha256, state_sha256
+from ticketzoo.masks.masks import Masks, kept
+from ticketzoo.masks.random import random_masks
+from ticketzoo.masks.topk import keep_largest
+from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+from ticketzoo.models.create import initial_state
+from ticketzoo.models.state import State
+from ticketzoo.runs.store import Job
+from ticketzoo.tasks import create_task
+from ticketzoo.tasks.image_classification import ImageClassificationConfig
+from ticketzoo.training import TrainingConfig
+from ticketzoo.training.parametrisation import NOTHING, WEIGHTS, Learned, Parametrisation
+from ticketzoo.training.scores import EdgePopup, counts, highest
+
+DIGITS = {"type": "image-classification", "dataset": {"path": "digits"}}
+
+
+def one_layer(weights: list[float], scores: list[float], count: int) -> tuple[nn.Linear, nn.Parameter, EdgePopup]:
+    layer = nn.Linear(len(weights), 1, bias=False)
+    layer.weight.data = torch.tensor([weights])
+    learn = EdgePopup({"weight": count})
+    (parameter,) = learn.install(layer, {"weight": torch.ones(1, len(weights), dtype=torch.bool)}, seed=0)
+    parameter.data = torch.tensor([scores])
+    return layer, parameter, learn
+
+
+def test_forward_and_backward_are_those_of_the_paper() -> None:
+    """Kept: 0.3 and -0.4, so y = 0.5 * 1 + 0.25 * 4 = 1.5 and dL/dy = -1.5; ds = -1.5 * x * w * sign(s)."""
+    layer, scores, learn = one_layer([0.5, -1.0, 2.0, 0.25], [0.3, -0.2, 0.1, -0.4], count=2)
+    y = layer(torch.tensor([1.0, 2.0, -1.0, 4.0]))
+    (0.5 * (y - 3) ** 2).backward()
+    assert learn.learned(layer).masks["weight"].tolist() == [[True, False, False, True]]
+    assert y.item() == 1.5
+    assert scores.grad is not None
+    assert scores.grad.tolist() == [[-0.75, -3.0, 3.0, 1.5]]
+    assert layer.parametrizations.weight.original.grad is None
+
+
+@pytest.mark.parametrize(
+    ("magnitudes", "count", "expected"),
+    [
+        ([1.0, 3.0, 2.0], 1, [False, True, False]),
+        ([1.0, 1.0, 1.0, 1.0], 2, [False, False, True, True]),  # of equal ones the later
+        ([2.0, 1.0, 2.0, 0.0, 2.0], 2, [False, False, True, False, True]),
+        ([0.0, 0.0], 2, [True, True]),
+    ],
+)
+def test_counts_are_exact_and_of_equal_scores_the_later_stays(
+    magnitudes: list[float], count: int, expected: list[bool]
+) -> None:
+    assert highest(torch.tensor(magnitudes), count).tolist() == expected
+
+
+def test_scores_are_ranked_as_weights_are_pruned() -> None:
+    scores = torch.randint(-9, 9, (40, 30), generator=torch.Generator().manual_seed(0)).float()
+    ones = torch.ones(40, 30, dtype=torch.bool)
+    for count in (1, 37, 600, 1199):
+        assert torch.equal(highest(scores.abs(), count), keep_largest({"": scores}, {"": ones}, count)[""])
+
+
+def test_a_layer_by_channel_has_the_same_mask() -> None:
+    """Ties go by the index in the tensor, however it lies in memory."""
+    scores = torch.randint(3, (4, 3, 2, 2), generator=torch.Generator().manual_seed(0)).float()
+    assert torch.equal(highest(scores.to(memory_format=torch.channels_last), 20), highest(scores, 20))
+
+
+def test_weights_outside_the_given_masks_are_never_kept() -> None:
+    layer = nn.Linear(4, 1, bias=False)
+    mask = torch.tensor([[True, True, False, True]])
+    learn = EdgePopup({"weight": 3})
+    learn.install(layer, {"weight": mask}, seed=0)
+    assert torch.equal(learn.learned(layer).masks["weight"], mask)
+
+
+def test_scores_start_uniform_by_the_fan_in_and_by_the_seed() -> None:
+    def drawn(seed: int) -> Tensor:
+        layer = nn.Conv2d(4, 64, 5)
+        learn = EdgePopup({"weight": 100})
+        (scores,) = learn.install(layer, {"weight": torch.ones(64, 4, 5, 5, dtype=torch.bool)}, seed)
+        return scores.detach()
+
+    assert torch.equal(drawn(0), drawn(0))
+    assert not torch.equal(drawn(0), drawn(1))
+    assert 0.099 < drawn(0).abs().max().item() <= 0.1  # 1 / sqrt(4 * 5 * 5)
+    assert drawn(0).std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("counted", "said"),
+    [
+        ({"weight": 0}, r"cannot keep 0 weights of 'weight'; choose 1 to 6$"),
+        ({"weight": 7}, r"cannot keep 7 weights of 'weight'; choose 1 to 6$"),
+        ({"fc.weight": 3}, r"only one is given of fc\.weight, weight$"),
+    ],
+)
+def test_counts_that_cannot_be_are_refused(counted: dict[str, int], said: str) -> None:
+    with pytest.raises(RecipeError, match=said):
+        EdgePopup(counted).install(nn.Linear(3, 2), {"weight": torch.ones(2, 3, dtype=torch.bool)}, seed=0)
+
+
+def test_scores_that_are_not_numbers_are_divergence() -> None:
+    layer, _, learn = one_layer([1.0, 2.0], [0.1, float("nan")], count=1)
+    with pytest.raises(RunError, match="scores of 'weight' are NaN: training diverged"):
+        learn.learned(layer)
+
+
+def popup_job(density: float = 0.5, model: str = "lenet-300-100", **keys: Any) -> Job:
+    """Learns scores of a made network, with momentum, weight decay and clipping."""
+    architecture = architecture_of(model, {"in_shape": [1, 2, 2], "num_classes": 2, "width": 0.1})
+    masks = {
+        name: torch.ones(weights.shape, dtype=torch.bool)
+        for name, weights in prunable_parameters(create_from_architecture(architecture, seed=0)).items()
+    }
+    training = {
+        "steps": "7it",
+        "batch_size": 6,
+        "optimizer": {"lr": 0.5, "momentum": 0.9, "weight_decay": 1e-3},
+        "clip_norm": 1.0,
+        "evaluate_every": "2it",
+    } | keys.pop("training", {})
+    learn = EdgePopup(counts(masks, density))
+    made = Job(
+        architecture, initial_state(architecture, 1), masks, MadeImages(), TrainingConfig.model_validate(training), 0
+    )
+    return replace(made, learn=learn, **keys)
+
+
+def learned_in(folder: Path, job: Job, **keys: Any) -> Learned:
+    with cells_in(folder, **keys) as cells:
+        return cells.run(job, "made", keep_final=True).learned()
+
+
+def digests(learned: Learned) -> list[str]:
+    return [masks_sha256(learned.masks), state_sha256(learned.weights), state_sha256(learned.extras["scores"])]
+
+
+@pytest.mark.parametrize("model", ["lenet-300-100", "resnet-20"])
+def test_only_scores_and_statistics_move_and_counts_hold(model: str, tmp_path: Path) -> None:
+    made = popup_job(model=model)
+    learned = learned_in(tmp_path, made)
+    assert learned.weights.keys() == made.state.keys()
+    moved = {name for name, tensor in learned.weights.items() if not torch.equal(tensor, made.state[name])}
+    assert all("running" in name or "num_batches" in name for name in moved)
+    assert bool(moved) is (model == "resnet-20")
+    assert {name: int(mask.sum()) for name, mask in learned.masks.items()} == made.learn.kept
+    untrained = made.learn.learned(made.model(CPU))
+    assert not torch.equal(learned.extras["scores"]["fc.weight" if "resnet" in model else "fc1.weight"],
+                           untrained.extras["scores"]["fc.weight" if "resnet" in model else "fc1.weight"])  # fmt: skip
+    assert masks_sha256(learned.masks) != masks_sha256(untrained.masks)
+
+
+def test_the_masked_weights_measured_as_they_are_give_the_number_of_the_training(tmp_path: Path) -> None:
+    made = popup_job(model="resnet-20")
+    learned = learned_in(tmp_path, made)
+    with cells_in(tmp_path) as cells:
+        record = cells.run(made, "scores").record
+        as_is = replace(made, state=learned.weights, masks=learned.masks, learn=NOTHING)
+        cell = cells.run(as_is, "as it is", keep_final=True)
+    assert cell.record.final["test_loss"] == pytest.approx(record.final["test_loss"], rel=1e-6)
+    assert cell.record.final.keys() == record.final.keys() - {"train_loss"}
+    assert cell.record.best["step"] == cell.record.final["step"] == record.final["step"]
+    for name, tensor in cell.final_state().items():
+        assert torch.equal(tensor, learned.weights[name].where(learned.masks.get(name, torch.tensor(True)), 0))
+
+
+def test_a_training_stopped_after_any_update_ends_with_the_same_bits(tmp_path: Path) -> None:
+    whole = digests(learned_in(tmp_path / "whole", popup_job(model="resnet-20")))
+    for stop in (1, 4, 6):
+        made, folder = popup_job(model="resnet-20"), tmp_path / str(stop)
+        made.task.stop_after = stop
+        with pytest.raises(Stopped):
+            learned_in(folder, made, checkpoint_seconds=0)
+        resumed = popup_job(model="resnet-20")
+        assert digests(learned_in(folder, resumed, checkpoint_seconds=0)) == whole
+        assert len(resumed.task.seen) == 7 - stop
+
+
+@pytest.mark.parametrize("keys", [{"channels_last": True}, {"precision": "bf16"}, {"compile": True}])
+def test_options_for_speed_keep_the_counts(keys: dict[str, Any], tmp_path: Path) -> None:
+    model = "lenet-300-100" if "compile" in keys else "resnet-20"
+    torch.compiler.reset()
+    plain, fast = (learned_in(tmp_path, popup_job(model=model, training=each)) for each in ({}, keys))
+    assert {name: int(mask.sum()) for name, mask in fast.masks.items()} == popup_job(model=model).learn.kept
+    if "compile" in keys:
+        for name, scores in plain.extras["scores"].items():
+            torch.testing.assert_close(fast.extras["scores"][name], scores, rtol=1e-4, atol=1e-5)
+
+
+def train_on_digits(folder: str) -> list[str]:
+    digits = Digits("signed_kaiming_constant", density=0.3, steps="5it")
+    return digests(digits.supermask(Path(folder)))
+
+
+def test_processes_end_with_the_same_scores_and_masks(tmp_path: Path) -> None:
+    first, second = results_of(2, train_on_digits, tmp_path, str(tmp_path / "cells"))
+    assert first == second
+    assert first[0] != masks_sha256(Digits("signed_kaiming_constant", density=0.3).untrained().masks)
+
+
+def test_a_finished_cell_stores_what_was_learned_and_says_what_it_is(tmp_path: Path) -> None:
+    made = popup_job()
+    with cells_in(tmp_path) as cells:
+        cell = cells.run(made, "scores")
+    assert files_in(tmp_path) == [f"{cell.folder.name}/{name}" for name in ("cell.json", "learned.safetensors")]
+    specification = json.loads((cell.folder / "cell.json").read_text())["specification"]
+    assert specification["learn"] == {"name": "edge-popup", "kept": made.learn.kept}
+    with cells_in(tmp_path) as cells:
+        weights = cells.run(job(), "weights", keep_final=True)
+    assert not (weights.folder / "learned.safetensors").exists()
+    assert "learn" not in json.loads((weights.folder / "cell.json").read_text())["specification"]
+    assert weights.learned().masks == {}
+
+
+def test_another_count_is_another_training(tmp_path: Path) -> None:
+    assert popup_job(0.5).specification() != popup_job(0.25).specification()
+
+
+def test_a_job_that_learns_scores_travels(tmp_path: Path) -> None:
+    sent = pickle.loads(pickle.dumps(popup_job()))
+    assert sent.specification() == popup_job().specification()
+    assert digests(learned_in(tmp_path / "there", sent)) == digests(learned_in(tmp_path / "here", popup_job()))
+
+
+class Digits:
+    """A LeNet-300-100 on the digits: frozen weights, and a supermask that was learned with seed 0."""
+
+    def __init__(self, init: str, density: float, steps: str = "10ep") -> None:
+        self.task = create_task(ImageClassificationConfig.model_validate(DIGITS))
+        self.architecture = architecture_of("lenet-300-100", {**self.task.model_kwargs, "width": 0.5, "init": init})
+        self.dense = {
+            name: torch.ones(weights.shape, dtype=torch.bool)
+            for name, weights in prunable_parameters(create_from_architecture(self.architecture, seed=0)).items()
+        }
+        training = {
+            "steps": steps,
+            "batch_size": 64,
+            "optimizer": {"lr": 0.1, "momentum": 0.9, "weight_decay": 1e-4},
+            "schedule": {"name": "cosine"},
+        }
+        self.training = TrainingConfig.model_validate(training)
+        self.learn = EdgePopup(counts(self.dense, density))
+        self.start = initial_state(self.architecture, 0)
+
+    def untrained(self) -> Learned:
+        return self.learn.learned(self.job(self.start, self.dense, self.learn).model(CPU))
+
+    def supermask(self, folder: Path) -> Learned:
+        return learned_in(folder, self.job(self.start, self.dense, self.learn))
+
+    def job(self, state: State, masks: Masks, learn: Parametrisation) -> Job:
+        return Job(self.architecture, state, masks, self.task, self.training, seed=0, learn=learn)
+
+    def accuracy(self, state: State, masks: Masks) -> float:
+        """On the test digits, as it is."""
+        model = self.job(state, masks, WEIGHTS).model(CPU).eval()
+        return self.task.evaluate(model, "test", CPU)["accuracy"]
+
+    def predictions(self, state: State, masks: Masks) -> Tensor:
+        model = self.job(state, masks, WEIGHTS).model(CPU).eval()
+        images = torch.rand(200, *self.task.model_kwargs["in_shape"], generator=torch.Generator().manual_seed(0))
+        return model(images).argmax(1)
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> tuple[Digits, Learned]:
+    digits = Digits("signed_kaiming_constant", density=0.5)
+    return digits, digits.supermask(tmp_path_factory.mktemp("digits"))
+
+
+def test_a_supermask_of_untrained_weights_knows_the_digits(found: tuple[Digits, Learned]) -> None:
+    digits, learned = found
+    assert kept(learned.masks) == pytest.approx(0.5 * kept(digits.dense), abs=3)
+    assert all(
+        torch.equal(weights, initial_state(digits.architecture, 0)[name]) for name, weights in learned.weights.items()
+    )
+    assert digits.accuracy(learned.weights, learned.masks) > 0.8
+    at_random = [digits.accuracy(learned.weights, random_masks(learned.masks, seed)) for seed in range(5)]
+    assert sum(at_random) / 5 < 0.25
+
+
+def test_flipping_all_signs_is_worse_than_guessing(found: tuple[Digits, Learned]) -> None:
+    digits, learned = found
+    flipped = learned.weights | {name: -learned.weights[name] for name in learned.masks}
+    assert digits.accuracy(flipped, learned.masks) < 0.1
+
+
+def test_scaling_a_layer_changes_no_prediction(found: tuple[Digits, Learned]) -> None:
+    """A network of ReLUs without biases is homogeneous in the weights of each layer."""
+    digits, learned = found
+    scaled = dict(learned.weights)
+    for name, factor in zip(learned.masks, (100.0, 0.001, 7.0), strict=True):
+        scaled[name] = factor * scaled[name]
+    assert torch.equal(digits.predictions(scaled, learned.masks), digits.predictions(learned.weights, learned.masks))
