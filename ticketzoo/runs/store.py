@@ -179,10 +179,7 @@ class Store:
         )
         content = {"specification": specification, "record": vars(record), "environment": environment(self.device)}
         learned = job.learn.learned(model)
-        states = {
-            "learned.safetensors": split_learned(learned),
-            "final.safetensors": learned.weights if keep_final else {},
-        }
+        states = {_LEARNED: split_learned(learned)} | ({"final.safetensors": learned.weights} if keep_final else {})
         processes.from_first(lambda: self._finish(half_done, folder, content, states))
 
     def _begin(self, half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
