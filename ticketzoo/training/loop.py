@@ -24,7 +24,7 @@ from ticketzoo.training.resumption import BetweenUpdates, Resumption, resume
 from ticketzoo.util.signals import interrupted
 
 
-def train(
+def train(  # noqa: PLR0913 - one loop for every task, arm and device
     model: nn.Module,
     task: Task,
     config: TrainingConfig,

@@ -38,13 +38,20 @@ def measure(
 ) -> Record:
     """Add to `record` the metrics after `step` updates: validation, and test where its numbers will be reported.
 
-    Returns `record`. The model is in training mode afterwards.
-
     Args:
+        record: of the training so far.
+        model: in training mode, as it is afterwards.
+        task: gives the metrics.
+        device: of the model.
+        step: finished updates.
         loss: of the last training batch, this process's part of the mean; None where there was none.
         last: whether training ends here.
 
-    Raises RunError where a loss is not finite.
+    Returns:
+        `record`.
+
+    Raises:
+        RunError: a loss is not finite.
     """
     model.eval()
     processes.take_buffers_of_first(model)
