@@ -75,6 +75,8 @@ class WatchedDigits:
         return self._digits.batches(*args)
 
     def loss(self, model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+        if not model.training:  # no training, but a look at which parameters the loss depends on
+            return self._digits.loss(model, batch)
         if self._starting:
             self.trainings.append(Training(copied(model)))
             self._starting = False

@@ -6,17 +6,19 @@ from typing import Any
 import pytest
 import torch
 from text_folders import LETTERS, write_data, write_tokenizer
-from tiny_bert import save_tiny_bert, tiny_bert
+from tiny_bert import make_ticket, save_tiny_bert, tiny_architecture, tiny_bert
 from torch import Tensor
 
 from ticketzoo import Ticket, load_ticket
-from ticketzoo.errors import ModelError, RecipeError
+from ticketzoo.errors import ModelError, RecipeError, TicketError
 from ticketzoo.finding.package import find_and_package
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.models import model_state
+from ticketzoo.models import model_state, prunable_parameters
 from ticketzoo.models.create import initial_state
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Job, Store
+from ticketzoo.ticket import Found
+from ticketzoo.ticket.levels import pack_levels
 from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.transfer.recipe import TransferRecipe
 from ticketzoo.transfer.run import evaluate_transfer, load_targets
@@ -167,8 +169,23 @@ def test_a_model_without_a_pooler_gets_a_fresh_one(
     found(tmp_path, data, f"transformers/{folder}", task=texts | {"max_length": 16}, package_from=1)
     assert "have no pooler: it starts from random ones, and the ticket holds its weights itself" in caplog.text
     ticket = load_ticket(str(tmp_path / "tiny-bert.letters-imp"))
-    assert "pooler.dense.weight" in ticket.masks
+    assert "pooler.dense.weight" not in ticket.masks
     weights = pretrained_weights(ticket, str(folder))
     assert weights is not None
     assert not any("pooler" in name for name in weights)
     assert torch.isfinite(ticket.build()(input_ids=torch.tensor([[2, 5, 3]])).logits).all()
+
+
+def test_a_ticket_that_keeps_nothing_of_a_layer_in_use_is_refused_before_anything_is_trained(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
+    masks = {
+        name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable_parameters(tiny_bert()).items()
+    }
+    pooler = {"pooler.dense.weight": torch.zeros(64, 64, dtype=torch.bool)}
+    state = {name: tensor.clone() for name, tensor in model_state(tiny_bert()).items()}
+    replicate = Found(0, pack_levels([(0, masks), (1, masks | pooler)]), state)
+    bare = make_ticket(architecture=tiny_architecture(None), replicates=[replicate])
+    with pytest.raises(TicketError, match=r"at level 1: no weight is kept of bert\.pooler\.dense\.weight"):
+        transferred(bare, tmp_path, data, base)
+    assert list(tmp_path.glob("*/cell.json")) == []

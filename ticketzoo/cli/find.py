@@ -47,6 +47,7 @@ def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
                 "name": ticket.config.name,
                 "mask_sha256": ticket.config.mask_sha256,
                 "verdict": ticket.config.model_dump(mode="json")["verdict"],
+                "empty_layers": ticket.empty_layers,
             }
         )
     else:
@@ -54,6 +55,8 @@ def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
         console().print(arms_table(rows, target=rows[0]["target"]).rich())
         if verdict:
             print(f"verdict: {for_terminal(sentence(verdict))}")
+        for line in ticket.empty_layers:
+            print(f"empty layer: {for_terminal(line)}")
         plotted = deciding_metrics(rows)[rows[0]["target"]].removeprefix("test_")
         print(f"plot: {folder / plotted}.png")
         print(f"card: {folder / 'README.md'}")

@@ -45,7 +45,11 @@ def push(
     quiet_transfers()
     folder = ticket_folder(_folder_first(ticket), registry)
     loaded = Ticket.from_pretrained(folder)
-    card = None if (folder / "README.md").is_file() else ticket_card(loaded.config, loaded.results)
+    card = (
+        None
+        if (folder / "README.md").is_file()
+        else ticket_card(loaded.config, loaded.results, empty=loaded.empty_layers)
+    )
     published = loaded.push_to_hub(
         repo_id,
         private=private or None,

@@ -158,6 +158,12 @@ def make_card(
         "device": environment(device)["device"],
     }
     card = ticket_card(
-        ticket.config, rows, source=task.name, plots=list(files), cost=cost, recipe_text=ticket.recipe_text
+        ticket.config,
+        rows,
+        source=task.name,
+        plots=list(files),
+        cost=cost,
+        recipe_text=ticket.recipe_text,
+        empty=ticket.empty_layers,
     )
     return {"README.md": card.encode(), **files}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ticketzoo.errors import RunError, TicketError
+from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.evaluation.controls import Labels, control_trainings, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import Row, rows_of
 from ticketzoo.finding.lab import RecipeLab
@@ -13,6 +13,7 @@ from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, check_masks, kept, sparsity
 from ticketzoo.models import create_from_architecture, prunable_parameters
 from ticketzoo.pruning.pruner import check_rounds, dense_masks
+from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
@@ -55,6 +56,8 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Store) -> Finding:
         RunError: the method gave masks that cannot be; or see `Store`.
     """
     search = Search(recipe, task, cells)
+    if search.idle:
+        cells.progress.warn(f"not pruned, as {task.name} does not train them: {', '.join(search.idle)}")
     cells.progress.planned(recipe.trainings)
     replicates = cells.each(search.replicate, recipe.seeds)
     controls = cells.each(search.measure, (control for one in replicates for control in search.controls(one)))
@@ -70,7 +73,12 @@ class Search:
         self.recipe, self.task, self.cells, self.label = recipe, task, cells, label
         self.model = load_model(recipe, task)
         model = create_from_architecture(self.model.architecture, seed=0)
-        self.dense = dense_masks(prunable_parameters(model), recipe.finder)
+        dense = dense_masks(prunable_parameters(model), recipe.finder)
+        self.idle = unreached(model, task, dense)
+        """Parameters that the task does not train, which are not pruned."""
+        self.dense = {name: mask for name, mask in dense.items() if name not in self.idle}
+        if not self.dense:
+            raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
         check_rounds(self.dense, recipe.finder, recipe.finder.levels)
 
     def lab(self, seed: int) -> RecipeLab:

@@ -1,5 +1,6 @@
 """Tickets in the `Trainer` of transformers."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
@@ -18,27 +19,28 @@ class TicketCallback(TrainerCallback):
     TicketError where the ticket does not fit the model, and for FSDP and DeepSpeed, which cut its parameters up.
     """
 
-    def __init__(self, ticket: Ticket, *, rewind: bool = True) -> None:
+    def __init__(self, ticket: Ticket, *, rewind: bool = True, leave: str | Sequence[str] = ()) -> None:
         """Choose what to put on the model.
 
         Args:
             ticket: of an encoder like the model's; its head may be any.
             rewind: whether to load the ticket's rewind weights first; False leaves the model's own, masked.
+            leave: modules, such as `bert.pooler`, whose parameters stay the model's own, without masks.
         """
-        self.ticket, self.rewind = ticket, rewind
+        self.ticket, self.rewind, self.leave = ticket, rewind, leave
 
     def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Put the ticket on the model, before a checkpoint is loaded into it."""
         if args.fsdp or args.deepspeed:
             raise TicketError("TicketCallback cannot mask what FSDP or DeepSpeed cut up: train without them")
-        self.ticket.apply(kwargs["model"], rewind=self.rewind)
+        self.ticket.apply(kwargs["model"], rewind=self.rewind, leave=self.leave)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Put it on a model that `model_init` has made anew."""
         if attached_masks(kwargs["model"]) is None:
-            self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0)
+            self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0, leave=self.leave)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """See that the zeros are there. Raises TicketError."""

@@ -53,6 +53,7 @@ def render_card(
     cost: Mapping[str, Any] | None = None,
     recipe_text: str | None = None,
     reference: str | None = None,
+    empty: Sequence[str] = (),
 ) -> str:
     """The card of the ticket whose ticket.json holds `config`, as the text of its README.md.
 
@@ -66,6 +67,7 @@ def render_card(
         cost: what finding it took: any of `trainings`, `seconds`, `device`.
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
+        empty: lines of `ticketzoo.ticket.levels.empty_layers`.
     """
     from huggingface_hub import ModelCard
 
@@ -81,6 +83,7 @@ def render_card(
         "has_results": bool(evidence.measured),
         "verdict": _verdict(config, evidence.sentence),
         "not_measured": _not_measured(config, evidence) if looked_at else [],
+        "empty": [for_markdown(line) for line in empty],
         "several_levels": config.verdict is not None and len(config.verdict.levels) > 1,
         "provenance": _provenance(config),
         "cost": _cost(cost or {}),

@@ -16,7 +16,13 @@ from ticketzoo.util.text import for_terminal
 
 
 def fit(
-    model: nn.Module, masks: Masks, state: Mapping[str, Tensor] | None = None, *, head: Sequence[str] | None = None
+    model: nn.Module,
+    masks: Masks,
+    state: Mapping[str, Tensor] | None = None,
+    *,
+    head: Sequence[str] | None = None,
+    leave: Sequence[str] = (),
+    may_be_empty: bool = True,
 ) -> None:
     """Copy `state` into `model`, cast to its dtypes and devices, and attach `masks`.
 
@@ -26,21 +32,28 @@ def fit(
         state: every parameter and buffer, named likewise, tied ones once; None leaves the model's own.
         head: names of modules of the model whose parameters stay as they are, without masks. By default none, or of a
             `transformers` model all beside its encoder; then the tensors of another head in `state` are left out.
+        leave: names of further modules whose parameters stay as they are.
+        may_be_empty: whether a mask may keep nothing.
 
     Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
     """
     plain, targets = plain_model(model), _tensors(model)
-    for module in head or ():
-        if not any(within(name, [module]) for name in targets):
-            raise TicketError(f"head '{module}' is not the name of a module with parameters in the model")
+    for key, modules in (("head", head or ()), ("leave", leave)):
+        for module in modules:
+            if not any(within(name, [module]) for name in targets):
+                raise TicketError(f"{key} '{module}' is not the name of a module with parameters in the model")
 
     def is_left(name: str) -> bool:
-        return not in_body(name, plain) if head is None else within(name, head)
+        return within(name, leave) or (not in_body(name, plain) if head is None else within(name, head))
 
     covered = {name: mask for name, mask in model_names_of(masks, plain).items() if not is_left(name)}
     if masks and not covered and head is None:
         raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
     masks = covered
+    if not may_be_empty:
+        bare = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not mask.any()})
+        remedy = f"choose a denser level, or keep the model's own with leave={bare}"
+        refuse_empty(masks, "the ticket cannot be used on this model", remedy)
     given: Mapping[str, Tensor] = masks
     if state is not None:
         given = {name: tensor for name, tensor in model_names_of(state, plain).items() if not is_left(name)}
@@ -52,6 +65,17 @@ def fit(
             for name, tensor in given.items():
                 targets[name].copy_(tensor)
     attach(model, masks)
+
+
+def refuse_empty(masks: Mapping[str, Tensor], where: str, remedy: str) -> None:
+    """Raise TicketError, naming them, if masks of parameters that a model uses keep nothing.
+
+    The output of such a layer is constant: nothing before it would learn.
+    """
+    if empty := [name for name, mask in masks.items() if mask.numel() and not mask.any()]:
+        raise TicketError(
+            f"{where}: no weight is kept of {', '.join(empty)}, so nothing before it would learn; {remedy}"
+        )
 
 
 def warn_of_another_base(repo_id: str, model: nn.Module) -> None:

@@ -13,9 +13,13 @@ from ticketzoo.masks import bits as bit
 from ticketzoo.masks.bits import Bits
 from ticketzoo.masks.digests import digest_of_digests, packed_masks_sha256
 from ticketzoo.masks.masks import Masks, check_masks
+from ticketzoo.util.text import show_sparsity
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 """Shape of every masked parameter, by name."""
+
+NEARLY_EMPTY = 0.001
+"""Density of a parameter below which cards and commands name it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,3 +93,21 @@ def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLev
     if not shapes:
         raise TicketError("there are no masks to package")
     return PackedLevels(shapes, packed)
+
+
+def empty_layers(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:
+    """Return a line for each parameter of which next to nothing is left, less than a weight in a thousand.
+
+    sparsities: of the levels.
+    """
+    lines = []
+    kept = {level: levels.kept(level) for level in levels}
+    for name, shape in levels.shapes.items():
+        size = math.prod(shape)
+        few = [level for level in levels if 0 < kept[level][name] < NEARLY_EMPTY * size]
+        none = [level for level in levels if kept[level][name] == 0]
+        said = [f"{kept[level][name]:,} of {size:,} weights at level {level}" for level in few[:1]]
+        said += [f"nothing from level {level} (sparsity {show_sparsity(sparsities[level])}) on" for level in none[:1]]
+        if said:
+            lines.append(f"{name} keeps {' and '.join(said)}")
+    return lines

@@ -21,6 +21,7 @@ from ticketzoo.ticket.config import BaseRewind, LevelEntry, TicketConfig, check_
 from ticketzoo.ticket.files import ticket_files_of
 from ticketzoo.ticket.fit import fit, warn_of_another_base
 from ticketzoo.ticket.folder import CONFIG_FILE
+from ticketzoo.ticket.levels import empty_layers
 from ticketzoo.ticket.publish import push
 from ticketzoo.ticket.rewind import unpack_rewind
 from ticketzoo.ticket.stored import Stored, stored_in
@@ -195,6 +196,12 @@ class Ticket:
         """Bool tensors, True = kept, by parameter name."""
         return self._stored.replicates[self.seed].levels.masks(self.level)
 
+    @property
+    def empty_layers(self) -> list[str]:
+        """A line for each parameter of which this replicate keeps next to nothing at some packaged level."""
+        sparsities = {entry.level: entry.sparsity for entry in self.levels}
+        return empty_layers(self._stored.replicates[self.seed].levels, sparsities)
+
     @cached_property
     def known_rewind(self) -> Masks:
         """Where rewind weights are known: the masks of the densest packaged level."""
@@ -245,7 +252,14 @@ class Ticket:
             fit(model, self.masks, self.rewind_state, head=())
         return model
 
-    def apply(self, model: nn.Module, *, rewind: bool = True, head: str | Sequence[str] | None = None) -> None:
+    def apply(
+        self,
+        model: nn.Module,
+        *,
+        rewind: bool = True,
+        head: str | Sequence[str] | None = None,
+        leave: str | Sequence[str] = (),
+    ) -> None:
         """Put the masks, and the rewind weights, on `model`: its pruned weights stay 0.0 through any training loop.
 
         Args:
@@ -254,15 +268,18 @@ class Ticket:
             rewind: whether to load the rewind weights; False leaves the model's own, masked.
             head: module or modules, such as `fc3`, whose parameters stay the model's own, of any size, without masks.
                 A `transformers` model needs none named: all beside its encoder stays, and the ticket fits any head.
+            leave: further modules, such as `bert.pooler`, whose parameters stay the model's own, without masks.
 
-        Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
+        Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape,
+        or whose mask keeps nothing.
         """
         if unlike := differences(self.config.architecture.model_dump(), plain_model(model)):
             raise TicketError(f"the ticket does not fit the model: {'; '.join(unlike)}")
         if isinstance(self.config.rewind, BaseRewind):
             warn_of_another_base(self.config.rewind.repo_id, model)
-        modules = [head] if isinstance(head, str) else head
-        fit(model, self.masks, self.rewind_state if rewind else None, head=modules)
+        state = self.rewind_state if rewind else None
+        head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
+        fit(model, self.masks, state, head=head, leave=leave, may_be_empty=False)
 
     @staticmethod
     def remove(model: nn.Module) -> None:

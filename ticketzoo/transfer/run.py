@@ -21,6 +21,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.fit import refuse_empty
 from ticketzoo.training import TrainingConfig
 from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.transfer.recipe import Head, TransferRecipe
@@ -119,7 +120,8 @@ class _Comparison:
 
     def check(self) -> None:
         """Raise TicketError or ModelError where the ticket or the model it was found on does not fit the target."""
-        self._start(ticket_job(self.at(self.levels[0]), self.target, self.seed)[0])
+        for level in self.levels:
+            self._start(ticket_job(self.at(level), self.target, self.seed)[0])
 
     def _start(self, job: Job) -> State | None:
         """The state of the pretrained model under the head of the ticket's training `job`."""
@@ -187,8 +189,11 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
         for name, tensor in model_names_of(weights, model).items()
         if (in_body(name, model) and not within(name, head)) or (target.head == "keep" and name in fresh)
     }
-    _check_fit(f"{ticket.name} on {target.name}", moved, fresh, head)
+    where = f"{ticket.name} on {target.name}"
+    _check_fit(where, moved, fresh, head)
     masks = {name: mask for name, mask in model_names_of(ticket.masks, model).items() if name in moved}
+    remedy = "choose a denser level, or find the ticket again with finder.exclude naming them"
+    refuse_empty(masks, f"{where} at level {ticket.level}", remedy)
     known = {name: mask for name, mask in model_names_of(ticket.known_rewind, model).items() if name in moved}
     if target.head == "random_mask":
         masks |= _random_head(ticket, fresh, head, seed)

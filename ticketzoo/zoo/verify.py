@@ -6,6 +6,7 @@ from pathlib import Path
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, read_config
+from ticketzoo.ticket.levels import empty_layers
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.ticket import Ticket
 
@@ -52,6 +53,8 @@ def _check_replicate(folder: Path, config: TicketConfig, seed: int) -> list[Chec
         Check(f"seed-{seed}/masks.safetensors", f"covers {covered}, nested, counts as declared"),
         Check(f"seed-{seed}/masks.safetensors", f"masks have digest {levels.sha256()}"),
     ]
+    sparsities = {entry.level: entry.sparsity for entry in config.levels}
+    checks += [Check(f"seed-{seed}/masks.safetensors", f"NOTE: {line}") for line in empty_layers(levels, sparsities)]
     if config.rewind.kind == "packed":
         tensors = stored.replicates[seed].rewind
         checks.append(Check(f"seed-{seed}/rewind.safetensors", f"{len(tensors)} tensors, finite, digest as declared"))

@@ -1,0 +1,90 @@
+"""A layer of which a mask keeps nothing: named, and refused where a model uses it."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from tiny_bert import make_ticket, random_masks, tiny_architecture, tiny_bert, tokens
+from torch import nn
+from transformers import Trainer, TrainingArguments
+
+from ticketzoo import Ticket, TicketCallback
+from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.models import model_state
+from ticketzoo.ticket import Found
+from ticketzoo.ticket.levels import pack_levels
+from ticketzoo.zoo import verify_ticket
+
+POOLER = "pooler.dense.weight"
+LINE = f"{POOLER} keeps 1 of 4,096 weights at level 1 and nothing from level 2 (sparsity 0."
+
+
+@pytest.fixture(scope="module")
+def ticket() -> Ticket:
+    """The pooler keeps one weight at level 1 and none at level 2; all else keeps about a half."""
+    masks = random_masks()
+    few, none = (torch.zeros(64, 64, dtype=torch.bool) for _ in range(2))
+    few[3, 5] = True
+    levels = [(1, masks | {POOLER: few}), (2, masks | {POOLER: none})]
+    state = model_state(tiny_bert())
+    found = Found(0, pack_levels(levels), {name: value.clone() for name, value in state.items()})
+    return make_ticket(architecture=tiny_architecture(None), replicates=[found], package_from=1).at(level=2)
+
+
+def classifier() -> nn.Module:
+    return tiny_bert("text-classification", seed=3)
+
+
+def test_it_is_named_with_its_level(ticket: Ticket, tmp_path: Path) -> None:
+    (line,) = ticket.empty_layers
+    assert line.startswith(LINE)
+    assert LINE in ticket_card(ticket.config, [], empty=ticket.empty_layers).replace("\\", "")
+    checks = verify_ticket(ticket.save_pretrained(tmp_path / "ticket"))
+    assert [check.holds for check in checks if "NOTE" in check.holds] == [f"NOTE: {line}"]
+
+
+def test_a_model_that_uses_it_is_left_as_it_was(ticket: Ticket) -> None:
+    model = classifier()
+    before = {name: value.clone() for name, value in model_state(model).items()}
+    message = r"no weight is kept of bert.pooler.dense.weight.*a denser level, or .* leave=\['bert.pooler.dense'\]"
+    with pytest.raises(TicketError, match=message):
+        ticket.apply(model)
+    assert all(torch.equal(before[name], value) for name, value in model_state(model).items())
+
+
+def test_the_trainer_refuses_it_too(ticket: Ticket, tmp_path: Path) -> None:
+    arguments = TrainingArguments(str(tmp_path), report_to="none", use_cpu=True, disable_tqdm=True)
+    with pytest.raises(TicketError, match=r"no weight is kept of bert\.pooler"):
+        Trainer(classifier(), arguments, train_dataset=[{}], callbacks=[TicketCallback(ticket)])
+    Trainer(classifier(), arguments, train_dataset=[{}], callbacks=[TicketCallback(ticket, leave="bert.pooler")])
+
+
+def test_with_the_pooler_left_dense_logits_differ_and_the_encoder_learns(ticket: Ticket) -> None:
+    model = classifier()
+    own = model.get_parameter("bert.pooler.dense.weight").detach().clone()
+    ticket.apply(model, leave="bert.pooler")
+    assert torch.equal(model.get_parameter("bert.pooler.dense.weight"), own)
+    logits = model(input_ids=tokens()).logits
+    assert (logits[0] - logits[1]).abs().max() > 1e-4
+    logits.square().sum().backward()
+    query = model.get_parameter("bert.encoder.layer.0.attention.self.query.weight")
+    assert query.grad is not None
+    assert query.grad.abs().max() > 0
+    mask = ticket.masks["encoder.layer.0.attention.self.query.weight"]
+    assert (query[~mask] == 0).all()
+
+
+def test_a_head_that_does_without_it_needs_nothing(ticket: Ticket) -> None:
+    from tiny_bert import CONFIG
+    from transformers import BertConfig, BertForMaskedLM
+
+    model = BertForMaskedLM(BertConfig(**CONFIG))
+    ticket.apply(model)
+    weight = model.get_parameter("bert.encoder.layer.1.output.dense.weight")
+    assert (weight[~ticket.masks["encoder.layer.1.output.dense.weight"]] == 0).all()
+
+
+def test_leave_must_name_a_module(ticket: Ticket) -> None:
+    with pytest.raises(TicketError, match=r"leave 'bert\.poler' is not the name of a module"):
+        ticket.apply(classifier(), leave=["bert.poler"])
