@@ -80,7 +80,7 @@ def test_from_a_recipe_to_the_step_to_rewind_to(folder: Path) -> None:
     assert (shown.status, "threshold: 0.02" in shown.out) == (0, True)
     refused = ticketzoo(folder, "find", "stability.yaml")
     assert refused.status == 1
-    assert "is for another command; ticketzoo stability stability.yaml" in refused.err
+    assert "is for another command: run ticketzoo stability stability.yaml" in refused.err
 
 
 def test_a_plan_says_what_there_is_to_do_and_does_nothing(folder: Path) -> None:

@@ -132,7 +132,7 @@ def test_a_port_in_use_is_named(tmp_path: Path) -> None:
         done = Command(tmp_path, "find", "quickstart", environment=environment).wait()
     assert done.status == 1
     assert done.err == (
-        f"ticketzoo: the processes cannot meet at 127.0.0.1:{port}: the port is in use; "
+        f"ticketzoo: the processes cannot reach each other at 127.0.0.1:{port}: the port is in use; "
         "choose another MASTER_PORT, or torchrun --standalone\n"
     )
 

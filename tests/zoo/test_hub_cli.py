@@ -177,10 +177,10 @@ def test_results_come_in_pages(hub: LocalHub, three: list[str]) -> None:
         ("search --verdict best", "choose one of winning, matching, not matching, not measured"),
         ("list --registry hub:a/b", "hub:OWNER"),
         ("list --registry nowhere", "no such folder"),
-        ("pull zoo", "is no Hub id"),
+        ("pull zoo", "is not a Hub id"),
         ("pull nobody/zoo", "no such repository"),
         ("info nobody/zoo", "no such repository"),
-        ("push t alice", "is no Hub id"),
+        ("push t alice", "is not a Hub id"),
         ("push t alice/zoo@v1", "the branch as revision"),
     ],
 )

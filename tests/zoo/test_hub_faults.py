@@ -385,5 +385,5 @@ def test_what_the_server_says_is_printed_without_escapes_or_tokens(
 def test_errors_are_registry_errors(hub: LocalHub) -> None:
     with pytest.raises(RegistryError, match="no such repository"):
         load_ticket("nobody/nothing")
-    with pytest.raises(RegistryError, match="is no Hub id"):
+    with pytest.raises(RegistryError, match="is not a Hub id"):
         make_ticket().push_to_hub("not a repository")

@@ -16,10 +16,14 @@ def register(app: typer.Typer) -> None:
 
 def push(
     ticket: TicketArgument,
-    repo_id: Annotated[str, typer.Argument(metavar="REPO_ID", help="owner/name on the Hub, made if need be.")],
+    repo_id: Annotated[
+        str, typer.Argument(metavar="REPO_ID", help="owner/name on the Hub; created if it does not exist.")
+    ],
     private: Annotated[bool, typer.Option("--private", help="Make it private; refuse a public one.")] = False,
     create_pr: Annotated[bool, typer.Option("--create-pr", help="Open a pull request instead.")] = False,
-    revision: Annotated[str | None, typer.Option(metavar="BRANCH", help="The branch, made if it is not there.")] = None,
+    revision: Annotated[
+        str | None, typer.Option(metavar="BRANCH", help="Branch to push to; created if it does not exist.")
+    ] = None,
     message: Annotated[str | None, typer.Option(help="Of the commit.", show_default="Publish ticket")] = None,
     replace_card: Annotated[
         bool, typer.Option("--replace-card", help="Overwrite a README.md that was edited on the Hub.")

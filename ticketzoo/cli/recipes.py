@@ -49,7 +49,7 @@ def read_for(command: str, recipe: str, recipe_type: type[R], overrides: list[st
 
     path = recipe_path(recipe)
     if (other := command_of(path)) != command:
-        raise RecipeError(f"recipe {path}: is for another command; ticketzoo {other} {recipe}")
+        raise RecipeError(f"recipe {path}: is for another command: run ticketzoo {other} {recipe}")
     return read_recipe(path, recipe_type, overrides)
 
 

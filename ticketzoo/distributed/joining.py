@@ -67,7 +67,7 @@ def _meet(device: str | None) -> dist.Store:
             why = "the port is in use; choose another MASTER_PORT, or torchrun --standalone"
         else:
             why = " ".join(str(error).split())[:200]
-        raise RunError(f"the processes cannot meet at {where}: {why}") from None
+        raise RunError(f"the processes cannot reach each other at {where}: {why}") from None
     return store
 
 

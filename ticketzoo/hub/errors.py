@@ -100,7 +100,9 @@ def _by_status(error: Exception, where: str, token: object) -> RegistryError:
     status = error.response.status_code  # type: ignore[attr-defined]
     said = without_tokens(getattr(error, "server_message", None) or f"status {status}", token)
     if status == 401:
-        return RegistryError(f"{where}: the Hub does not accept the token: {_LOG_IN} again, or unset HF_TOKEN")
+        return RegistryError(
+            f"{where}: the Hub does not accept the token: log in again with `hf auth login`, or unset HF_TOKEN"
+        )
     if status == 403:
         advice = f"{_LOG_IN}, with a token that may do this; a change may be proposed with --create-pr"
         return RegistryError(f"{where}: not allowed: {said}: {advice}")

@@ -53,7 +53,9 @@ def parse_reference(text: str) -> Reference:
             raise RegistryError(f"{text!r} is a folder here and could be a Hub id; write ./{text} or hub:{text}")
         return _hub_reference(text, text)
     if not NAME.fullmatch(text):
-        raise RegistryError(f"{text!r} is no ticket: give a name, a folder (./folder) or a Hub id (hub:owner/name)")
+        raise RegistryError(
+            f"{text!r} is not a ticket reference: give a name, a folder (./folder) or a Hub id (hub:owner/name)"
+        )
     return NameReference(text)
 
 
@@ -70,5 +72,5 @@ def _hub_reference(repo: str, text: str) -> HubReference:
     repo_id, at, revision = repo.partition("@")
     parts = repo_id.split("/")
     if len(parts) != 2 or not all(NAME.fullmatch(part) for part in parts) or (at and not revision):
-        raise RegistryError(f"{text!r} is no Hub id; write hub:owner/name or hub:owner/name@revision")
+        raise RegistryError(f"{text!r} is not a Hub id: write hub:owner/name or hub:owner/name@revision")
     return HubReference(repo_id, revision or None)

@@ -31,7 +31,7 @@ def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None
     """Publish a ticket. `card` is the text of README.md; else the one in its folder, else what ticket.json says."""
     reference = parse_reference(f"hub:{to.repo_id}")
     if not isinstance(reference, HubReference) or reference.revision:
-        raise RegistryError(f"{to.repo_id!r} is no Hub id: write owner/name, and the branch as revision")
+        raise RegistryError(f"{to.repo_id!r} is not a Hub id: write owner/name, and the branch as revision")
     with _on_disk(config, stored) as files:
         contents: dict[str, Path | bytes] = {CONFIG_FILE: files.folder / CONFIG_FILE}
         for name, entry in file_entries(files.config()).items():

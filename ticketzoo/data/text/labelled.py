@@ -163,7 +163,7 @@ def _label_values(rows: TextRows, label_column: str) -> np.ndarray:
 def _checked_values(rows: TextRows, values: np.ndarray) -> Tensor:
     wrong = np.flatnonzero(~np.isfinite(values))
     if len(wrong):
-        raise DataError(f"{rows.where(int(wrong[0]))} has label {values[wrong[0]]}, which is no value to predict")
+        raise DataError(f"{rows.where(int(wrong[0]))} has label {values[wrong[0]]}, which is not a number to predict")
     return torch.from_numpy(values.astype(np.float32))
 
 
