@@ -15,6 +15,7 @@ from ticketzoo.models.state import State
 from ticketzoo.pruning.pruner import PruningConfig, prune_by_magnitude
 from ticketzoo.recipe import Steps, parse_recipe
 from ticketzoo.runs.store import Cell
+from ticketzoo.training.parametrisation import WEIGHTS, Parametrisation
 from ticketzoo.training.record import Record
 
 DENSE = {"w": torch.ones(5, dtype=torch.bool)}
@@ -49,7 +50,9 @@ class Journal:
     def steps(self, length: Steps) -> int:
         return length.iterations(10)
 
-    def train(self, masks: Masks, start: Start, *, keep: Collection[int] = ()) -> Trained:
+    def train(
+        self, masks: Masks, start: Start, *, learn: Parametrisation = WEIGHTS, keep: Collection[int] = ()
+    ) -> Trained:
         number = sum(line.startswith("train") for line in self.lines)
         kept_too = f", keep {list(keep)}" if keep else ""
         self.lines.append(f"train {kept(masks)} from {name_of(start)} step {start.step}{kept_too}")

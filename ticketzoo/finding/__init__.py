@@ -3,6 +3,7 @@
 from ticketzoo.finding import at_init as at_init
 from ticketzoo.finding import imp as imp
 from ticketzoo.finding import one_shot as one_shot
+from ticketzoo.finding import supermask as supermask
 from ticketzoo.finding.package import find_and_package as find_and_package
 from ticketzoo.finding.package import plan_find as plan_find
 from ticketzoo.finding.recipe import FindRecipe as FindRecipe

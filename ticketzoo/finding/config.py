@@ -15,6 +15,11 @@ class MethodConfig(PruningConfig):
     method: str = "imp"
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
 
+    @property
+    def starts_differ(self) -> str | None:
+        """The reason why levels start from other weights, as it stands in the recipe; None where they do not."""
+        return None
+
     @model_validator(mode="after")
     def _rates_are_layerwise(self) -> "MethodConfig":
         if self.rates and self.scope != "layerwise":
@@ -27,3 +32,8 @@ class RewindingConfig(MethodConfig):
 
     rewind: Steps = Steps(0, "it")
     rewinding: Annotated[str, AfterValidator(REWINDINGS.known)] = "weights"
+
+    @property
+    def starts_differ(self) -> str | None:
+        """With learning-rate rewinding an iterative method starts each level from the weights just trained."""
+        return "rewinding: learning-rate" if self.rewinding == "learning-rate" and self.method == "imp" else None

@@ -14,7 +14,7 @@ from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
-from ticketzoo.training.parametrisation import HEAD
+from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation
 
 
 @dataclass
@@ -54,18 +54,21 @@ class RecipeLab:
         """Return `length` in iterations. Raises RecipeError if it is not before the end of training."""
         return steps_before_the_end(length, self.recipe, self.task)
 
-    def job(self, masks: Masks, start: Start) -> Job:
-        """Return the training from `start` under `masks`; all-True masks are a dense training."""
-        masks = {} if kept(masks) == total(masks) else masks
-        return Job(self.model.architecture, start.state, masks, self.task, self.recipe.training, self.seed, start.step)
+    def job(self, masks: Masks, start: Start, learn: Parametrisation = WEIGHTS) -> Job:
+        """Return the training from `start` under `masks`; all-True masks are a dense training of the weights."""
+        masks = {} if learn == WEIGHTS and kept(masks) == total(masks) else masks
+        model, training = self.model.architecture, self.recipe.training
+        return Job(model, start.state, masks, self.task, training, self.seed, start.step, learn)
 
-    def train(self, masks: Masks, start: Start, *, keep: Collection[int] = ()) -> Trained:
+    def train(
+        self, masks: Masks, start: Start, *, learn: Parametrisation = WEIGHTS, keep: Collection[int] = ()
+    ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
         Raises RunError as `Store.run` does.
         """
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
-        cell = self.cells.run(self.job(masks, start), label, keep_final=True, snapshot_steps=keep)
+        cell = self.cells.run(self.job(masks, start, learn), label, keep_final=True, snapshot_steps=keep)
         self.seconds.append(cell.record.seconds)
         return Trained(cell, start, masks)
 

@@ -11,6 +11,7 @@ from ticketzoo.models.state import State
 from ticketzoo.pruning.pruner import PruningConfig
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
+from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
 from ticketzoo.util.registry import Registry
 
@@ -51,6 +52,11 @@ class Trained:
         return self.cell.record
 
     @property
+    def learned(self) -> Learned:
+        """All that was learned: weights, and the masks and further tensors of a training that learned such."""
+        return self.cell.learned()
+
+    @property
     def final(self) -> State:
         """The trained parameters and buffers."""
         return self.cell.final_state()
@@ -78,12 +84,14 @@ class Level:
         masks: bool, True = kept, by parameter name.
         start: what the ticket is trained from.
         trained: that training, if the method did it; otherwise it is done when the level is measured.
+        learn: what it learns: `NOTHING` of a ticket that is measured as it is, as are then the arms beside it.
         extras: further tensors to keep, by file name and tensor name.
     """
 
     masks: Masks
     start: Start
     trained: Trained | None = None
+    learn: Parametrisation = WEIGHTS
     extras: Mapping[str, State] = field(default_factory=dict)
 
 
@@ -109,7 +117,9 @@ class Lab(Protocol):
         """Return a length of training, such as `2ep`, in iterations. Raises RecipeError if it is not before the end."""
         ...
 
-    def train(self, masks: Masks, start: Start, *, keep: Collection[int] = ()) -> Trained:
+    def train(
+        self, masks: Masks, start: Start, *, learn: Parametrisation = WEIGHTS, keep: Collection[int] = ()
+    ) -> Trained:
         """Train to the end from `start` under `masks`; also keep the states after the steps in `keep`."""
         ...
 

@@ -76,10 +76,9 @@ class FindRecipe(Config):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
-        starts_differ = getattr(self.finder, "rewinding", "") == "learning-rate" and self.finder.method == "imp"
-        if starts_differ and self.package_from < self.finder.levels:
-            why = "with rewinding: learning-rate each level starts from other weights, and a ticket holds one level's"
-            raise ValueError(f"{why}: set package_from to finder.levels ({self.finder.levels})")
+        if (why := self.finder.starts_differ) and self.package_from < self.finder.levels:
+            what = f"with {why} each level starts from other weights, and a ticket holds one level's"
+            raise ValueError(f"{what}: set package_from to finder.levels ({self.finder.levels})")
         if beyond := [level for level in self.control_levels if level > self.finder.levels]:
             raise ValueError(f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})")
         return self

@@ -17,6 +17,7 @@ from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
+from ticketzoo.training.parametrisation import Parametrisation
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class Replicate:
     """The weights of step 0."""
     starts: list[Start]
     """What each level's ticket is trained from."""
+    learn: list[Parametrisation]
+    """What each level's ticket and the arms beside it learn."""
     rows: list[Row]
     seconds: list[float]
     """Duration of each training."""
@@ -89,13 +92,15 @@ class Search:
         """Run the method with `seed` and measure every level that it yields. Raises as `find_tickets` does."""
         lab, finder = self.lab(seed), self.recipe.finder
         starts: list[Start] = []
+        learn: list[Parametrisation] = []
         rows: list[Row] = []
 
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 self._check(number, level)
-                trained = level.trained or lab.train(level.masks, level.start)
+                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
                 starts.append(level.start)
+                learn.append(level.learn)
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks
                 lab.level = number + 1
@@ -104,15 +109,15 @@ class Search:
         if len(levels) <= finder.levels:
             gave = f"method {finder.method!r} gave {len(levels) - 1} levels"
             raise RunError(f"{gave}, but finder.levels asks for {finder.levels}")
-        return Replicate(seed, levels, lab.initial, starts, rows, lab.seconds)
+        return Replicate(seed, levels, lab.initial, starts, learn, rows, lab.seconds)
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""
         lab, arms, draws = self.lab(replicate.seed), self.recipe.controls, self.recipe.draws
         for level in self.recipe.control_levels:
-            masks, start = replicate.levels[level], replicate.starts[level]
+            masks, start, learn = replicate.levels[level], replicate.starts[level], replicate.learn[level]
             labels = self._labels(replicate.seed, level, masks)
-            yield from control_trainings(lab.job(masks, start), labels, arms, draws=draws, known=start.known)
+            yield from control_trainings(lab.job(masks, start, learn), labels, arms, draws=draws, known=start.known)
 
     def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], float]:
         """Train a control. Returns its rows and how long it took, in seconds."""

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
@@ -16,6 +16,7 @@ from ticketzoo.runs.timing import Timing, time_training
 from ticketzoo.training.checkpoint import KEPT
 from ticketzoo.training.config import OptimizerConfig
 from ticketzoo.training.job import Job, in_one_line
+from ticketzoo.training.parametrisation import NOTHING, Learned
 from ticketzoo.training.record import Record
 
 NOT_COUNTED = (
@@ -70,12 +71,13 @@ class _Kind:
         if job.masks and not self.job.masks:  # masks take a little time
             self.label, self.job = label, job
         batch_size, total = job.training.batch_size, job.iterations
+        done = total if job.learn == NOTHING else job.start_step
         per_epoch = job.task.steps_per_epoch(batch_size)
         every = max(1, job.training.evaluate_every.iterations(per_epoch))
         self.trainings += 1
-        self.iterations += total - job.start_step
-        self.examples += _seen(job, total) - _seen(job, job.start_step)
-        self.looks += total // every - job.start_step // every + (total % every > 0)
+        self.iterations += total - done
+        self.examples += _seen(job, total) - _seen(job, done)
+        self.looks += total // every - done // every + (total % every > 0)
         self.stored_bytes += stored_states * _bytes(job.state)
 
     @property
@@ -108,7 +110,7 @@ class PlannedCells(Store):
             self._finished += cell is not None
             if cell is None:
                 self._kind(job, label).add(job, label, keep_final + len(snapshot_steps))
-        return cell or _Untrained(Record(), folder, job.state)
+        return cell or _Untrained(Record(), folder, job)
 
     def plan(self, *, seconds: float = 0.5) -> Plan:
         """The plan of what was asked for so far, each kind of training timed for about `seconds` at three places.
@@ -146,13 +148,18 @@ class Unknown(dict[str, Tensor]):
 class _Untrained(Cell):
     """Stands for a cell that is yet to be trained."""
 
-    state: State
+    job: Job
 
     def final_state(self) -> State:
-        return Unknown(self.state)
+        return Unknown(self.job.state)
+
+    def learned(self) -> Learned:
+        """Return masks and scores as they are before training."""
+        begun = self.job.learn.learned(self.job.model(torch.device("cpu")))
+        return replace(begun, weights=Unknown(begun.weights))
 
     def snapshot(self, step: int) -> State:
-        return Unknown(self.state)
+        return Unknown(self.job.state)
 
 
 def _seen(job: Job, steps: int) -> int:
