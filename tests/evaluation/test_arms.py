@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketzoo.evaluation.arms import ARMS, Draw
+from ticketzoo.evaluation.controls import control_trainings, count_controls, dense_training, ticket_labels
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks, shuffled_masks
 from ticketzoo.models import architecture_of
@@ -155,3 +157,26 @@ def test_initialisations_follow_the_seed_and_the_stream() -> None:
         for other in states[:i]:
             assert not torch.equal(one, other)
     assert torch.equal(initial_state(ARCHITECTURE, 0, "a", 1)["fc1.weight"], states[3])
+
+
+def test_the_readme_s_table_of_arms_is_the_table() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    told = [line for line in readme.splitlines() if line.startswith(tuple(f"| `{name}` |" for name in ARMS))]
+    arms = [entry for entry in ARMS.values() if entry.expected]
+    assert told == [f"| `{arm.name}` | {arm.masks} | {arm.weights} |" for arm in arms]
+
+
+def test_controls_of_a_training_are_labelled_as_its_rows_with_arm_and_draw() -> None:
+    labels = ticket_labels(ticket="t", level=3, sparsity=0.5, target="mnist", seed=7)
+    arms = ["random_mask", "magnitude"]
+    made = list(control_trainings(ticket(seed=7), labels, arms, draws=2))
+    drawn = [(said["arm"], said["draw"]) for _, said in made]
+    assert drawn == [("random_mask", 0), ("random_mask", 1), ("magnitude", 0)]
+    assert len(made) == count_controls(arms, 2) == 3
+    assert all({**said, "arm": "ticket", "draw": 0} == labels for _, said in made)
+    assert [list(said) for _, said in made] == [list(labels)] * 3
+    for job, said in made:
+        expected = arm_job(said["arm"], ticket(seed=7), draw=said["draw"])
+        assert job.specification() == expected.specification()
+    dense, said = dense_training(ticket(seed=7), labels)
+    assert (said["arm"], said["level"], said["sparsity"], dense.masks) == ("dense", 0, 0.0, {})

@@ -132,7 +132,7 @@ def test_a_random_mask_lies_on_pretrained_weights_where_the_tickets_are_not_know
 
 
 def test_without_that_model_there_is_no_comparison(tmp_path: Path, ticket: Ticket, data: Path, base: Path) -> None:
-    with pytest.raises(RecipeError, match=r"was found on a pretrained model.* say by base which folder does"):
+    with pytest.raises(RecipeError, match=r"was found on a pretrained model.* set base to the folder of that model"):
         pretrained_weights(ticket, None)
     job = transferred(ticket, tmp_path, data, base)["ticket"]
     wide = save_tiny_bert(tmp_path / "wide", hidden_size=128)

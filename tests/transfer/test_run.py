@@ -195,7 +195,9 @@ def test_a_ticket_that_lacks_a_tensor_of_the_target_s_model_is_refused() -> None
         rewind_step=0,
         replicates=[Found(0, {1: whole.masks}, state)],
     )
-    with pytest.raises(TicketError, match=r"lacking on digits-5-7: has no fc2\.bias, which the target's model needs"):
+    with pytest.raises(
+        TicketError, match=r"lacking on digits-5-7: the ticket has no fc2\.bias, which the target's model needs"
+    ):
         ticket_job(lacking, target(5, 6, 7), seed=0)
 
 
@@ -310,7 +312,11 @@ def test_a_target_may_train_otherwise_and_inherits_the_rest() -> None:
     [
         ({"levels": [4]}, TicketError, "has no level 4"),
         ({"levels": None, "sparsities": [0.2]}, TicketError, "no level within"),
-        ({"targets": [digits(5, 6), digits(5, 6)]}, RecipeError, "several are called digits-5-6; give each a name"),
+        (
+            {"targets": [digits(5, 6), digits(5, 6)]},
+            RecipeError,
+            "several are called digits-5-6; give each a different name",
+        ),
         ({"tickets": ["./a", "./b"]}, RecipeError, "two of them are the same, or called alike: ./a, ./b"),
     ],
 )

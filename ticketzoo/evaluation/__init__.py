@@ -1,1 +1,1 @@
-"""What trainings are compared by: arms, statistics, verdicts, tables and plots."""
+"""Comparison of trainings: arms, statistics, verdicts, tables and plots."""

@@ -1,4 +1,4 @@
-"""The arms of a comparison: what a ticket must be measured against before it is called matching or winning.
+"""The arms of a comparison: trainings that a ticket is held against before it is called matching or winning.
 
 A further arm is one function; recipes, tables, plots and cards read the table `ARMS`:
 
@@ -30,7 +30,7 @@ TICKET, DENSE = "ticket", "dense"
 
 @dataclass(frozen=True)
 class Draw:
-    """What an arm may use beside the ticket's training.
+    """The things that an arm may use beside the ticket's training.
 
     Attributes:
         arm: name of the arm; each has a stream of random numbers of its own.
@@ -218,12 +218,12 @@ def arm_entry(name: str) -> ArmEntry:
 
 
 def arm_label(name: str) -> str:
-    """Return what tables call an arm: "random mask"."""
+    """Return the heading of an arm in tables, such as "random mask"."""
     return arm_entry(name).label or name.replace("_", " ")
 
 
 def arm_legend(name: str) -> str:
-    """Return what plots call an arm."""
+    """Return the label of an arm in plots."""
     return arm_entry(name).legend or arm_label(name)
 
 

@@ -1,4 +1,4 @@
-"""From a ticket's training at a level to the trainings it is compared with, and the labels of their rows."""
+"""The trainings that a ticket's training at a level is compared with, and the labels of their rows."""
 
 from collections.abc import Iterable, Iterator
 from typing import TypedDict

@@ -1,4 +1,4 @@
-"""From measured rows to what a model card prints."""
+"""The part of a model card that measured rows fill."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,10 +14,18 @@ from ticketzoo.ticket.config import TicketConfig
 
 
 def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, **extras: Any) -> str:
-    """The model card of the ticket with this ticket.json and these rows.
+    """Return the model card of the ticket with this ticket.json and these rows.
 
-    `source` is the target, among the rows', that the ticket was found on: by default the one its verdict is about, or
-    the only one. `extras` are those of `render_card`. Raises as `evidence` does.
+    Args:
+        config: of ticket.json.
+        rows: of results.jsonl.
+        source: the target, among the rows', that the ticket was found on; default the one that its verdict is about,
+            or the only one.
+        extras: further arguments of `render_card`.
+
+    Raises:
+        TicketError: as `group_rows` raises it.
+        ValueError: the rows are about several tickets.
     """
     rows, verdict = check_rows(rows), config.verdict
     targets = {level.target for level in verdict.levels} if verdict else set()
@@ -28,10 +36,17 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
 
 
 def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None = None) -> Evidence:
-    """What `rows` say about one ticket: the table of arms on each target, the verdict in words, every mean.
+    """Return the evidence in `rows` about one ticket: a table of arms for each target, the verdict, every mean.
 
-    Without `verdict` it is what `judge` says of the rows on `source`. Raises what `judge` raises.
+    Args:
+        rows: of results.jsonl.
+        source: the target that the ticket was found on.
+        verdict: default what `judge` says of the rows on `source`.
+
+    Raises:
+        TicketError, ValueError: as `judge` raises them.
     """
+    rows = check_rows(rows)
     targets = sorted({row["target"] for row in rows}, key=lambda target: (target != source, target))
     tables = [arms_table(rows, target=target) for target in targets]
     if len(targets) > 1:
@@ -52,7 +67,7 @@ def _expected(rows: Sequence[Row]) -> tuple[ExpectedArm, ...]:
 
 
 def _measured(rows: Sequence[Row]) -> tuple[Measurement, ...]:
-    """The means of every test metric after the last step; none of a metric that diverged to inf or NaN in any row."""
+    """Return the means of every test metric after the last step, but for metrics that are not finite in some row."""
     metrics = {row["metric"] for row in rows if row["metric"].startswith("test_")}
     diverged = {row["metric"] for row in rows if not is_finite(row["value"])}
     measured = []

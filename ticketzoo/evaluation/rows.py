@@ -1,4 +1,4 @@
-"""Measured rows: what a training's record says, in the form of results.jsonl."""
+"""Measured rows, as results.jsonl holds them, from the record of a training."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -80,24 +80,24 @@ def rows_of(record: Record, metric: Metric, **labels: Unpack[Labels]) -> list[Ro
 
 
 def _order(metric: str) -> tuple[int, str]:
-    """Test first, then validation, then training."""
+    """Order test first, then validation, then training."""
     split, _, name = metric.partition("_")
     return _SPLITS.index(split), name
 
 
 def rows_as_jsonl(rows: list[Row]) -> str:
-    """The text of results.jsonl: a row a line."""
+    """Return the text of results.jsonl: a row a line."""
     return "".join(json.dumps(row, allow_nan=False) + "\n" for row in rows)
 
 
 def write_results(
     out: Path, recipe: Config, rows: list[Row], conclusions: Mapping[str, object], sections: Sequence[str]
 ) -> list[str]:
-    """Write into `out` recipe.yaml, results.jsonl, `conclusions` and report.md; their names, in this order.
+    """Write recipe.yaml, results.jsonl, `conclusions` and report.md, and return their names in this order.
 
     Args:
         out: folder to write into.
-        recipe: what was asked.
+        recipe: the run's.
         rows: of results.jsonl.
         conclusions: JSON by file name.
         sections: of the report, as Markdown.

@@ -35,12 +35,12 @@ class Summary:
 
     @property
     def half_width(self) -> float | None:
-        """Half the width of the 95% interval."""
+        """Return half the width of the 95% interval."""
         return None if self.std is None else t_quantile(self.n - 1) * self.std / math.sqrt(self.n)
 
 
 class Key(NamedTuple):
-    """What the rows of one group share, beside metric and evaluation point."""
+    """The columns that the rows of one group share, beside metric and evaluation point."""
 
     ticket: str
     target: str
@@ -60,20 +60,20 @@ class Group:
 
     @property
     def summary(self) -> Summary:
-        """The group's mean and interval over its seeds."""
+        """Return the mean and interval over its seeds."""
         return summarise(list(self.by_seed.values()))
 
 
 @cache
 def t_quantile(degrees_of_freedom: int) -> float:
-    """The 97.5% quantile of Student's t: 4.3027 for 2 degrees of freedom."""
+    """Return the 97.5% quantile of Student's t: 4.3027 for 2 degrees of freedom."""
     from scipy.special import stdtrit
 
     return float(stdtrit(degrees_of_freedom, 0.975))
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Mean, standard deviation and 95% interval of `values`, one per seed. Raises ValueError where there are none."""
+    """Return the summary of `values`, one for each seed. Raises ValueError where there are none."""
     if not values:
         raise ValueError("no values to summarise")
     mean = statistics.fmean(values)
@@ -85,7 +85,7 @@ def summarise(values: Sequence[float]) -> Summary:
 
 
 def less_is_better(rows: Iterable[Row]) -> set[str]:
-    """Return the names of the metrics of which less is better: known ones, and those of which `rows` say so.
+    """Return the names of the metrics of which less is better: registered ones, and those of which `rows` say so.
 
     Raises TicketError where rows contradict each other or the table of metrics.
     """
@@ -104,7 +104,7 @@ def falling_metrics(groups: Iterable[Group]) -> set[str]:
 
 
 def deciding_metrics(rows: Iterable[Row]) -> dict[str, str]:
-    """By target, the metric by which arms are compared there."""
+    """Return by target the metric by which arms are compared there, such as `test_accuracy`."""
     targets: dict[str, str] = {}
     for row in rows:
         if row.get("decides"):
@@ -117,12 +117,19 @@ def deciding_metrics(rows: Iterable[Row]) -> dict[str, str]:
 def group_rows(
     rows: Iterable[Row], *, metric: str | None = None, at: str = "final", value: str = "value"
 ) -> list[Group]:
-    """The groups among the rows of this `metric` `at` "final" or "best", ordered by ticket, target, level and arm.
+    """Return the groups among `rows`, ordered by ticket, target, level and arm (as `in_order` orders arms).
 
-    Without `metric`, each target's is the one by which arms are compared there.
-    `value` names the number read from each row: "value", or "step" for the iteration it was measured at. A group's
-    sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
-    Raises TicketError for a number that is not finite, a seed and draw measured twice, or a row that is none.
+    A group's sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
+
+    Args:
+        rows: of results.jsonl; they may come from a stranger.
+        metric: the metric to read, such as `test_accuracy`; default the one by which arms are compared on each target.
+        at: "final" for the end of training, "best" for the step of minimum validation loss.
+        value: the number to read from each row: "value", or "step" for the iteration it was measured at.
+
+    Raises:
+        TicketError: a number is not finite, a seed and draw was measured twice, rows disagree about the direction of a
+            metric, or a row is none.
     """
     draws: dict[Key, dict[int, dict[int, float]]] = {}
     sparsities: dict[Key, list[float]] = {}
@@ -148,19 +155,19 @@ def group_rows(
 
 
 def paired_difference(group: Group, baseline: Group) -> Summary | None:
-    """Summary of `group` minus `baseline`, seed by seed, over the seeds they share; None when they share none."""
+    """Return the summary of `group` minus `baseline` over the seeds that they share; None where they share none."""
     shared = sorted(group.by_seed.keys() & baseline.by_seed.keys())
     return summarise([group.by_seed[seed] - baseline.by_seed[seed] for seed in shared]) if shared else None
 
 
 def dense_of(group: Group, groups: Iterable[Group]) -> Group | None:
-    """The dense arm `group` is compared with, of the same ticket and target; None when it was not measured."""
+    """Return the dense arm on the same ticket and target as `group`; None where it was not measured."""
     ticket, target = group.key.ticket, group.key.target
     return next((g for g in groups if (g.key.ticket, g.key.target, g.key.arm) == (ticket, target, DENSE)), None)
 
 
 def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
-    """The paired difference to dense of every ticket group above level 0 that shares a seed with its dense arm."""
+    """Return the paired difference to dense of every ticket above level 0 that shares a seed with its dense arm."""
     differences = {}
     for group in groups:
         dense = dense_of(group, groups)

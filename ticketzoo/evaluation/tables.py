@@ -1,4 +1,4 @@
-"""Measured rows as tables for people, in a terminal or in Markdown. Fractions are shown in percent, here only."""
+"""Tables of measured rows for people, in a terminal, Markdown or HTML. Fractions are shown in percent, here only."""
 
 import html
 from collections.abc import Iterable
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import TICKET, arm_label, in_order
 from ticketzoo.evaluation.metrics import DEFAULT, describe, show, titles
+from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import (
     Key,
     Row,
@@ -76,11 +77,20 @@ class Table:
 
 
 def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, at: str = "final") -> Table:
-    """Every arm at every measured level of one ticket on `target`: mean, half-width of its 95% interval, and verdict.
+    """Return the table of every arm at every measured level of one ticket on `target`, with the verdict.
 
-    The metric is the target's own by default. Level 0 is the dense network. Raises what `judge` raises.
+    A cell is the mean and the half-width of its 95% interval. Level 0 is the dense network.
+
+    Args:
+        rows: of results.jsonl.
+        target: name of the target.
+        metric: such as `test_accuracy`; default the target's own.
+        at: "final", or "best" for the step of minimum validation loss.
+
+    Raises:
+        TicketError, ValueError: as `judge` raises them.
     """
-    wanted = [row for row in rows if row["target"] == target]
+    wanted = [row for row in check_rows(rows) if row["target"] == target]
     groups = group_rows(wanted, metric=metric, at=at)
     metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
     labels = {level.level: level.label for level in judge(wanted, metric=metric, at=at).levels}
@@ -101,10 +111,17 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, a
 
 
 def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") -> Table:
-    """Ticket minus dense, paired by seed: a line for each ticket and level, a column for each target.
+    """Return the table of ticket minus dense, paired by seed: a line for each ticket and level, a column a target.
 
-    The metric is each target's own by default. The cell of a ticket without dense on that target, or without a seed in
-    common, is empty. Raises TicketError as `group_rows` does.
+    The cell of a ticket without dense on that target, or without a seed in common, is empty.
+
+    Args:
+        rows: of results.jsonl.
+        metric: such as `test_accuracy`; default each target's own.
+        at: "final", or "best" for the step of minimum validation loss.
+
+    Raises:
+        TicketError: as `group_rows` raises it.
     """
     groups = group_rows(rows, metric=metric, at=at)
     differences = ticket_minus_dense(groups)
@@ -129,7 +146,7 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
 
 
 def _cell(summary: Summary, metric: str, most: int, sign: str = "") -> str:
-    """A mean with its half-width, and its number of seeds where that is not `most`."""
+    """Return a mean with its half-width, and its number of seeds where that is not `most`."""
     text = show(metric, summary.mean, sign=sign)
     if summary.half_width is not None:
         text += f" ± {show(metric, summary.half_width)}"

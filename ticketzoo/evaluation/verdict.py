@@ -1,4 +1,4 @@
-"""From measured rows to the verdict on a ticket: matching, winning or neither, by one stated rule.
+"""The verdict on measured rows of a ticket: matching, winning or neither, by one stated rule.
 
 "Matching" follows Chen et al. 2020 (The Lottery Ticket Hypothesis for Pre-trained BERT Networks, section 3):
 within one standard deviation of the dense network.

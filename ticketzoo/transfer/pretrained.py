@@ -1,4 +1,4 @@
-"""The pretrained model that a ticket was found on: where dense starts, so that it has no less to start from."""
+"""The pretrained model that a ticket was found on: the start of dense, so that it has no less to start from."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,7 +21,7 @@ from ticketzoo.ticket.config import BaseRewind
 
 
 def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor] | None:
-    """The weights of the model that `ticket` was found on, named as it names them; None for one initialised afresh.
+    """Return the weights of the model that `ticket` was found on, in its names; None for one initialised afresh.
 
     They are the ticket's base, or its own rewind weights where it has all of them as they were before training, or else
     those in the folder `base`. Raises RecipeError where they are needed and `base` is not given.
@@ -39,13 +39,13 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
     if base is None:
         raise RecipeError(
             f"tickets: {ticket.name} was found on a pretrained model, {shorten(name)}, and does not hold all its "
-            "weights: say by base which folder does, for dense to start from"
+            "weights: set base to the folder of that model, for dense to start from"
         )
     return base_state(architecture.library, architecture.name, read_weights(FolderFiles(Path(base).expanduser())))
 
 
 def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:
-    """Where dense starts beside the ticket's training `job`: at the pretrained weights, under the same head.
+    """Return the start of dense beside the ticket's training `job`: the pretrained weights, under the same head.
 
     Raises ModelError where they do not fit.
     """
@@ -55,7 +55,7 @@ def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:
 
 
 def _model_name(ticket: Ticket) -> str | None:
-    """What the recipe that made the ticket calls its model; None where it has no recipe that says so."""
+    """Return the name of the model in the ticket's recipe; None where it has no recipe that names one."""
     try:
         recipe = parse_yaml(ticket.recipe_text or "")
     except ValueError:

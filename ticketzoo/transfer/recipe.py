@@ -1,3 +1,5 @@
+"""Recipes of `ticketzoo transfer`."""
+
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
@@ -8,7 +10,7 @@ from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
 
 Head = Literal["keep", "dense", "random_mask"]
-"""What becomes of a ticket's class-scoring layer on a target. `keep`: it is retrained as any other layer, for the same
+"""The treatment of a ticket's class-scoring layer on a target. `keep`: retrain it as any other layer, for the same
 classes. `dense`: a fresh one without mask (Chen et al. 2020). `random_mask`: a fresh one, as dense as the ticket's, at
 random positions (Morcos et al. 2019)."""
 
@@ -20,7 +22,7 @@ class TargetConfig(Config):
     training: TrainingConfig | None = None
     head: Head | None = None
     name: DataName | None = None
-    """What to call the target in results and file names; the task's name when not given."""
+    """Name of the target in results and file names; the task's name when not given."""
 
 
 class TransferRecipe(Config):
@@ -64,7 +66,7 @@ class TransferRecipe(Config):
 
     @property
     def controls(self) -> tuple[str, ...]:
-        """The arms that need trainings of their own at every level."""
+        """Return the arms that need trainings of their own at every level."""
         return controls_among(self.arms)
 
 

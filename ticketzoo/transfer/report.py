@@ -23,7 +23,7 @@ from ticketzoo.zoo import ticket_folder
 
 @dataclass(frozen=True)
 class TransferReport:
-    """What a transfer evaluation came to. `files` are the names of what it wrote into `folder`."""
+    """The outcome of a transfer evaluation. `files` are the names of the files it wrote into `folder`."""
 
     rows: list[Row]
     verdicts: dict[str, Verdict]
@@ -44,18 +44,18 @@ def run_transfer(
     checkpoint_seconds: float = 60.0,
     progress: Progress | None = None,
 ) -> TransferReport:
-    """Evaluate `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
+    """Evaluate `recipe` in the folder `out`; a run that was stopped continues with what it had not finished.
 
     Of several processes (`ticketzoo.distributed.processes`) all train, and the first writes into the folder.
 
     Args:
-        recipe: what to compare.
+        recipe: the tickets, levels, targets, arms and seeds to compare.
         out: working folder; receives recipe.yaml, results.jsonl, report.md, verdicts.json and the plots.
         registry: folder of tickets in which names are looked up; the default registry if None.
-        device: where to train; if None the CPU, or with Ray what the cluster has.
+        device: of the trainings; if None the CPU, or with Ray the devices of the cluster.
         executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
-        checkpoint_seconds: how often a training under way is saved.
-        progress: told how it goes.
+        checkpoint_seconds: seconds between checkpoints of a training under way.
+        progress: receives the progress of the run.
 
     Raises:
         RegistryError, TicketError: a ticket is missing, damaged or does not fit a target.
@@ -82,9 +82,17 @@ def plan_transfer(
     device: torch.device | None = None,
     seconds: float = 0.5,
 ) -> Plan:
-    """What `run_transfer` has left to do; writes nothing. Raises as it does before anything is trained.
+    """Return the work that `run_transfer` has left; write nothing.
 
-    seconds: how long iterations are timed at each of three places of a training, about.
+    Args:
+        recipe: as for `run_transfer`.
+        out: as for `run_transfer`.
+        registry: as for `run_transfer`.
+        device: as for `run_transfer`.
+        seconds: about how long iterations are timed at each of three places of a training.
+
+    Raises:
+        RegistryError, TicketError, DataError: as `run_transfer` raises them before anything is trained.
     """
     tickets = _load(recipe, registry)
     cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
@@ -102,7 +110,7 @@ def _load(recipe: TransferRecipe, registry: Path | None) -> list[Ticket]:
 
 
 def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> TransferReport:
-    """Judge `rows` and write everything people look at into `out`."""
+    """Judge `rows`, write results.jsonl, tables, verdicts and plots into `out`, and return the report."""
     verdicts, table = judge_all(rows), transfer_table(rows)
     tickets = list(dict.fromkeys(row["ticket"] for row in rows))
     targets = list(dict.fromkeys(row["target"] for row in rows))

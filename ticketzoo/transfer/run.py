@@ -1,4 +1,4 @@
-"""Retraining tickets on targets, arm by arm."""
+"""The trainings of a transfer evaluation: tickets on targets, arm by arm."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Target:
 
 
 def load_targets(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> list[Target]:
-    """The targets of `recipe`, data loaded, texts in the tokens of the tickets' base model.
+    """Return the targets of `recipe`, data loaded, texts in the tokens of the tickets' base model.
 
     Raises:
         DataError: a data set is missing or unusable.
@@ -52,12 +52,12 @@ def load_targets(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> list[Targ
         targets.append(Target(name, task, config.training or recipe.training, config.head or recipe.head))
     names = [target.name for target in targets]
     if repeated := {name for name in names if names.count(name) > 1}:
-        raise RecipeError(f"targets: several are called {', '.join(sorted(repeated))}; give each a name")
+        raise RecipeError(f"targets: several are called {', '.join(sorted(repeated))}; give each a different name")
     return targets
 
 
 def load_tickets(recipe: TransferRecipe, load: Callable[[str], Ticket]) -> list[Ticket]:
-    """The tickets of `recipe`, found by `load`. Raises RecipeError where two have one name."""
+    """Return the tickets of `recipe`, found by `load`. Raises RecipeError where two have one name."""
     tickets = [load(reference) for reference in recipe.tickets]
     if len({ticket.name for ticket in tickets}) < len(tickets):
         raise RecipeError(f"tickets: two of them are the same, or called alike: {', '.join(recipe.tickets)}")
@@ -67,13 +67,13 @@ def load_tickets(recipe: TransferRecipe, load: Callable[[str], Ticket]) -> list[
 def evaluate_transfer(
     recipe: TransferRecipe, tickets: Sequence[Ticket], targets: Sequence[Target], cells: Store
 ) -> list[Row]:
-    """Run `recipe` in `cells` and return its measured rows; what is finished there is not done again.
+    """Run `recipe` in `cells` and return its measured rows; trainings that are finished there are not repeated.
 
     Args:
-        recipe: what to compare.
+        recipe: the comparison.
         tickets: of `load_tickets`.
         targets: of `load_targets`.
-        cells: where trainings are kept.
+        cells: the store of trainings.
 
     Raises:
         TicketError, ModelError: a ticket or its base is damaged or does not fit a target, said before anything is
@@ -124,13 +124,13 @@ class _Comparison:
             self._start(ticket_job(self.at(level), self.target, self.seed)[0])
 
     def _start(self, job: Job) -> State | None:
-        """The state of the pretrained model under the head of the ticket's training `job`."""
+        """Return the state of the pretrained model under the head of the ticket's training `job`."""
         if self.pretrained is None:
             return None
         return job.state if self.ticket.config.rewind.kind == "base" else start_of_dense(job, self.pretrained)
 
     def trainings(self, recipe: TransferRecipe) -> Iterator[tuple[Job, Labels]]:
-        """The trainings, each made when its turn comes, and the labels of their rows."""
+        """Yield the trainings, each made when its turn comes, and the labels of their rows."""
         for level in self.levels:
             view = self.at(level)
             job, known = ticket_job(view, self.target, self.seed)
@@ -151,26 +151,28 @@ class _Comparison:
 
 
 def _levels(recipe: TransferRecipe, ticket: Ticket) -> list[int]:
-    """The packaged levels that `recipe` asks for, each once."""
+    """Return the packaged levels that `recipe` asks for, each once."""
     if recipe.levels:
         return [ticket.at(level=level).level for level in recipe.levels]
     return list(dict.fromkeys(ticket.at(sparsity=sparsity).level for sparsity in recipe.sparsities or ()))
 
 
 def base_of(recipe: TransferRecipe, tickets: Sequence[Ticket]) -> str | None:
-    """Folder or Hub id (`owner/name@commit`) of the pretrained model that the tickets are of; None where none is named.
+    """Return the folder or Hub id (`owner/name@commit`) of the tickets' pretrained model; None where none is named.
 
     Raises RecipeError where they rewind to different models, which may read texts differently.
     """
     rewinds = [ticket.config.rewind for ticket in tickets]
     bases = {f"{rewind.repo_id}@{rewind.revision}" for rewind in rewinds if isinstance(rewind, BaseRewind)}
     if len(bases) > 1:
-        raise RecipeError(f"tickets: they rewind to different models: {', '.join(sorted(bases))}; a recipe for each")
+        raise RecipeError(
+            f"tickets: they rewind to different models: {', '.join(sorted(bases))}; write a recipe for each"
+        )
     return recipe.base or next(iter(bases), None)
 
 
 def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | None]:
-    """The training of `ticket` on `target`, and where its state holds rewind weights, if not everywhere.
+    """Return the training of `ticket` on `target`, and masks of the rewind weights that its state holds if not all.
 
     Raises:
         TicketError: the ticket's layers, but for the head, do not fit the target's model; or the head is to be kept
@@ -212,11 +214,11 @@ def _check_fit(where: str, moved: Mapping[str, Tensor], fresh: Mapping[str, Tens
                 + (", or head: dense for other classes" if within(name, head) else "")
             )
     if missing := [name for name in fresh if name not in moved and not within(name, head)]:
-        raise TicketError(f"{where}: has no {', '.join(missing)}, which the target's model needs")
+        raise TicketError(f"{where}: the ticket has no {', '.join(missing)}, which the target's model needs")
 
 
 def _random_head(ticket: Ticket, fresh: Mapping[str, Tensor], head: list[str], seed: int) -> Masks:
-    """Masks of the head's weights on the target, of the ticket's density there, at positions drawn from `seed`."""
+    """Return masks of the head's weights on the target, as dense as the ticket's, at positions drawn from `seed`."""
     drawn: Masks = {}
     for name, mask in ticket.masks.items():
         if within(name, head):

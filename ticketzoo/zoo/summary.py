@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.verdict import sentence
@@ -75,7 +77,6 @@ class TicketSummary:
     def cells(self) -> tuple[str, ...]:
         """Return the row of `list`, one text for each of `COLUMNS`."""
         levels = self.config.levels
-        dense = self._dense()
         return tuple(
             for_terminal(text)
             for text in (
@@ -86,7 +87,7 @@ class TicketSummary:
                 f"{levels[0].level} to {levels[-1].level}",
                 f"{show_sparsity(levels[0].sparsity)} to {show_sparsity(levels[-1].sparsity)}",
                 str(len(self.config.replicates)),
-                _result(dense) if dense else "",
+                self._dense(),
                 self.claim,
             )
         )
@@ -132,9 +133,13 @@ class TicketSummary:
         paths = [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
         return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
 
-    def _dense(self) -> Group | None:
-        rows = stored_in(self.files, self.config).results
-        return next((group for group in group_rows(rows) if group.key.arm == "dense"), None)
+    def _dense(self) -> str:
+        """Return the result of the dense network; "unreadable" where rows are damaged: other tickets are still listed."""
+        try:
+            groups = group_rows(stored_in(self.files, self.config).results)
+        except TicketError:
+            return "unreadable"
+        return next((_result(group) for group in groups if group.key.arm == DENSE), "")
 
 
 def read_summary(where: Path | Files) -> TicketSummary:

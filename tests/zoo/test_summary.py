@@ -1,0 +1,25 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_zoo import ROWS, save_ticket
+
+from ticketzoo.zoo.summary import COLUMNS, read_summary
+
+
+@pytest.mark.parametrize(
+    ("rows", "shown"),
+    [
+        (ROWS, "90.00%"),
+        ([], ""),
+        ([{"arm": 3}], "unreadable"),
+        ([ROWS[0] | {"value": "much"}], "unreadable"),
+        ([ROWS[0] | {"decides": True, "higher_is_better": "no"}], "unreadable"),
+        ([ROWS[0] | {"decides": True, "metric": "test_bits", "higher_is_better": False}], "bits 0.9000"),
+    ],
+)
+def test_a_ticket_is_listed_whatever_a_stranger_wrote_into_its_results(
+    tmp_path: Path, rows: list[dict[str, Any]], shown: str
+) -> None:
+    summary = read_summary(save_ticket(tmp_path / "ticket", results=rows))
+    assert dict(zip(COLUMNS, summary.cells(), strict=True))["dense"] == shown
