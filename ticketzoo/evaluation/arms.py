@@ -6,7 +6,6 @@ A further arm is one function; recipes, tables, plots and cards read the table `
     def fresh_biases(job: Job, draw: Draw) -> Job: ...
 """
 
-import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Annotated, TypeAlias
@@ -15,68 +14,18 @@ import torch
 from pydantic import AfterValidator
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.masks.masks import Masks, kept
+from ticketzoo.evaluation.draw import Draw as Draw
+from ticketzoo.evaluation.drawing import Style as Style
+from ticketzoo.evaluation.drawing import default_style
+from ticketzoo.masks.masks import kept
 from ticketzoo.masks.random import random_masks, shuffled_masks
 from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models.create import initial_state
-from ticketzoo.models.state import State
-from ticketzoo.seeds import derive_seed
 from ticketzoo.training.job import Job
 from ticketzoo.util.registry import Registry
 
 TICKET, DENSE = "ticket", "dense"
 """The two arms that every comparison has: what is judged, and the network without masks that it is held against."""
-
-
-@dataclass(frozen=True)
-class Draw:
-    """The things that an arm may use beside the ticket's training.
-
-    Attributes:
-        arm: name of the arm; each has a stream of random numbers of its own.
-        number: of the random draw, from 0.
-        level: pruning level of the ticket's training.
-        known: True where the state of the ticket's training holds rewind weights; None where it does everywhere. A
-            packaged ticket keeps those of its densest level only.
-        pretrained: the model's state before the ticket was found, where that was a pretrained one.
-    """
-
-    arm: str
-    number: int = 0
-    level: int = 0
-    known: Masks | None = None
-    pretrained: State | None = None
-
-    def seed(self, job: Job) -> int:
-        """Return the seed of this draw's random numbers, which follows from the seed of `job`."""
-        return derive_seed(job.seed, self.arm, self.number)
-
-    def initial_state(self, job: Job) -> State:
-        """Return a fresh initialisation of this draw: neither the ticket's nor that of the dense arm."""
-        return initial_state(job.architecture, job.seed, self.arm, self.number)
-
-    def rewind_weights(self, job: Job) -> State:
-        """Return the state of `job`, with pretrained or freshly initialised weights where it holds none."""
-        if not self.known:
-            return dict(job.state)
-        other = self.pretrained or self.initial_state(job)
-        filled = {name: torch.where(mask, job.state[name], other[name]) for name, mask in self.known.items()}
-        return {**job.state, **filled}
-
-
-@dataclass(frozen=True)
-class Style:
-    """The look of an arm's curve, in matplotlib's terms."""
-
-    colour: str
-    marker: str
-    line: str = "-"
-
-
-COLOURS = ("#56B4E9", "#999933", "#882255", "#44AA99", "#332288", "#AA4499")
-"""Colours of arms that state none: further ones that colour-blind readers can tell apart."""
-
-MARKERS = ("P", "X", "<", ">", "p", "h", "*", "d")
 
 
 @dataclass(frozen=True)
@@ -229,9 +178,7 @@ def arm_legend(name: str) -> str:
 
 def arm_style(name: str) -> Style:
     """Return the look of an arm's curve; of an arm that states none, the same one in every plot."""
-    digest = hashlib.sha256(name.encode(errors="replace")).digest()
-    default = Style(COLOURS[digest[0] % len(COLOURS)], MARKERS[digest[1] % len(MARKERS)], "-.")
-    return arm_entry(name).style or default
+    return arm_entry(name).style or default_style(name)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

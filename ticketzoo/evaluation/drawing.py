@@ -1,7 +1,9 @@
-"""Shared parts of all plots: the figure, the file, names that fit."""
+"""Shared parts of all plots: the look of curves, the figure, the file, names that fit."""
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,27 @@ from ticketzoo.util.text import for_terminal
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
+
+
+@dataclass(frozen=True)
+class Style:
+    """The look of an arm's curve, in matplotlib's terms."""
+
+    colour: str
+    marker: str
+    line: str = "-"
+
+
+COLOURS = ("#56B4E9", "#999933", "#882255", "#44AA99", "#332288", "#AA4499")
+"""Colours of arms that state none: further ones that colour-blind readers can tell apart."""
+
+MARKERS = ("P", "X", "<", ">", "p", "h", "*", "d")
+
+
+def default_style(name: str) -> Style:
+    """Return the look of the curve of an arm that states none: it follows from the name."""
+    digest = hashlib.sha256(name.encode(errors="replace")).digest()
+    return Style(COLOURS[digest[0] % len(COLOURS)], MARKERS[digest[1] % len(MARKERS)], "-.")
 
 
 @contextmanager

@@ -134,7 +134,7 @@ class TicketSummary:
         return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
 
     def _dense(self) -> str:
-        """Return the result of the dense network, or "unreadable" for damaged rows, so that other tickets are listed."""
+        """Return the dense network's result, or "unreadable" for damaged rows, so that other tickets are listed."""
         try:
             groups = group_rows(stored_in(self.files, self.config).results)
         except TicketError:

@@ -1,0 +1,47 @@
+"""One draw of an arm: the things that it may use beside the ticket's training."""
+
+from dataclasses import dataclass
+
+import torch
+
+from ticketzoo.masks.masks import Masks
+from ticketzoo.models.create import initial_state
+from ticketzoo.models.state import State
+from ticketzoo.seeds import derive_seed
+from ticketzoo.training.job import Job
+
+
+@dataclass(frozen=True)
+class Draw:
+    """The things that an arm may use beside the ticket's training.
+
+    Attributes:
+        arm: name of the arm; each has a stream of random numbers of its own.
+        number: of the random draw, from 0.
+        level: pruning level of the ticket's training.
+        known: True where the state of the ticket's training holds rewind weights; None where it does everywhere. A
+            packaged ticket keeps those of its densest level only.
+        pretrained: the model's state before the ticket was found, where that was a pretrained one.
+    """
+
+    arm: str
+    number: int = 0
+    level: int = 0
+    known: Masks | None = None
+    pretrained: State | None = None
+
+    def seed(self, job: Job) -> int:
+        """Return the seed of this draw's random numbers, which follows from the seed of `job`."""
+        return derive_seed(job.seed, self.arm, self.number)
+
+    def initial_state(self, job: Job) -> State:
+        """Return a fresh initialisation of this draw: neither the ticket's nor that of the dense arm."""
+        return initial_state(job.architecture, job.seed, self.arm, self.number)
+
+    def rewind_weights(self, job: Job) -> State:
+        """Return the state of `job`, with pretrained or freshly initialised weights where it holds none."""
+        if not self.known:
+            return dict(job.state)
+        other = self.pretrained or self.initial_state(job)
+        filled = {name: torch.where(mask, job.state[name], other[name]) for name, mask in self.known.items()}
+        return {**job.state, **filled}
