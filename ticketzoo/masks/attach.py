@@ -27,7 +27,7 @@ _INTEGER_OF_WIDTH = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int
 
 
 class _Pruned:
-    """Where one parameter is pruned.
+    """The pruned places of one parameter.
 
     `bits` holds an integer per weight: all ones where kept, all zeros where pruned. A bitwise `and` is twenty times
     faster on a CPU than `masked_fill_` and, unlike a product, turns NaN, inf and -x into +0.0. The integers are of the
@@ -124,7 +124,7 @@ class _Guard:
 
 
 def _after_load_state_dict(model: nn.Module, incompatible_keys: Any) -> None:
-    """Loaded weights may be dense, and `assign=True` even replaces the parameters."""
+    """Zero loaded weights, which may be dense; `assign=True` even replaces the parameters."""
     guard: _Guard = getattr(model, _GUARD)
     guard.release()
     named = named_parameters(model)
@@ -132,7 +132,7 @@ def _after_load_state_dict(model: nn.Module, incompatible_keys: Any) -> None:
 
 
 def plain_model(model: nn.Module) -> nn.Module:
-    """The model inside the wrappers that `torch.compile`, DataParallel and DistributedDataParallel put around it."""
+    """Return the model inside the wrappers of `torch.compile`, DataParallel and DistributedDataParallel."""
     while True:
         if isinstance(model, (nn.DataParallel, nn.parallel.DistributedDataParallel)):
             model = model.module
@@ -143,7 +143,7 @@ def plain_model(model: nn.Module) -> nn.Module:
 
 
 def named_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Every parameter by the name it has in the plain model; tied parameters appear under each of their names."""
+    """Return every parameter by its name in the plain model; tied parameters appear under each of their names."""
     named = plain_model(model).named_parameters(remove_duplicate=False)
     return {name.replace("_orig_mod.", ""): parameter for name, parameter in named}
 
@@ -154,10 +154,13 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor]) -> None:
     Survives `copy.deepcopy`, `torch.save` of the whole model, `model.to(...)`, `load_state_dict` and `torch.compile`
     (before or after). Gradients of pruned weights are zero once `backward` returns. Attaching again replaces the masks.
 
-    masks: bool tensors, True = kept, by parameter name, each of its parameter's shape.
+    Args:
+        model: wrapped or not.
+        masks: bool tensors, True = kept, by parameter name, each of its parameter's shape.
 
-    Raises TicketError, the model unchanged, for a mask of unknown name, of another shape, that isn't bool, or that
-    contradicts the mask of a tied parameter.
+    Raises:
+        TicketError: a mask has an unknown name, another shape, another dtype, or contradicts the mask of a tied
+            parameter. The model is unchanged.
     """
     plain = plain_model(model)
     named = named_parameters(plain)
@@ -196,7 +199,7 @@ def hooks_paused(model: nn.Module) -> Iterator[Callable[[], None]]:
 
 
 def attached_masks(model: nn.Module) -> Masks | None:
-    """The masks in force on `model` (bool, True = kept, by parameter name), or None."""
+    """Return the masks in force on `model` (bool, True = kept, by parameter name), or None."""
     guard: _Guard | None = getattr(plain_model(model), _GUARD, None)
     return None if guard is None else {name: bits != 0 for name, bits in guard.bits.items()}
 

@@ -17,32 +17,32 @@ _COUNT_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).
 
 
 def pack(values: NDArray[np.bool_]) -> Bits:
-    """The bits of a bool array of any shape, in C order."""
+    """Return the bits of a bool array of any shape, in C order."""
     return np.packbits(values.reshape(-1), bitorder="little")
 
 
 def unpack(bits: Bits, count: int) -> NDArray[np.bool_]:
-    """The first `count` bits as a bool array, shape (count,)."""
+    """Return the first `count` bits as a bool array, shape (count,)."""
     return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
 
 
 def length(count: int) -> int:
-    """How many bytes hold `count` bits."""
+    """Return the number of bytes that hold `count` bits."""
     return (count + 7) // 8
 
 
 def popcount(bits: Bits) -> int:
-    """How many bits are set."""
+    """Return the number of bits that are set."""
     return int(_COUNT_OF_BYTE.take(bits).sum(dtype=np.int64))
 
 
 def padding_is_zero(bits: Bits, count: int) -> bool:
-    """Whether nothing is set beyond the first `count` bits."""
+    """Tell whether nothing is set beyond the first `count` bits."""
     return count % 8 == 0 or bits[-1] >> (count % 8) == 0
 
 
 def extract(bits: Bits, where: Bits) -> Bits:
-    """Those bits of `bits` at which `where` is set, in order. Both have the same length."""
+    """Return those bits of `bits` at which `where` is set, in order. Both have the same length."""
     bits, where = _whole_words(bits), _whole_words(where)
     values: NDArray[Any] = _tables()[0].take(_pairs(where, bits))
     sizes = _COUNT_OF_BYTE.take(where)
@@ -55,7 +55,7 @@ def extract(bits: Bits, where: Bits) -> Bits:
 
 
 def deposit(bits: Bits, where: Bits) -> Bits:
-    """Bits as long as `where`, in which the n-th set bit of `where` has become bit n of `bits`; undoes `extract`."""
+    """Return bits as long as `where`, whose n-th set bit has become bit n of `bits`; undoes `extract`."""
     padded = _whole_words(where)
     sizes = [_COUNT_OF_BYTE.take(padded)]
     for _ in _WIDER:
@@ -71,7 +71,7 @@ def deposit(bits: Bits, where: Bits) -> Bits:
 
 
 def _concatenate(values: NDArray[np.uint64], sizes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """One bit string from the lowest `sizes` bits of each of `values`, whose other bits are zero."""
+    """Return one bit string from the lowest `sizes` bits of each of `values`, whose other bits are zero."""
     ends = np.cumsum(sizes, dtype=np.int64)
     starts = ends - sizes
     word, shift = starts >> 6, (starts & 63).astype(np.uint64)
@@ -105,7 +105,7 @@ def _pairs(upper: Bits, lower: Bits) -> NDArray[np.uint16]:
 
 @cache
 def _tables() -> tuple[Bits, Bits]:
-    """`extract` and `deposit` of one byte, indexed by `where * 256 + bits`."""
+    """Return `extract` and `deposit` of one byte, indexed by `where * 256 + bits`."""
     where, bits = np.divmod(np.arange(65536), 256)
     extracted = np.zeros(65536, np.int64)
     deposited = np.zeros(65536, np.int64)

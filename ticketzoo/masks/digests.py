@@ -13,13 +13,13 @@ _INTEGER_OF_WIDTH = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.in
 
 
 def masks_sha256(masks: Mapping[str, Tensor]) -> str:
-    """Digest of one level's masks: of names, shapes and bits, whatever the order or the layout of files."""
+    """Return the digest of one level's masks: of names, shapes and bits, whatever the order or the layout of files."""
     packed = {name: (tuple(mask.shape), pack(mask.cpu().numpy())) for name, mask in masks.items()}
     return packed_masks_sha256(packed)
 
 
 def packed_masks_sha256(packed: Mapping[str, tuple[Sequence[int], Bits]]) -> str:
-    """`masks_sha256` of masks given as shape and packed bits."""
+    """Return `masks_sha256` of masks given as shape and packed bits."""
     digest = hashlib.sha256()
     for name, (shape, bits) in sorted(packed.items()):
         digest.update(_header(name, "mask", shape))
@@ -28,7 +28,7 @@ def packed_masks_sha256(packed: Mapping[str, tuple[Sequence[int], Bits]]) -> str
 
 
 def state_sha256(state: Mapping[str, Tensor]) -> str:
-    """Digest of a state dict: of the names, dtypes, shapes and little-endian bytes of its tensors, in order of name."""
+    """Return the digest of a state dict: of names, dtypes, shapes and little-endian bytes of its tensors, by name."""
     digest = hashlib.sha256()
     for name, tensor in sorted(state.items()):
         digest.update(_header(name, str(tensor.dtype).removeprefix("torch."), tensor.shape))
@@ -38,7 +38,7 @@ def state_sha256(state: Mapping[str, Tensor]) -> str:
 
 
 def digest_of_digests(named: Iterable[tuple[str, str]]) -> str:
-    """One digest over several, each under a name: the masks of all levels, or of all replicates."""
+    """Return one digest over several, each under a name: the masks of all levels, or of all replicates."""
     return hashlib.sha256("".join(f"{name} {digest}\n" for name, digest in named).encode()).hexdigest()
 
 

@@ -13,27 +13,27 @@ Masks: TypeAlias = dict[str, Tensor]
 
 
 def kept(masks: Mapping[str, Tensor]) -> int:
-    """How many weights the masks keep."""
+    """Return the number of weights that the masks keep."""
     return sum(int(mask.count_nonzero()) for mask in masks.values())
 
 
 def total(masks: Mapping[str, Tensor]) -> int:
-    """How many prunable weights there are, kept or not."""
+    """Return the number of prunable weights, kept or not."""
     return sum(mask.numel() for mask in masks.values())
 
 
 def sparsity(masks: Mapping[str, Tensor]) -> float:
-    """Fraction of the prunable weights removed, in [0, 1]."""
+    """Return the fraction of the prunable weights removed, in [0, 1]."""
     return sparsity_of(kept(masks), total(masks))
 
 
 def sparsity_of(kept: int, total: int) -> float:
-    """Fraction removed when `kept` of `total` weights remain: `(total - kept) / total`, so that 8 of 10 give 0.2."""
+    """Return the fraction removed if `kept` of `total` weights remain, (total - kept) / total: 8 of 10 give 0.2."""
     return (total - kept) / total
 
 
 def is_subset(inner: Mapping[str, Tensor], outer: Mapping[str, Tensor]) -> bool:
-    """Whether `outer` keeps every weight that `inner` keeps. Both name the same parameters."""
+    """Tell whether `outer` keeps every weight that `inner` keeps. Both name the same parameters."""
     return inner.keys() == outer.keys() and not any((mask & ~outer[name]).any() for name, mask in inner.items())
 
 

@@ -6,7 +6,7 @@ from ticketzoo.masks.masks import Masks
 
 
 def random_masks(masks: Masks, seed: int) -> Masks:
-    """Masks that keep as many weights of each layer as `masks`, at positions drawn uniformly."""
+    """Return masks that keep as many weights of each layer as `masks`, at positions drawn uniformly."""
     generator = torch.Generator().manual_seed(seed)
     drawn = {}
     for name, mask in masks.items():
@@ -17,7 +17,7 @@ def random_masks(masks: Masks, seed: int) -> Masks:
 
 
 def shuffled_masks(masks: Masks, seed: int) -> Masks:
-    """The entries of each mask, permuted uniformly within its layer."""
+    """Return the entries of each mask, permuted uniformly within its layer."""
     generator = torch.Generator().manual_seed(seed)
     return {
         name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].view(mask.shape)

@@ -17,7 +17,7 @@ _PIECE = 1 << 16
 
 
 def keep_largest(weights: Mapping[str, Tensor], masks: Masks, count: int) -> Masks:
-    """The `count` survivors in `masks` of largest magnitude among all of them; of equal ones the later in the model.
+    """Return the `count` survivors in `masks` of largest magnitude among all of them; of equal ones the later.
 
     Nothing is sorted whole. A random sample brackets the magnitude that divides what goes from what stays. One pass
     over the weights, in pieces that fit a processor's cache, drops the survivors below the bracket and collects the
@@ -25,7 +25,9 @@ def keep_largest(weights: Mapping[str, Tensor], masks: Masks, count: int) -> Mas
     the pass repeated, so chance decides how long this takes but never what is removed.
 
     Magnitudes are compared as float32 and on the CPU; the masks returned are where the given ones are.
-    Raises RunError when a surviving weight is NaN.
+
+    Raises:
+        RunError: a surviving weight is NaN.
     """
     survivors = kept(masks)
     gone = survivors - count
@@ -75,7 +77,7 @@ def _split(name: str, weight: Tensor, mask: Tensor, low: float, high: float) -> 
 
 
 def _bracket(weights: Mapping[str, Tensor], masks: Masks, fraction: float) -> tuple[float, float]:
-    """Magnitudes between which the `fraction`-quantile of the survivors lies, but for one time in a million.
+    """Return magnitudes between which the `fraction`-quantile of the survivors lies, but for one time in a million.
 
     Of n weights n**(2/3) are sampled: then looking at the sample and ranking what it leaves open cost about the same.
     """
@@ -97,7 +99,7 @@ def _bracket(weights: Mapping[str, Tensor], masks: Masks, fraction: float) -> tu
 
 
 def _smallest(magnitudes: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
-    """Which are the `count` smallest; among equal ones the earlier are."""
+    """Return a mask of the `count` smallest; among equal ones the earlier are."""
     if count == 0:
         return np.zeros(len(magnitudes), np.bool_)
     largest = np.partition(magnitudes, count - 1)[count - 1]

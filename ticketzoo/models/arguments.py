@@ -24,7 +24,7 @@ Width = Annotated[float, Field(gt=0, le=64, allow_inf_nan=False)]
 
 
 class Arguments(Config):
-    """What every architecture takes: class count, image shape (channels, height, width), initialisation by name."""
+    """The arguments of every architecture: class count, image shape (channels, height, width), initialisation."""
 
     model_config = ConfigDict(strict=True)
 
@@ -39,7 +39,7 @@ class WidthArguments(Arguments):
     width: Width = 1.0
 
     def scale(self, units: int) -> int:
-        """`units` times the width, rounded, at least 1."""
+        """Return `units` times the width, rounded, at least 1."""
         return max(1, round(units * self.width))
 
 
@@ -47,7 +47,11 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Config)
 
 
 def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) -> ArgumentsT:
-    """Check `kwargs` against `kind`. Raises ModelError, one line that names the argument, for the first misfit."""
+    """Check `kwargs` against `kind`.
+
+    Raises:
+        ModelError: an argument does not fit; the message names it.
+    """
     try:
         return kind.model_validate(kwargs)
     except ValidationError as error:
@@ -64,13 +68,13 @@ def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) 
 
 
 def suggest(wrong: str, right: list[str], otherwise: str) -> str:
-    """`did you mean ...?` with the names nearest to `wrong` (`torchvision/` aside), or `otherwise` if none is near."""
+    """Return `did you mean ...?` with the names nearest to `wrong`, or `otherwise` if none is near."""
     by_short_name = {name.split("/")[-1]: name for name in right}
     near = get_close_matches(wrong.split("/")[-1].lower()[:80], by_short_name, n=4, cutoff=0.6)
     return f"did you mean {' or '.join(by_short_name[name] for name in near)}?" if near else otherwise
 
 
 def shorten(value: object) -> str:
-    """`repr` of an untrusted value, cut to 80 characters."""
+    """Return the `repr` of an untrusted value, cut to 80 characters."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."

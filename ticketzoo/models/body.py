@@ -14,27 +14,28 @@ _ABSENT = object()
 
 
 def body_prefix(model: nn.Module) -> str:
-    """What the names of the body's parameters begin with: `bert.` in BertForMaskedLM; "" where the model is its own.
+    """Return the prefix of the body's parameters: `bert.` in BertForMaskedLM; "" if the model is its own body.
 
-    model: not wrapped by `torch.compile` or DistributedDataParallel.
+    Args:
+        model: not wrapped by `torch.compile` or DistributedDataParallel.
     """
     name = getattr(model, "base_model_prefix", "")
     return f"{name}." if name and isinstance(getattr(model, name, None), nn.Module) else ""
 
 
 def body_of(model: nn.Module) -> nn.Module:
-    """The bare encoder of a `transformers` model; any other model itself."""
+    """Return the bare encoder of a `transformers` model; any other model itself."""
     return model.get_submodule(body_prefix(model).rstrip("."))
 
 
 def outside_body(model: nn.Module) -> list[str]:
-    """Names of the modules beside the body of a `transformers` model, such as `cls`; none where it is its own body."""
+    """Return the names of modules beside the body of a `transformers` model, such as `cls`; none if it is a body."""
     prefix = body_prefix(model)
     return [name for name, _ in model.named_children() if name != prefix.rstrip(".")] if prefix else []
 
 
 def in_body(name: str, model: nn.Module) -> bool:
-    """Whether a tensor of this name, were it in `model`, would be one of its body; of a model without head all are."""
+    """Tell whether a tensor of this name would belong to the body of `model`; of a model without head all do."""
     if not hasattr(model, "base_model_prefix"):
         return True
     prefix = body_prefix(model)
@@ -43,18 +44,18 @@ def in_body(name: str, model: nn.Module) -> bool:
 
 
 def within(name: str, modules: Iterable[str]) -> bool:
-    """Whether the parameter `name` is in one of `modules`."""
+    """Tell whether the parameter `name` is in one of `modules`."""
     return any(name.startswith(f"{module}.") for module in modules)
 
 
 def bare_names(named: Mapping[str, ValueT], model: nn.Module) -> dict[str, ValueT]:
-    """What is named as in `model`, named as a ticket does: the body's as in the bare encoder, the head's unchanged."""
+    """Rename from names in `model` to names in a ticket: the body's as in the bare encoder, the head's unchanged."""
     prefix = body_prefix(model)
     return {name.removeprefix(prefix): value for name, value in named.items()}
 
 
 def model_names_of(named: Mapping[str, ValueT], model: nn.Module) -> dict[str, ValueT]:
-    """What is named as a ticket does, named as in `model`: the reverse of `bare_names`.
+    """Rename from names in a ticket to names in `model`: the reverse of `bare_names`.
 
     Tensors of a part that this model's body does without (the pooler, in BertForMaskedLM as `transformers` makes it)
     are left out.

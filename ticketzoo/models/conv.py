@@ -44,7 +44,7 @@ class ConvNet(nn.Module):
         self.fc3 = nn.Linear(hidden, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores, (batch, num_classes)."""
+        """Return class scores, (batch, num_classes)."""
         for number in range(1, self.depth + 1):
             x = F.relu(getattr(self, f"conv{number}")(x))
             if number % 2 == 0:

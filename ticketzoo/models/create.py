@@ -23,7 +23,7 @@ _TRANSFORMERS = "transformers/"
 
 @dataclass(frozen=True)
 class Architecture:
-    """How a network is built from its checked arguments."""
+    """A way to build a network from its checked arguments."""
 
     build: Callable[[Any], nn.Module]
     arguments: type[Arguments]
@@ -54,13 +54,15 @@ def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
     Every architecture takes `num_classes`, `in_shape` (channels, height, width) and `init`, a name in
     `ticketzoo.models.initialisation`; ours also take `width`, which multiplies channels and hidden units.
     `transformers/...` takes other arguments: see `architecture_of`.
-    Raises ModelError for an unknown name or argument (saying which are near) and for a value that cannot be.
+
+    Raises:
+        ModelError: a name or argument is unknown (the message says which are near), or a value is impossible.
     """
     return create_from_architecture(architecture_of(name, kwargs), seed)
 
 
 def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The JSON-able `{"library", "name", "kwargs"}` of a model, every default written out. Raises like create_model.
+    """Return the JSON-able `{"library", "name", "kwargs"}` of a model, every default written out.
 
     `transformers/bert` (a model type) takes `head`, `num_labels` and a `config`; `transformers/<Hub id or folder>` the
     first two, its config is that of the pretrained model, and RegistryError is raised where that cannot be fetched.
@@ -73,7 +75,7 @@ def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def architecture_for(name: str, kwargs: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """As `architecture_of`, with what data ask of a model (the `model_kwargs` of a task) beside its own `kwargs`.
+    """Return what `architecture_of` does, with what the data ask of a model (a task's `model_kwargs`) beside `kwargs`.
 
     Raises like it, ModelError also where the one is of texts and the other of images.
     """
@@ -105,7 +107,7 @@ def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Modu
 
 
 def model_names() -> list[str]:
-    """Every name that create_model takes: ours, then torchvision's."""
+    """Return every name that create_model takes: ours, then torchvision's."""
     return [*ARCHITECTURES, *(_TORCHVISION + name for name in torchvision.names())]
 
 
@@ -148,5 +150,5 @@ def _check_size(name: str, architecture: Architecture, arguments: WidthArguments
 
 
 def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:
-    """Parameters and buffers of a fresh initialisation; `stream` names further independent ones of the same seed."""
+    """Return parameters and buffers of a fresh initialisation; `stream` names further ones of the same seed."""
     return model_state(create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)))

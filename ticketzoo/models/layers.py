@@ -1,4 +1,4 @@
-"""Which layers of a model a mask covers, and which score the classes."""
+"""Layers of a model that a mask covers, and those that score the classes."""
 
 from collections.abc import Iterator
 
@@ -19,7 +19,7 @@ def weight_layers(model: nn.Module) -> Iterator[tuple[str, nn.Linear | nn.Conv2d
 
 
 def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights a mask covers by default, by parameter name, in the order of `model.named_parameters()`.
+    """Return the weights a mask covers by default, by parameter name, in the order of `model.named_parameters()`.
 
     These are the weights of linear and convolution layers, and the query, key and value projections that
     `nn.MultiheadAttention` keeps as parameters of its own. Biases, normalisation and embeddings are not prunable,
@@ -46,10 +46,13 @@ def _prunable_of_encoder(model: nn.Module) -> dict[str, nn.Parameter]:
 
 
 def head_modules(model: nn.Module) -> list[str]:
-    """Names of the modules that make up the head, which another task replaces.
+    """Return the names of the modules that make up the head, which another task replaces.
 
     Of a `transformers` model those beside the bare encoder, such as `dropout` and `classifier` (none if it is bare); of
-    any other the layer that `head_of` names. Raises ModelError like it.
+    any other the layer that `head_of` names.
+
+    Raises:
+        ModelError: it cannot be built, or one of the two is of texts and the other of images.
     """
     return outside_body(model) if hasattr(model, "base_model_prefix") else [head_of(model)]
 
@@ -58,7 +61,9 @@ def head_of(model: nn.Module) -> str:
     """Name of the layer that scores the classes, e.g. `fc3`: the last linear or convolution layer in module order.
 
     True of every architecture in `model_names()`; a model of your own may register its layers in another order.
-    Raises ModelError when there is no such layer.
+
+    Raises:
+        ModelError: there is no such layer.
     """
     names = [name for name, _ in weight_layers(model)]
     if not names:

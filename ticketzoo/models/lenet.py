@@ -35,7 +35,7 @@ class LeNet300100(nn.Module):
         self.fc3 = nn.Linear(hidden2, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores, (batch, num_classes)."""
+        """Return class scores, (batch, num_classes)."""
         x = F.relu(self.fc1(x.flatten(1)))
         x = F.relu(self.fc2(x))
         return self.fc3(x)
@@ -64,7 +64,7 @@ class LeNet5(nn.Module):
         self.fc3 = nn.Linear(hidden2, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores, (batch, num_classes)."""
+        """Return class scores, (batch, num_classes)."""
         x = F.max_pool2d(F.relu(self.conv1(x)), 2)
         x = F.max_pool2d(F.relu(self.conv2(x)), 2)
         x = F.relu(self.fc1(x.flatten(1)))

@@ -27,9 +27,10 @@ _LAYER = re.compile(r"layers?\.(\d+)\.")
 
 
 def pretrained_reference(name: str) -> HubReference | FolderReference | None:
-    """The pretrained model that an architecture's name refers to; None for one that is initialised afresh.
+    """Return the pretrained model that an architecture's name refers to; None for one that is initialised afresh.
 
-    Raises RegistryError for what refers to nothing.
+    Raises:
+        RegistryError: it refers to nothing.
     """
     reference = name.removeprefix(PREFIX)
     if not name.startswith(PREFIX) or reference in CONFIGS or not re.search(r"[/~\\:]|^\.", reference):
@@ -41,13 +42,15 @@ def pretrained_reference(name: str) -> HubReference | FolderReference | None:
 
 
 def referenced_architecture(reference: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The architecture of a model type, or of the pretrained model in a folder or on the Hub, under a head.
+    """Return the architecture of a model type, or of the pretrained model in a folder or on the Hub, under a head.
 
     Args:
         reference: `bert`, `./folder`, `owner/name` or `owner/name@revision`.
         kwargs: `head` and `num_labels`, and for a model type alone `config`.
 
-    Raises ModelError for what cannot be built, RegistryError for what cannot be fetched.
+    Raises:
+        ModelError: it cannot be built.
+        RegistryError: it cannot be fetched.
     """
     pretrained = pretrained_reference(PREFIX + reference)
     if pretrained is None:
@@ -59,7 +62,12 @@ def referenced_architecture(reference: str, kwargs: dict[str, Any]) -> dict[str,
 
 
 def read_config(files: ModelFiles) -> dict[str, Any]:
-    """The content of a model's config.json. Raises RegistryError if there is none, ModelError if it is damaged."""
+    """Return the content of a model's config.json.
+
+    Raises:
+        RegistryError: there is none.
+        ModelError: it is damaged.
+    """
     path = files.path(CONFIG_FILE, at_most=_MAX_CONFIG_BYTES)
     try:
         config = json.loads(path.read_bytes())
@@ -79,15 +87,17 @@ def _files_of(reference: HubReference | FolderReference) -> ModelFiles:
 def load_base(model: nn.Module, state: Mapping[str, Tensor], *, fresh_pooler: bool = False) -> list[str]:
     """Copy pretrained weights into `model`, cast to its dtypes.
 
+    Returns the names of the parameters that `state` does not have in their shape, and which stay as they were: those of
+    a fresh head or pooler.
+
     Args:
         model: a bare encoder of `transformers`, or one under a head.
         state: the tensors of a model of any head or none, as its file names them. Whatever this model has no use for,
             another head's tensors among them, is left out.
         fresh_pooler: whether `state` may have no pooler, as that of a masked language model trained alone has none.
 
-    Returns the names of the parameters that `state` does not have in their shape, and which stay as they were: those of
-    a fresh head or pooler. Raises ModelError, the model unchanged, where the body does not fit, naming a tensor and
-    both shapes.
+    Raises:
+        ModelError: the body does not fit; the message names a tensor and both shapes. The model is unchanged.
     """
     given = model_names_of(bare_state(state, getattr(model, "base_model_prefix", "")), model)
     targets = live_state(model)
@@ -104,14 +114,15 @@ def load_base(model: nn.Module, state: Mapping[str, Tensor], *, fresh_pooler: bo
 
 
 def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    """A pretrained model's tensors under the names of the bare encoder and its head.
+    """Return a pretrained model's tensors under the names of the bare encoder and its head.
 
     Args:
         state: as the model's file names them: with `prefix` before the body's names or without, perhaps with the
             `gamma` and `beta` that LayerNorm once had, and with buffers that are parameters no more.
         prefix: name of the bare encoder in models with a head, such as `bert`.
 
-    Raises ModelError where two tensors come to have one name.
+    Raises:
+        ModelError: two tensors come to have one name.
     """
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
@@ -127,7 +138,11 @@ def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def base_state(library: object, name: object, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Pretrained weights named as a ticket of the architecture names them. Raises ModelError for an unknown one."""
+    """Pretrained weights named as a ticket of the architecture names them.
+
+    Raises:
+        ModelError: the architecture is unknown.
+    """
     if library != "transformers":
         return dict(state)
     if not isinstance(name, str) or name not in CONFIGS:
@@ -144,7 +159,7 @@ def _misfit(names: list[str], given: Mapping[str, Tensor], targets: Mapping[str,
 
 
 def _size(tensors: Mapping[str, Tensor]) -> str:
-    """Hidden size and depth of an encoder, as its tensors' names and shapes tell."""
+    """Return the hidden size and depth of an encoder, as its tensors' names and shapes tell."""
     layers = {int(found[1]) for name in tensors if (found := _LAYER.search(name))}
     widths = [tensor.shape[-1] for name, tensor in tensors.items() if _LAYER.search(name) and tensor.dim() == 2]
     return f"hidden size {widths[0]}, {max(layers) + 1} layers" if layers and widths else "no encoder layers"

@@ -35,7 +35,7 @@ class Block(nn.Module):
             self.shortcut.append(nn.BatchNorm2d(outputs))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height / stride, width / stride), rounded up."""
+        """Map (batch, inputs, height, width) to (batch, outputs, height / stride, width / stride), rounded up."""
         out = F.relu(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         return F.relu(out + self.shortcut(x))
@@ -62,7 +62,7 @@ class ResNet(nn.Module):
         self.fc = nn.Linear(channels, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores, (batch, num_classes)."""
+        """Return class scores, (batch, num_classes)."""
         x = F.relu(self.bn(self.conv(x)))
         x = self.blocks(x)
         return self.fc(x.mean(dim=(2, 3)))

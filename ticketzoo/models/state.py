@@ -12,7 +12,7 @@ State = dict[str, Tensor]
 
 
 def model_state(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers by name, as `state_dict` gives them, but a tied one under one name alone.
+    """Return parameters and persistent buffers by name, as `state_dict` does, but a tied one under one name alone.
 
     That is its first, or the first in the body of a `transformers` model. They share the model's memory.
     """
@@ -20,7 +20,7 @@ def model_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 def live_state(model: nn.Module) -> dict[str, Tensor]:
-    """As `model_state`, but the parameters and buffers themselves."""
+    """Return what `model_state` does, but the parameters and buffers themselves."""
     state = model.state_dict(keep_vars=True)
     chosen: dict[int, str] = {}
     for name in sorted(state, key=lambda name: not in_body(name, model)):
@@ -31,7 +31,8 @@ def live_state(model: nn.Module) -> dict[str, Tensor]:
 def load_model_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
     """Copy what `model_state` gave into a model of the same architecture; ties stay.
 
-    Raises RuntimeError, as `load_state_dict` does, where names or shapes differ.
+    Raises:
+        RuntimeError: as `load_state_dict` does, where names or shapes differ.
     """
     given = {id(value): state[name] for name, value in live_state(model).items() if name in state}
     aliases = {name: given[id(value)] for name, value in model.state_dict(keep_vars=True).items() if id(value) in given}

@@ -30,7 +30,7 @@ class TorchvisionArguments(Arguments):
 
 
 def names() -> list[str]:
-    """Classification models of the installed torchvision; detection, video and quantized models are not among them."""
+    """Return the classification models of the installed torchvision, without detection, video and quantized ones."""
     from torchvision import models
 
     return models.list_models(module=models)
@@ -39,7 +39,8 @@ def names() -> list[str]:
 def build(name: str, arguments: TorchvisionArguments) -> nn.Module:
     """Build `name`, one of `names()`. Its forward returns one tensor, (batch, num_classes): no auxiliary heads.
 
-    Raises ModelError for images without three channels, or of sides that this model cannot take.
+    Raises:
+        ModelError: images without three channels, or of sides that this model cannot take.
     """
     from torchvision.models import get_model
 

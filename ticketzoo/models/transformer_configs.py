@@ -1,4 +1,4 @@
-"""What of a transformers model's config.json decides its network: typed and bounded, for it also comes from strangers.
+"""Keys of a transformers model's config.json that decide its network: typed and bounded, for it comes from strangers.
 
 Keys, meanings and defaults are those of `transformers`' config of the same model type. No other key reaches it: none
 that names code, a file or a precision.
@@ -25,10 +25,12 @@ Activation = Literal[
 
 
 class EncoderConfig(Config):
-    """What every encoder has.
+    """The keys of every encoder.
 
-    prefix: names the bare encoder in the models with a head. positions_from_pad: whether a text's first position is
-    `pad_token_id` + 1, so that texts have that many tokens fewer than there are positions.
+    Attributes:
+        prefix: names the bare encoder in the models with a head.
+        positions_from_pad: whether a text's first position is `pad_token_id` + 1, so that texts have that many
+            tokens fewer than there are positions.
     """
 
     model_config = ConfigDict(strict=True)
@@ -43,7 +45,7 @@ class EncoderConfig(Config):
     tie_word_embeddings: bool = True
 
     def sizes(self) -> tuple[int, int]:
-        """Units of a layer, and attention heads that share them."""
+        """Return the units of a layer, and attention heads that share them."""
         raise NotImplementedError
 
     @model_validator(mode="after")
@@ -211,9 +213,10 @@ _REFUSED: dict[str, Any] = {
 
 
 def known_keys(model_type: str, config: dict[str, Any]) -> dict[str, Any]:
-    """Of the content of a config.json, what `CONFIGS[model_type]` takes.
+    """Return the part of the content of a config.json that `CONFIGS[model_type]` takes.
 
-    Raises ValueError for what would make another network of it.
+    Raises:
+        ValueError: a key would make another network of it.
     """
     for key, why in _REFUSED.items():
         if config.get(key):

@@ -46,7 +46,7 @@ class TransformersArguments(Config):
 
 
 def architecture(model_type: str, kwargs: dict[str, Any]) -> dict[str, Any]:
-    """The `{"library", "name", "kwargs"}` of a model, every default written out. Raises ModelError."""
+    """Return the `{"library", "name", "kwargs"}` of a model, every default written out. Raises ModelError."""
     if model_type not in CONFIGS:
         hint = suggest(model_type, list(CONFIGS), f"known are {', '.join(CONFIGS)}; a folder is ./FOLDER")
         raise ModelError(f"unknown model type {shorten(model_type)}; {hint}")
@@ -60,14 +60,15 @@ def architecture(model_type: str, kwargs: dict[str, Any]) -> dict[str, Any]:
 def pretrained_architecture(
     config: Mapping[str, Any], head: Head | None = None, num_labels: int = DEFAULT_LABELS
 ) -> dict[str, Any]:
-    """The architecture of a pretrained model under a head.
+    """Return the architecture of a pretrained model under a head.
 
     Args:
         config: content of its config.json; keys that do not shape the network are left out.
         head: of which task; None for the bare encoder.
         num_labels: of the head for text classification.
 
-    Raises ModelError for a model type that is not known, and for a model that is more than its encoder or brings code.
+    Raises:
+        ModelError: a model type that is not known, and for a model that is more than its encoder or brings code.
     """
     model_type = config.get("model_type")
     if not isinstance(model_type, str) or model_type not in CONFIGS:
@@ -83,8 +84,11 @@ def pretrained_architecture(
 def create(model_type: str, kwargs: dict[str, Any], seed: int) -> nn.Module:
     """Build what `architecture` described, on the CPU, in training mode, with weights drawn from `seed`.
 
-    The body's fresh weights are the same under every head. Raises ModelError for arguments that do not fit, or for more
-    parameters than `MAX_PARAMETERS`, before anything is allocated.
+    The body's fresh weights are the same under every head.
+
+    Raises:
+        ModelError: arguments that do not fit, or for more parameters than `MAX_PARAMETERS`, before anything is
+            allocated.
     """
     checked = architecture(model_type, kwargs)["kwargs"]
     with torch.random.fork_rng(devices=[]):
@@ -98,9 +102,12 @@ def create(model_type: str, kwargs: dict[str, Any], seed: int) -> nn.Module:
 
 
 def differences(described: Mapping[str, Any], model: nn.Module) -> list[str]:
-    """In what the encoder of `model` is of another size than an architecture describes, a phrase each.
+    """Return the sizes in which the encoder of `model` differs from an architecture, a phrase each.
 
-    Empty where one of the two is not of `transformers`. Raises ModelError for an architecture that is none.
+    Empty where one of the two is not of `transformers`.
+
+    Raises:
+        ModelError: the architecture is not valid.
     """
     if described["library"] != "transformers" or not hasattr(model, "base_model_prefix"):
         return []

@@ -32,7 +32,7 @@ class ConvolutionNormReLU(nn.Module):
         self.bn = nn.BatchNorm2d(outputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, inputs, height, width) to (batch, outputs, height, width)."""
+        """Map (batch, inputs, height, width) to (batch, outputs, height, width)."""
         return F.relu(self.bn(self.conv(x)))
 
 
@@ -60,5 +60,5 @@ class VGG(nn.Module):
         self.fc = nn.Linear(channels, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores, (batch, num_classes)."""
+        """Return class scores, (batch, num_classes)."""
         return self.fc(self.layers(x).mean(dim=(2, 3)))

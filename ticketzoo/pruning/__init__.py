@@ -1,1 +1,1 @@
-"""How weights are scored and removed."""
+"""Pruning: weights are scored and the least important removed."""

@@ -17,7 +17,7 @@ Rate = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PruningConfig(Config):
-    """What one pruning round removes: the fraction `rate` of the surviving weights, those of smallest magnitude.
+    """The settings of a pruning round: it removes the fraction `rate` of the survivors, those of smallest magnitude.
 
     With `rate_of: original` it is that fraction of all prunable weights, so that rate 0.1 gives sparsities 0.1, 0.2, ..
     (Chen et al. 2020, section 3).
@@ -34,7 +34,7 @@ class PruningConfig(Config):
 
 
 def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Masks:
-    """All-True masks of the parameters that `config` lets be pruned.
+    """Return all-True masks of the parameters that `config` lets be pruned.
 
     Raises:
         RecipeError: a pattern of `rates` or `exclude` matches no layer, or nothing is left to prune.
@@ -72,7 +72,7 @@ def check_rounds(masks: Masks, config: PruningConfig, rounds: int) -> None:
 
 
 def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig) -> Masks:
-    """The masks after one more round on the trained `weights` (Frankle & Carbin 2019, section 2).
+    """Return the masks after one more round on the trained `weights` (Frankle & Carbin 2019, section 2).
 
     Removes exactly round(rate * survivors) weights of smallest magnitude (Python's round: half to even); among equal
     magnitudes the one earlier in the model goes first. The result is a subset of `masks`, which is not changed.
@@ -87,7 +87,7 @@ def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: Prun
 
 
 def sized(masks: Masks, config: PruningConfig) -> Masks:
-    """Masks of the sizes that one more round gives, at positions that mean nothing: for plans."""
+    """Return masks of the sizes that one more round gives, at positions that mean nothing: for plans."""
     pruned: Masks = {}
     for group, rate in _groups(masks, config):
         left = _left(kept(group), total(group), rate, config)
@@ -105,14 +105,14 @@ def remove_smallest(weights: Mapping[str, Tensor], masks: Masks, rate: float) ->
 
 
 def _groups(masks: Masks, config: PruningConfig) -> list[tuple[Masks, float]]:
-    """The masks whose weights are ranked together, and the rate of each group."""
+    """Return the masks whose weights are ranked together, and the rate of each group."""
     if config.scope == "global":
         return [(masks, config.rate)]
     return [({name: mask}, _rate_of(name, config)) for name, mask in masks.items()]
 
 
 def _left(survivors: int, original: int, rate: float, config: PruningConfig) -> int:
-    """How many of `survivors` one round leaves."""
+    """Return how many of `survivors` one round leaves."""
     return max(0, survivors - round(rate * (survivors if config.rate_of == "survivors" else original)))
 
 

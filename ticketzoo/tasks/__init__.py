@@ -1,4 +1,4 @@
-"""What a model is trained on: one file per task type, registered here."""
+"""Tasks that a model is trained on: one file per task type, registered here."""
 
 from pathlib import Path
 from typing import Annotated
@@ -21,10 +21,13 @@ TaskConfig = Annotated[
 
 
 def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> Task:
-    """The task of a recipe's `task:` section, its data loaded. Raises DataError when it cannot be.
+    """Return the task of a recipe's `task:` section, its data loaded.
 
     `tokenizer` is the folder or Hub id of the model's own, for tasks on text. A recipe may name another that has the
     same tokens, or one for a model that brings none.
+
+    Raises:
+        DataError: its data cannot be loaded.
     """
     if isinstance(config, ImageClassificationConfig):
         return ImageClassification(config)

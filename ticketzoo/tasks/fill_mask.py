@@ -27,11 +27,12 @@ from ticketzoo.tasks.metrics import ACCURACY
 class FillMaskConfig(Config):
     """The `task:` section of a recipe for masked language modelling.
 
-    name: what to call the data in results; the data set's when not given.
-    tokenizer: a folder or Hub id; the model's own when not given.
-    sequences: "blocks" (texts one after the other, cut to `max_length`) or "lines" (a sequence a text).
-    max_length: tokens in a sequence, special ones included.
-    mask: probability with which a token is to be guessed.
+    Attributes:
+        name: what to call the data in results; the data set's when not given.
+        tokenizer: a folder or Hub id; the model's own when not given.
+        sequences: "blocks" (texts one after the other, cut to `max_length`) or "lines" (a sequence a text).
+        max_length: tokens in a sequence, special ones included.
+        mask: probability with which a token is to be guessed.
     """
 
     type: Literal["fill-mask"]
@@ -45,7 +46,7 @@ class FillMaskConfig(Config):
 
 @dataclass(frozen=True)
 class Batch:
-    """What the model sees, and its masked positions: int64 [m], in the flattened [b * t], and their tokens [m]."""
+    """A model's inputs, and the masked positions: int64 [m], in the flattened [b * t], and their tokens [m]."""
 
     inputs: Inputs
     positions: Tensor
@@ -61,7 +62,11 @@ class FillMask:
     metric = ACCURACY
 
     def __init__(self, config: FillMaskConfig, tokenizer: Tokenizer) -> None:
-        """Load and tokenise the data. Raises DataError when it is missing, has no text, or there is no mask token."""
+        """Load and tokenise the data.
+
+        Raises:
+            DataError: it is missing, has no text, or there is no mask token.
+        """
         if tokenizer.mask is None:
             raise DataError(f"{tokenizer.described} has no mask token: fill-mask needs a masked language model's")
         check_max_length(tokenizer, config.max_length)
@@ -92,11 +97,11 @@ class FillMask:
         self._longest = max(part.longest for part in splits.values())
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Iterations in one pass over the training sequences, the last smaller batch included."""
+        """Return the iterations in one pass over the training sequences, the last smaller batch included."""
         return math.ceil(len(self._train) / batch_size)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """The batches of iterations `start` to `stop - 1`, of sequences of like length."""
+        """Yield the batches of iterations `start` to `stop - 1`, of sequences of like length."""
         order = whole_order(len(self._train), batch_size, seed, start, stop, self._train.lengths)
         for step, indices in enumerate(order, start):
             ids = self._train.ids[self._train.places(indices)]
@@ -107,7 +112,11 @@ class FillMask:
             yield _batch(self._train, share.of(indices), ids[here], seen[here], chosen[here], device)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy, in nats, at the masked positions of a batch. Raises RecipeError for a compiled model."""
+        """Return the mean cross-entropy, in nats, at the masked positions of a batch.
+
+        Raises:
+            RecipeError: the model is compiled.
+        """
         if isinstance(model, torch._dynamo.OptimizedModule):
             raise RecipeError("training.compile: every batch of fill-mask has another shape; leave it out")
         check_model(model, self._longest, self._tokenizer)
@@ -115,12 +124,12 @@ class FillMask:
         return F.cross_entropy(logits, batch.tokens) if len(batch.tokens) else 0 * logits.sum()
 
     def size(self, batch: Batch) -> int:
-        """How many masked tokens a batch has."""
+        """Return the number of masked tokens in a batch."""
         return len(batch.tokens)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Mean cross-entropy (`loss`), fraction guessed right (`accuracy`) and e^loss at all masked positions."""
+        """Return mean cross-entropy (`loss`), fraction guessed right (`accuracy`) and e^loss over masked positions."""
         check_model(model, self._longest, self._tokenizer)
         sequences, seen, chosen = self._held_out[split]
         loss, right, count = 0.0, 0, 0
@@ -141,13 +150,13 @@ class FillMask:
         }
 
     def _masked_once(self, sequences: Sequences) -> tuple[Sequences, Tensor, Tensor]:
-        """The sequences, and what is seen and what is to be guessed of their tokens, the same in every evaluation."""
+        """Return sequences, what is seen of their tokens and what is to be guessed, the same in every evaluation."""
         seen, chosen = mask_tokens(sequences.ids, self._tokenizer, self._mask, derive_seed(0, "evaluation mask"))
         return sequences, seen.int(), chosen
 
 
 def logits_at(model: nn.Module, inputs: Inputs, positions: Tensor) -> Tensor:
-    """Scores [m, vocabulary] of the tokens at `positions` of the flattened [b * t], and no others.
+    """Return scores [m, vocabulary] of the tokens at `positions` of the flattened [b * t], and no others.
 
     The encoder runs as ever; what it hands on to the head is cut down to those rows. The heads of masked language
     models act on each position alone, so the scores are the same.
@@ -170,7 +179,7 @@ def logits_at(model: nn.Module, inputs: Inputs, positions: Tensor) -> Tensor:
 def _batch(
     sequences: Sequences, indices: Tensor, ids: Tensor, seen: Tensor, chosen: Tensor, device: torch.device
 ) -> Batch:
-    """`ids`, `seen` and `chosen`: flat, of the tokens of sequences `indices`."""
+    """Return a batch of `ids`, `seen` and `chosen`: flat, of the tokens of sequences `indices`."""
     real = sequences.real(indices).flatten()
     positions = torch.where(real)[0][chosen]
     inputs = sequences.inputs(indices, device, seen)

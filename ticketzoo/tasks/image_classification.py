@@ -37,7 +37,8 @@ class Batch(NamedTuple):
 class ImageClassificationConfig(Config):
     """The `task:` section of a recipe for image classification.
 
-    name: what to call the data in results; made from the data set's name and classes when not given.
+    Attributes:
+        name: what to call the data in results; made from the data set's name and classes when not given.
     """
 
     type: Literal["image-classification"]
@@ -60,7 +61,11 @@ class ImageClassification:
     metric = ACCURACY
 
     def __init__(self, config: ImageClassificationConfig) -> None:
-        """Load the data. Raises DataError when it is missing or no labelled image data set."""
+        """Load the data.
+
+        Raises:
+            DataError: it is missing or is not a labelled image data set.
+        """
         self._crop = config.augment.random_resized_crop
         data = load_images(config.dataset, crop_train=self._crop is not None)
         self.name = config.name or data_name(config.dataset)
@@ -89,11 +94,11 @@ class ImageClassification:
         }
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Iterations in one pass over the training images, the last smaller batch included."""
+        """Return the iterations in one pass over the training images, the last smaller batch included."""
         return math.ceil(len(self._train) / batch_size)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """The batches of iterations `start` to `stop - 1`."""
+        """Yield the batches of iterations `start` to `stop - 1`."""
         crop, per_epoch = None, self.steps_per_epoch(batch_size)
         if self._crop is not None:
             side = self._train.in_shape[1]
@@ -104,10 +109,11 @@ class ImageClassification:
             yield Batch(images, labels, share_of(whole))
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
+        """Return the mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
 
-        Raises DataError when the model cannot take images of the size that progressive resizing has come to, and
-        RecipeError when its BatchNorm has a single image to take statistics of.
+        Raises:
+            DataError: the model cannot take images of the size that progressive resizing has come to.
+            RecipeError: its BatchNorm has a single image to take statistics of.
         """
         images, labels, share = batch
         if self._augment:
@@ -124,7 +130,7 @@ class ImageClassification:
         return F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
 
     def _one_image(self, share: Share) -> str:
-        """What is wrong with a batch of one image, or a process's part of one, and what to do."""
+        """Return what is wrong with a batch of one image, or a process's part of one, and what to do."""
         few = "has only 1, too few for the model's BatchNorm"
         if share.stop - share.start < share.total:
             part = f"training.batch_size: a process's part of a batch of {share.total} images {few}"
@@ -133,14 +139,15 @@ class ImageClassification:
         return f"{batch}; choose another size, or another number of task.dataset.examples"
 
     def size(self, batch: Batch) -> int:
-        """How many images a batch has."""
+        """Return the number of images in a batch."""
         return len(batch.labels)
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split.
+        """Return the mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split.
 
-        Raises DataError when none of its images can be read.
+        Raises:
+            DataError: none of its images can be read.
         """
         images_in_split = self._held_out[split]
         most = EVALUATION_IMAGES_ON_CPU if device.type == "cpu" else EVALUATION_IMAGES
@@ -165,7 +172,7 @@ class ImageClassification:
 
 
 def data_name(dataset: ImageDataset) -> str:
-    """Short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
+    """Return the short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
     name = last_part(dataset.path).replace("_", "-").lower()
     if dataset.classes is None:
         return name

@@ -28,13 +28,14 @@ Batch = tuple[Inputs, Tensor]
 class QuestionAnsweringConfig(Config):
     """The `task:` section of a recipe for question answering; defaults as for SQuAD (Devlin et al. 2019).
 
-    dataset: has columns `question`, `context` and `answers` (of `text` and `answer_start`).
-    name: what to call the data in results; the data set's when not given.
-    tokenizer: a folder or Hub id; the model's own when not given.
-    max_length: most tokens in a window, question and special ones included.
-    stride: tokens that neighbouring windows of a long context share, as in transformers. (The BERT paper's code counts
-        those between the windows' starts instead.)
-    question_length: tokens at which a question is cut off.
+    Attributes:
+        dataset: has columns `question`, `context` and `answers` (of `text` and `answer_start`).
+        name: what to call the data in results; the data set's when not given.
+        tokenizer: a folder or Hub id; the model's own when not given.
+        max_length: most tokens in a window, question and special ones included.
+        stride: tokens that neighbouring windows of a long context share, as in transformers. (The BERT paper's code
+            counts those between the windows' starts instead.).
+        question_length: tokens at which a question is cut off.
     """
 
     type: Literal["question-answering"]
@@ -52,7 +53,11 @@ class QuestionAnswering:
     metric = F1
 
     def __init__(self, config: QuestionAnsweringConfig, tokenizer: Tokenizer) -> None:
-        """Load and tokenise the data. Raises DataError when it is missing or not in SQuAD's form."""
+        """Load and tokenise the data.
+
+        Raises:
+            DataError: it is missing or not in SQuAD's form.
+        """
         check_max_length(tokenizer, config.max_length)
         lengths = {key: getattr(config, key) for key in ("max_length", "stride", "question_length")}
         check_windows(**lengths, tokenizer=tokenizer)
@@ -77,11 +82,11 @@ class QuestionAnswering:
         self._longest = max(part.sequences.longest for part in windows.values())
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Iterations in one pass over the training windows, the last smaller batch included."""
+        """Return the iterations in one pass over the training windows, the last smaller batch included."""
         return math.ceil(len(self._windows["train"].sequences) / batch_size)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """(inputs, int64 [b, 2] first and last tokens of the answers) of iterations `start` to `stop - 1`."""
+        """Yield (inputs, int64 [b, 2] first and last tokens of the answers) of iterations `start` to `stop - 1`."""
         windows = self._windows["train"]
         sequences = windows.sequences
         for indices in whole_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
@@ -92,19 +97,19 @@ class QuestionAnswering:
             yield sequences.inputs(here, device, width=width), on_device(windows.answers[here], device)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean over windows, and over first and last token, of the cross-entropy in nats."""
+        """Return the mean over windows, and over first and last token, of the cross-entropy in nats."""
         check_model(model, self._longest, self._tokenizer)
         inputs, answers = batch
         outputs = model(**inputs)
         return _cross_entropy(outputs.start_logits, outputs.end_logits, answers) / len(answers)
 
     def size(self, batch: Batch) -> int:
-        """How many windows a batch has."""
+        """Return the number of windows in a batch."""
         return len(batch[1])
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Mean `loss` over windows, and SQuAD's `exact_match` and `f1` (fractions) over questions."""
+        """Return the mean `loss` over windows, and SQuAD's `exact_match` and `f1` (fractions) over questions."""
         check_model(model, self._longest, self._tokenizer)
         windows, questions = self._windows[split], self._questions[split]
         answers, loss = BestAnswers(len(questions)), 0.0
@@ -126,7 +131,7 @@ class QuestionAnswering:
 
 
 def _cross_entropy(start_logits: Tensor, end_logits: Tensor, answers: Tensor) -> Tensor:
-    """Sum over windows, mean over first and last token."""
+    """Return the sum over windows, mean over first and last token."""
     first = F.cross_entropy(start_logits, answers[:, 0], reduction="sum")
     last = F.cross_entropy(end_logits, answers[:, 1], reduction="sum")
     return (first + last) / 2

@@ -19,9 +19,11 @@ LONGEST_ANSWER = 30
 
 @dataclass(frozen=True)
 class Spans:
-    """The best span of each of b windows. score: float [b], -inf where there is none. first, last: int64 [b] tokens.
+    """The best span of each of b windows.
 
-    none: float [b], score of there being no answer.
+    Attributes:
+        score: float [b], -inf where there is none. first, last: int64 [b] tokens.
+        none: float [b], score of there being no answer.
     """
 
     score: Tensor
@@ -31,10 +33,14 @@ class Spans:
 
 
 def best_spans(start_logits: Tensor, end_logits: Tensor, in_context: Tensor) -> Spans:
-    """The span of highest score, the sum of its ends', in each window.
+    """Return the span of highest score, the sum of its ends', in each window.
 
-    It lies in the context (bool [b, t]), does not end before it starts, and has at most `LONGEST_ANSWER` tokens.
-    start_logits, end_logits: float [b, t].
+    It lies in the context, does not end before it starts, and has at most `LONGEST_ANSWER` tokens.
+
+    Args:
+        start_logits: float [b, t].
+        end_logits: float [b, t].
+        in_context: bool [b, t].
     """
     tried = min(N_BEST, start_logits.shape[1])
     starts = start_logits.masked_fill(~in_context, -torch.inf).topk(tried)
@@ -60,9 +66,13 @@ class BestAnswers:
         self._characters = torch.zeros(count, 2, dtype=torch.int64)
 
     def add(self, question: Tensor, spans: Spans, first_characters: Tensor, last_characters: Tensor) -> None:
-        """Take in the best spans of windows of these questions, int64 [b].
+        """Take in the best spans of windows of these questions.
 
-        first_characters, last_characters: int64 [b, t], where in the context each token begins and ends.
+        Args:
+            question: int64 [b].
+            spans: of these windows.
+            first_characters: int64 [b, t], where in the context each token begins.
+            last_characters: int64 [b, t], where it ends.
         """
         begin = first_characters.gather(1, spans.first[:, None])[:, 0].tolist()
         end = last_characters.gather(1, spans.last[:, None])[:, 0].tolist()
@@ -73,9 +83,11 @@ class BestAnswers:
                 self._characters[number] = torch.tensor([begin[row], end[row]])
 
     def texts(self, contexts: Sequence[str], *, may_be_none: bool) -> list[str]:
-        """The answers, stretches of `contexts`; empty where no window has a span.
+        """Return the answers, stretches of `contexts`; empty where no window has a span.
 
-        may_be_none: also empty where that no window has the answer scores higher than the best span.
+        Args:
+            contexts: the texts.
+            may_be_none: also empty where that no window has the answer scores higher than the best span.
         """
         none = self._score == -torch.inf
         if may_be_none:
@@ -91,17 +103,17 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 
 
 def normalise_answer(text: str) -> str:
-    """The words of `text` in lower case with single spaces between them, without punctuation and articles."""
+    """Return the words of `text` in lower case with single spaces between them, without punctuation and articles."""
     return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
 
 
 def exact_match(answer: str, right: str) -> float:
-    """1 where the two are the same once normalised, else 0."""
+    """Return 1 if the two are the same once normalised, else 0."""
     return float(normalise_answer(answer) == normalise_answer(right))
 
 
 def word_f1(answer: str, right: str) -> float:
-    """Harmonic mean of the shares of words that one has in common with the other, each counted as often as it occurs.
+    """Return the harmonic mean of the shares of words that each has in common with the other, repetitions counted.
 
     Where one has no words, 1 if the other has none either, as SQuAD 2.0 scores it.
     """
@@ -112,7 +124,7 @@ def word_f1(answer: str, right: str) -> float:
 
 
 def squad_scores(answers: Sequence[str], right: Sequence[Sequence[str]]) -> dict[str, float]:
-    """Means over questions of `exact_match` and `f1` (fractions), each the best over the question's right answers.
+    """Return means over questions of `exact_match` and `f1` (fractions), each the best over the right answers.
 
     A question with no right answer, or none but articles and punctuation, is answered rightly by an empty text alone.
     """

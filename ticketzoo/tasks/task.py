@@ -8,7 +8,7 @@ from ticketzoo.tasks.metrics import Metric
 
 
 class Task(Protocol):
-    """What a model is trained on: the only thing the training loop knows of data, loss and metrics."""
+    """Something a model is trained on: all that the training loop knows of data, loss and metrics."""
 
     name: str
     """Short name of the data, e.g. `mnist` or `digits-5-9`."""
@@ -31,24 +31,24 @@ class Task(Protocol):
     """How many there are in `"train"`, `"validation"` and `"test"`."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Iterations in one pass over the training split."""
+        """Return the iterations in one pass over the training split."""
         ...
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
-        """The batches of iterations `start` to `stop - 1`; batch i is a function of (`seed`, i) alone.
+        """Return the batches of iterations `start` to `stop - 1`; batch i is a function of (`seed`, i) alone.
 
         Of several processes, each gets its share of every batch (see `ticketzoo.distributed.processes`).
         """
         ...
 
     def loss(self, model: nn.Module, batch: Any) -> Tensor:
-        """Scalar training loss, in nats: a mean over what `size` counts."""
+        """Return the scalar training loss, in nats: a mean over what `size` counts."""
         ...
 
     def size(self, batch: Any) -> int:
-        """How many examples, or masked tokens, the loss of `batch` is a mean over; asked where processes share it."""
+        """Return the number of examples, or masked tokens, that the loss of `batch` is a mean over."""
         ...
 
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`; processes share the work."""
+        """Return metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`; processes share it."""
         ...

@@ -25,10 +25,11 @@ Batch = tuple[Inputs, Tensor]
 class TextClassificationConfig(Config):
     """The `task:` section of a recipe for text classification.
 
-    name: what to call the data in results; the data set's when not given.
-    tokenizer: a folder or Hub id; the model's own when not given.
-    max_length: most tokens in a sequence, special ones included.
-    metric: by which arms are compared; default the GLUE task's, else accuracy, or of values to predict pearson.
+    Attributes:
+        name: what to call the data in results; the data set's when not given.
+        tokenizer: a folder or Hub id; the model's own when not given.
+        max_length: most tokens in a sequence, special ones included.
+        metric: by which arms are compared; default the GLUE task's, else accuracy, or of values to predict pearson.
     """
 
     type: Literal["text-classification"]
@@ -43,7 +44,11 @@ class TextClassification:
     """The `Task` (see `ticketzoo.tasks.task`) of classifying texts, or of predicting a value for each."""
 
     def __init__(self, config: TextClassificationConfig, tokenizer: Tokenizer) -> None:
-        """Load and tokenise the data. Raises DataError when it is missing or no labelled text."""
+        """Load and tokenise the data.
+
+        Raises:
+            DataError: it is missing or no labelled text.
+        """
         check_max_length(tokenizer, config.max_length)
         data = load_labelled_text(config.dataset, tokenizer, config.max_length)
         self.name = config.name or config.dataset.short_name
@@ -65,28 +70,28 @@ class TextClassification:
         self._longest = max(part.longest for part in data.sequences.values())
 
     def steps_per_epoch(self, batch_size: int) -> int:
-        """Iterations in one pass over the training texts, the last smaller batch included."""
+        """Return the iterations in one pass over the training texts, the last smaller batch included."""
         return math.ceil(len(self._sequences["train"]) / batch_size)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Batch]:
-        """(inputs, labels) of iterations `start` to `stop - 1`, of texts of like length."""
+        """Yield (inputs, labels) of iterations `start` to `stop - 1`, of texts of like length."""
         sequences, labels = self._sequences["train"], self._labels["train"]
         for indices in training_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
             yield sequences.inputs(indices, device), on_device(labels[indices], device)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Mean cross-entropy, in nats, of a batch; of values to predict the mean squared error."""
+        """Return the mean cross-entropy, in nats, of a batch; of values to predict the mean squared error."""
         check_model(model, self._longest, self._tokenizer)
         inputs, labels = batch
         return self._loss(model(**inputs).logits, labels)
 
     def size(self, batch: Batch) -> int:
-        """How many texts a batch has."""
+        """Return the number of texts in a batch."""
         return len(batch[1])
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """The `loss`, and every metric of `text_metrics`, over a held-out split."""
+        """Return the `loss`, and every metric of `text_metrics`, over a held-out split."""
         check_model(model, self._longest, self._tokenizer)
         sequences, labels = self._sequences[split], self._labels[split]
 
@@ -106,7 +111,7 @@ class TextClassification:
 
 
 def _metric(config: TextClassificationConfig, num_classes: int) -> Metric:
-    """The metric that decides. Raises DataError when the recipe asks for one that the labels do not have."""
+    """Return the metric that decides. Raises DataError when the recipe asks for one that the labels do not have."""
     glue = config.dataset.glue
     default = "pearson" if num_classes == 1 else "accuracy"
     chosen = config.metric or (glue.metric if glue else default)

@@ -46,7 +46,7 @@ class BaseWeights:
 
     @property
     def stated(self) -> dict[str, str]:
-        """What ticket.json says of them, where a ticket rewinds to them."""
+        """The base weights as ticket.json states them."""
         return {"kind": "base", "repo_id": self.repo_id, "revision": self.revision, "sha256": self.sha256}
 
     @classmethod
@@ -62,7 +62,8 @@ class BaseWeights:
     ) -> "BaseWeights":
         """Fetch a model's safetensors, at the commit that `revision` (default: the main branch) means now.
 
-        Raises RegistryError where it cannot be fetched or has no safetensors, TicketError where they are damaged.
+        Raises:
+            RegistryError: it cannot be fetched or has no safetensors, TicketError where they are damaged.
         """
         options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
         return _fetch(repo_id, revision, options)
@@ -72,16 +73,22 @@ class BaseWeights:
         """Read a copy, in `folder`, of the safetensors of the Hub model `repo_id` at the commit `revision`, in full.
 
         That it is a copy cannot be seen here; it is found out when a ticket made with it is loaded from the Hub.
-        Raises RegistryError where the folder has no safetensors, TicketError where they are damaged.
+
+        Raises:
+            RegistryError: the folder has no safetensors.
+            TicketError: they are damaged.
         """
         return cls(repo_id, revision, read_weights(FolderFiles(Path(folder).expanduser())))
 
 
 def base_weights(rewind: BaseRewind, options: HubOptions, folder: Path | None = None) -> BaseWeights:
-    """The weights that a ticket rewinds to, checked against its digest; damaged ones are fetched again, once.
+    """Return the weights that a ticket rewinds to, checked against its digest; damaged ones are fetched again, once.
 
-    They come from the Hub, or from the copy in `folder`. Raises RegistryError where they cannot be fetched,
-    TicketError where they are not those the ticket was made with.
+    They come from the Hub, or from the copy in `folder`.
+
+    Raises:
+        RegistryError: they cannot be fetched.
+        TicketError: they are not those the ticket was made with.
     """
     if folder is not None:
         found = BaseWeights.from_folder(folder, rewind.repo_id, rewind.revision)
@@ -117,9 +124,11 @@ def _fetch(repo_id: str, revision: str | None, options: HubOptions) -> BaseWeigh
 
 
 def read_weights(files: ModelFiles) -> dict[str, Tensor]:
-    """Every tensor of a model, in one safetensors file or in several with an index, by the name it has there.
+    """Return every tensor of a model, in one safetensors file or in several with an index, by the name it has there.
 
-    Raises RegistryError where there is none, TicketError where they are damaged.
+    Raises:
+        RegistryError: there is none.
+        TicketError: they are damaged.
     """
     if files.has(WHOLE):
         return _read(files, WHOLE, None)
@@ -132,7 +141,7 @@ def read_weights(files: ModelFiles) -> dict[str, Tensor]:
 
 
 def _shards(files: ModelFiles) -> dict[str, list[str]]:
-    """The names of the tensors in each file, as the index says."""
+    """Return the names of the tensors in each file, as the index says."""
     where = f"{files}: {INDEX}"
     content = parse_json(files.path(INDEX, at_most=_MAX_INDEX_BYTES).read_bytes(), where)
     places = content.get("weight_map") if isinstance(content, dict) else None

@@ -43,13 +43,13 @@ class TicketCallback(TrainerCallback):
             self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0, leave=self.leave)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """See that the zeros are there. Raises TicketError."""
+        """Check that the pruned weights are zero. Raises TicketError."""
         _check_zeros(kwargs["model"])
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """See that they are there in the end, also in the best model. Raises TicketError."""
+        """Check that the pruned weights are zero in the end, also in the best model. Raises TicketError."""
         _check_zeros(kwargs["model"])
 
 

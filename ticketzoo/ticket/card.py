@@ -32,7 +32,7 @@ class ExpectedArm:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What was measured about a ticket, ready to be printed; `ticketzoo.evaluation.evidence` makes it from rows.
+    """The measurements of a ticket, ready to be printed; `ticketzoo.evaluation.evidence` makes it from rows.
 
     `source` is the target that is the task the ticket was found on, `sentence` the verdict in words; `tables` are
     Markdown and printed as they are; `expected` are the arms of which the card says where they were not measured.
@@ -55,7 +55,7 @@ def render_card(
     reference: str | None = None,
     empty: Sequence[str] = (),
 ) -> str:
-    """The card of the ticket whose ticket.json holds `config`, as the text of its README.md.
+    """Return the card of the ticket whose ticket.json holds `config`, as the text of its README.md.
 
     What is not known is left out. Text from outside is escaped.
 
@@ -156,7 +156,7 @@ def _verdict(config: TicketConfig, sentence: str) -> dict[str, str | None] | Non
 
 
 def _not_measured(config: TicketConfig, evidence: Evidence) -> list[str]:
-    """What a reader may expect and no row says: levels, arms, other targets, a verdict."""
+    """Return what a reader may expect and no row says: levels, arms, other targets, a verdict."""
     wanted = {entry.level for entry in pruned_levels(config)}
     on_source = [result for result in evidence.measured if result.target == evidence.source]
     items = []
@@ -221,5 +221,5 @@ def _method(config: TicketConfig) -> str:
 
 
 def _known(*facts: tuple[str, str | None]) -> Facts:
-    """The facts that are known, escaped."""
+    """Return the facts that are known, escaped."""
     return [(name, for_markdown(fact)) for name, fact in facts if fact]

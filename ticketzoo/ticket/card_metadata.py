@@ -44,7 +44,7 @@ class Measurement:
 
 
 def metadata(config: TicketConfig, measured: Sequence[Measurement], source: str | None) -> "ModelCardData":
-    """Card metadata of a ticket that was `measured`, on its own task under the target name `source`."""
+    """Return the card metadata of a ticket that was `measured`, on its own task under the target name `source`."""
     from huggingface_hub import ModelCardData
 
     results = _eval_results(config, measured, source)
@@ -65,7 +65,7 @@ def metadata(config: TicketConfig, measured: Sequence[Measurement], source: str 
 
 
 def tags(config: TicketConfig) -> list[str]:
-    """What a ticket can be found by: architecture, method, task, source, sparsity bands of its levels, verdict."""
+    """Return the tags by which a ticket is found: architecture, method, task, source, sparsity bands, verdict."""
     names = [config.architecture.name, config.pruning.method, task_tag(config.task), source_tag(data_name(config))]
     names += [sparsity_band(entry.sparsity) for entry in pruned_levels(config)]
     names.append(verdict_tag(config.verdict.label if config.verdict else "not measured"))
@@ -73,51 +73,51 @@ def tags(config: TicketConfig) -> list[str]:
 
 
 def task_tag(task: str) -> str:
-    """The tag of a task."""
+    """Return the tag of a task."""
     return f"task-{slug(task)}"
 
 
 def source_tag(dataset: str) -> str:
-    """The tag of the data set that a ticket was found on."""
+    """Return the tag of the data set that a ticket was found on."""
     return f"source-{slug(dataset)}"
 
 
 def verdict_tag(label: str) -> str:
-    """The tag of a verdict's label."""
+    """Return the tag of a verdict's label."""
     return f"verdict-{slug(label)}"
 
 
 def sparsity_band(sparsity: float) -> str:
-    """The tag of a sparsity: `sparsity-90-95` from 0.90 up to, and not with, 0.95."""
+    """Return the tag of a sparsity: `sparsity-90-95` from 0.90 up to, and not with, 0.95."""
     low, high = next((low, high) for low, high in pairwise(BANDS) if sparsity < high / 100)
     return f"sparsity-{low}-{high}"
 
 
 def slug(text: str) -> str:
-    """`text` as a tag: in lower case, all but letters, digits and dots turned into single hyphens."""
+    """Return `text` as a tag: in lower case, all but letters, digits and dots turned into single hyphens."""
     return re.sub(r"[^a-z0-9.]+", "-", text.lower()).strip("-.")
 
 
 def hub_dataset(config: TicketConfig) -> str | None:
-    """The source data set's Hub id, a namespaced name with a known revision; None for a folder or built-in data."""
+    """Return the source's Hub id, a namespaced name with a known revision; None for a folder or built-in data."""
     name = data_name(config)
     return name if "/" in name and config.source.revision else None
 
 
 def data_name(config: TicketConfig) -> str:
-    """What the source data set is called: its Hub id, or the last part of a path, which is nobody else's business."""
+    """Return the source data set's Hub id, or the last part of a path, which is nobody else's business."""
     dataset = config.source.dataset
     is_id = re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?", dataset, re.ASCII)
     return dataset if is_id else for_terminal(re.split(r"[/\\]", dataset.rstrip("/\\"))[-1]) or "unknown"
 
 
 def pruned_levels(config: TicketConfig) -> list[LevelEntry]:
-    """The packaged levels above 0."""
+    """Return the packaged levels above 0."""
     return [entry for entry in config.levels if entry.level > 0]
 
 
 def headline_level(config: TicketConfig) -> LevelEntry | None:
-    """The packaged level a card is headed by: the one its verdict names, else the sparsest."""
+    """Return the packaged level a card is headed by: the one its verdict names, else the sparsest."""
     verdict = config.verdict
     named = {level.level for level in verdict.levels if level.sparsity == verdict.sparsity} if verdict else set()
     packaged = pruned_levels(config)
@@ -125,7 +125,7 @@ def headline_level(config: TicketConfig) -> LevelEntry | None:
 
 
 def _eval_results(config: TicketConfig, measured: Sequence[Measurement], source: str | None) -> list["EvalResult"]:
-    """The ticket's test metrics on its own task after the last step, at the headline level.
+    """Return the ticket's test metrics on its own task after the last step, at the headline level.
 
     Dense has none here: its numbers are not those of the model that is published.
     """

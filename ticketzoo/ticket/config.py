@@ -1,4 +1,4 @@
-"""What ticket.json says, and the bounds within which it is believed.
+"""The content of ticket.json, and the bounds within which it is believed.
 
 Everything is typed and checked; keys this version does not know are kept when a ticket is saved again, and never acted
 on. Nothing here is a path, a module or code: files are named by the seeds of replicates alone.
@@ -61,7 +61,7 @@ class Prunable(Part):
 
 
 class Pruning(Part):
-    """How the ticket was found.
+    """The way the ticket was found.
 
     `rate` is the fraction removed a round, for all or by pattern of parameter names: of the survivors, or with
     `rate_of: original` of all prunable weights.
@@ -149,7 +149,7 @@ class TicketConfig(Part):
 
     @property
     def prunable_weights(self) -> int:
-        """How many weights the masks cover."""
+        """The number of weights that the masks cover."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     @model_validator(mode="after")
@@ -181,17 +181,21 @@ class TicketConfig(Part):
             kept, previous = entry.kept, entry.level
 
     def to_json(self) -> str:
-        """The text of ticket.json."""
+        """Return the text of ticket.json."""
         return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
 
 
 def mask_sha256_of(seeds: list[tuple[int, str]]) -> str:
-    """Digest over the mask digests of all replicates, in order."""
+    """Return the digest over the mask digests of all replicates, in order."""
     return digest_of_digests((f"seed-{seed}", digest) for seed, digest in seeds)
 
 
 def parse_config(text: bytes, where: str) -> TicketConfig:
-    """Read the text of ticket.json. Raises TicketError naming `where` and the key that is not as format 1 demands."""
+    """Read the text of ticket.json.
+
+    Raises:
+        TicketError: a key is not as the format demands; the message names it and `where`.
+    """
     content = parse_json(text, where)
     number = content.get("format") if isinstance(content, dict) else None
     if type(number) is not int or number < 1:
@@ -202,7 +206,11 @@ def parse_config(text: bytes, where: str) -> TicketConfig:
 
 
 def check_config(content: dict[str, Any], where: str) -> TicketConfig:
-    """Type and check the content of ticket.json. Raises TicketError naming `where` and the key."""
+    """Type and check the content of ticket.json.
+
+    Raises:
+        TicketError: a key is not as it must be; the message names it and `where`.
+    """
     try:
         return TicketConfig.model_validate(content)
     except ValidationError as error:

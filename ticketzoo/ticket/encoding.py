@@ -51,7 +51,7 @@ _DTYPES = {
 
 
 def masks_to_bytes(packed: PackedLevels) -> bytes:
-    """The content of masks.safetensors; equal masks give equal bytes."""
+    """Return the content of masks.safetensors; equal masks give equal bytes."""
     tensors: dict[str, Bits] = {}
     outer: dict[str, Bits] | None = None
     with ThreadPoolExecutor(_threads()) as pool:  # numpy lets go of the interpreter while it works
@@ -64,7 +64,11 @@ def masks_to_bytes(packed: PackedLevels) -> bytes:
 
 
 def read_masks(path: Path, where: str, shapes: Shapes, levels: Sequence[LevelEntry]) -> PackedLevels:
-    """Read masks.safetensors. Raises TicketError, naming `where` and the tensor, for whatever does not fit."""
+    """Read masks.safetensors.
+
+    Raises:
+        TicketError: something does not fit; the message names `where` and the tensor.
+    """
     with open_tensors(path, where, "numpy") as file, ThreadPoolExecutor(_threads()) as pool:
         _check_names(set(file.keys()), {_key(entry.level, name) for entry in levels for name in shapes}, where)
         _check_encodings(file.metadata() or {}, set(file.keys()), where)
@@ -86,12 +90,16 @@ def read_masks(path: Path, where: str, shapes: Shapes, levels: Sequence[LevelEnt
 
 
 def rewind_to_bytes(packed: Mapping[str, Tensor]) -> bytes:
-    """The content of rewind.safetensors; equal weights give equal bytes."""
+    """Return the content of rewind.safetensors; equal weights give equal bytes."""
     return safetensors.torch.save(dict(packed))
 
 
 def read_rewind(path: Path, where: str, levels: PackedLevels) -> dict[str, Tensor]:
-    """Read rewind.safetensors. Raises TicketError, naming `where` and the tensor, for whatever does not fit."""
+    """Read rewind.safetensors.
+
+    Raises:
+        TicketError: something does not fit; the message names `where` and the tensor.
+    """
     with open_tensors(path, where, "pt") as file:
         names = sorted(file.keys())
         _check_names(set(levels.shapes) & set(names), set(levels.shapes), where)
@@ -126,7 +134,11 @@ def _key(level: int, name: str) -> str:
 
 @contextmanager
 def open_tensors(path: Path, where: str, framework: str) -> Iterator[Any]:
-    """Open a safetensors file whose declared header fits into it. Raises TicketError, naming `where`."""
+    """Open a safetensors file whose declared header fits into it.
+
+    Raises:
+        TicketError: the file cannot be read; the message names `where`.
+    """
     try:
         size = path.stat().st_size
         with path.open("rb") as file:

@@ -14,12 +14,12 @@ Tensors = dict[str, Tensor]
 
 
 def dense_state(ticket: Ticket) -> Tensors:
-    """The rewind weights as a plain state dict, pruned weights 0.0: `model.load_state_dict` takes it."""
+    """Return the rewind weights as a plain state dict, pruned weights 0.0: `model.load_state_dict` takes it."""
     return {name: tensor.contiguous() for name, tensor in ticket.rewind_state.items()}
 
 
 def torch_prune_state(ticket: Ticket) -> Tensors:
-    """The state dict of a model under `torch.nn.utils.prune`: `<name>_orig` and a float `<name>_mask` per weight."""
+    """Return the state dict under `torch.nn.utils.prune`: `<name>_orig` and a float `<name>_mask` per weight."""
     state: Tensors = {}
     for name, tensor in ticket.rewind_state.items():
         if name in ticket.masks:
@@ -31,7 +31,7 @@ def torch_prune_state(ticket: Ticket) -> Tensors:
 
 
 def mask_tensors(ticket: Ticket) -> Tensors:
-    """The masks alone, one uint8 (1 = kept) per weight, by parameter name."""
+    """Return the masks alone, one uint8 (1 = kept) per weight, by parameter name."""
     return {name: mask.to(torch.uint8) for name, mask in ticket.masks.items()}
 
 

@@ -1,4 +1,4 @@
-"""Where a ticket's files come from: a folder, or a repository on the Hub that gives each when it is asked for."""
+"""Sources of a ticket's files: a folder, or a repository on the Hub that gives each when it is asked for."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,11 +30,15 @@ class Files:
     hub_options: HubOptions = HubOptions()  # noqa: RUF009
 
     def where(self, name: str) -> str:
-        """The file `name` in messages."""
+        """Return the file `name` in messages."""
         return f"{self.hub}: {name}" if self.hub else str(self.folder / name)
 
     def config(self) -> TicketConfig:
-        """What ticket.json says. Raises TicketError for whatever it may not say."""
+        """Return the content of ticket.json, checked.
+
+        Raises:
+            TicketError: it says what it may not say.
+        """
         try:
             return read_config(self.folder)
         except TicketError as error:
@@ -44,7 +48,11 @@ class Files:
             raise TicketError(f"{self.where(CONFIG_FILE)}: {problem}") from None
 
     def require(self, entries: Mapping[str, FileEntry]) -> None:
-        """Have these files here, as long as stated. Raises TicketError, or from the Hub RegistryError."""
+        """Have these files here, as long as stated.
+
+        Raises:
+            TicketError: or from the Hub RegistryError.
+        """
         for name, entry in entries.items():
             if self.hub is not None:
                 self.hub.path(name, size=entry.bytes)
@@ -52,9 +60,12 @@ class Files:
                 check_size(self.folder / name, entry)
 
     def checked(self, name: str, entry: FileEntry) -> Path:
-        """The path of a file whose size and sha256 are as stated.
+        """Return the path of a file whose size and sha256 are as stated.
 
-        A damaged one in the Hub's cache is fetched again, once. Raises TicketError, or from the Hub RegistryError.
+        A damaged one in the Hub's cache is fetched again, once.
+
+        Raises:
+            TicketError: or from the Hub RegistryError.
         """
         self.require({name: entry})
         try:
@@ -80,9 +91,10 @@ class Files:
 
 
 def hub_files(repo_id: str, revision: str | None, options: HubOptions) -> Files:
-    """The ticket in a repository on the Hub, at one commit; only its ticket.json is fetched now.
+    """Return the ticket in a repository on the Hub, at one commit; only its ticket.json is fetched now.
 
-    Raises RegistryError: see `open_hub` and `HubFolder.path`.
+    Raises:
+        RegistryError: see `open_hub` and `HubFolder.path`.
     """
     hub = open_hub(repo_id, revision, options)
     path = hub.path(CONFIG_FILE, at_most=MAX_CONFIG_BYTES)
@@ -91,9 +103,10 @@ def hub_files(repo_id: str, revision: str | None, options: HubOptions) -> Files:
 
 
 def ticket_files_of(repo_id_or_folder: str | Path, revision: str | None, options: HubOptions) -> Files:
-    """The files of the ticket that a Path, or a text that means a folder or a Hub id, leads to.
+    """Return the files of the ticket that a Path, or a text that means a folder or a Hub id, leads to.
 
-    Raises RegistryError for a text that is neither, two revisions, and what cannot be fetched.
+    Raises:
+        RegistryError: a text that is neither, two revisions, and what cannot be fetched.
     """
     if isinstance(repo_id_or_folder, Path):
         return Files(repo_id_or_folder.absolute(), None, options)

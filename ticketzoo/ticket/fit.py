@@ -35,7 +35,8 @@ def fit(
         leave: names of further modules whose parameters stay as they are.
         may_be_empty: whether a mask may keep nothing.
 
-    Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape.
+    Raises:
+        TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape.
     """
     plain, targets = plain_model(model), _tensors(model)
     for key, modules in (("head", head or ()), ("leave", leave)):
@@ -93,7 +94,7 @@ def warn_of_another_base(repo_id: str, model: nn.Module) -> None:
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Parameters and persistent buffers themselves, by their names in the plain model, tied ones once."""
+    """Return parameters and persistent buffers themselves, by their names in the plain model, tied ones once."""
     return {name.replace("_orig_mod.", ""): value for name, value in live_state(plain_model(model)).items()}
 
 

@@ -30,22 +30,26 @@ CONFIG_FILE = "ticket.json"
 
 
 def masks_path(seed: int) -> str:
-    """Where the masks of the replicate of `seed` are, below the ticket's folder."""
+    """Return the path of the masks of the replicate of `seed`, below the ticket's folder."""
     return f"seed-{int(seed)}/{MASKS_FILE}"
 
 
 def rewind_path(seed: int) -> str:
-    """Where the rewind weights of the replicate of `seed` are, below the ticket's folder."""
+    """Return the path of the rewind weights of the replicate of `seed`, below the ticket's folder."""
     return f"seed-{int(seed)}/{REWIND_FILE}"
 
 
 def replicate_paths(config: TicketConfig, seed: int) -> list[str]:
-    """The files of one replicate, below the ticket's folder."""
+    """Return the files of one replicate, below the ticket's folder."""
     return [masks_path(seed)] if config.rewind.kind == "base" else [masks_path(seed), rewind_path(seed)]
 
 
 def read_config(folder: Path) -> TicketConfig:
-    """Read and check ticket.json. Raises TicketError for a folder without one, and for whatever it may not say."""
+    """Read and check ticket.json.
+
+    Raises:
+        TicketError: a folder without one, and for whatever it may not say.
+    """
     path = folder / CONFIG_FILE
     if not folder.is_dir():
         raise TicketError(f"{folder}: no such ticket folder")
@@ -67,23 +71,27 @@ def read_config(folder: Path) -> TicketConfig:
 
 
 def is_ours(name: str) -> bool:
-    """Whether format 1 gives a meaning to a file or folder of this name."""
+    """Tell whether format 1 gives a meaning to a file or folder of this name."""
     return name in (CONFIG_FILE, RECIPE_FILE, RESULTS_FILE) or re.fullmatch(r"seed-\d+", name) is not None
 
 
 def file_entries(config: TicketConfig) -> dict[str, FileEntry]:
-    """Size and digest of every file that ticket.json declares, by path below the ticket's folder."""
+    """Return the size and digest of every file that ticket.json declares, by path below the ticket's folder."""
     entries = {name: entry for replicate in config.replicates for name, entry in replicate.files.items()}
     return entries | {str(name): entry for name, entry in config.files.items()}
 
 
 def ticket_files(folder: Path, config: TicketConfig) -> list[Path]:
-    """ticket.json and every file it declares."""
+    """Return ticket.json and every file it declares."""
     return [folder / name for name in (CONFIG_FILE, *file_entries(config))]
 
 
 def check_file(folder: Path, name: str, entry: FileEntry) -> Path:
-    """The path of a file whose size and sha256 are as declared. Raises TicketError otherwise."""
+    """Return the path of a file whose size and sha256 are as declared.
+
+    Raises:
+        TicketError: they are not.
+    """
     path = folder / name
     check_size(path, entry)
     try:
@@ -97,7 +105,7 @@ def check_file(folder: Path, name: str, entry: FileEntry) -> Path:
 
 
 def entry_of(content: bytes) -> FileEntry:
-    """Size and digest of a file's content."""
+    """Return the size and digest of a file's content."""
     return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
@@ -112,10 +120,13 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
-    """A new empty folder that takes the place of the ticket at `folder`, if any, once the block has ended well.
+    """Give a new empty folder that replaces the ticket at `folder`, if any, once the block has ended well.
 
     Until then `folder` stays as it was. Files there that are no part of a ticket (a card, plots) move along unless the
-    block has written them anew. Raises TicketError where `folder` holds anything but a ticket, or cannot be written.
+    block has written them anew.
+
+    Raises:
+        TicketError: `folder` holds anything but a ticket, or cannot be written.
     """
     folder = folder.resolve()
     token = uuid.uuid4().hex[:8]

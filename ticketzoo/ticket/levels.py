@@ -45,26 +45,26 @@ class PackedLevels(Mapping[int, Masks]):
 
     @property
     def weights(self) -> int:
-        """How many prunable weights there are, kept or not."""
+        """The number of prunable weights, kept or not."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
     def masks(self, level: int) -> Masks:
-        """The masks of a packaged level, as fresh bool tensors."""
+        """Return the masks of a packaged level, as fresh bool tensors."""
         return {
             name: torch.from_numpy(bit.unpack(bits, math.prod(self.shapes[name]))).view(self.shapes[name])
             for name, bits in self.levels[level].items()
         }
 
     def renamed(self, rename: Callable[[dict[str, Any]], dict[str, Any]]) -> "PackedLevels":
-        """The same masks under other parameter names; `rename` gives a dict by old names under new ones."""
+        """Return the same masks under other parameter names; `rename` gives a dict by old names under new ones."""
         return PackedLevels(rename(self.shapes), {level: rename(packed) for level, packed in self.levels.items()})
 
     def kept(self, level: int) -> dict[str, int]:
-        """How many weights of each parameter a packaged level keeps."""
+        """Return how many weights of each parameter a packaged level keeps."""
         return {name: bit.popcount(bits) for name, bits in self.levels[level].items()}
 
     def sha256(self) -> str:
-        """Digest over the masks of all packaged levels."""
+        """Return the digest over the masks of all packaged levels."""
         digests = []
         for level, packed in self.levels.items():
             named = {name: (self.shapes[name], bits) for name, bits in packed.items()}
@@ -75,7 +75,8 @@ class PackedLevels(Mapping[int, Masks]):
 def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLevels:
     """Pack bool masks, each level's as it comes, in ascending order.
 
-    Raises TicketError where there is none, or they are not nested or do not cover the same parameters.
+    Raises:
+        TicketError: there is none, or they are not nested or do not cover the same parameters.
     """
     shapes: Shapes = {}
     packed: dict[int, dict[str, Bits]] = {}
@@ -98,7 +99,9 @@ def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLev
 def empty_layers(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:
     """Return a line for each parameter of which next to nothing is left, less than a weight in a thousand.
 
-    sparsities: of the levels.
+    Args:
+        levels: the packed masks.
+        sparsities: of the levels.
     """
     lines = []
     kept = {level: levels.kept(level) for level in levels}

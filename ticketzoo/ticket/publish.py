@@ -44,7 +44,7 @@ def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None
 
 
 def _findable(card: str, config: TicketConfig) -> str:
-    """The card with the tags that search needs, also where someone else has written it."""
+    """Return the card with the tags that search needs, also where someone else has written it."""
     from huggingface_hub import ModelCard
 
     try:
@@ -62,7 +62,7 @@ def _findable(card: str, config: TicketConfig) -> str:
 
 
 def extra_files(files: Files) -> dict[str, bytes]:
-    """The card and the plots beside a ticket, by name."""
+    """Return the card and the plots beside a ticket, by name."""
     if files.hub is None:
         found = [path for path in sorted(files.folder.iterdir()) if path.is_file() and not path.is_symlink()]
         return {path.name: path.read_bytes() for path in found if path.name == CARD or _PLOT.fullmatch(path.name)}
@@ -73,7 +73,7 @@ def extra_files(files: Files) -> dict[str, bytes]:
 
 @contextmanager
 def _on_disk(config: TicketConfig, stored: Stored) -> Iterator[Files]:
-    """The files of a ticket, written for the while of the block if it was in memory only."""
+    """Give the files of a ticket, written for the time of the block if it was in memory only."""
     if stored.files is not None:
         yield stored.files
         return

@@ -16,10 +16,11 @@ REWIND_DTYPES = {
 
 
 def pack_rewind(state: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
-    """Copies of the rewind weights: of parameters in `masks` the values they keep, in C order, of all others the whole.
+    """Return copies of the rewind weights: of parameters in `masks` the values they keep, in C order, of others all.
 
-    Raises TicketError for a masked parameter that is missing, of another shape or no float, for NaN and infinity, and
-    for a dtype that a ticket cannot hold.
+    Raises:
+        TicketError: a masked parameter that is missing, of another shape or no float, for NaN and infinity, and for
+            a dtype that a ticket cannot hold.
     """
     for name, mask in masks.items():
         if name not in state:
@@ -36,7 +37,7 @@ def pack_rewind(state: Mapping[str, Tensor], masks: Masks) -> dict[str, Tensor]:
 
 
 def unpack_rewind(packed: Mapping[str, Tensor], levels: PackedLevels, level: int) -> dict[str, Tensor]:
-    """Fresh dense rewind weights; those pruned at `level` are 0.0."""
+    """Return fresh dense rewind weights; those pruned at `level` are 0.0."""
     state = {name: tensor.clone() for name, tensor in packed.items() if name not in levels.shapes}
     known = levels.masks(levels.densest)
     masks = levels.masks(level)

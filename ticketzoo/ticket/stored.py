@@ -1,4 +1,4 @@
-"""What a ticket's files hold, read when it is asked for, checked when it is read, and read once."""
+"""The content of a ticket's files: read when it is asked for, checked when it is read, and read once."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -76,7 +76,7 @@ class Stored:
 
 
 def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, base: Path | None = None) -> Stored:
-    """What the ticket in `files` holds; whatever it gives is checked against `config`, or raises TicketError.
+    """Return what the ticket in `files` holds; whatever it gives is checked against `config`, or raises TicketError.
 
     With `masks_only` the rewind weights need not be there, and asking for them raises TicketError. `base` is a folder
     to read base weights from, instead of the Hub.

@@ -85,8 +85,9 @@ class Ticket:
             token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
             force_download: whether to fetch anew what is in the cache.
 
-        Raises TicketError for a damaged ticket or unknown format, other masks than `mask_sha256`, and for a level,
-        sparsity or seed not packaged; RegistryError for what cannot be fetched.
+        Raises:
+            TicketError: a damaged ticket or unknown format, other masks than `mask_sha256`, and for a level,
+                sparsity or seed not packaged; RegistryError for what cannot be fetched.
         """
         options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
         files = ticket_files_of(repo_id_or_folder, revision, options)
@@ -135,8 +136,9 @@ class Ticket:
             verdict: on the source task.
             license: of masks and weights, as an SPDX name.
 
-        Raises TicketError for masks that aren't bool or nested, counts that differ between replicates, weights that
-        don't fit their masks or are NaN, and fields that ticket.json may not hold.
+        Raises:
+            TicketError: masks that aren't bool or nested, counts that differ between replicates, weights that don't
+                fit their masks or are NaN, and fields that ticket.json may not hold.
         """
         from ticketzoo import __version__
 
@@ -166,7 +168,11 @@ class Ticket:
         return ticket
 
     def at(self, *, level: int | None = None, sparsity: float | None = None, seed: int | None = None) -> "Ticket":
-        """The same ticket at another level or sparsity, of another seed; what isn't given stays. Raises TicketError."""
+        """Return the same ticket at another level or sparsity, of another seed; what isn't given stays.
+
+        Raises:
+            TicketError: there is no such level, sparsity or seed.
+        """
         if level is None and sparsity is None:
             level = self.level
         return self._view(self.config, self._stored, level, sparsity, self.seed if seed is None else seed)
@@ -204,7 +210,7 @@ class Ticket:
 
     @cached_property
     def known_rewind(self) -> Masks:
-        """Where rewind weights are known: the masks of the densest packaged level."""
+        """The places whose rewind weights are known: the masks of the densest packaged level."""
         levels = self._stored.replicates[self.seed].levels
         return levels.masks(levels.densest)
 
@@ -212,7 +218,10 @@ class Ticket:
     def rewind_state(self) -> dict[str, Tensor]:
         """Every parameter and buffer to train from, dense, in the stored dtypes, pruned weights 0.0.
 
-        The densest level's holds all `known_rewind` values. Raises TicketError for a damaged file.
+        The densest level's holds all `known_rewind` values.
+
+        Raises:
+            TicketError: a damaged file.
         """
         replicate = self._stored.replicates[self.seed]
         return unpack_rewind(replicate.rewind, replicate.levels, self.level)
@@ -221,26 +230,39 @@ class Ticket:
     def base_state(self) -> dict[str, Tensor] | None:
         """The weights of the base model, dense and whole; None where the ticket holds its rewind weights itself.
 
-        Raises RegistryError where they cannot be fetched, TicketError where they are not those of the ticket.
+        Raises:
+            RegistryError: they cannot be fetched.
+            TicketError: they are not those of the ticket.
         """
         return self._stored.read_base() if self._stored.read_base else None
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        """Every measured number: a row of results.jsonl each. Raises TicketError for a damaged file."""
+        """Every measured number: a row of results.jsonl each.
+
+        Raises:
+            TicketError: a damaged file.
+        """
         return self._stored.results
 
     @property
     def recipe_text(self) -> str | None:
-        """The recipe that made the ticket, as YAML. Raises TicketError for a damaged file."""
+        """The recipe that made the ticket, as YAML.
+
+        Raises:
+            TicketError: a damaged file.
+        """
         return self._stored.recipe_text
 
     def build(self, seed: int = 0) -> nn.Module:
-        """The model, masked, at the rewind weights, on the CPU in training mode.
+        """Return the model, masked, at the rewind weights, on the CPU in training mode.
 
         Where these are a base model's, which has no head of this shape, the head is fresh, drawn from `seed`.
-        Raises ModelError for an unknown architecture or a base that does not fit it, TicketError for a ticket that
-        does not fit.
+
+        Raises:
+            ModelError: an unknown architecture or a base that does not fit it.
+            TicketError: a ticket that does
+                not fit.
         """
         architecture = self.config.architecture
         names = {"library": architecture.library, "name": architecture.name, "kwargs": architecture.kwargs}
@@ -270,8 +292,9 @@ class Ticket:
                 A `transformers` model needs none named: all beside its encoder stays, and the ticket fits any head.
             leave: further modules, such as `bert.pooler`, whose parameters stay the model's own, without masks.
 
-        Raises TicketError, the model unchanged, naming every tensor that is missing, unexpected or of another shape,
-        or whose mask keeps nothing.
+        Raises:
+            TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape,
+                or whose mask keeps nothing.
         """
         if unlike := differences(self.config.architecture.model_dump(), plain_model(model)):
             raise TicketError(f"the ticket does not fit the model: {'; '.join(unlike)}")
@@ -291,11 +314,14 @@ class Ticket:
 
         An existing ticket there is replaced; files that are no part of a ticket stay.
 
+        Returns the folder.
+
         Args:
             folder: to write; its parents are made.
             extras: more files to write along with it, such as `README.md` and plots, by plain file name.
 
-        Returns the folder. Raises TicketError where it holds something else, or cannot be written.
+        Raises:
+            TicketError: it holds something else, or cannot be written.
         """
         return save(self.config, self._stored, Path(folder), extras or {})
 
@@ -315,6 +341,8 @@ class Ticket:
 
         The same ticket pushed again makes no new commit. A README.md that was edited on the Hub stays.
 
+        Returns what became of it: `url` and `commit`, whether that is new (`changed`), and `card_kept`.
+
         Args:
             repo_id: `owner/name`; a repository that does not exist is made.
             private: whether it is to be private. Publishing to a public one with `private=True` is refused. None: what
@@ -326,10 +354,9 @@ class Ticket:
             card: text of README.md. Default: the one in the ticket's folder, or else what ticket.json says.
             replace_card: whether to overwrite a README.md that was edited on the Hub.
 
-        Returns what became of it: `url` and `commit`, whether that is new (`changed`), and `card_kept`.
-
-        Raises RegistryError for a repository that cannot be made, read or written, somebody else's push in the
-        meantime, an access token in a file; TicketError for a damaged ticket.
+        Raises:
+            RegistryError: a repository that cannot be made, read or written, somebody else's push in the meantime,
+                an access token in a file; TicketError for a damaged ticket.
         """
         to = Destination(repo_id, private, revision, create_pr, commit_message, token, replace_card)
         return push(self.config, self._stored, to, card)

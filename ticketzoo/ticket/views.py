@@ -1,4 +1,4 @@
-"""Which of the packaged levels and replicates a user gets."""
+"""Choice of the packaged level and replicate that a user gets."""
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import TicketConfig
@@ -8,10 +8,12 @@ NEAR = 0.05
 
 
 def choose_level(config: TicketConfig, level: int | None, sparsity: float | None) -> int:
-    """The packaged level asked for, nearest to the sparsity asked for, or the default: the sparsest that is good.
+    """Return the packaged level asked for, nearest to the sparsity asked for, or by default the sparsest good one.
 
-    Good is what the verdict calls winning or matching; where there is none, the sparsest level of all. Raises
-    TicketError listing the levels for one that is not packaged, or a sparsity that no level is within 0.05 of.
+    Good is what the verdict calls winning or matching; where there is none, the sparsest level of all.
+
+    Raises:
+        TicketError: no such level is packaged, or none within 0.05 of that sparsity; the message lists the levels.
     """
     if level is not None and sparsity is not None:
         raise TicketError(f"'{config.name}': give a level or a sparsity, not both")
@@ -32,7 +34,11 @@ def choose_level(config: TicketConfig, level: int | None, sparsity: float | None
 
 
 def choose_seed(config: TicketConfig, seed: int | None) -> int:
-    """The seed of a replicate; the first by default. Raises TicketError listing the seeds for an unknown one."""
+    """Return the seed of a replicate; the first by default.
+
+    Raises:
+        TicketError: there is no such seed; the message lists the seeds.
+    """
     seeds = [replicate.seed for replicate in config.replicates]
     if seed is not None and seed not in seeds:
         raise TicketError(f"'{config.name}' has no replicate of seed {seed}: choose of {', '.join(map(str, seeds))}")

@@ -22,7 +22,7 @@ from ticketzoo.ticket.stored import Stored, StoredReplicate
 
 @dataclass(frozen=True)
 class Found:
-    """What one seed found: bool masks by level and parameter name, and the rewind state, dense, with its buffers.
+    """The findings of one seed: bool masks by level and parameter name, and the rewind state, dense, with buffers.
 
     A ticket that rewinds to the weights of a model on the Hub has no `rewind_state`.
     """
@@ -44,7 +44,9 @@ def store(
     `base` are the weights that all replicates rewind to, named as the masks.
 
     Returns them with what ticket.json states about them: `parameters`, `levels`, `replicates` and `mask_sha256`.
-    Raises TicketError for no replicates, masks that aren't nested, levels or counts that differ between replicates.
+
+    Raises:
+        TicketError: no replicates, masks that aren't nested, levels or counts that differ between replicates.
     """
     if not replicates:
         raise TicketError("a ticket needs at least one replicate")
@@ -89,7 +91,7 @@ def _pack_levels(found: Found, package_from: int) -> PackedLevels:
 
 
 def _level_entries(levels: Mapping[int, PackedLevels]) -> list[dict[str, Any]]:
-    """`level`, `sparsity` and `kept` of each level, which must be the same for all seeds."""
+    """Return `level`, `sparsity` and `kept` of each level, which must be the same for all seeds."""
     (first_seed, first), *others = levels.items()
     kept = {level: sum(first.kept(level).values()) for level in first.levels}
     for seed, packed in others:
