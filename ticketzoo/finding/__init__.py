@@ -1,4 +1,4 @@
-"""How tickets are found: pruning, the methods, and the way from a recipe to a packaged ticket."""
+"""Finding tickets: the methods, and the way from a recipe to a packaged ticket."""
 
 from ticketzoo.finding import at_init as at_init
 from ticketzoo.finding import imp as imp

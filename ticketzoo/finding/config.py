@@ -10,7 +10,7 @@ from ticketzoo.recipe import Steps
 
 
 class MethodConfig(PruningConfig):
-    """What every method is told: its name, what a pruning round removes, and how many rounds there are."""
+    """The keys of every method: its name, what a pruning round removes, and how many rounds there are."""
 
     method: str = "imp"
     levels: Annotated[int, Field(ge=1, le=1000)] = 15

@@ -51,7 +51,11 @@ class RecipeLab:
         return Start(cell.final_state)
 
     def steps(self, length: Steps) -> int:
-        """Return `length` in iterations. Raises RecipeError if it is not before the end of training."""
+        """Return `length` in iterations.
+
+        Raises:
+            RecipeError: it is not before the end of training.
+        """
         return steps_before_the_end(length, self.recipe, self.task)
 
     def job(self, masks: Masks, start: Start, learn: Parametrisation = WEIGHTS) -> Job:
@@ -65,7 +69,8 @@ class RecipeLab:
     ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
-        Raises RunError as `Store.run` does.
+        Raises:
+            RunError: as `Store.run` does.
         """
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
         cell = self.cells.run(self.job(masks, start, learn), label, keep_final=True, snapshot_steps=keep)
@@ -75,7 +80,8 @@ class RecipeLab:
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
         """Return the masks of level `to`; of weights that a plan does not know, masks of the right sizes.
 
-        Raises RunError where a weight that `masks` keeps is NaN.
+        Raises:
+            RunError: a weight that `masks` keeps is NaN.
         """
         weights = at.final if isinstance(at, Trained) else at.state
         if isinstance(weights, Unknown):
@@ -84,7 +90,11 @@ class RecipeLab:
 
 
 def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
-    """Return the rewind step `length` in iterations. Raises RecipeError if it is not before the end of training."""
+    """Return the rewind step `length` in iterations.
+
+    Raises:
+        RecipeError: it is not before the end of training.
+    """
     per_epoch = task.steps_per_epoch(recipe.training.batch_size)
     step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
     if step >= whole:

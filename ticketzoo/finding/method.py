@@ -18,7 +18,7 @@ from ticketzoo.util.registry import Registry
 
 @dataclass(frozen=True)
 class Start:
-    """Where a training begins.
+    """The beginning of a training.
 
     Attributes:
         read: gives the parameters and buffers; called when they are needed, so that nobody holds them meanwhile.
@@ -64,7 +64,9 @@ class Trained:
     def at(self, step: int, *, count_from: int | None = None) -> Start:
         """Return the state after `step` updates, kept by `train(keep=[step])`, as a start that counts from there.
 
-        count_from: the step to count from instead.
+        Args:
+            step: updates that count as done.
+            count_from: the step to count from instead.
         """
         counted = step if count_from is None else count_from
         if step == self.start.step and kept(self.masks) == total(self.masks):
@@ -100,7 +102,7 @@ class Lab(Protocol):
 
     @property
     def levels(self) -> int:
-        """How many levels the recipe asks for, beside the dense one."""
+        """The number of levels the recipe asks for, beside the dense one."""
         ...
 
     @property
@@ -114,7 +116,11 @@ class Lab(Protocol):
         ...
 
     def steps(self, length: Steps) -> int:
-        """Return a length of training, such as `2ep`, in iterations. Raises RecipeError if it is not before the end."""
+        """Return a length of training, such as `2ep`, in iterations.
+
+        Raises:
+            RecipeError: it is not before the end.
+        """
         ...
 
     def train(

@@ -95,6 +95,6 @@ class FindRecipe(Config):
 
     @property
     def trainings(self) -> int:
-        """How many trainings the recipe asks for."""
+        """The number of trainings the recipe asks for."""
         controls = count_controls(self.controls, self.draws) * len(self.control_levels)
         return len(self.seeds) * ((self.head_first is not None) + 1 + self.finder.levels + controls)

@@ -1,4 +1,4 @@
-"""What a pruned network is trained from again."""
+"""The weights and the step that a pruned network is trained from again."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -22,7 +22,7 @@ from ticketzoo.training.parametrisation import Parametrisation
 
 @dataclass(frozen=True)
 class Replicate:
-    """What one seed found, level by level, and what was measured of it."""
+    """One seed's findings, level by level, and what was measured of them."""
 
     seed: int
     levels: PackedLevels

@@ -1,4 +1,4 @@
-"""What the trainings of a recipe start from: an architecture, and the pretrained weights its name may stand for."""
+"""The start of a recipe's trainings: an architecture, and the pretrained weights its name may stand for."""
 
 import logging
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class SourceModel:
     """The same by its place on the Hub, for a ticket to refer to; None for a model that is only here, or not whole."""
 
     def state(self, seed: int) -> State:
-        """Parameters and buffers of a fresh initialisation; of a pretrained model those of its head alone are fresh."""
+        """Return parameters and buffers of a fresh initialisation; of a pretrained model its head's alone are fresh."""
         model = create_from_architecture(self.architecture, seed=derive_seed(seed, "init"))
         if self.weights is not None:
             load_base(model, self.weights, fresh_pooler=True)
@@ -44,7 +44,7 @@ class SourceModel:
 
 
 def load_task(config: TaskConfig, model: ModelConfig) -> Task:
-    """The task that `model` is trained on, its data loaded; of several processes by the first of each machine first.
+    """Return the task that `model` is trained on, its data loaded; by the first process of each machine first.
 
     A model of texts is looked for before, as its tokenizer is found by the same name.
 
@@ -88,7 +88,11 @@ def load_model(recipe: FindRecipe, task: Task) -> SourceModel:
 
 
 def sized_architecture(model: ModelConfig, task: Task) -> dict[str, Any]:
-    """The architecture, sized for the data. Raises RecipeError when its arguments contradict the data."""
+    """Return the architecture, sized for the data.
+
+    Raises:
+        RecipeError: its arguments contradict the data.
+    """
     for key, needed in task.model_kwargs.items():
         if (asked := model.kwargs.get(key, needed)) != needed:
             raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")

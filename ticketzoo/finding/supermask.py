@@ -17,8 +17,9 @@ from ticketzoo.training.scores import EdgePopup
 class EdgePopupConfig(MethodConfig):
     """Edge-popup: what pruning would leave of each layer says how many weights the layer keeps; training says which.
 
-    scaled: divide each layer's weights by the square root of the fraction that it keeps (Ramanujan et al. 2020,
-        section 4), which makes up for the inputs that it loses.
+    Attributes:
+        scaled: divide each layer's weights by the square root of the fraction that it keeps (Ramanujan et al. 2020,
+            section 4), which makes up for the inputs that it loses.
     """
 
     method: str = "edge-popup"

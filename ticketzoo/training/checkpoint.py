@@ -40,7 +40,7 @@ class Checkpoint:
 
 
 def optimizer_tensors(optimizer: Optimizer) -> State:
-    """The optimiser's state, flat: `"<parameter index>/<key>"`."""
+    """Return the optimizer's state, flat: `"<parameter index>/<key>"`."""
     state = optimizer.state_dict()["state"]
     return {
         f"{index}/{key}": value
@@ -64,7 +64,11 @@ def load_optimizer_tensors(optimizer: Optimizer, tensors: State) -> None:
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
-    """Write `checkpoint` into `folder`, and remove all but the newest `KEPT`. Raises RunError where it cannot."""
+    """Write `checkpoint` into `folder`, and remove all but the newest `KEPT`.
+
+    Raises:
+        RunError: it cannot be written.
+    """
     parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer}
     tensors = {f"{part}:{name}": t.cpu().contiguous() for part, state in parts.items() for name, t in state.items()}
     meta = json.dumps({"step": checkpoint.step, "record": checkpoint.record})
@@ -76,9 +80,10 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
-    """The newest whole checkpoint in `folder`; None when there is none. Damaged ones are removed, with a warning.
+    """Return the newest whole checkpoint in `folder`; None if there is none. Damaged ones are removed, with a warning.
 
-    Raises RunError, and removes nothing, where the system does not let one be read: it may be whole.
+    Raises:
+        RunError: the system does not let one be read. It may be whole, so nothing is removed.
     """
     found, damaged = None, []
     for path in _newest_first(folder):

@@ -52,14 +52,16 @@ class ScheduleConfig(Config):
 
 
 class TrainingConfig(Config):
-    """How a network is trained, whatever the task.
+    """The settings of a training, whatever the task.
 
-    evaluate_every: how often the validation split is looked at. clip_norm: largest norm of the gradient.
-    precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32.
-    channels_last: keep convolutions' weights and images channel by channel, which GPUs are faster at.
-    compile: by torch.compile, which takes a minute or so at the beginning of each training.
-    sync_batchnorm: where several processes share batches, normalise over all of a batch, not over each one's share; the
-        numbers are then those of one process. No difference in one process.
+    Attributes:
+        evaluate_every: how often the validation split is looked at.
+        clip_norm: largest norm of the gradient.
+        precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32.
+        channels_last: keep convolutions' weights and images channel by channel, which GPUs are faster at.
+        compile: by torch.compile, which takes a minute or so at the beginning of each training.
+        sync_batchnorm: where several processes share batches, normalise over all of a batch, not over each one's
+            share; the numbers are then those of one process. No difference in one process.
     """
 
     steps: Steps = Steps(20, "ep")

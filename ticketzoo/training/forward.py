@@ -11,7 +11,7 @@ from ticketzoo.training.config import TrainingConfig
 
 
 def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -> nn.Module:
-    """What to call in place of `model`, whose parameters it shares; of several processes each calls it on its share.
+    """Return what to call in place of `model`, whose parameters it shares; each process calls it on its share.
 
     `model` itself changes its memory layout and its BatchNorm at most. It is compiled for each shape of batch apart,
     since kernels for varying shapes are slower.
@@ -29,5 +29,5 @@ def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -
 
 
 def is_compilers(error: BaseException) -> bool:
-    """Whether `error` came from torch.compile's own code: no compiler here, or a model that it cannot take."""
+    """Tell whether `error` came from torch.compile's own code: no compiler here, or a model that it cannot take."""
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))

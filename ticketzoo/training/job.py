@@ -64,7 +64,7 @@ class Job:
         }
 
     def model(self, device: torch.device) -> nn.Module:
-        """What is trained, on `device`: the state under the masks, the body frozen where the head alone is trained."""
+        """Return what is trained, on `device`: the state under the masks, the body frozen where only the head learns."""
         model = create_from_architecture(self.architecture, seed=0)
         load_model_state(model, self.state)
         model.to(device)
@@ -76,7 +76,7 @@ class Job:
 
 @contextmanager
 def in_one_line(label: str, job: Job, device: torch.device) -> Iterator[None]:
-    """What training `job` may run into, as a RunError: divergence, too little memory, a missing file, no compiler."""
+    """Raise what training `job` may meet as a RunError: divergence, too little memory, a missing file, no compiler."""
     try:
         yield
     except RunError as error:

@@ -11,7 +11,7 @@ FUSED_DEVICES = ("cpu", "cuda", "mps")
 
 
 def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
-    """A fresh fused optimiser over those of `parameters` that are not frozen (unfused on devices that have none)."""
+    """Return a fresh fused optimiser over those of `parameters` that are not frozen (unfused where there is none)."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     fused = all(p.device.type in FUSED_DEVICES and torch.is_floating_point(p) for p in parameters)
     if config.name == "sgd":
@@ -30,7 +30,7 @@ def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -
 
 
 def learning_rate_factor(schedule: ScheduleConfig, step: int, total: int, steps_per_epoch: int) -> float:
-    """Factor on the base learning rate for the update that follows `step` finished ones, of `total`.
+    """Return the factor on the base learning rate for the update that follows `step` finished ones, of `total`.
 
     A pure function of the step, so that a training resumed or rewound to step k goes on exactly where it was.
     """

@@ -1,4 +1,4 @@
-"""What is measured in a training."""
+"""Measurements of a training."""
 
 import math
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from ticketzoo.tasks.task import Task
 
 @dataclass
 class Record:
-    """What was measured in a training. Steps count finished updates."""
+    """The measurements of a training. Steps count finished updates."""
 
     final: dict[str, Any] = field(default_factory=dict)
     """`{"step", "train_loss", "validation_loss", "test_loss", "test_accuracy", ...}` after the last update."""

@@ -1,4 +1,4 @@
-"""What happens between the updates of a training: people hear of it, checkpoints are written, a signal ends it."""
+"""Events between the updates of a training: progress is told, checkpoints are written, a signal ends it."""
 
 import time
 from collections.abc import Callable, Collection
@@ -37,7 +37,7 @@ def resume(
     start_step: int,
     snapshot_steps: Collection[int],
 ) -> tuple[Record, int]:
-    """The record and the step that a training goes on from: those of its checkpoint, which is loaded, or of its start.
+    """Return the record and the step that a training goes on from: those of its checkpoint, loaded, or of its start.
 
     A checkpoint from after one of `snapshot_steps` is of no use.
     """
@@ -72,7 +72,9 @@ class BetweenUpdates:
     def after(self, step: int, told_to_stop: bool) -> None:
         """Say how far the training is; write a checkpoint if one is due; raise Interrupted if a signal came.
 
-        told_to_stop: whether one of several processes met a signal.
+        Args:
+            step: updates done.
+            told_to_stop: whether one of several processes met a signal.
         """
         now = time.monotonic()
         self._record.seconds = now - self._began
