@@ -64,7 +64,7 @@ class Job:
         }
 
     def model(self, device: torch.device) -> nn.Module:
-        """Return what is trained, on `device`: the state under the masks, the body frozen where only the head learns."""
+        """Return what is trained, on `device`: the state under the masks; what `learn` moves is not frozen."""
         model = create_from_architecture(self.architecture, seed=0)
         load_model_state(model, self.state)
         model.to(device)
