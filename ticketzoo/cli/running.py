@@ -10,6 +10,7 @@ from ticketzoo.cli.plan import print_plan
 from ticketzoo.cli.progress import RunProgress
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
+from ticketzoo.runs.executor import EXECUTORS
 from ticketzoo.runs.plan import Plan
 from ticketzoo.runs.progress import Progress, Quiet
 from ticketzoo.util.signals import interruptible
@@ -58,11 +59,11 @@ def plan_or_run(
             print_plan(plan(recipe, folder, device=training_device(asked.device)), asked.as_json)
         return
     with _running_in(folder) as progress:
-        ray_decides = asked.device is None and asked.executor == "ray"
+        executor_chooses = asked.device is None and EXECUTORS[asked.executor].chooses_device
         found = run(
             recipe,
             folder,
-            device=None if ray_decides else training_device(asked.device),
+            device=None if executor_chooses else training_device(asked.device),
             executor=asked.executor,
             checkpoint_seconds=asked.checkpoint_seconds,
             progress=progress,

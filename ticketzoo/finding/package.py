@@ -18,10 +18,9 @@ from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
-from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
-from ticketzoo.runs.store import environment
+from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.base import BaseWeights
@@ -58,7 +57,7 @@ def find_and_package(
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     task = load_task(recipe.task, recipe.model)
-    with open_store(
+    with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         finding = find_tickets(recipe, task, cells)

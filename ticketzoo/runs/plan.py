@@ -11,7 +11,9 @@ from torch import Tensor
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Cell, Store, environment
+from ticketzoo.runs.cell import Cell, read_cell
+from ticketzoo.runs.files import environment
+from ticketzoo.runs.store import Store
 from ticketzoo.runs.timing import Timing, time_training
 from ticketzoo.training.checkpoint import KEPT
 from ticketzoo.training.config import OptimizerConfig
@@ -103,8 +105,8 @@ class PlannedCells(Store):
 
     def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
         """As `Store.run`, but an unfinished cell is noted, not trained: its record is empty."""
-        _, folder = self._address(job)
-        cell = self._stored(folder, keep_final, snapshot_steps)
+        _, folder = self.address(job.specification())
+        cell = read_cell(folder, keep_final, snapshot_steps)
         if folder not in self._asked_for:
             self._asked_for.add(folder)
             self._finished += cell is not None

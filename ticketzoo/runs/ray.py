@@ -1,8 +1,8 @@
-"""Cells trained on a Ray cluster: independent ones at once, each by a process that is replaced if it dies."""
+"""Trainings on a Ray cluster: independent ones at once, each by a process that is replaced if it dies."""
 
 import logging
 import signal
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +16,10 @@ from ray.exceptions import NodeDiedError, OutOfMemoryError, WorkerCrashedError
 
 from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RunError, TicketzooError
+from ticketzoo.runs.cell import Training
+from ticketzoo.runs.executor import Item, Result
 from ticketzoo.runs.progress import Progress, Quiet
-from ticketzoo.runs.store import Cell, Item, Job, Result, Store
+from ticketzoo.runs.store import Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.util.signals import Interrupted, raise_when_interrupted
 
@@ -27,34 +29,29 @@ LAST_CHECKPOINT = 20.0
 """Seconds that trainings are given to write one when the run is interrupted."""
 
 
-class RayCells(Store):
-    """A folder of cells that a Ray cluster works on: all its machines see the folder, under the same path.
+class RayExecutor:
+    """Trains on the Ray cluster that this process or its environment (RAY_ADDRESS) is connected to.
 
-    The cluster is the one that this process or its environment (RAY_ADDRESS) is connected to; where there is none,
-    this machine becomes one. A training takes a GPU if there are any, else a processor.
+    Where there is none, this machine becomes one. All its machines see the store's folder, under the same path. A
+    training takes a GPU if there are any, else a processor. All that is no training is computed in this process.
 
-    Trainings overlap; what this process does between them, in a thread for each, does not: torch's random numbers, for
-    one, belong to the process. A thread has `_turn` in hand unless it waits.
+    Trainings overlap; the work between them, in a thread for each item, does not: torch's random numbers, for one,
+    belong to the process. A thread has `_turn` in hand unless it waits.
+
+    Args:
+        device: where to train; if None on GPUs where the cluster has any. This process computes there, too.
+        checkpoint_seconds: how often a training under way is saved.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        device: torch.device | None = None,
-        checkpoint_seconds: float = 60.0,
-        progress: Progress | None = None,
-    ) -> None:
-        here = device or training_device()
-        super().__init__(folder.absolute(), device=here, checkpoint_seconds=checkpoint_seconds, progress=progress)
-        self._asked_for = device
+    def __init__(self, device: torch.device | None, checkpoint_seconds: float) -> None:
+        self.device = device or training_device()
+        self._asked_for, self._checkpoint_seconds = device, checkpoint_seconds
         self._stopping, self._turn = Event(), Lock()
         self._in_hand: dict[Path, Lock] = {}
         self._tasks: dict[int, tuple[Task, Any]] = {}
         self._told: set[str] = set()
 
-    def __enter__(self) -> "RayCells":
-        super().__enter__()
+    def __enter__(self) -> "RayExecutor":
         self._connected = ray.is_initialized()
         if not self._connected:
             _connect()
@@ -70,10 +67,9 @@ class RayCells(Store):
         self._turn.release()
         if not self._connected:
             ray.shutdown()
-        super().__exit__(*exception)
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """As `Store.each`, but as many of `items` at once as the cluster can train."""
+        """Return `work` of each of `items`, as many of them at once as the cluster can train."""
 
         def in_turn(item: Item) -> Result:
             with self._turn:
@@ -104,30 +100,29 @@ class RayCells(Store):
 
     @contextmanager
     def _others_turn(self) -> Iterator[None]:
-        """In this block the thread waits, and another may do what it has to."""
+        """Wait in this block, while another thread may do its work."""
         self._turn.release()
         try:
             yield
         finally:
             self._turn.acquire()
 
-    def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
-        """As `Store.run`; a cell that two ask for at once is trained once."""
-        _, folder = self._address(job)
+    @contextmanager
+    def alone(self, folder: Path) -> Iterator[None]:
+        """Return a block that one thread at a time goes through for each folder: two that want a cell train it once."""
         in_hand = self._in_hand.setdefault(folder, Lock())
         with self._others_turn():
             in_hand.acquire()
         try:
-            return super().run(job, label, keep_final=keep_final, snapshot_steps=snapshot_steps)
+            yield
         finally:
             in_hand.release()
 
-    def train(self, job: Job, label: str, *, keep_final: bool, snapshot_steps: Collection[int]) -> None:
-        """As `Store.train`, somewhere in the cluster."""
-        shipped = replace(job, task=None)  # type: ignore[arg-type]
-        where = str(self.folder), self._there, self.checkpoint_seconds
-        kept = keep_final, list(snapshot_steps)
-        reference = self._remote.remote(shipped, self._shipped(job.task), label, where, kept)
+    def train(self, training: Training, progress: Progress) -> None:
+        """Train somewhere in the cluster, as `ticketzoo.runs.executor.Executor.train` says."""
+        task = self._shipped(training.job.task)
+        without = replace(training, job=replace(training.job, task=None), folder=training.folder.absolute())  # type: ignore[arg-type]
+        reference = self._remote.remote(without, task, self._there, self._checkpoint_seconds)
         try:
             with self._others_turn():
                 while not ray.wait([reference], timeout=1.0)[0]:
@@ -136,7 +131,8 @@ class RayCells(Store):
             warnings, error = ray.get(reference)
         except (WorkerCrashedError, NodeDiedError, OutOfMemoryError) as died:
             why = str(died).strip().splitlines()[0]
-            raise RunError(f"{label}: its process died {RETRIES + 1} times ({why}); run again to go on") from None
+            said = f"its process died {RETRIES + 1} times ({why})"
+            raise RunError(f"{training.label}: {said}; run again to go on") from None
         except BaseException:
             ray.cancel(reference)
             with self._others_turn():
@@ -145,21 +141,20 @@ class RayCells(Store):
         for warning in warnings:
             if warning not in self._told:  # each training meets, say, the same image that cannot be read
                 self._told.add(warning)
-                self.progress.warn(warning)
+                progress.warn(warning)
         if error is not None:
             raise error
-        if self._stored(self._address(job)[1], keep_final, snapshot_steps) is None:
-            what = "was trained on a machine that keeps its files to itself"
-            raise RunError(f"{label}: {what}; choose an --out that all machines of the cluster share")
 
     def _shipped(self, task: Task) -> Any:
-        """A reference to `task` in the cluster, to which it is sent once."""
+        """Return a reference to `task` in the cluster, to which it is sent once."""
         if id(task) not in self._tasks:
             self._tasks[id(task)] = (task, ray.put(task))
         return self._tasks[id(task)][1]
 
 
 class _Warnings(Quiet):
+    """Collects warnings."""
+
     def __init__(self) -> None:
         self.messages: list[str] = []
 
@@ -168,18 +163,22 @@ class _Warnings(Quiet):
 
 
 def _train(
-    job: Job, task: Task, label: str, where: tuple[str, str, float], kept: tuple[bool, list[int]]
+    training: Training, task: Task, device: str, checkpoint_seconds: float
 ) -> tuple[list[str], TicketzooError | None]:
-    """What happens in the cluster: warnings, and what went wrong if anything did."""
+    """Train in a process of the cluster. Returns warnings, and what went wrong if anything did."""
     raise_when_interrupted()
-    folder, device, checkpoint_seconds = where
-    told = _Warnings()
+    told, job = _Warnings(), replace(training.job, task=task)
     try:
-        cells = Store(
-            Path(folder), device=training_device(device), checkpoint_seconds=checkpoint_seconds, progress=told
+        store = Store(
+            training.folder.parent,
+            device=training_device(device),
+            checkpoint_seconds=checkpoint_seconds,
+            progress=told,
         )
         with _heard_by(told):
-            cells.run(replace(job, task=task), label, keep_final=kept[0], snapshot_steps=kept[1])
+            store.run(  # a process that died may have finished it
+                job, training.label, keep_final=training.keep_final, snapshot_steps=training.snapshot_steps
+            )
     except TicketzooError as error:
         return told.messages, error
     return told.messages, None
@@ -187,7 +186,7 @@ def _train(
 
 @contextmanager
 def _heard_by(told: _Warnings) -> Iterator[None]:
-    """In this block `told` also hears what the library warns of on its own, such as images that are skipped."""
+    """Have `told` in this block also hear what the library warns of on its own, such as images that are skipped."""
 
     class Hearing(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
@@ -212,7 +211,7 @@ def _connect() -> None:
 
 @contextmanager
 def _signals_as_they_are() -> Iterator[None]:
-    """Ray takes SIGTERM for itself."""
+    """Put back the handlers of signals after this block: Ray takes SIGTERM for itself."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     yield
     for number, handler in handlers.items():

@@ -1,97 +1,214 @@
-"""Cells: trainings as pure functions of their specification, each done once and kept under its digest."""
+"""The store: work that is done once and kept under the digest of all that decides it."""
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from filelock import FileLock, Timeout
-from safetensors import SafetensorError, safe_open
 
-import ticketzoo
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
-from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models.state import State
+from ticketzoo.runs.cell import Cell as Cell
+from ticketzoo.runs.cell import Training, read_cell
+from ticketzoo.runs.executor import EXECUTORS, Item, Result
+from ticketzoo.runs.files import RowT, read_rows, read_state, write_document, write_into, write_state
+from ticketzoo.runs.files import environment as environment
 from ticketzoo.runs.progress import Progress, Quiet
-from ticketzoo.training.checkpoint import remove_checkpoints
 from ticketzoo.training.job import Job as Job
-from ticketzoo.training.job import in_one_line
-from ticketzoo.training.loop import train
-from ticketzoo.training.parametrisation import Learned, join_learned, split_learned
-from ticketzoo.training.record import Record
-from ticketzoo.training.resumption import Resumption
-from ticketzoo.util.files import sync_folder, write_atomically, write_tensors, writing_into
-from ticketzoo.util.signals import ending_by_itself, stop_if_interrupted
+from ticketzoo.util.signals import stop_if_interrupted
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-_LEARNED = "learned.safetensors"
-"""What a training learned beside weights: masks, scores."""
+Content = dict[str, Any]
+"""A JSON document."""
 
 
-@dataclass(frozen=True)
-class Cell:
-    """A finished training: its record, and the tensors that were asked for."""
-
-    record: Record
-    folder: Path
-
-    def final_state(self) -> State:
-        """The trained parameters and buffers."""
-        return processes.from_first(lambda: _read(self.folder / "final.safetensors"))
-
-    def learned(self) -> Learned:
-        """Return what was learned; the weights as `final_state` does."""
-        file = self.folder / _LEARNED
-        return join_learned(self.final_state(), processes.from_first(lambda: _read(file) if file.is_file() else {}))
-
-    def snapshot(self, step: int) -> State:
-        """The parameters and buffers after `step` updates."""
-        return processes.from_first(lambda: _read(self.folder / _snapshot_file(step)))
-
-
-def _read(path: Path) -> State:
-    try:
-        with safe_open(path, framework="pt") as file:
-            digest = (file.metadata() or {}).get("sha256")
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (safe_open is no mapping)
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); delete {path.parent.name} and run again") from None
-    if digest is not None and state_sha256(state) != digest:  # the first cells have none
-        raise RunError(f"{path}: damaged since it was written; delete {path.parent.name} and run again")
-    return state
-
-
-def _write(path: Path, state: State) -> None:
-    write_tensors(path, state, {"sha256": state_sha256(state)})
+Found = TypeVar("Found")
 
 
 class Store:
-    """A folder of cells. One run at a time works in it; `with Store(folder) as cells:` takes the lock.
+    """A folder of finished work, and the executor that does what is missing.
 
-    Of several processes (`ticketzoo.distributed.processes`) all train; the first alone reads and writes the folder.
+    Each result lies in a folder named by the digest of its specification, the JSON of all that decides it: a training
+    as `cell.json` and its tensors, everything else in a file named by its kind. Every file is there as a whole or not
+    at all, and is read instead of computed from then on.
+
+    One command at a time works in a store: `with Store(folder) as store:` takes its lock. Of several processes
+    (`ticketzoo.distributed.processes`) all compute; the first alone reads and writes, and shares what it read.
+
+    Args:
+        folder: where results are kept; made where there is none.
+        executor: a name of `ticketzoo.runs.executor.EXECUTORS`: where trainings run. All else is computed in this
+            process.
+        device: where to compute; if None the executor chooses.
+        checkpoint_seconds: how often a training under way is saved.
+        progress: told how it goes.
 
     Raises:
-        RunError: another run holds the folder, or it cannot be written.
+        RunError: there is no such executor or it cannot work here; another command holds the folder; or it cannot be
+            written.
     """
 
     def __init__(
-        self, folder: Path, *, device: torch.device, checkpoint_seconds: float = 60.0, progress: Progress | None = None
+        self,
+        folder: Path,
+        executor: str = "local",
+        *,
+        device: torch.device | None = None,
+        checkpoint_seconds: float = 60.0,
+        progress: Progress | None = None,
     ) -> None:
-        self.folder, self.device, self.checkpoint_seconds = folder, device, checkpoint_seconds
-        self.progress = progress or Quiet()
+        self.folder, self.progress = folder, progress or Quiet()
+        self._executor = EXECUTORS[executor].make(device, checkpoint_seconds)
         self._lock = FileLock(folder / ".lock")
+        self._opened = ExitStack()
+
+    @property
+    def device(self) -> torch.device:
+        """The device on which this process computes."""
+        return self._executor.device
 
     def __enter__(self) -> "Store":
-        processes.from_first(self._open)
+        with ExitStack() as opened:
+            processes.from_first(self._take_lock)
+            opened.callback(self._lock.release)
+            opened.enter_context(self._executor)
+            self._opened = opened.pop_all()
         return self
 
-    def _open(self) -> None:
+    def __exit__(self, *exception: object) -> None:
+        self._opened.close()
+
+    def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
+        """Return the finished training of `job`, trained unless the store holds it with the tensors asked for.
+
+        Args:
+            job: what to train.
+            label: its name where progress is shown.
+            keep_final: also keep the trained weights.
+            snapshot_steps: also keep the states after so many updates.
+
+        Raises:
+            RunError: the training diverged, or the folder cannot be read or written.
+        """
+
+        def train(folder: Path, specification: Content) -> None:
+            training = Training(job, label, specification, folder, keep_final, tuple(snapshot_steps))
+            self._executor.train(training, self.progress)
+
+        cell, new = self._once(
+            label, job.specification(), lambda folder: read_cell(folder, keep_final, snapshot_steps), train
+        )
+        self.progress.finished(label, cell.record, job.task.metric.name, trained=new)
+        stop_if_interrupted()
+        return cell
+
+    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+        """Return `work` of each of `items`, in their order; the executor may do several at once.
+
+        Args:
+            work: asks this store for what it needs, and for nothing that another item's work makes.
+            items: asked for as they are needed.
+        """
+        return self._executor.each(work, items)
+
+    def remember(self, kind: str, specification: Mapping[str, Any], compute: Callable[[], State]) -> State:
+        """Return the tensors that `compute` gives, on the CPU, computed once for each kind and specification.
+
+        Args:
+            kind: their name: lower-case letters, digits and hyphens, such as `gradients`.
+            specification: all that decides them, as JSON: large tensors by their digests.
+            compute: gives them by name, on any device; called in every process where the store does not hold them.
+
+        Raises:
+            RunError: the store's file is damaged, or cannot be read or written.
+        """
+        name = _file_name(kind, "safetensors")
+
+        def write(folder: Path, content: Content) -> None:
+            state = compute()
+            facts = {"specification": content, "environment": environment(self.device)}
+            processes.from_first(partial(write_into, folder, partial(write_state, folder / name, state, facts)))
+
+        def read(folder: Path) -> State | None:
+            return read_state(folder / name) if (folder / name).is_file() else None
+
+        return self._once(kind, specification, read, write)[0]
+
+    def remember_rows(
+        self,
+        kind: str,
+        specification: Mapping[str, Any],
+        row: Callable[..., RowT],
+        compute: Callable[[int], RowT],
+        *,
+        count: int,
+        key: str = "rows",
+    ) -> tuple[list[RowT], bool]:
+        """Return rows 0 to `count` - 1 and whether any was computed now; each is kept as soon as it is there.
+
+        Args:
+            kind: their name: lower-case letters, digits and hyphens, such as `line`.
+            specification: all that decides them, `count` included, as JSON.
+            row: the named tuple that a row is; its fields are JSON values.
+            compute: gives the row of a number; called in every process, in order, for those that the store lacks.
+            count: how many there are.
+            key: their name in the file, a JSON document.
+
+        Raises:
+            RunError: the store's file is damaged, or cannot be read or written.
+        """
+        name = _file_name(kind, "json")
+
+        def read(folder: Path) -> list[RowT] | None:
+            rows = read_rows(folder / name, key, row)
+            return rows if len(rows) >= count else None
+
+        def write(folder: Path, content: Content) -> None:
+            rows = processes.from_first(lambda: read_rows(folder / name, key, row))
+            for number in range(len(rows), count):
+                rows.append(compute(number))
+                known = {"specification": content, key: [one._asdict() for one in rows]}
+                document = {**known, "environment": environment(self.device)}
+                processes.from_first(partial(write_into, folder, partial(write_document, folder / name, document)))
+
+        return self._once(kind, specification, read, write)
+
+    def address(self, specification: Mapping[str, Any]) -> tuple[Content, Path]:
+        """Return `specification` as JSON reads it, and the folder of what it specifies."""
+        text = json.dumps(specification, sort_keys=True)
+        return json.loads(text), self.folder / hashlib.sha256(text.encode()).hexdigest()[:20]
+
+    def _once(
+        self,
+        what: str,
+        specification: Mapping[str, Any],
+        read: Callable[[Path], Found | None],
+        make: Callable[[Path, Content], None],
+    ) -> tuple[Found, bool]:
+        """Return what `read` finds in the folder of `specification`, and whether `make` had to put it there.
+
+        `read` is called in the first process alone, and gives None where nothing is there; `make` in all of them.
+        """
+        content, folder = self.address(specification)
+        processes.check_same(f"what to compute as {what}:", content)
+        with self._executor.alone(folder):
+            found = processes.from_first(lambda: read(folder))
+            if found is not None:
+                return found, False
+            make(folder, content)
+            made = processes.from_first(lambda: read(folder))
+        if made is None:
+            shared = "was trained on a machine that keeps its files to itself"
+            raise RunError(f"{what}: {shared}; choose an --out that all machines of the cluster share")
+        return made, True
+
+    def _take_lock(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._lock.acquire(timeout=0)
@@ -102,135 +219,8 @@ class Store:
         except OSError as error:
             raise RunError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out") from None
 
-    def __exit__(self, *exception: object) -> None:
-        self._lock.release()
 
-    def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
-        """The cell of `job`: read if it is finished and holds the tensors asked for, trained otherwise.
-
-        Args:
-            job: what to train.
-            label: what to call it where progress is shown.
-            keep_final: also keep the trained weights.
-            snapshot_steps: also keep the states after so many updates.
-
-        Raises:
-            RunError: the training diverged, or the folder cannot be written.
-        """
-        specification, folder = self._address(job)
-        processes.check_same(f"what to train as {label}:", specification)
-        cell = self._stored(folder, keep_final, snapshot_steps)
-        finished = cell is not None
-        if cell is None:
-            self.train(job, label, keep_final=keep_final, snapshot_steps=snapshot_steps)
-            cell = processes.from_first(lambda: _read_cell(folder))
-        self.progress.finished(label, cell.record, job.task.metric.name, trained=not finished)
-        stop_if_interrupted()
-        return cell
-
-    def train(self, job: Job, label: str, *, keep_final: bool, snapshot_steps: Collection[int]) -> None:
-        """Train `job`, from its last checkpoint if there is one, and keep it as `run` does; raises as `run` does."""
-        specification, folder = self._address(job)
-        with in_one_line(label, job, self.device), ending_by_itself():
-            self._train(job, folder, specification, label, keep_final, snapshot_steps)
-
-    def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-        """`work` of each of `items`, in their order, where neither needs another's: here one after the other.
-
-        `items` are asked for as they are needed.
-        """
-        return [work(item) for item in items]
-
-    def _address(self, job: Job) -> tuple[dict[str, Any], Path]:
-        """The job's specification as JSON, and the folder of its cell."""
-        text = json.dumps(job.specification(), sort_keys=True)
-        return json.loads(text), self.folder / hashlib.sha256(text.encode()).hexdigest()[:20]
-
-    def _stored(self, folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> Cell | None:
-        """The cell in `folder`, if it is finished and holds the tensors asked for."""
-        wanted = ["cell.json", *["final.safetensors"] * keep_final, *map(_snapshot_file, snapshot_steps)]
-        return processes.from_first(
-            lambda: _read_cell(folder) if all((folder / name).is_file() for name in wanted) else None
-        )
-
-    def _train(
-        self,
-        job: Job,
-        folder: Path,
-        specification: dict[str, Any],
-        label: str,
-        keep_final: bool,
-        snapshot_steps: Collection[int],
-    ) -> None:
-        model = job.model(self.device)
-        half_done = folder.with_name(folder.name + ".partial")
-        missing = processes.from_first(lambda: self._begin(half_done, snapshot_steps))
-        record = train(
-            model,
-            job.task,
-            job.training,
-            seed=job.seed,
-            device=self.device,
-            start_step=job.start_step,
-            snapshot_steps=missing,
-            on_snapshot=lambda step, state: _write_snapshot(half_done, step, state),
-            resumption=Resumption(half_done, self.checkpoint_seconds, self.progress.warn),
-            on_progress=lambda step, total: self.progress.step(label, step, total),
-        )
-        content = {"specification": specification, "record": vars(record), "environment": environment(self.device)}
-        learned = job.learn.learned(model)
-        states = {_LEARNED: split_learned(learned)} | ({"final.safetensors": learned.weights} if keep_final else {})
-        processes.from_first(lambda: self._finish(half_done, folder, content, states))
-
-    def _begin(self, half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
-        """Make the folder of an unfinished cell, or clean it; the snapshots that it does not hold."""
-        with writing_into(half_done):
-            half_done.mkdir(exist_ok=True)
-            sync_folder(self.folder)
-            for stray in half_done.glob(".*"):  # what a killed process had not finished writing
-                stray.unlink()
-        return [step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
-
-    def _finish(self, half_done: Path, folder: Path, content: dict[str, Any], states: dict[str, State]) -> None:
-        """Make the unfinished cell a finished one, all at once."""
-        with writing_into(half_done):
-            for name, state in states.items():
-                if state:
-                    _write(half_done / name, state)
-            write_atomically(half_done / "cell.json", json.dumps(content).encode())
-            remove_checkpoints(half_done)
-            if folder.exists():  # finished before, but without a tensor that is asked for now
-                for file in half_done.iterdir():
-                    file.replace(folder / file.name)
-                half_done.rmdir()
-            else:
-                half_done.rename(folder)
-                sync_folder(self.folder)
-
-
-def _read_cell(folder: Path) -> Cell:
-    try:
-        return Cell(Record(**json.loads((folder / "cell.json").read_text())["record"]), folder)
-    except (OSError, ValueError, KeyError, TypeError):
-        raise RunError(f"{folder / 'cell.json'}: cannot be read; delete {folder.name} and run again") from None
-
-
-def _write_snapshot(folder: Path, step: int, state: State) -> None:
-    with writing_into(folder):
-        _write(folder / _snapshot_file(step), state)
-
-
-def _snapshot_file(step: int) -> str:
-    return f"step-{step}.safetensors"
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """What the numbers were measured with."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
-    return {
-        "ticketzoo": ticketzoo.__version__,
-        "torch": torch.__version__,
-        "device": name,
-        "threads": torch.get_num_threads(),
-        **({"processes": processes.count()} if processes.count() > 1 else {}),
-    }
+def _file_name(kind: str, suffix: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9-]*", kind):
+        raise RunError(f"kind {kind!r} of results to keep: use lower-case letters, digits and hyphens")
+    return f"{kind}.{suffix}"

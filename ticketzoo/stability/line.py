@@ -1,12 +1,8 @@
 """The error along the line between two trained networks."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -15,16 +11,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
-from ticketzoo.errors import RunError
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.state import State
-from ticketzoo.runs.store import Store, environment
+from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.stability.recipe import LineConfig
 from ticketzoo.tasks.task import Task
 from ticketzoo.training import TrainingConfig
-from ticketzoo.util.files import write_atomically, writing_into
 
 
 class Point(NamedTuple):
@@ -69,33 +63,35 @@ class Line:
         }
 
 
-def errors_along(line: Line, cells: Store, label: str) -> tuple[list[Point], bool]:
-    """The points of the line, in order, and whether any of them had to be evaluated now.
+def errors_along(line: Line, store: Store, label: str) -> tuple[list[Point], bool]:
+    """Return the points of the line, in order, and whether any of them had to be evaluated now.
 
-    They are kept among the cells, under the digest of what decides them, each as soon as it is there.
+    They are kept in the store, each as soon as it is there.
+
+    Args:
+        line: what to evaluate.
+        store: where points are kept, and the device to evaluate on.
+        label: the name of the line where progress is shown.
 
     Raises:
-        RunError: the folder cannot be read or written.
+        RunError: the store's folder cannot be read or written.
     """
-    specification = json.dumps(line.specification(), sort_keys=True)
-    folder = cells.folder / hashlib.sha256(specification.encode()).hexdigest()[:20]
-    points = processes.from_first(lambda: _read(folder / "line.json"))
-    missing = range(len(points), line.look.points)
-    if not missing:
-        return points, False
-    model = create_from_architecture(line.architecture, seed=0).to(cells.device)
+    models: list[nn.Module] = []  # made where a point is missing
+
+    def evaluate(number: int) -> Point:
+        if not models:
+            models.append(_model(line, store.device))
+        store.progress.step(label, number, line.look.points)
+        return _evaluate(line, number / (line.look.points - 1), models[0], store.device)
+
+    return store.remember_rows("line", line.specification(), Point, evaluate, count=line.look.points, key="points")
+
+
+def _model(line: Line, device: torch.device) -> nn.Module:
+    model = create_from_architecture(line.architecture, seed=0).to(device)
     if processes.count() > 1:
-        synchronise_batch_norm(model, cells.device)
-    for number in missing:
-        cells.progress.step(label, number, line.look.points)
-        points.append(_evaluate(line, number / (line.look.points - 1), model, cells.device))
-        content = {
-            "specification": json.loads(specification),
-            "points": [point._asdict() for point in points],
-            "environment": environment(cells.device),
-        }
-        processes.from_first(partial(_write, folder, content))
-    return points, True
+        synchronise_batch_norm(model, device)
+    return model
 
 
 def recompute_batch_norm(
@@ -113,21 +109,6 @@ def recompute_batch_norm(
         for step, batch in zip(steps, task.batches(batch_size, seed, steps.start, steps.stop, device), strict=True):
             torch.manual_seed(derive_seed(seed, "augment", step))
             task.loss(model, batch)
-
-
-def _read(path: Path) -> list[Point]:
-    try:
-        return [Point(**point) for point in json.loads(path.read_text())["points"]]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, KeyError, TypeError):
-        raise RunError(f"{path}: cannot be read; delete {path.parent.name} and run again") from None
-
-
-def _write(folder: Path, content: dict[str, Any]) -> None:
-    with writing_into(folder):
-        folder.mkdir(exist_ok=True)
-        write_atomically(folder / "line.json", json.dumps(content).encode())
 
 
 def _evaluate(line: Line, position: float, model: nn.Module, device: torch.device) -> Point:

@@ -11,9 +11,9 @@ from ticketzoo.evaluation.rows import write_results
 from ticketzoo.evaluation.statistics import Summary
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.start import load_task
-from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
+from ticketzoo.runs.store import Store
 from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
 from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.stability.recipe import StabilityRecipe
@@ -62,7 +62,7 @@ def run_stability(
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     task = load_task(recipe.task, recipe.model)
-    with open_store(
+    with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         rows = measure_lines(recipe, task, cells)

@@ -11,9 +11,9 @@ from ticketzoo.evaluation.rows import Row, write_results
 from ticketzoo.evaluation.statistics import deciding_metrics
 from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge_all, sentence
-from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
+from ticketzoo.runs.store import Store
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.transfer.recipe import TransferRecipe
@@ -67,7 +67,7 @@ def run_transfer(
         tickets = _load(recipe, registry)
         targets = load_targets(recipe, tickets)
     processes.check_same("the data:", {target.name: target.task.identity for target in targets})
-    with open_store(
+    with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         rows = evaluate_transfer(recipe, tickets, targets, cells)

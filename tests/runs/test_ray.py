@@ -14,8 +14,8 @@ from small_imagenet import write_photos
 
 from ticketzoo.errors import RunError
 from ticketzoo.finding import FindRecipe, find_and_package
-from ticketzoo.runs.executor import open_store
 from ticketzoo.runs.progress import Quiet
+from ticketzoo.runs.store import Store
 from ticketzoo.stability import StabilityRecipe, run_stability
 from ticketzoo.transfer import TransferRecipe, run_transfer
 
@@ -94,7 +94,7 @@ def test_what_is_done_between_trainings_is_done_by_one_thread_at_a_time(two_work
         time.sleep(0.001)
         return torch.rand(1).item()
 
-    with open_store(tmp_path, "ray") as cells, torch.random.fork_rng():
+    with Store(tmp_path, "ray") as cells, torch.random.fork_rng():
         inner = cells.each(lambda seed: cells.each(drawn, (seed, seed + 1)), range(20))
         assert inner == [[drawn(seed), drawn(seed + 1)] for seed in range(20)]
 
@@ -145,9 +145,9 @@ def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: P
 
 
 def test_executors_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RunError, match="executor 'slurm' is unknown; choose local or ray"):
-        open_store(tmp_path, "slurm")
+    with pytest.raises(RunError, match="unknown executor 'slurm'; known are local, ray"):
+        Store(tmp_path, "slurm")
     monkeypatch.delitem(sys.modules, "ticketzoo.runs.ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RunError, match=r"needs Ray: pip install 'ticketzoo\[ray\]'"):
-        open_store(tmp_path, "ray")
+        Store(tmp_path, "ray")

@@ -1,0 +1,156 @@
+"""A training in a store: a folder with its record and tensors, and how one is trained into being."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ticketzoo.distributed import processes
+from ticketzoo.models.state import State
+from ticketzoo.runs.files import environment, read_document, read_state, unreadable, write_document, write_state
+from ticketzoo.runs.progress import Progress
+from ticketzoo.training.checkpoint import remove_checkpoints
+from ticketzoo.training.job import Job
+from ticketzoo.training.loop import train
+from ticketzoo.training.parametrisation import Learned, join_learned, split_learned
+from ticketzoo.training.record import Record
+from ticketzoo.training.resumption import Resumption
+from ticketzoo.util.files import sync_folder, writing_into
+
+_FINAL = "final.safetensors"
+_LEARNED = "learned.safetensors"
+"""What a training learned beside weights: masks, scores."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A finished training: its record, and the tensors that were asked for."""
+
+    record: Record
+    folder: Path
+
+    def final_state(self) -> State:
+        """Return the trained parameters and buffers."""
+        return processes.from_first(lambda: read_state(self.folder / _FINAL))
+
+    def learned(self) -> Learned:
+        """Return what was learned; the weights as `final_state` does."""
+        file = self.folder / _LEARNED
+        others = processes.from_first(lambda: read_state(file) if file.is_file() else {})
+        return join_learned(self.final_state(), others)
+
+    def snapshot(self, step: int) -> State:
+        """Return the parameters and buffers after `step` updates."""
+        return processes.from_first(lambda: read_state(self.folder / _snapshot_file(step)))
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that is missing in a store.
+
+    Attributes:
+        job: what to train.
+        label: its name where progress is shown.
+        specification: that of the job, as JSON.
+        folder: of the cell that it becomes.
+        keep_final: also keep the trained weights.
+        snapshot_steps: also keep the states after so many updates.
+    """
+
+    job: Job
+    label: str
+    specification: dict[str, Any]
+    folder: Path
+    keep_final: bool
+    snapshot_steps: tuple[int, ...]
+
+
+def read_cell(folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> Cell | None:
+    """Return the cell in `folder`, or None where it is not finished or lacks a tensor that is asked for.
+
+    Raises:
+        RunError: its record cannot be read.
+    """
+    wanted = ["cell.json", *[_FINAL] * keep_final, *map(_snapshot_file, snapshot_steps)]
+    if not all((folder / name).is_file() for name in wanted):
+        return None
+    record = read_document(folder / "cell.json", "record")
+    try:
+        return Cell(Record(**record), folder)
+    except TypeError:
+        raise unreadable(folder / "cell.json") from None
+
+
+def train_cell(training: Training, device: torch.device, checkpoint_seconds: float, progress: Progress) -> None:
+    """Train on `device`, from the last checkpoint if there is one, and make the folder of the cell.
+
+    Until the cell is whole its folder has another name, with `.partial` behind.
+
+    Args:
+        training: what to train and where to keep it.
+        device: where to train.
+        checkpoint_seconds: how often the training is saved while it is under way.
+        progress: told of steps and of damaged checkpoints.
+    """
+    job, label = training.job, training.label
+    model = job.model(device)
+    half_done = training.folder.with_name(training.folder.name + ".partial")
+    missing = processes.from_first(lambda: _begin(half_done, training.snapshot_steps))
+    record = train(
+        model,
+        job.task,
+        job.training,
+        seed=job.seed,
+        device=device,
+        start_step=job.start_step,
+        snapshot_steps=missing,
+        on_snapshot=lambda step, state: _write_snapshot(half_done, step, state),
+        resumption=Resumption(half_done, checkpoint_seconds, progress.warn),
+        on_progress=lambda step, total: progress.step(label, step, total),
+    )
+    content = {
+        "specification": training.specification,
+        "record": vars(record),
+        "environment": environment(device),
+    }
+    learned = job.learn.learned(model)
+    states = {_LEARNED: split_learned(learned)} | ({_FINAL: learned.weights} if training.keep_final else {})
+    processes.from_first(lambda: _finish(half_done, training.folder, content, states))
+
+
+def _begin(half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
+    """Make the folder of an unfinished cell, or clean it. Returns the snapshots that it does not hold."""
+    with writing_into(half_done):
+        half_done.mkdir(exist_ok=True)
+        sync_folder(half_done.parent)
+        for stray in half_done.glob(".*"):  # what a killed process had not finished writing
+            stray.unlink()
+    return [step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
+
+
+def _finish(half_done: Path, folder: Path, content: dict[str, Any], states: dict[str, State]) -> None:
+    """Make the unfinished cell a finished one, all at once."""
+    with writing_into(half_done):
+        for name, state in states.items():
+            if state:
+                write_state(half_done / name, state)
+        write_document(half_done / "cell.json", content)
+        remove_checkpoints(half_done)
+        if folder.exists():  # finished before, but without a tensor that is asked for now
+            for file in half_done.iterdir():
+                file.replace(folder / file.name)
+            half_done.rmdir()
+        else:
+            half_done.rename(folder)
+            sync_folder(folder.parent)
+
+
+def _write_snapshot(folder: Path, step: int, state: State) -> None:
+    with writing_into(folder):
+        write_state(folder / _snapshot_file(step), state)
+
+
+def _snapshot_file(step: int) -> str:
+    return f"step-{step}.safetensors"
