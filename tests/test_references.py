@@ -1,4 +1,4 @@
-"""Names and files that the documents and docstrings speak of exist."""
+"""What the documents and docstrings speak of exists: names, files, the version."""
 
 import contextlib
 import re
@@ -7,6 +7,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+import yaml
+
+import ticketzoo
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [path for path in [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")] if "TEMPLATE" not in path.name]
@@ -50,3 +53,9 @@ def test_what_is_not_there_is_seen() -> None:
     assert not exists("ticketzoo.masks.byts")
     assert not exists("ticketzoo.ticket.Ticket.aply")
     assert FILE.findall("see `tests/nowhere.py` and https://x.org/docs/a.md") == ["tests/nowhere.py"]
+
+
+def test_citation_and_changelog_know_the_version() -> None:
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == ticketzoo.__version__
+    assert f"## {ticketzoo.__version__} - {citation['date-released']}\n" in (ROOT / "CHANGELOG.md").read_text()
