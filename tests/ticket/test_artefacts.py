@@ -1,0 +1,61 @@
+"""Tickets that earlier versions wrote: they load, mean the same, and are written again as they were."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ticketzoo.masks.digests import state_sha256
+from ticketzoo.ticket import Ticket
+from ticketzoo.zoo import verify_ticket
+
+ROOT = Path(__file__).resolve().parents[2]
+FORMAT_1 = ROOT / "tests" / "artefacts" / "format-1"
+STATED: dict[str, Any] = json.loads((FORMAT_1 / "digests.json").read_text())
+
+
+def load(folder: Path) -> Ticket:
+    """The ticket; one by reference with the copy of its base model that lies beside it."""
+    base = folder.parent / "tiny-bert" if folder.name.startswith("tiny-bert.") else None
+    return Ticket.from_pretrained(folder, base=base)
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_every_artefact_is_listed() -> None:
+    assert {path.parent.name for path in FORMAT_1.glob("*/ticket.json")} == set(STATED)
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_masks_weights_and_rows_are_those_that_were_written(name: str) -> None:
+    ticket, stated = load(FORMAT_1 / name), STATED[name]
+    assert (ticket.config.format, ticket.config.library_version) == (1, stated["library_version"])
+    assert ticket.config.mask_sha256 == stated["mask_sha256"]
+    assert len(ticket.results) == stated["rows"]
+    for seed in ticket.seeds:
+        for entry in ticket.levels:
+            view, key = ticket.at(seed=seed, level=entry.level), f"seed {seed} level {entry.level}"
+            assert {name: int(mask.sum()) for name, mask in view.masks.items()} == stated["kept"][key]
+            assert state_sha256(view.rewind_state) == stated["rewind_sha256"][key]
+
+
+@pytest.mark.parametrize("name", STATED)
+def test_it_verifies_and_is_saved_again_as_the_same_bytes(name: str, tmp_path: Path) -> None:
+    assert verify_ticket(FORMAT_1 / name)
+    again = load(FORMAT_1 / name).save_pretrained(tmp_path / name)
+    assert files_of(again) == files_of(FORMAT_1 / name)
+
+
+REGISTRY: dict[str, Any] = json.loads((ROOT / "tests" / "artefacts" / "registry.json").read_text())
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_ticket_of_the_registry_verifies_with_the_digests_it_was_published_with(name: str) -> None:
+    folder = ROOT / "registry" / name
+    assert verify_ticket(folder)  # recomputes the digests that ticket.json states
+    config = json.loads((folder / "ticket.json").read_text())
+    stated = [replicate["rewind_sha256"] for replicate in config["replicates"]]
+    assert {"mask_sha256": config["mask_sha256"], "rewind_sha256": stated} == REGISTRY[name]
