@@ -74,9 +74,13 @@ def find_and_package(
 
 
 def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = None, seconds: float = 0.5) -> Plan:
-    """What `find_and_package` has left to do; writes nothing. Raises as it does before anything is trained.
+    """Return what `find_and_package` has left to do; writes nothing. Raises as it does before anything is trained.
 
-    seconds: how long iterations are timed at each of three places of a training, about.
+    Args:
+        recipe: what to find.
+        out: the working folder of the run.
+        device: where it would train; default the CPU.
+        seconds: how long iterations are timed at each of three places of a training, about.
     """
     task = load_task(recipe.task, recipe.model)
     cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
@@ -87,7 +91,7 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
 
 
 def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
-    """The ticket of what `recipe` found, with everything measured about it."""
+    """Return the ticket of what `recipe` found, with everything measured about it."""
     finder = recipe.finder
     rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
     pruning = {"method": finder.method, "scope": finder.scope, "rate": rate, "rate_of": finder.rate_of}
@@ -120,7 +124,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
 
 
 def _base(finding: Finding) -> BaseWeights | None:
-    """The pretrained weights that the ticket rewinds to and need not hold, if it does."""
+    """Return the pretrained weights that the ticket rewinds to and need not hold, if it does."""
     return finding.model.base if all(one.starts[-1] == one.initial for one in finding.replicates) else None
 
 
@@ -131,7 +135,7 @@ def rewind_step(recipe: FindRecipe, task: Task) -> int:
 
 
 def _ticket_bytes(recipe: FindRecipe, task: Task, finding: Finding) -> int:
-    """Masks, a bit for each weight that the packaged level before keeps, and the densest one's rewind weights."""
+    """Return the size of masks, a bit for each weight that the level before keeps, and of the rewind weights."""
     size, packaged = 0, range(recipe.package_from, recipe.finder.levels + 1)
     for replicate in finding.replicates:
         kept = {level: replicate.levels.kept(level) for level in packaged}
@@ -146,7 +150,7 @@ def _ticket_bytes(recipe: FindRecipe, task: Task, finding: Finding) -> int:
 def make_card(
     ticket: Ticket, finding: Finding, recipe: FindRecipe, task: Task, device: torch.device
 ) -> dict[str, bytes]:
-    """The plots and the model card of the ticket, by file name."""
+    """Return the plots and the model card of the ticket, by file name."""
     rows = finding.rows
     files = {f"{task.metric.name}.png": plot_metric(rows, target=task.name).png()}
     if task.has_validation:
