@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from ticketzoo.masks.masks import Masks
-from ticketzoo.pruning.pruner import remove_smallest
+from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.pruner import prune_by_magnitude
 
 _LAYER = {
     "attention.self.query": (768, 768),
@@ -38,5 +39,5 @@ def levels(weights: dict[str, Tensor], last: int, rate: float = 0.2) -> list[Mas
     """Nested masks of levels 0 to `last`, by global magnitude, without training in between."""
     masks = [{name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}]
     for _ in range(last):
-        masks.append(remove_smallest(weights, masks[-1], rate))
+        masks.append(prune_by_magnitude(weights, masks[-1], PruningConfig(rate=rate)))
     return masks

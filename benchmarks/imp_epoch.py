@@ -13,7 +13,8 @@ from ticketzoo.data.images.splits import ImageDataset, load_images
 from ticketzoo.masks.attach import attach
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.models.state import copy_state
-from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
+from ticketzoo.pruning.config import PruningConfig, dense_masks
+from ticketzoo.pruning.pruner import prune_by_magnitude
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks import create_task

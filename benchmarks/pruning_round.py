@@ -6,7 +6,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from ticketzoo.masks.masks import Masks, is_subset, kept, total
-from ticketzoo.pruning.pruner import remove_smallest
+from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.pruner import prune_by_magnitude
 
 RATE = 0.2
 LEVELS = (0, 5)
@@ -44,7 +45,7 @@ def agreement(level: int, before: Masks, ours: Masks, theirs: Masks) -> dict[str
 
 
 class Ours:
-    """A round by `remove_smallest`."""
+    """A round by `prune_by_magnitude`."""
 
     def __init__(self, weights: dict[str, Tensor], masks: Masks) -> None:
         self.weights, self.masks = weights, masks
@@ -52,7 +53,7 @@ class Ours:
     def run(self) -> float:
         """Seconds that the round took."""
         with Stopwatch() as watch:
-            self.pruned = remove_smallest(self.weights, self.masks, RATE)
+            self.pruned = prune_by_magnitude(self.weights, self.masks, PruningConfig(rate=RATE))
         return watch.seconds
 
 

@@ -12,7 +12,9 @@ from ticketzoo.finding import FindRecipe
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
-from ticketzoo.pruning.pruner import PruningConfig, prune_by_magnitude
+from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.probe import Probe
+from ticketzoo.pruning.pruner import prune_by_magnitude
 from ticketzoo.recipe import Steps, parse_recipe
 from ticketzoo.runs.store import Cell
 from ticketzoo.training.parametrisation import WEIGHTS, Parametrisation
@@ -63,6 +65,9 @@ class Journal:
         pruned = masks["w"].clone()
         pruned[kept(masks)[0]] = False
         return {"w": pruned}
+
+    def probe(self, at: Trained | Start, masks: Masks) -> Probe:
+        raise NotImplementedError
 
 
 def name_of(at: Trained | Start) -> str:

@@ -12,7 +12,8 @@ from ticketzoo.evaluation.arms import ARMS, Draw
 from ticketzoo.evaluation.rows import Row
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.models.create import initial_state
-from ticketzoo.pruning.pruner import PruningConfig, dense_masks, prune_by_magnitude
+from ticketzoo.pruning.config import PruningConfig, dense_masks
+from ticketzoo.pruning.pruner import prune_by_magnitude
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Job, Store

@@ -66,6 +66,14 @@ def summed(*values: float) -> list[float]:
     return totals.tolist()
 
 
+def summed_tensor(part: Tensor) -> Tensor:
+    """Return the sum over the processes of `part`, on the CPU as float32, with the same bits in each process."""
+    total = part.detach().float().cpu().clone()
+    if count() > 1:
+        dist.all_reduce(total)
+    return total
+
+
 def from_first(make: Callable[[], T]) -> T:
     """Return what `make` gives in the first process, which alone calls it."""
     if count() == 1:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, model_validator
 
 from ticketzoo.finding.rewinding import REWINDINGS
-from ticketzoo.pruning.pruner import PruningConfig
+from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.recipe import Steps
 
 
@@ -21,9 +21,9 @@ class MethodConfig(PruningConfig):
         return None
 
     @model_validator(mode="after")
-    def _rates_are_layerwise(self) -> "MethodConfig":
-        if self.rates and self.scope != "layerwise":
-            raise ValueError("rates (per layer) go with scope: layerwise")
+    def _each_level_has_a_sparsity(self) -> "MethodConfig":
+        if self.sparsities and len(self.sparsities) != self.levels:
+            raise ValueError(f"sparsities lists {len(self.sparsities)} for {self.levels} levels: one for each")
         return self
 
 

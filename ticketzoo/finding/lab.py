@@ -9,7 +9,8 @@ from ticketzoo.finding.method import Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
 from ticketzoo.masks.masks import Masks, kept, total
-from ticketzoo.pruning.pruner import prune_by_magnitude, sized
+from ticketzoo.pruning.probe import TaskProbe
+from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
@@ -83,10 +84,22 @@ class RecipeLab:
         Raises:
             RunError: a weight that `masks` keeps is NaN.
         """
-        weights = at.final if isinstance(at, Trained) else at.state
-        if isinstance(weights, Unknown):
-            return sized(masks, self.recipe.finder)
-        return prune_by_magnitude(weights, masks, self.recipe.finder)
+        pruner, probe = Pruner.of(self.recipe.finder), self.probe(at, masks)
+        return pruner.sized(masks, to=to) if isinstance(probe.weights, Unknown) else pruner(probe, to=to)
+
+    def probe(self, at: Trained | Start, masks: Masks) -> TaskProbe:
+        """Return what a criterion can see of the weights `at` under `masks`; data only if it asks for them."""
+        start = at.start if isinstance(at, Trained) else at
+        return TaskProbe(
+            self.model.architecture,
+            self.task,
+            weights=at.final if isinstance(at, Trained) else at.state,
+            started=start,
+            masks=masks,
+            seed=self.seed,
+            device=self.cells.device,
+            remember=self.cells.remember,
+        )
 
 
 def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:

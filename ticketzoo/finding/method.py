@@ -8,7 +8,8 @@ from typing import Any, Protocol
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models.state import State
-from ticketzoo.pruning.pruner import PruningConfig
+from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.probe import Probe
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
@@ -134,6 +135,10 @@ class Lab(Protocol):
 
         Weights of a `Trained` are scored at its end, those of a `Start` as they are.
         """
+        ...
+
+    def probe(self, at: Trained | Start, masks: Masks) -> Probe:
+        """Return what is to be seen of the weights `at` under `masks`, for methods with scores of their own."""
         ...
 
 

@@ -12,7 +12,8 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, check_masks, kept, sparsity
 from ticketzoo.models import create_from_architecture, prunable_parameters
-from ticketzoo.pruning.pruner import check_rounds, dense_masks
+from ticketzoo.pruning.config import dense_masks
+from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
@@ -82,7 +83,7 @@ class Search:
         self.dense = {name: mask for name, mask in dense.items() if name not in self.idle}
         if not self.dense:
             raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
-        check_rounds(self.dense, recipe.finder, recipe.finder.levels)
+        Pruner.of(recipe.finder).check(self.dense, recipe.finder.levels)
 
     def lab(self, seed: int) -> RecipeLab:
         """Return the lab of `seed`, in which a method works."""

@@ -1,8 +1,8 @@
-"""The largest weights of a network: exact counts, ties by index, fast at any size."""
+"""The weights of highest score: exact counts, ties by index, fast at any size."""
 
 import math
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -15,29 +15,93 @@ from ticketzoo.masks.masks import Masks, kept, total
 _PIECE = 1 << 16
 """Weights looked at together: they and their temporaries fit a core's level-2 cache."""
 
+Floats: TypeAlias = NDArray[Any]
+"""float32 magnitudes, or float64 scores."""
+
+_Values: TypeAlias = Callable[[Tensor], Floats]
+"""Turns a piece of a tensor into what its weights are ranked by."""
+
 
 def keep_largest(weights: Mapping[str, Tensor], masks: Masks, count: int) -> Masks:
-    """Return the `count` survivors in `masks` of largest magnitude among all of them; of equal ones the later.
+    """Return masks of the `count` survivors of largest magnitude among all of them; of equal ones the later stay.
 
-    Nothing is sorted whole. A random sample brackets the magnitude that divides what goes from what stays. One pass
-    over the weights, in pieces that fit a processor's cache, drops the survivors below the bracket and collects the
-    few inside it, of which exactly as many as are still missing go. A bracket that misses is opened on that side and
-    the pass repeated, so chance decides how long this takes but never what is removed.
+    Magnitudes are compared as float32 and on the CPU. The order of weights is that of `masks`, then C order.
 
-    Magnitudes are compared as float32 and on the CPU; the masks returned are where the given ones are.
+    Args:
+        weights: floats by parameter name.
+        masks: bool, True = survivor, of the same shapes.
+        count: how many to keep, from 0 to the number of survivors.
+
+    Returns:
+        bool masks, where the given ones are.
 
     Raises:
         RunError: a surviving weight is NaN.
     """
+    return _keep_top(weights, masks, count, _magnitudes, "weight {} is NaN where its mask keeps it: the training "
+                     "diverged, lower its lr")  # fmt: skip
+
+
+def keep_highest(
+    scores: Mapping[str, Tensor], masks: Masks, count: int, *, eligible: Mapping[str, Tensor] | None = None
+) -> Masks:
+    """Return masks of the `count` survivors of highest score among all of them; of equal ones the later stay.
+
+    Scores are compared as float64, with their signs; infinities are allowed. Survivors that are not eligible go before
+    all others, lowest score first.
+
+    Args:
+        scores: floats by parameter name.
+        masks: bool, True = survivor, of the same shapes.
+        count: how many to keep, from 0 to the number of survivors.
+        eligible: bool by parameter name; all by default.
+
+    Returns:
+        bool masks, where the given ones are.
+
+    Raises:
+        RunError: the score of a survivor is NaN.
+    """
+    message = "the score of {} is NaN where its mask keeps the weight"
+    if eligible is None:
+        return _keep_top(scores, masks, count, _signed, message)
+    first = {name: mask & eligible[name].to(mask.device) for name, mask in masks.items()}
+    others = {name: mask & ~first[name] for name, mask in masks.items()}
+    if count <= kept(first):
+        _check_no_nan(scores, others, message)
+        return _keep_top(scores, first, count, _signed, message)
+    _check_no_nan(scores, first, message)
+    filled = _keep_top(scores, others, count - kept(first), _signed, message)
+    return {name: first[name] | mask for name, mask in filled.items()}
+
+
+def _magnitudes(piece: Tensor) -> Floats:
+    magnitudes: Floats = piece.abs().float().numpy()
+    return magnitudes
+
+
+def _signed(piece: Tensor) -> Floats:
+    scores: Floats = piece.double().numpy()
+    return scores
+
+
+def _keep_top(tensors: Mapping[str, Tensor], masks: Masks, count: int, values: _Values, nan: str) -> Masks:
+    """Keep the `count` survivors of highest value.
+
+    Nothing is sorted whole. A random sample brackets the value that divides what goes from what stays. One pass over
+    the weights, in pieces that fit a processor's cache, drops the survivors below the bracket and collects the few
+    inside it, of which exactly as many as are still missing go. A bracket that misses is opened on that side and the
+    pass repeated, so chance decides how long this takes but never what is removed.
+    """
     survivors = kept(masks)
     gone = survivors - count
-    low, high = _bracket(weights, masks, gone / max(1, survivors))
+    low, high = _bracket(tensors, masks, gone / max(1, survivors), values)
     while True:
-        splits = {name: _split(name, weights[name], mask, low, high) for name, mask in masks.items()}
-        inside = np.concatenate([split.magnitudes for split in splits.values()])
+        splits = {name: _split(name, tensors[name], mask, low, high, values, nan) for name, mask in masks.items()}
+        inside = np.concatenate([split.values for split in splits.values()])
         missing = gone - (survivors - sum(int(np.count_nonzero(split.keep)) for split in splits.values()))
         if missing < 0:
-            low = 0.0
+            low = -math.inf
         elif missing > len(inside):
             high = math.inf
         else:
@@ -49,61 +113,67 @@ def keep_largest(weights: Mapping[str, Tensor], masks: Masks, count: int) -> Mas
 
 
 class _Split(NamedTuple):
-    """The survivors of one flattened parameter, divided by a bracket of magnitudes."""
+    """The survivors of one flattened parameter, divided by a bracket of values."""
 
     keep: NDArray[np.bool_]
     """True for the survivors inside the bracket or above it."""
     positions: NDArray[np.int64]
     """Where the survivors inside the bracket are, in order."""
-    magnitudes: NDArray[np.float32]
-    """Their magnitudes."""
+    values: Floats
+    """Their values."""
 
 
-def _split(name: str, weight: Tensor, mask: Tensor, low: float, high: float) -> _Split:
-    """Divide survivors by the bracket from `low` to `high`, ends included. Raises RunError when one is NaN."""
-    flat, survives = weight.detach().cpu().reshape(-1), mask.cpu().reshape(-1).numpy()
+def _split(name: str, tensor: Tensor, mask: Tensor, low: float, high: float, values: _Values, nan: str) -> _Split:
+    """Divide survivors by the bracket from `low` to `high`, ends included. Raises RunError if one is NaN."""
+    flat, survives = tensor.detach().cpu().reshape(-1), mask.cpu().reshape(-1).numpy()
     keep = np.empty(len(survives), np.bool_)
-    positions, magnitudes = [np.empty(0, np.int64)], [np.empty(0, np.float32)]
+    positions, inside_values = [np.empty(0, np.int64)], [values(flat[:0])]
     for start in range(0, len(keep), _PIECE):
         here = slice(start, start + _PIECE)
-        magnitude: NDArray[np.float32] = flat[here].abs().float().numpy()
-        if np.isnan(magnitude.max()) and np.isnan(magnitude[survives[here]]).any():
-            raise RunError(f"weight '{name}' is NaN where its mask keeps it: the training diverged, lower its lr")
-        keep[here] = survives[here] & (magnitude >= low)
-        inside = np.flatnonzero(keep[here] & (magnitude <= high))
+        value = values(flat[here])
+        if np.isnan(value.max()) and np.isnan(value[survives[here]]).any():
+            raise RunError(nan.format(f"'{name}'"))
+        keep[here] = survives[here] & (value >= low)
+        inside = np.flatnonzero(keep[here] & (value <= high))
         positions.append(inside + start)
-        magnitudes.append(magnitude[inside])
-    return _Split(keep, np.concatenate(positions), np.concatenate(magnitudes))
+        inside_values.append(value[inside])
+    return _Split(keep, np.concatenate(positions), np.concatenate(inside_values))
 
 
-def _bracket(weights: Mapping[str, Tensor], masks: Masks, fraction: float) -> tuple[float, float]:
-    """Return magnitudes between which the `fraction`-quantile of the survivors lies, but for one time in a million.
+def _bracket(tensors: Mapping[str, Tensor], masks: Masks, fraction: float, values: _Values) -> tuple[float, float]:
+    """Return values between which the `fraction`-quantile of the survivors lies, but for one time in a million.
 
     Of n weights n**(2/3) are sampled: then looking at the sample and ranking what it leaves open cost about the same.
     """
     share = max(1, total(masks)) ** (-1 / 3)
     generator = np.random.default_rng(0)
-    magnitudes = []
+    drawn_values = []
     for name, mask in masks.items():
         drawn = generator.integers(max(1, mask.numel()), size=math.ceil(share * mask.numel()))
         here = torch.from_numpy(drawn)
-        survives = mask.reshape(-1)[here].cpu()
-        magnitudes.append(weights[name].detach().reshape(-1)[here].cpu().abs().float()[survives])
-    sample = torch.cat(magnitudes).sort().values
+        survives = mask.reshape(-1)[here.to(mask.device)].cpu().numpy()
+        tensor = tensors[name].detach().reshape(-1)
+        drawn_values.append(values(tensor[here.to(tensor.device)].cpu())[survives])
+    sample = np.sort(np.concatenate(drawn_values))
     middle, spread = fraction * len(sample), math.sqrt(fraction * (1 - fraction) * len(sample))
     first, last = math.floor(middle - 5 * spread) - 1, math.ceil(middle + 5 * spread) + 1
-    return (
-        float(sample[first]) if first >= 0 else 0.0,
-        float(sample[last]) if last < len(sample) else math.inf,
-    )
+    low = float(sample[first]) if 0 <= first < len(sample) else -math.inf
+    high = float(sample[last]) if last < len(sample) else math.inf
+    return -math.inf if math.isnan(low) else low, math.inf if math.isnan(high) else high
 
 
-def _smallest(magnitudes: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
-    """Return a mask of the `count` smallest; among equal ones the earlier are."""
+def _smallest(values: Floats, count: int) -> NDArray[np.bool_]:
+    """Say which are the `count` smallest; among equal ones the earlier are."""
     if count == 0:
-        return np.zeros(len(magnitudes), np.bool_)
-    largest = np.partition(magnitudes, count - 1)[count - 1]
-    smallest: NDArray[np.bool_] = magnitudes < largest
-    ties = np.flatnonzero(magnitudes == largest)
+        return np.zeros(len(values), np.bool_)
+    largest = np.partition(values, count - 1)[count - 1]
+    smallest: NDArray[np.bool_] = values < largest
+    ties = np.flatnonzero(values == largest)
     smallest[ties[: count - np.count_nonzero(smallest)]] = True
     return smallest
+
+
+def _check_no_nan(scores: Mapping[str, Tensor], masks: Masks, nan: str) -> None:
+    for name, mask in masks.items():
+        if torch.isnan(scores[name].detach().cpu()[mask.cpu()]).any():
+            raise RunError(nan.format(f"'{name}'"))

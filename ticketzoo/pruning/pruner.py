@@ -1,128 +1,121 @@
-"""Magnitude pruning: exact counts, ties by index, global or layer by layer."""
+"""Pruning: criterion x structure x scope x schedule. Exact counts, ties by index."""
 
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from dataclasses import dataclass
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.masks.masks import Masks, kept, total
-from ticketzoo.masks.topk import keep_largest
-from ticketzoo.recipe import Config
+from ticketzoo.masks.masks import Masks
+from ticketzoo.pruning.config import PruningConfig, matches
+from ticketzoo.pruning.criteria import CRITERIA, Criterion
+from ticketzoo.pruning.probe import Probe, Weights
+from ticketzoo.pruning.schedule import SCHEDULES, Schedule
+from ticketzoo.pruning.scope import SCOPES, Group, Scope
+from ticketzoo.pruning.structure import STRUCTURES, Structure
 
-Rate = Annotated[float, Field(gt=0, lt=1)]
 
+@dataclass(frozen=True)
+class Pruner:
+    """Takes a network from one level to the next.
 
-class PruningConfig(Config):
-    """The settings of a pruning round: it removes the fraction `rate` of the survivors, those of smallest magnitude.
-
-    With `rate_of: original` it is that fraction of all prunable weights, so that rate 0.1 gives sparsities 0.1, 0.2, ..
-    (Chen et al. 2020, section 3).
-    `global` pools the weights of all layers, `layerwise` takes the fraction of each. Magnitudes are compared as they
-    are, not normalised per layer. `rates` overrides `rate` for layers (layerwise only; of several patterns that match
-    the first counts), `exclude` leaves layers dense and uncounted; both name layers by pattern, e.g. `fc3`, `layer1.*`.
+    Attributes:
+        criterion, structure, scope, schedule: rows of their tables.
+        keys: the recipe's, which schedules read.
     """
 
-    scope: Literal["global", "layerwise"] = "global"
-    rate: Rate = 0.2
-    rate_of: Literal["survivors", "original"] = "survivors"
-    rates: dict[str, Rate] = Field(default={})
-    exclude: tuple[str, ...] = ()
+    criterion: Criterion
+    structure: Structure
+    scope: Scope
+    schedule: Schedule
+    keys: PruningConfig
+
+    @classmethod
+    def of(cls, config: PruningConfig) -> "Pruner":
+        """Return the pruner that `config` describes."""
+        structure, scope = STRUCTURES[config.structure], SCOPES[config.scope]
+        return cls(CRITERIA[config.criterion], structure, scope, SCHEDULES[config.schedule], config)
+
+    def __call__(self, probe: Probe, *, to: int) -> Masks:
+        """Return the masks of level `to`: a subset of `probe.masks`, which are those of the level before.
+
+        Of equal scores the one earlier in the model goes first (Frankle & Carbin 2019, section 2).
+
+        Raises:
+            RunError: the score of a survivor is NaN, or the criterion gave something else than scores.
+        """
+        scores = self.criterion.scores(probe)
+        pruned: Masks = {}
+        for names, count in self._groups(probe.masks, to):
+            group = {name: probe.masks[name] for name in names}
+            pruned |= self.structure.make(scores, group, count, self.criterion.by_magnitude)
+        return {name: pruned[name] for name in probe.masks}
+
+    def sized(self, masks: Masks, *, to: int) -> Masks:
+        """Return masks of the sizes that level `to` will have, at positions that mean nothing: for plans."""
+        sized: Masks = {}
+        for names, count in self._groups(masks, to):
+            for name in names:
+                before = masks[name].flatten().nonzero().flatten()
+                flat = torch.zeros(masks[name].numel(), dtype=torch.bool)
+                flat[before[:count]] = True
+                sized[name], count = flat.view(masks[name].shape), max(0, count - len(before))
+        return {name: sized[name] for name in masks}
+
+    def check(self, masks: Masks, levels: int) -> None:
+        """Raise RecipeError if one of so many levels from `masks` on would keep no weight, or remove none."""
+        shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
+        kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+        for level in range(1, levels + 1):
+            before, kept = kept, self._counts(kept, shapes, level)
+            what = f"level {level} of {levels} would"
+            if not any(kept.values()):
+                raise RecipeError(f"{what} keep no weight; ask for fewer, or lower finder.rate")
+            if kept == before:
+                raise RecipeError(f"{what} remove no weight; ask for fewer")
+
+    def _counts(self, kept: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]], to: int) -> dict[str, int]:
+        """Return survivors of each parameter at level `to`, as `sized` gives them."""
+        counts = {}
+        for names, count in self.scope.make(kept, shapes, self._left(to)):
+            for name in names:
+                counts[name] = min(count, kept[name])
+                count -= counts[name]
+        return {name: counts[name] for name in kept}
+
+    def _groups(self, masks: Masks, to: int) -> list[Group]:
+        shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
+        kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+        return self.scope.make(kept, shapes, self._left(to))
+
+    def _left(self, to: int) -> "LeftOf":
+        return LeftOf(self.schedule, self.keys, to)
 
 
-def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Masks:
-    """Return all-True masks of the parameters that `config` lets be pruned.
+@dataclass(frozen=True)
+class LeftOf:
+    """How many weights a level keeps, by a schedule: called with survivors, original weights and a layer's name."""
 
-    Raises:
-        RecipeError: a pattern of `rates` or `exclude` matches no layer, or nothing is left to prune.
+    schedule: Schedule
+    keys: PruningConfig
+    level: int
+
+    def __call__(self, survivors: int, original: int, name: str | None) -> int:
+        """Return how many of `survivors` stay."""
+        return self.schedule.make(self.keys, self.level, survivors, original, self._rate(name))
+
+    def _rate(self, name: str | None) -> float:
+        if name is None:
+            return self.keys.rate
+        return next((rate for pattern, rate in self.keys.rates.items() if matches(name, pattern)), self.keys.rate)
+
+
+def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig, *, to: int = 1) -> Masks:
+    """Return the masks of one more round on trained `weights`, by magnitude; raises as `Pruner` does.
+
+    Removes exactly round(rate * survivors) weights of smallest magnitude by default (Python's round: half to even);
+    among equal magnitudes the one earlier in the model goes first. The result is a subset of `masks`, which is not
+    changed.
     """
-    for key in ("rates", "exclude"):
-        for pattern in getattr(config, key):
-            if not any(_matches(name, pattern) for name in parameters):
-                layers = ", ".join(_layer(name) for name in parameters)
-                raise RecipeError(f"finder.{key}: {pattern!r} matches no layer of the model; its layers: {layers}")
-    masks = {
-        name: torch.ones(parameter.shape, dtype=torch.bool)
-        for name, parameter in parameters.items()
-        if not any(_matches(name, pattern) for pattern in config.exclude)
-    }
-    if not masks:
-        raise RecipeError("finder.exclude: leaves no layer to prune")
-    return masks
-
-
-def check_rounds(masks: Masks, config: PruningConfig, rounds: int) -> None:
-    """Raise RecipeError if, of so many pruning rounds from `masks`, one would leave no weight or remove none."""
-    left = [kept(group) for group, _ in _groups(masks, config)]
-    for level in range(1, rounds + 1):
-        before, left = (
-            left,
-            [
-                _left(count, total(group), rate, config)
-                for count, (group, rate) in zip(left, _groups(masks, config), strict=True)
-            ],
-        )
-        if not any(left):
-            raise RecipeError(f"level {level} of {rounds} would keep no weight; ask for fewer, or lower finder.rate")
-        if left == before:
-            raise RecipeError(f"level {level} of {rounds} would remove no weight; ask for fewer")
-
-
-def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig) -> Masks:
-    """Return the masks after one more round on the trained `weights` (Frankle & Carbin 2019, section 2).
-
-    Removes exactly round(rate * survivors) weights of smallest magnitude (Python's round: half to even); among equal
-    magnitudes the one earlier in the model goes first. The result is a subset of `masks`, which is not changed.
-
-    Raises:
-        RunError: a weight that `masks` keeps is NaN.
-    """
-    pruned: Masks = {}
-    for group, rate in _groups(masks, config):
-        pruned |= keep_largest(weights, group, _left(kept(group), total(group), rate, config))
-    return pruned
-
-
-def sized(masks: Masks, config: PruningConfig) -> Masks:
-    """Return masks of the sizes that one more round gives, at positions that mean nothing: for plans."""
-    pruned: Masks = {}
-    for group, rate in _groups(masks, config):
-        left = _left(kept(group), total(group), rate, config)
-        for name, mask in group.items():
-            keep, left = min(left, int(mask.count_nonzero())), max(0, left - int(mask.count_nonzero()))
-            flat = mask.flatten().clone()
-            flat[mask.flatten().nonzero().flatten()[keep:]] = False
-            pruned[name] = flat.view_as(mask)
-    return pruned
-
-
-def remove_smallest(weights: Mapping[str, Tensor], masks: Masks, rate: float) -> Masks:
-    """Remove round(rate * survivors) of the survivors in `masks`: those of smallest magnitude among all of them."""
-    return prune_by_magnitude(weights, masks, PruningConfig(rate=rate))
-
-
-def _groups(masks: Masks, config: PruningConfig) -> list[tuple[Masks, float]]:
-    """Return the masks whose weights are ranked together, and the rate of each group."""
-    if config.scope == "global":
-        return [(masks, config.rate)]
-    return [({name: mask}, _rate_of(name, config)) for name, mask in masks.items()]
-
-
-def _left(survivors: int, original: int, rate: float, config: PruningConfig) -> int:
-    """Return how many of `survivors` one round leaves."""
-    return max(0, survivors - round(rate * (survivors if config.rate_of == "survivors" else original)))
-
-
-def _rate_of(name: str, config: PruningConfig) -> float:
-    return next((rate for pattern, rate in config.rates.items() if _matches(name, pattern)), config.rate)
-
-
-def _layer(name: str) -> str:
-    return name.removesuffix(".weight")
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name, pattern) or fnmatchcase(_layer(name), pattern)
+    return Pruner.of(config)(Weights(weights, masks), to=to)

@@ -5,7 +5,7 @@ from pydantic import Field, NonNegativeInt, field_validator, model_validator
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.method import METHODS
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
-from ticketzoo.pruning.pruner import PruningConfig
+from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.recipe import Config, RecipeName, Seed, Steps
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig

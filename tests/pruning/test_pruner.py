@@ -12,9 +12,14 @@ from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks import topk as magnitude
 from ticketzoo.masks.masks import Masks, is_subset, kept
 from ticketzoo.models import create_model, prunable_parameters
-from ticketzoo.pruning.pruner import PruningConfig, check_rounds, dense_masks, prune_by_magnitude, remove_smallest
+from ticketzoo.pruning.config import PruningConfig, dense_masks
+from ticketzoo.pruning.pruner import Pruner, prune_by_magnitude
 
 INF = math.inf
+
+
+def remove_smallest(weights: dict[str, Tensor], masks: Masks, rate: float) -> Masks:
+    return prune_by_magnitude(weights, masks, PruningConfig(rate=rate))
 
 
 def kept_of(values: list[float], rate: float, mask: list[int] | None = None, dtype: torch.dtype = torch.float32) -> str:
@@ -251,4 +256,4 @@ def test_a_rate_of_the_original_weights_removes_as_many_every_round(scope: str) 
     else:
         assert counts == [[max(0, 20 - 3 * level), min(10, 30 - 3 * level)] for level in range(1, 10)]
     with pytest.raises(RecipeError, match="level 10 of 10 would keep no weight"):
-        check_rounds(all_kept(weights), config, 10)
+        Pruner.of(config).check(all_kept(weights), 10)

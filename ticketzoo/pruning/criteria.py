@@ -1,0 +1,94 @@
+"""Criteria: what the weights of a network are worth. Each is a function from a probe to scores; the highest stay."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import torch
+from torch import Tensor
+
+from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.pruning.probe import Probe
+from ticketzoo.seeds import derive_seed
+from ticketzoo.util.registry import Registry
+
+Scores: TypeAlias = Mapping[str, Tensor]
+"""A float for each weight, by parameter name, of the parameter's shape. Signs count: the highest stay."""
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A row of `CRITERIA`.
+
+    Attributes:
+        name: by which recipes ask for it.
+        make: gives the scores.
+        cite: where it comes from.
+        words: what a card says the weights are removed by.
+        by_magnitude: whether weights are ranked by the absolute value of their scores, compared as float32.
+    """
+
+    name: str
+    make: Callable[[Probe], Scores]
+    cite: str
+    words: str
+    by_magnitude: bool = False
+
+    def scores(self, probe: Probe) -> Scores:
+        """Return the scores, checked. Raises RunError, with what came, where they do not fit the masks."""
+        scores = self.make(probe)
+        for name, mask in probe.masks.items():
+            given = scores.get(name) if isinstance(scores, Mapping) else None
+            if not isinstance(given, Tensor) or given.shape != mask.shape or not given.is_floating_point():
+                came = "none" if given is None else f"{given.dtype} of shape {tuple(given.shape)}" if isinstance(
+                    given, Tensor) else type(given).__name__  # fmt: skip
+                needed = f"a float tensor of shape {tuple(mask.shape)}"
+                raise RunError(f"criterion {self.name!r} gave for '{name}' {came}; it needs {needed}")
+        return scores
+
+
+CRITERIA: Registry[Criterion] = Registry("criterion", Criterion, error=RecipeError)
+
+
+@CRITERIA.add(
+    "magnitude", cite="Frankle & Carbin 2019, section 2", words="smallest magnitude after training", by_magnitude=True
+)
+def magnitude(probe: Probe) -> Scores:
+    """Score by |w|, of the weights as they are."""
+    return probe.weights
+
+
+@CRITERIA.add("magnitude-increase", cite="Zhou et al. 2019, section 3", words="smallest increase of magnitude")
+def magnitude_increase(probe: Probe) -> Scores:
+    """Score by |w| - |w0|, w0 being what the training started from. Negative where a weight shrank."""
+    return {name: probe.weights[name].double().abs() - probe.start[name].double().abs() for name in probe.masks}
+
+
+@CRITERIA.add("movement", cite="Zhou et al. 2019, section 3", words="smallest movement in training")
+def movement(probe: Probe) -> Scores:
+    """Score by |w - w0|, w0 being what the training started from."""
+    return {name: (probe.weights[name].double() - probe.start[name].double()).abs() for name in probe.masks}
+
+
+@CRITERIA.add("large-init", cite="Zhou et al. 2019, section 3", words="smallest magnitude before training")
+def large_init(probe: Probe) -> Scores:
+    """Score by |w0|, of the weights that the training started from."""
+    return {name: probe.start[name].double().abs() for name in probe.masks}
+
+
+@CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance")
+def random(probe: Probe) -> Scores:
+    """Score each layer by one random permutation of the recipe's seed, so that levels nest."""
+    scores = {}
+    for name, mask in probe.masks.items():
+        generator = torch.Generator().manual_seed(derive_seed(probe.seed, "random-criterion", name))
+        ranks = torch.randperm(mask.numel(), generator=generator).double()
+        scores[name] = ((ranks + 1) / (mask.numel() + 1)).view(mask.shape)
+    return scores
+
+
+@CRITERIA.add("snip", cite="Lee et al. 2019, section 4", words="smallest effect on the loss, |gradient x weight|")
+def snip(probe: Probe) -> Scores:
+    """Score by |g w|, with the gradient g of the mean loss on one batch at the weights as they are."""
+    gradients = probe.gradients()
+    return {name: (gradients[name].double() * probe.weights[name].double()).abs() for name in probe.masks}
