@@ -1,5 +1,7 @@
 import copy
 import io
+import pickle
+from collections.abc import Callable
 from typing import cast
 
 import pytest
@@ -307,13 +309,13 @@ def test_a_discarded_model_leaves_nothing_behind() -> None:
     from ticketzoo.masks import attach as masking
 
     gc.collect()
-    before = len(masking._pruned_of)
+    before = len(masking._excluded_of)
     model = small_model()
     attach(model, MASKS)
-    assert len(masking._pruned_of) == before + 2
+    assert len(masking._excluded_of) == before + 2
     del model
     gc.collect()
-    assert len(masking._pruned_of) == before
+    assert len(masking._excluded_of) == before
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
@@ -349,3 +351,78 @@ def test_without_its_hooks_a_loop_zeroes_gradients_itself_and_they_come_back() -
 def test_hooks_of_a_model_without_masks_can_be_paused() -> None:
     with hooks_paused(small_model()) as zero_gradients:
         zero_gradients()
+
+
+FROZEN = torch.tensor([0.5, -0.0, 7.0])
+
+
+def frozen_layer() -> nn.Linear:
+    """Weights 1, 0.5, -0.0, 7, of which the first alone may move."""
+    layer = nn.Linear(4, 1, bias=False)
+    layer.weight.data = torch.cat([torch.ones(1), FROZEN])[None]
+    attach(layer, {"weight": torch.tensor([[True, False, False, False]])}, masked="frozen")
+    return layer
+
+
+def assert_frozen(layer: nn.Module, dtype: torch.dtype = torch.float32) -> None:
+    weights = layer.get_parameter("weight").detach()[0]
+    width = {4: torch.int32, 2: torch.int16}[dtype.itemsize]
+    assert torch.equal(weights[1:].view(width), FROZEN.to(dtype).view(width))  # the bits, so -0.0 too
+    assert weights[0] != 1
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_frozen_weights_stay_where_they_were_whatever_the_optimiser_does(optimizer: str) -> None:
+    layer = frozen_layer()
+    chosen = OPTIMIZERS[optimizer](layer.parameters())
+    for _ in range(3):
+        chosen.zero_grad()
+        layer(torch.ones(2, 4)).sum().backward()
+        assert layer.weight.grad is not None
+        assert layer.weight.grad[0].tolist() == [2.0, 0.0, 0.0, 0.0]
+        chosen.step()
+        assert_frozen(layer)
+
+
+def steps_of(layer: nn.Module) -> None:
+    """Updates with weight decay, which moves every weight that is not held."""
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1, momentum=0.9, weight_decay=0.5)
+    for _ in range(2):
+        layer(torch.ones(2, 4, dtype=layer.get_parameter("weight").dtype)).sum().backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda layer: pickle.loads(pickle.dumps(layer))])
+def test_a_copy_holds_its_frozen_weights_too(copied: Callable[[nn.Module], nn.Module]) -> None:
+    twin = copied(frozen_layer())
+    steps_of(twin)
+    assert_frozen(twin)
+
+
+def test_frozen_weights_follow_another_dtype() -> None:
+    layer = frozen_layer().to(torch.bfloat16)
+    steps_of(layer)
+    assert_frozen(layer, torch.bfloat16)
+
+
+def test_loaded_weights_are_frozen_where_they_were_loaded() -> None:
+    layer = frozen_layer()
+    layer.load_state_dict({"weight": torch.tensor([[2.0, 3.0, 4.0, 5.0]])})
+    steps_of(layer)
+    assert layer.weight[0, 1:].tolist() == [3.0, 4.0, 5.0]
+
+
+def test_frozen_weights_are_held_in_a_loop_without_hooks_too() -> None:
+    layer = frozen_layer()
+    with hooks_paused(layer) as zero_gradients:
+        layer(torch.ones(2, 4)).sum().backward()
+        zero_gradients()
+        torch.optim.AdamW(layer.parameters(), lr=0.1, weight_decay=0.5).step()
+    assert_frozen(layer)
+
+
+def test_detached_frozen_weights_move_again() -> None:
+    layer = frozen_layer()
+    detach(layer)
+    steps_of(layer)
+    assert not (layer.weight[0, 1:] == FROZEN).any()

@@ -18,7 +18,7 @@ from ticketzoo.data.text.token_masks import mask_tokens
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import mine, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
-from ticketzoo.masks.attach import plain_model
+from ticketzoo.masks.plain import plain_model
 from ticketzoo.recipe import Config, DataName
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.metrics import ACCURACY

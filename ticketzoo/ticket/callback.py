@@ -7,7 +7,8 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attached_masks, named_parameters
+from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.plain import named_parameters
 from ticketzoo.ticket.ticket import Ticket
 
 

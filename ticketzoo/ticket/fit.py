@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attach, check_attachable, named_parameters, plain_model
+from ticketzoo.masks.attach import attach, check_attachable
 from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.plain import named_parameters, plain_model
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.state import live_state
 from ticketzoo.util.text import for_terminal

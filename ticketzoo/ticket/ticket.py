@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from ticketzoo.errors import TicketError
 from ticketzoo.hub.folder import HubOptions
 from ticketzoo.hub.push import Destination, Published
-from ticketzoo.masks.attach import detach, plain_model
+from ticketzoo.masks.attach import detach
 from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.plain import plain_model
 from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.transformers import differences

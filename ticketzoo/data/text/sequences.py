@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from ticketzoo.data.order import on_device
 from ticketzoo.data.text.tokenizer import Tokenizer
 from ticketzoo.errors import DataError, ModelError
-from ticketzoo.masks.attach import plain_model
+from ticketzoo.masks.plain import plain_model
 from ticketzoo.models.transformer_configs import CONFIGS
 
 Inputs = dict[str, Tensor]
