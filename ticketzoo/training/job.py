@@ -22,25 +22,32 @@ from ticketzoo.util.os_errors import in_words
 
 @dataclass(frozen=True)
 class Job:
-    """One training: everything that decides its numbers, and nothing else."""
+    """One training: everything that decides its numbers, and nothing else.
+
+    Attributes:
+        architecture: as `ticketzoo.models.architecture_of` gives it.
+        state: parameters and buffers to start from, tied ones once. Weights that `masks` prunes have no effect, unless
+            `learn` freezes them where they are.
+        masks: bool, True = kept, by parameter name; empty for a dense training.
+        task: gives batches, loss and metrics.
+        training: how to train.
+        seed: of data order and augmentation, and of what `learn` draws.
+        start_step: updates that count as done when it starts (the rewind step).
+        learn: what training moves, and what of it is kept.
+    """
 
     architecture: dict[str, Any]
     state: State
-    """Parameters and buffers to start from, tied ones once; what `masks` prune of them has no effect."""
     masks: Masks
-    """Empty for a dense training."""
     task: Task
     training: TrainingConfig
     seed: int
-    """Of data order and augmentation."""
     start_step: int = 0
-    """Updates that count as done when it starts (the rewind step)."""
     learn: Parametrisation = WEIGHTS
-    """What training moves, and what of it is kept."""
 
     @property
     def iterations(self) -> int:
-        """Those of the whole training, the ones before `start_step` included."""
+        """Updates of the whole training, the ones before `start_step` included."""
         return self.training.steps.iterations(self.task.steps_per_epoch(self.training.batch_size))
 
     def specification(self) -> dict[str, Any]:
@@ -48,10 +55,8 @@ class Job:
 
         So a key that a later version adds moves no cell.
         """
-        start = {
-            name: tensor.where(self.masks[name], 0) if name in self.masks else tensor
-            for name, tensor in self.state.items()
-        }
+        pruned = self.masks if self.learn.masked == "zero" else {}
+        start = self.state | {name: self.state[name].where(mask, 0) for name, mask in pruned.items()}
         return {
             "architecture": self.architecture,
             "state": state_sha256(start),
@@ -64,7 +69,7 @@ class Job:
         }
 
     def model(self, device: torch.device) -> nn.Module:
-        """Return what is trained, on `device`: the state under the masks; what `learn` moves is not frozen."""
+        """Return what is trained, on `device`: the state under the masks, frozen but for what is learned."""
         model = create_from_architecture(self.architecture, seed=0)
         load_model_state(model, self.state)
         model.to(device)
@@ -76,7 +81,7 @@ class Job:
 
 @contextmanager
 def in_one_line(label: str, job: Job, device: torch.device) -> Iterator[None]:
-    """Raise what training `job` may meet as a RunError: divergence, too little memory, a missing file, no compiler."""
+    """Raise as RunError, in one line, what training `job` runs into: divergence, lack of memory, files, a compiler."""
     try:
         yield
     except RunError as error:

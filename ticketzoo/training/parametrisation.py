@@ -1,4 +1,4 @@
-"""What gradient descent moves in a training, and what of it is kept: weights as a rule, or a mask over frozen ones."""
+"""Parametrisations: the tensors that gradient descent moves in a training, and the part of them that is kept."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Protocol
 
 from torch import nn
 
-from ticketzoo.masks.attach import attach
+from ticketzoo.masks.attach import Masked, attach
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import head_modules
 from ticketzoo.models.body import within
@@ -16,7 +16,7 @@ from ticketzoo.util.registry import Registry
 
 @dataclass(frozen=True)
 class Learned:
-    """What a training learned.
+    """The result of a training.
 
     Attributes:
         weights: parameters and buffers by their names in the plain model, on the CPU.
@@ -45,7 +45,7 @@ def join_learned(weights: State, others: State) -> Learned:
 
 
 class Parametrisation(Protocol):
-    """What a training learns. It is part of what decides a training's numbers: a picklable value without state.
+    """The thing that a training learns: a picklable value without state, one of those that decide the numbers.
 
     The model computes with the tensors that `install` put into it (by `torch.nn.utils.parametrize` where they are
     functions of others), so losses, evaluation, checkpoints and other processes need not know of it.
@@ -59,6 +59,11 @@ class Parametrisation(Protocol):
     @property
     def identity(self) -> dict[str, Any]:
         """Return what it adds to the specification of a training, as JSON; nothing for `WEIGHTS`."""
+        ...
+
+    @property
+    def masked(self) -> Masked:
+        """Return what the weights are that the masks exclude: 0.0, or frozen at their values in the start."""
         ...
 
     def install(self, model: nn.Module, masks: Masks, seed: int) -> list[nn.Parameter]:
@@ -83,14 +88,14 @@ class ParametrisationEntry:
     Attributes:
         name: by which it is asked for.
         make: gives the parametrisation; its arguments are its own.
-        cite: where it comes from.
         words: what it learns, for people.
+        cite: where it comes from.
     """
 
     name: str
     make: Callable[..., Parametrisation]
-    cite: str
     words: str
+    cite: str = ""
 
 
 PARAMETRISATIONS: Registry[ParametrisationEntry] = Registry("parametrisation", ParametrisationEntry)
@@ -103,11 +108,12 @@ class Weights:
 
     name: ClassVar[str] = "weights"
     identity: ClassVar[dict[str, Any]] = {}
+    masked: ClassVar[Masked] = "zero"
 
     def install(self, model: nn.Module, masks: Masks, seed: int) -> list[nn.Parameter]:
         """Attach `masks`; return the parameters that are not frozen."""
         if masks:
-            attach(model, masks)
+            attach(model, masks, masked=self.masked)
         return [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def learned(self, model: nn.Module) -> Learned:
@@ -115,7 +121,7 @@ class Weights:
         return Learned(copy_state(model))
 
 
-@PARAMETRISATIONS.add("head", cite="Chen et al. 2020, section 2", words="the head alone, on a frozen body")
+@PARAMETRISATIONS.add("head", words="the head alone, on a frozen body")
 @dataclass(frozen=True)
 class Head(Weights):
     """Training of the task's head alone: the body stays as it is."""
@@ -128,6 +134,16 @@ class Head(Weights):
         super().install(model, masks, seed)
         head = head_modules(model)
         return [parameter for name, parameter in model.named_parameters() if within(name, head)]
+
+
+@PARAMETRISATIONS.add("frozen", cite="Panda et al. 2024", words="the kept weights; the others stay")
+@dataclass(frozen=True)
+class Frozen(Weights):
+    """Training of the weights that the masks keep, and of all that has none: excluded weights stay as they started."""
+
+    name: ClassVar[str] = "frozen"
+    identity: ClassVar[dict[str, Any]] = {"learn": {"name": "frozen"}}
+    masked: ClassVar[Masked] = "frozen"
 
 
 @PARAMETRISATIONS.add("nothing", cite="Zhou et al. 2019, section 5", words="nothing: the network is measured as it is")
@@ -149,4 +165,5 @@ class Nothing(Weights):
 
 WEIGHTS: Parametrisation = Weights()
 HEAD: Parametrisation = Head()
+FROZEN: Parametrisation = Frozen()
 NOTHING: Parametrisation = Nothing()

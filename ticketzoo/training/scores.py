@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.masks.attach import Masked
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import copy_state
 from ticketzoo.seeds import derive_seed
@@ -35,6 +36,7 @@ class EdgePopup:
     """
 
     name: ClassVar[str] = "edge-popup"
+    masked: ClassVar[Masked] = "zero"
 
     kept: Mapping[str, int]
 
