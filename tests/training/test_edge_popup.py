@@ -191,15 +191,30 @@ def test_a_training_stopped_after_any_update_ends_with_the_same_bits(tmp_path: P
         assert len(resumed.task.seen) == 7 - stop
 
 
-@pytest.mark.parametrize("keys", [{"channels_last": True}, {"precision": "bf16"}, {"compile": True}])
-def test_options_for_speed_keep_the_counts(keys: dict[str, Any], tmp_path: Path) -> None:
-    model = "lenet-300-100" if "compile" in keys else "resnet-20"
-    torch.compiler.reset()
+@pytest.mark.parametrize(
+    ("model", "keys"), [("resnet-20", {"channels_last": True}), ("lenet-300-100", {"precision": "bf16"})]
+)
+def test_options_for_speed_keep_the_counts(model: str, keys: dict[str, Any], tmp_path: Path) -> None:
     plain, fast = (learned_in(tmp_path, popup_job(model=model, training=each)) for each in ({}, keys))
     assert {name: int(mask.sum()) for name, mask in fast.masks.items()} == popup_job(model=model).learn.kept
-    if "compile" in keys:
-        for name, scores in plain.extras["scores"].items():
-            torch.testing.assert_close(fast.extras["scores"][name], scores, rtol=1e-4, atol=1e-5)
+    for name, scores in plain.extras["scores"].items():
+        torch.testing.assert_close(fast.extras["scores"][name], scores, rtol=0.1, atol=0.1)
+
+
+def test_compiled_scores_are_those_of_a_plain_loop() -> None:
+    """One layer, compiled by torch's plainest backend: that of training.compile would take half a minute."""
+    found = []
+    for compiled in (False, True):
+        torch.compiler.reset()
+        layer, scores, learn = one_layer([0.5, -1.0, 2.0, 0.25], [0.3, -0.2, 0.1, -0.4], count=2)
+        called = torch.compile(layer, backend="aot_eager") if compiled else layer
+        optimizer = torch.optim.SGD([scores], lr=0.05)
+        for _ in range(4):
+            (0.5 * (called(torch.tensor([1.0, 2.0, -1.0, 4.0])) - 3) ** 2).sum().backward()
+            optimizer.step()
+        found.append((scores.detach().clone(), learn.learned(layer).masks["weight"]))
+    torch.testing.assert_close(found[1][0], found[0][0])
+    assert torch.equal(found[1][1], found[0][1])
 
 
 def train_on_digits(folder: str) -> list[str]:
