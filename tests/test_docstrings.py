@@ -20,6 +20,7 @@ CLEAN = (
         "models",
         "pruning",
         "recipe",
+        "stability",
         "tasks",
         "ticket",
     ),

@@ -1,9 +1,19 @@
 """Arguments and options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
+
+from ticketzoo.runs.executor import EXECUTORS
+
+
+def _known_executor(name: str) -> str:
+    try:
+        return EXECUTORS.known(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
 
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped one (ticketzoo recipe list).")
@@ -32,7 +42,12 @@ DeviceOption = Annotated[
     str | None, typer.Option(metavar="cpu|cuda|mps", help="Where to train.", show_default="the best there is")
 ]
 ExecutorOption = Annotated[
-    Literal["local", "ray"], typer.Option(help="Train here, or independent networks at once on a Ray cluster.")
+    str,
+    typer.Option(
+        metavar="|".join(EXECUTORS),
+        callback=_known_executor,
+        help="Where to train. " + "; ".join(f"{entry.name}: {entry.words}" for entry in EXECUTORS.values()) + ".",
+    ),
 ]
 CheckpointOption = Annotated[
     float, typer.Option("--checkpoint-seconds", min=0, help="Write a checkpoint of the running training this often.")

@@ -1,1 +1,1 @@
-"""Trainings that are never done twice: the store of finished ones, executors, plans."""
+"""Work that is never done twice: the store of finished work, executors, plans."""

@@ -1,29 +1,31 @@
+"""The news of a run: how far it is, what it came to."""
+
 from typing import Protocol
 
 from ticketzoo.training.record import Record
 
 
 class Progress(Protocol):
-    """Who wants to know how a run is going. The default, `Quiet`, does not."""
+    """A listener to the news of a run. `Quiet` is the default."""
 
     def planned(self, trainings: int) -> None:
-        """The run asks for this many trainings and evaluations, finished ones included."""
+        """Hear that the run asks for this many trainings and evaluations, finished ones included."""
         ...
 
     def step(self, label: str, step: int, total: int) -> None:
-        """The training `label` has done `step` of `total` iterations."""
+        """Hear that the training `label` has done `step` of `total` iterations."""
         ...
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
-        """The training `label`, compared by `metric`, is done; `trained` is False when it was found finished."""
+        """Hear that the training `label`, compared by `metric`, is done; `trained` is False if it was found so."""
         ...
 
     def evaluated(self, label: str, result: str, *, new: bool) -> None:
-        """An evaluation apart from trainings came to `result`; `new` is False when it was found finished."""
+        """Hear that an evaluation apart from trainings came to `result`; `new` is False if it was found finished."""
         ...
 
     def warn(self, message: str) -> None:
-        """Something happened that a user should know: one line."""
+        """Hear one line that a user should read."""
         ...
 
 

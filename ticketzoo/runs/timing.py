@@ -1,4 +1,4 @@
-"""How long a training takes on this device, from a timed handful of its real iterations."""
+"""Duration of a training on this device, from a timed handful of its real iterations."""
 
 import statistics
 import sys
@@ -17,7 +17,7 @@ from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
 
 PLACES = (1 / 2, 1 / 6, 5 / 6)
-"""Where in a training iterations are timed: progressive resizing makes later ones slower."""
+"""Places of a training at which iterations are timed: progressive resizing makes later ones slower."""
 _ENOUGH = 10
 """Iterations to time at a place, unless they take `_PATIENCE` times the seconds meant for them."""
 _PATIENCE = 16
@@ -25,28 +25,36 @@ _PATIENCE = 16
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of a training."""
+    """The measurements of a training.
+
+    Attributes:
+        iteration: mean seconds of an iteration, loading of data included.
+        timed: iterations that were timed, after a warm-up at each place.
+        places: the iterations from which they were timed; the middle of the training alone where iterations are long.
+        evaluation: seconds of an evaluation of `"validation"` (if there is one) and `"test"`.
+        guessed: splits too large to try: each of their examples is taken to cost as much as one of training.
+        process_bytes: peak memory of this process; the workers that load data have their own.
+        device_bytes: peak memory reserved on the GPU; None where there is none.
+    """
 
     iteration: float
-    """Mean seconds of an iteration, loading of data included."""
     timed: int
-    """Iterations that were timed, after a warm-up at each place."""
     places: tuple[int, ...]
-    """From which iterations on; only those in the middle of the training where iterations are long."""
     evaluation: dict[str, float]
-    """Seconds of an evaluation of `"validation"` (if there is one) and `"test"`."""
     guessed: tuple[str, ...]
-    """Splits too large to try: each of their examples is taken to cost as much as one of training."""
     process_bytes: int
-    """Peak memory of this process; the workers that load data have their own."""
     device_bytes: int | None
-    """Peak memory reserved on the GPU, if there is one."""
 
 
 def time_training(job: Job, device: torch.device, seconds: float) -> Timing:
     """Train a little of `job` at each of `PLACES`, about `seconds` each after a warm-up of half that.
 
-    Goes through the training loop itself, masks, augmentation and loading of data included; keeps nothing.
+    This goes through the training loop itself, masks, augmentation and loading of data included, and keeps nothing.
+
+    Args:
+        job: the training.
+        device: where to train.
+        seconds: at each place, about.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -74,7 +82,7 @@ def time_training(job: Job, device: torch.device, seconds: float) -> Timing:
 def _time_evaluation(
     job: Job, model: nn.Module, device: torch.device, iteration: float, at_most: float
 ) -> tuple[dict[str, float], tuple[str, ...]]:
-    """Seconds of evaluating each split, and which of them would have taken more than `at_most` and are guessed."""
+    """Return seconds of evaluating each split, and those that would have taken more than `at_most` and are guessed."""
     model.eval()
     seconds, guessed = {}, []
     for split in ("validation", "test") if job.task.has_validation else ("test",):
@@ -102,7 +110,7 @@ class _TimedTask:
         return getattr(self._task, name)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
-        """Batches of a warm-up and of the iterations that are timed: each from one request for a batch to the next."""
+        """Yield batches of a warm-up, then of the timed iterations: each from one request for a batch to the next."""
         with closing(cast(Generator[Any], self._task.batches(batch_size, seed, start, stop, device))) as batches:
             yield from self._until_enough(batches, least=3, budget=self._budget / 2)
             _wait_for(self._device)
@@ -112,7 +120,7 @@ class _TimedTask:
             self.seconds = (time.perf_counter() - began) / self.timed
 
     def _until_enough(self, batches: Iterator[Any], *, least: int, budget: float) -> Generator[Any, None, int]:
-        """Batches until `least` are done and the budget is spent, or far more than that; returns how many."""
+        """Yield batches until `least` are done and the budget is spent, or far more than that. Returns how many."""
         done, began = 0, time.perf_counter()
         while True:
             spent = (time.perf_counter() - began) / budget

@@ -1,4 +1,4 @@
-"""Instability analysis: from which step on training ends in one linearly connected minimum, whatever the data order."""
+"""Instability analysis: the step from which training ends in one linearly connected minimum for any data order."""
 
 from ticketzoo.stability.recipe import StabilityRecipe as StabilityRecipe
 from ticketzoo.stability.report import plan_stability as plan_stability

@@ -1,4 +1,4 @@
-"""From errors along lines to instability, to the steps that are stable, to a step to rewind to."""
+"""Instability of networks from the errors along lines; the steps that are stable; a step to rewind to."""
 
 import statistics
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,32 +10,39 @@ from ticketzoo.evaluation.statistics import Summary, summarise
 
 @dataclass(frozen=True)
 class Instability:
-    """How unstable a network is: copies of it trained from `rewind_step` with different data orders."""
+    """The instability of a network, of which copies were trained from one step with different data orders.
+
+    Attributes:
+        rewind_step: the step from which the copies were trained, in iterations.
+        level: of the network; 0 is the dense one.
+        sparsity: fraction of its prunable weights removed.
+        by_seed: the mean over the pairs of copies of each seed, as a fraction of the examples.
+        end_error: mean error of the copies themselves, as a fraction of the examples.
+    """
 
     rewind_step: int
     level: int
     sparsity: float
     by_seed: Mapping[int, float]
-    """The mean over the pairs of copies of each seed."""
     end_error: float
-    """Mean error of the copies themselves."""
 
     @property
     def summary(self) -> Summary:
-        """Mean and interval over the seeds."""
+        """Return mean and interval over the seeds."""
         return summarise(list(self.by_seed.values()))
 
 
 def instability(errors: Sequence[float]) -> float:
-    """The largest error on the line minus the mean of those at its ends (Frankle et al. 2020, section 2).
+    """Return the largest error on the line minus the mean of those at its ends (Frankle et al. 2020, section 2).
 
-    errors: at points in order along the line, both ends included; so it is never below 0.
+    Args:
+        errors: at points in order along the line, both ends included; so the instability is never below 0.
     """
     return max(errors) - (errors[0] + errors[-1]) / 2
 
 
 def instabilities(rows: Iterable[Mapping[str, Any]]) -> list[Instability]:
-    """The instability of every network in `rows` (of results.jsonl), by level and rewind step."""
+    """Return the instability of every network in `rows` (of results.jsonl), ordered by level and rewind step."""
     lines: dict[tuple[int, int], dict[tuple[int, tuple[int, ...]], list[tuple[float, float]]]] = {}
     sparsities: dict[tuple[int, int], float] = {}
     for row in rows:
@@ -58,9 +65,9 @@ def instabilities(rows: Iterable[Mapping[str, Any]]) -> list[Instability]:
 
 
 def stable_from(measured: Iterable[Instability], level: int, threshold: float) -> int | None:
-    """The earliest rewind step such that there and at all later ones the mean instability is below `threshold`.
+    """Return the earliest rewind step from which the mean instability stays below `threshold`.
 
-    None when it is not even at the last one measured.
+    None where it is above at the last step measured.
     """
     steps = sorted((one.rewind_step, one) for one in measured if one.level == level)
     stable = None
@@ -72,7 +79,10 @@ def stable_from(measured: Iterable[Instability], level: int, threshold: float) -
 
 
 def suggested_step(measured: Sequence[Instability], threshold: float) -> int | None:
-    """The earliest step from which all subnetworks measured are stable (the dense network, where there is no other)."""
+    """Return the earliest step from which all subnetworks stay stable, or the dense network where it is measured alone.
+
+    None where one of them is not stable at the last step measured.
+    """
     levels = {one.level for one in measured}
     starts = [stable_from(measured, level, threshold) for level in levels - {0} or levels]
     known = [start for start in starts if start is not None]

@@ -44,7 +44,7 @@ class Line:
     look: LineConfig
 
     def specification(self) -> dict[str, Any]:
-        """The line as JSON: states by their digests."""
+        """Return all that decides the errors, as JSON: states by their digests."""
         return {
             "line": self.look.model_dump(mode="json"),
             "architecture": self.architecture,
@@ -55,7 +55,7 @@ class Line:
         }
 
     def state(self, position: float) -> State:
-        """Weights and buffers at `position`; whole numbers, which have no line, are those of the first end."""
+        """Return weights and buffers at `position`; whole numbers, which have no line, are those of the first end."""
         first, second = self.ends
         return {
             name: (1 - position) * tensor + position * second[name] if tensor.is_floating_point() else tensor
@@ -100,6 +100,14 @@ def recompute_batch_norm(
     """Set running means and variances of BatchNorm to their averages over the training batches of `steps`.
 
     Between two trained networks those of neither are right. Everything else of the model is as in evaluation.
+
+    Args:
+        model: on `device`; changed in place.
+        task: gives the batches.
+        batch_size: examples in a batch.
+        seed: of the order and augmentation of the batches.
+        steps: iterations whose batches are seen.
+        device: of the model.
     """
     norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
     if not norms:
@@ -125,7 +133,7 @@ def _evaluate(line: Line, position: float, model: nn.Module, device: torch.devic
 
 @contextmanager
 def _averaging(norms: list[_BatchNorm]) -> Iterator[None]:
-    """In this block BatchNorm's running statistics are the plain averages over the batches seen in it."""
+    """Make BatchNorm's running statistics in this block the plain averages over the batches seen in it."""
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.reset_running_stats()

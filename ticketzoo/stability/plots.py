@@ -64,7 +64,7 @@ def plot_instability(measured: Sequence[Instability], path: Path, *, name: str, 
 
 
 def network_name(level: int, sparsity: float) -> str:
-    """A network in words: "dense", or "level 3, sparsity 0.488"."""
+    """Return a network in words: "dense", or "level 3, sparsity 0.488"."""
     return f"level {level}, sparsity {show_sparsity(sparsity)}" if level else "dense"
 
 

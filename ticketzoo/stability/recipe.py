@@ -12,7 +12,7 @@ from ticketzoo.training import TrainingConfig
 
 
 class LineConfig(Config):
-    """How the line between two trained networks is looked at.
+    """The section `line`: points on the line between two trained networks.
 
     points: evenly spaced, both ends included; the paper's figures have 30.
     split: where the error is measured.
@@ -26,7 +26,7 @@ class LineConfig(Config):
 
 
 class SubnetworksConfig(PruningConfig):
-    """How the subnetworks are found, by a method that rewinds; they are rewound to each step that is looked at."""
+    """The section `finder`: a method that rewinds finds the subnetworks, for each step that is looked at."""
 
     method: str = "imp"
 
@@ -50,7 +50,7 @@ class StabilityRecipe(Config):
     finder: SubnetworksConfig = SubnetworksConfig()
     """How the subnetworks are found; they are rewound to k, too."""
     levels: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
-    """Which networks are looked at: level 0 is the dense one."""
+    """The networks that are looked at: level 0 is the dense one."""
     copies: Annotated[int, Field(ge=2, le=100)] = 2
     """Trained from every step; each pair of them has a line."""
     line: LineConfig = LineConfig()
@@ -67,17 +67,17 @@ class StabilityRecipe(Config):
 
     @property
     def pairs(self) -> int:
-        """How many pairs of copies there are."""
+        """Return the number of pairs of copies."""
         return self.copies * (self.copies - 1) // 2
 
     @property
     def work(self) -> int:
-        """How many trainings and lines the recipe asks for."""
+        """Return the number of trainings and lines that the recipe asks for."""
         pruned = max(self.levels) + 1 if max(self.levels) else 0
         return len(self.seeds) * (1 + len(self.rewind_steps) * (pruned + len(self.levels) * (self.copies + self.pairs)))
 
     def find_recipe(self, rewind_step: int) -> FindRecipe:
-        """The recipe that finds the subnetworks rewound to `rewind_step`."""
+        """Return the recipe that finds the subnetworks rewound to `rewind_step`."""
         rewinds = METHODS[self.finder.method].config
         assert issubclass(rewinds, RewindingConfig)
         finder = rewinds(**self.finder.model_dump(), levels=max(1, *self.levels), rewind=Steps(rewind_step, "it"))

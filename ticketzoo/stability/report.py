@@ -1,4 +1,4 @@
-"""An instability analysis from recipe to report: results.jsonl, table, plots, the step to rewind to."""
+"""Instability analysis of a recipe: results.jsonl, table, plots, the step to rewind to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,15 +23,23 @@ from ticketzoo.util.text import show_sparsity
 
 @dataclass(frozen=True)
 class StabilityReport:
-    """What an instability analysis came to. `files` are the names of what it wrote into `folder`."""
+    """The outcome of an instability analysis.
+
+    Attributes:
+        measured: the instability of every network at every rewind step.
+        stable_from: by level, the earliest rewind step from which the network is stable; None where it is at none
+            that was measured.
+        suggested_step: the earliest from which all subnetworks are.
+        sentences: the same in words, a line each.
+        table: the same for people, in points of %.
+        files: the names of the files written into `folder`.
+        folder: the working folder.
+    """
 
     measured: list[Instability]
     stable_from: dict[int, int | None]
-    """By level, the earliest rewind step from which on the network is stable; None: at none that was measured."""
     suggested_step: int | None
-    """The earliest from which on all subnetworks are."""
     sentences: list[str]
-    """The same in words, a line each."""
     table: Table
     files: list[str]
     folder: Path
@@ -49,7 +57,7 @@ def run_stability(
     """Run `recipe` in the folder `out`; a run that was stopped goes on from what it had finished.
 
     Args:
-        recipe: what to analyse.
+        recipe: what to analyze.
         out: working folder; receives recipe.yaml, results.jsonl, instability.json, report.md and the plots.
         device: where to train; if None the CPU, or with Ray what the cluster has.
         executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
@@ -64,28 +72,36 @@ def run_stability(
     task = load_task(recipe.task, recipe.model)
     with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
-    ) as cells:
-        rows = measure_lines(recipe, task, cells)
+    ) as store:
+        rows = measure_lines(recipe, task, store)
         return processes.from_first(lambda: write_report(recipe, rows, out))
 
 
 def plan_stability(
     recipe: StabilityRecipe, out: Path, *, device: torch.device | None = None, seconds: float = 0.5
 ) -> Plan:
-    """The trainings that `run_stability` has left to do; writes nothing. Raises as it does before anything is trained.
+    """Return the trainings that `run_stability` has left to do; write nothing.
 
-    seconds: how long iterations are timed at each of three places of a training, about.
+    Args:
+        recipe: what to analyze.
+        out: the working folder of the run.
+        device: where to time trainings; if None the CPU.
+        seconds: how long iterations are timed at each of three places of a training, about.
+
+    Raises:
+        RecipeError, ModelError, DataError: as `run_stability` before anything is trained.
+        RunError: a finished training cannot be read, or one to be timed does not fit into memory.
     """
     task = load_task(recipe.task, recipe.model)
-    cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
-    networks = len(list(trained_copies(recipe, task, cells)))
-    plan = cells.plan(seconds=seconds)
+    store = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    networks = len(list(trained_copies(recipe, task, store)))
+    plan = store.plan(seconds=seconds)
     plan.not_counted += (f"errors at {recipe.line.points} points of each of {networks * recipe.pairs} lines",)
     return plan
 
 
 def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> StabilityReport:
-    """Write everything people look at into `out`."""
+    """Write everything that people look at into `out`, and return it."""
     measured, split, threshold = instabilities(rows), recipe.line.split, recipe.threshold
     starts = {level: stable_from(measured, level, threshold) for level in sorted(recipe.levels)}
     suggested = suggested_step(measured, threshold)
@@ -109,7 +125,7 @@ def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> Stabili
 
 
 def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) -> Table:
-    """Instability of every network at every rewind step, and whether it is below the threshold."""
+    """Return the instability of every network at every rewind step, and whether it is below the threshold."""
     lines = [
         (
             str(one.level),

@@ -16,11 +16,16 @@ from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.tasks.task import Task
 
 Row = dict[str, Any]
-"""One line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error."""
+"""A line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error."""
 
 
-def measure_lines(recipe: StabilityRecipe, task: Task, cells: Store) -> list[Row]:
-    """Run `recipe` in `cells` and return the errors along all lines; what is finished there is not done again.
+def measure_lines(recipe: StabilityRecipe, task: Task, store: Store) -> list[Row]:
+    """Run `recipe` and return the errors along all lines.
+
+    Args:
+        recipe: what to measure.
+        task: the recipe's, its data loaded.
+        store: keeps trainings and lines; what it holds is not done again.
 
     Raises:
         RecipeError: two steps are one, a step is not before the end of training, or as `find_tickets` does.
@@ -29,37 +34,37 @@ def measure_lines(recipe: StabilityRecipe, task: Task, cells: Store) -> list[Row
     """
     return [
         row
-        for labels, start, copies in trained_copies(recipe, task, cells)
-        for row in _lines(recipe, start, labels, copies, cells)
+        for labels, start, copies in trained_copies(recipe, task, store)
+        for row in _lines(recipe, start, labels, copies, store)
     ]
 
 
-def trained_copies(recipe: StabilityRecipe, task: Task, cells: Store) -> Iterator[tuple[Row, Job, list[Cell]]]:
-    """Every network of `recipe`: the labels of its rows, how training starts from it, and its trained copies.
+def trained_copies(recipe: StabilityRecipe, task: Task, store: Store) -> Iterator[tuple[Row, Job, list[Cell]]]:
+    """Yield for every network of `recipe` the labels of its rows, the training from it, and its trained copies.
 
-    Raises as `measure_lines` does.
+    The copies differ from that training in the order of the data alone. Raises as `measure_lines` does.
     """
     steps = rewind_steps(recipe, task)
     if recipe.line.split == "validation" and not task.has_validation:
         raise RecipeError(f"line.split: {task.name} has no validation split; choose test")
-    search = Search(recipe.find_recipe(steps[0]), task, cells)
-    cells.progress.planned(recipe.work)
+    search = Search(recipe.find_recipe(steps[0]), task, store)
+    store.progress.planned(recipe.work)
     for seed in recipe.seeds:
         lab = search.lab(seed)
         dense = lab.train(lab.dense, lab.initial, keep=steps).cell
 
         def copies_from(step: int, seed: int = seed, dense: Cell = dense) -> list[tuple[Row, Job, list[Cell]]]:
-            return list(_copies_from(step, recipe, task, cells, seed, dense))
+            return list(_copies_from(step, recipe, task, store, seed, dense))
 
-        for found in cells.each(copies_from, steps):
+        for found in store.each(copies_from, steps):
             yield from found
 
 
 def _copies_from(
-    step: int, recipe: StabilityRecipe, task: Task, cells: Store, seed: int, dense: Cell
+    step: int, recipe: StabilityRecipe, task: Task, store: Store, seed: int, dense: Cell
 ) -> Iterator[tuple[Row, Job, list[Cell]]]:
-    """As `trained_copies`, of the networks at `step`, their masks found first."""
-    search = Search(recipe.find_recipe(step), task, cells, f"k={step} ")
+    """Yield as `trained_copies` does, for the networks at `step`; their masks are found first."""
+    search = Search(recipe.find_recipe(step), task, store, f"k={step} ")
     levels: Mapping[int, Masks] = search.replicate(seed).levels if max(recipe.levels) else {0: {}}
     for level in recipe.levels:
         masks = levels[level] if level else {}
@@ -68,13 +73,13 @@ def _copies_from(
 
         def train(number: int, start: Job = start, level: int = level) -> Cell:
             label = f"k={step} seed {seed} level {level} copy {number}"
-            return cells.run(copy_job(start, number), label, keep_final=True)
+            return store.run(copy_job(start, number), label, keep_final=True)
 
-        yield labels, start, cells.each(train, range(recipe.copies))
+        yield labels, start, store.each(train, range(recipe.copies))
 
 
 def rewind_steps(recipe: StabilityRecipe, task: Task) -> list[int]:
-    """The steps in iterations, ascending. Raises RecipeError when two are one, or one is not before the end."""
+    """Return the steps in iterations, ascending. Raises RecipeError where two are one, or one is not before the end."""
     per_epoch = task.steps_per_epoch(recipe.training.batch_size)
     total = recipe.training.steps.iterations(per_epoch)
     steps = sorted(step.iterations(per_epoch) for step in recipe.rewind_steps)
@@ -86,19 +91,19 @@ def rewind_steps(recipe: StabilityRecipe, task: Task) -> list[int]:
 
 
 def copy_job(start: Job, number: int) -> Job:
-    """The training of a copy: the same weights at the same step, but a data order and augmentation of its own."""
+    """Return the training of a copy: the same weights and step, a data order and augmentation of its own."""
     return replace(start, seed=derive_seed(start.seed, "copy", number))
 
 
-def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], cells: Store) -> Iterator[Row]:
-    """Measure the line between each two trained copies that began as `start` does."""
+def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], store: Store) -> Iterator[Row]:
+    """Yield the rows of the line between each two trained copies that began as `start` does."""
     where = f"k={labels['rewind_step']} seed {labels['seed']} level {labels['level']}"
     for first, second in combinations(range(recipe.copies), 2):
         ends = copies[first].final_state(), copies[second].final_state()
         line = Line(start.architecture, ends, start.task, recipe.training, start.seed, recipe.line)
         label = f"{where} copies {first} and {second}"
-        points, new = errors_along(line, cells, label)
+        points, new = errors_along(line, store, label)
         found = instability([point.error for point in points])
-        cells.progress.evaluated(label, f"instability {found:.2%}", new=new)
+        store.progress.evaluated(label, f"instability {found:.2%}", new=new)
         for point in points:
             yield {**labels, "copies": [first, second], **point._asdict()}
