@@ -269,15 +269,17 @@ def test_default_replicate_is_the_first_of_the_recipe(folder: Path) -> None:
 
 def test_choosing_by_sparsity_takes_the_nearest_level(folder: Path) -> None:
     assert Ticket.from_pretrained(folder, sparsity=0.3).level == 2  # 4/12 is 0.03 away
-    with pytest.raises(TicketError, match=r"no level within 0.05 of sparsity 0.9: choose of 1 \(sparsity 0.167\), 2 "):
+    with pytest.raises(
+        TicketError, match=r"no level within 0.05 of sparsity 0.9: choose from 1 \(sparsity 0.167\), 2 "
+    ):
         Ticket.from_pretrained(folder, sparsity=0.9)
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        ({"level": 3}, r"has no level 3: choose of 1 \(sparsity 0.167\), 2 \(sparsity 0.333\), 4 \(sparsity 0.583\)"),
-        ({"seed": 0}, "has no replicate of seed 0: choose of 7, 3"),
+        ({"level": 3}, r"has no level 3: choose from 1 \(sparsity 0.167\), 2 \(sparsity 0.333\), 4 \(sparsity 0.583\)"),
+        ({"seed": 0}, "has no replicate of seed 0: choose from 7, 3"),
         ({"level": 1, "sparsity": 0.5}, "give a level or a sparsity, not both"),
         ({"sparsity": float("nan")}, "no level within 0.05 of sparsity nan"),
     ],

@@ -151,7 +151,7 @@ def test_when_both_checkpoints_are_damaged_the_training_begins_anew(tmp_path: Pa
     warnings: list[str] = []
     resumed = run("adam", folder=tmp_path, warnings=warnings)
     assert resumed[-1] == TOTAL
-    assert [warning.split("; ")[1] for warning in warnings] == ["the training begins anew"] * 2
+    assert [warning.split("; ")[1] for warning in warnings] == ["the training starts over"] * 2
     assert_same(resumed, run("adam"))
 
 

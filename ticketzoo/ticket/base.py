@@ -111,7 +111,7 @@ def base_weights(rewind: BaseRewind, options: HubOptions, folder: Path | None = 
     if found.sha256 == rewind.sha256:
         return found
     why = "the ticket was made with other weights, or with a different choice of that repository's files"
-    raise TicketError(f"base weights {_named(rewind)}: {problem}, fetched anew: {why}; ask the ticket's owner")
+    raise TicketError(f"base weights {_named(rewind)}: {problem}, fetched again: {why}; ask the ticket's owner")
 
 
 def _named(rewind: BaseRewind) -> str:

@@ -84,7 +84,7 @@ class Ticket:
             cache_dir: where the Hub's client keeps what it fetched; `HF_HUB_CACHE` by default.
             local_files_only: whether to use nothing but that cache.
             token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
-            force_download: whether to fetch anew what is in the cache.
+            force_download: whether to fetch again what is in the cache.
 
         Raises:
             TicketError: a damaged ticket or unknown format, other masks than `mask_sha256`, and for a level,

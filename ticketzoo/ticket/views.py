@@ -19,13 +19,13 @@ def choose_level(config: TicketConfig, level: int | None, sparsity: float | None
         raise TicketError(f"'{config.name}': give a level or a sparsity, not both")
     if level is not None:
         if level not in {entry.level for entry in config.levels}:
-            raise TicketError(f"'{config.name}' has no level {level}: choose of {_listed(config)}")
+            raise TicketError(f"'{config.name}' has no level {level}: choose from {_listed(config)}")
         return level
     if sparsity is not None:
         nearest = min(config.levels, key=lambda entry: abs(entry.sparsity - sparsity))
         if not abs(nearest.sparsity - sparsity) <= NEAR:
             within = f"no level within {NEAR} of sparsity {sparsity}"
-            raise TicketError(f"'{config.name}' has {within}: choose of {_listed(config)}")
+            raise TicketError(f"'{config.name}' has {within}: choose from {_listed(config)}")
         return nearest.level
     judged = config.verdict.levels if config.verdict else []
     good = {entry.level for entry in judged if entry.label in ("winning", "matching")}
@@ -41,7 +41,7 @@ def choose_seed(config: TicketConfig, seed: int | None) -> int:
     """
     seeds = [replicate.seed for replicate in config.replicates]
     if seed is not None and seed not in seeds:
-        raise TicketError(f"'{config.name}' has no replicate of seed {seed}: choose of {', '.join(map(str, seeds))}")
+        raise TicketError(f"'{config.name}' has no replicate of seed {seed}: choose from {', '.join(map(str, seeds))}")
     return seeds[0] if seed is None else seed
 
 

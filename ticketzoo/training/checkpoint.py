@@ -95,7 +95,7 @@ def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | N
         except OSError as error:
             raise RunError(f"{path}: cannot be read ({why(error)}); {remedy(error)} and run again") from None
     for path in damaged:
-        instead = f"the training goes on from iteration {found.step}" if found else "the training begins anew"
+        instead = f"the training goes on from iteration {found.step}" if found else "the training starts over"
         warn(f"{path}: damaged checkpoint removed; {instead}")
         path.unlink()
     return found

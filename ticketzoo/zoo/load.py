@@ -39,7 +39,7 @@ def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
         cache_dir: where the Hub's client keeps what it fetched; `HF_HUB_CACHE` by default.
         local_files_only: whether to use nothing but that cache.
         token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
-        force_download: whether to fetch anew what is in the cache.
+        force_download: whether to fetch again what is in the cache.
 
     Raises:
         RegistryError: there is no such ticket, or it cannot be fetched.

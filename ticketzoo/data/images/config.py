@@ -19,8 +19,8 @@ class ImageDataset(StoredDataset):
         resize: resize the shorter side to so many pixels, then cut out the central image_size; default: squash to a
             square.
         channels: 1 or 3; default what the images have.
-        in_memory: decode everything once and keep it, or in each batch anew; default: keep up to 2 GB of pixels.
-            Training images that are randomly cropped from their own size are decoded anew all the same.
+        in_memory: decode everything once and keep it, or in each batch again; default: keep up to 2 GB of pixels.
+            Training images that are randomly cropped from their own size are decoded again in any case.
         on_error: "skip" leaves images out that cannot be read, counts them and names them on standard error.
         workers: processes that decode images; default the processors, at most 16; left out of what is written of a
             run.
