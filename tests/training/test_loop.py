@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.models.state import State
 from ticketzoo.training import Record, TrainingConfig, train
+from ticketzoo.training.callbacks import Callbacks
 
 
 def config(**keys: Any) -> TrainingConfig:
@@ -42,7 +43,7 @@ def assert_equal(one: State, other: State) -> None:
 
 def snapshots(model: nn.Module, task: Any, training: TrainingConfig, *steps: int) -> dict[int, State]:
     taken: dict[int, State] = {}
-    train(model, task, training, seed=0, device=CPU, snapshot_steps=steps, on_snapshot=taken.__setitem__)
+    train(model, task, training, seed=0, device=CPU, callbacks=Callbacks(steps, taken.__setitem__))
     return taken
 
 
@@ -192,7 +193,7 @@ def test_a_training_from_step_k_goes_on_as_the_one_from_0_did() -> None:
     training = config(steps="2ep", batch_size=4, schedule={"name": "cosine", "warmup": "3it"}, evaluate_every="2it")
     whole, whole_task = small_net(), MadeImages()
     taken: dict[int, State] = {}
-    record = train(whole, whole_task, training, seed=3, device=CPU, snapshot_steps=[5], on_snapshot=taken.__setitem__)
+    record = train(whole, whole_task, training, seed=3, device=CPU, callbacks=Callbacks([5], taken.__setitem__))
     rest, rest_task = small_net(), MadeImages()
     rest.load_state_dict(taken[5])
     rest_record = train(rest, rest_task, training, seed=3, device=CPU, start_step=5)
@@ -263,7 +264,7 @@ def test_progress_ends_with_the_last_step() -> None:
     told: list[tuple[int, int]] = []
     train(
         one_weight(2.0), OneWeight(square), config(steps="9it"), seed=0, device=CPU,
-        on_progress=lambda step, total: told.append((step, total)),
+        callbacks=Callbacks(on_progress=lambda step, total: told.append((step, total))),
     )  # fmt: skip
     assert told[-1] == (9, 9)
     assert all(step <= 9 and total == 9 for step, total in told)

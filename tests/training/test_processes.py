@@ -20,7 +20,7 @@ from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.resumption import Resumption
+from ticketzoo.training.callbacks import Callbacks, Resumption
 from ticketzoo.util.signals import Interrupted, ending_by_itself, raise_when_interrupted
 
 CPU = torch.device("cpu")
@@ -54,8 +54,7 @@ def train_on_images(sync_batchnorm: bool) -> Any:
         training,
         seed=3,
         device=CPU,
-        snapshot_steps=[5],
-        on_snapshot=lambda step, state: snapshots.update({step: state["0.weight"].sum().item()}),
+        callbacks=Callbacks([5], lambda step, state: snapshots.update({step: state["0.weight"].sum().item()})),
     )
     state = copy_state(model)
     return {
@@ -156,8 +155,7 @@ def stopped_while_the_disk_is_slow(folder: str) -> Any:
             TrainingConfig.model_validate(TRAINING),
             seed=0,
             device=CPU,
-            resumption=Resumption(Path(folder)),
-            on_progress=signalled_once,
+            callbacks=Callbacks(on_progress=signalled_once, resumption=Resumption(Path(folder))),
         )
     return [path.name for path in Path(folder).iterdir()]
 

@@ -11,7 +11,7 @@ from ticketzoo.errors import RunError
 from ticketzoo.masks.attach import attach
 from ticketzoo.models.state import State
 from ticketzoo.training import Record, TrainingConfig, train
-from ticketzoo.training.resumption import Resumption
+from ticketzoo.training.callbacks import Callbacks, Resumption
 
 OPTIMIZERS = {
     "sgd": {"name": "sgd", "lr": 0.1},
@@ -54,9 +54,7 @@ def run(optimizer: str, *, folder: Path | None = None, stop_after: int | None = 
         training,
         seed=1,
         device=CPU,
-        snapshot_steps={snapshot_step} - snapshots.keys(),
-        on_snapshot=snapshots.__setitem__,
-        resumption=resumption,
+        callbacks=Callbacks({snapshot_step} - snapshots.keys(), snapshots.__setitem__, resumption=resumption),
     )
     return record, model.state_dict(), snapshots[snapshot_step], len(task.seen)
 

@@ -1,7 +1,9 @@
 """channels_last and compile: faster where they are, the same training everywhere."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from ticketzoo.models import architecture_of, create_from_architecture, prunable
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.training.resumption import Resumption
+from ticketzoo.training.callbacks import Callbacks, Resumption
 
 
 def config(**keys: Any) -> TrainingConfig:
@@ -40,13 +42,17 @@ def half(model: nn.Module) -> Masks:
     }
 
 
-def trained(training: TrainingConfig, dropout: float = 0.2, **keys: Any) -> State:
+def trained(
+    training: TrainingConfig,
+    dropout: float = 0.2,
+    resumption: Resumption | None = None,
+    taken: Mapping[int, State] = MappingProxyType({}),
+) -> State:
     model = convolutions(dropout)
     attach(model, half(model))
-    snapshots = keys.pop("snapshots", {})
-    wanted = {4} - snapshots.keys()
-    keep = {"snapshot_steps": wanted, "on_snapshot": snapshots.__setitem__}
-    train(model, MadeImages(), training, seed=0, device=CPU, **keep, **keys)
+    snapshots = dict(taken)
+    callbacks = Callbacks({4} - snapshots.keys(), snapshots.__setitem__, resumption=resumption)
+    train(model, MadeImages(), training, seed=0, device=CPU, callbacks=callbacks)
     for name, mask in half(model).items():
         assert (model.get_parameter(name)[~mask] == 0).all()
     return {**model.state_dict(), **{f"snapshot {name}": tensor for name, tensor in snapshots[4].items()}}
@@ -69,8 +75,8 @@ def test_a_compiled_training_ends_with_the_same_weights_but_for_rounding() -> No
         calls: list[bool] = []
         model.register_forward_hook(lambda *_, calls=calls: calls.append(torch.compiler.is_compiling()))
         snapshots: dict[int, State] = {}
-        keep = {"snapshot_steps": [4], "on_snapshot": snapshots.__setitem__}
-        train(model, MadeImages(), config(compile=compiled), seed=0, device=CPU, **keep)
+        callbacks = Callbacks([4], snapshots.__setitem__)
+        train(model, MadeImages(), config(compile=compiled), seed=0, device=CPU, callbacks=callbacks)
         assert any(calls) is compiled
         assert list(snapshots[4]) == ["1.weight", "2.weight"]  # not the names within torch.compile's wrapper
         assert all((model.get_parameter(name)[~mask] == 0).all() for name, mask in half(model).items())
@@ -82,8 +88,8 @@ def test_a_compiled_training_ends_with_the_same_weights_but_for_rounding() -> No
 def test_weights_are_laid_out_by_channel_and_stored_as_ever() -> None:
     model = convolutions()
     snapshots: dict[int, State] = {}
-    keep = {"snapshot_steps": [4], "on_snapshot": snapshots.__setitem__}
-    train(model, MadeImages(), config(channels_last=True), seed=0, device=CPU, **keep)
+    callbacks = Callbacks([4], snapshots.__setitem__)
+    train(model, MadeImages(), config(channels_last=True), seed=0, device=CPU, callbacks=callbacks)
     assert model[3].weight.is_contiguous(memory_format=torch.channels_last)
     assert not model[3].weight.is_contiguous()
     assert all(tensor.is_contiguous() for tensor in snapshots[4].values())
@@ -93,15 +99,15 @@ def test_weights_are_laid_out_by_channel_and_stored_as_ever() -> None:
 def test_a_stopped_training_in_channels_last_ends_with_the_same_bits(stop_after: int, tmp_path: Path) -> None:
     resumption = Resumption(tmp_path, every_seconds=0)
     snapshots: dict[int, State] = {}
-    keep = {"snapshot_steps": [4], "on_snapshot": snapshots.__setitem__}
+    callbacks = Callbacks([4], snapshots.__setitem__, resumption=resumption)
     task = MadeImages()
     task.stop_after = stop_after
     model = convolutions()
     attach(model, half(model))
     with pytest.raises(Stopped):
-        train(model, task, config(channels_last=True), seed=0, device=CPU, resumption=resumption, **keep)
+        train(model, task, config(channels_last=True), seed=0, device=CPU, callbacks=callbacks)
     whole = trained(config(channels_last=True))
-    resumed = trained(config(channels_last=True), resumption=resumption, snapshots=snapshots)
+    resumed = trained(config(channels_last=True), resumption=resumption, taken=snapshots)
     assert all(torch.equal(tensor, resumed[name]) for name, tensor in whole.items())
 
 

@@ -11,12 +11,12 @@ from ticketzoo.distributed import processes
 from ticketzoo.models.state import State
 from ticketzoo.runs.files import environment, read_document, read_state, unreadable, write_document, write_state
 from ticketzoo.runs.progress import Progress
+from ticketzoo.training.callbacks import Callbacks, Resumption
 from ticketzoo.training.checkpoint import remove_checkpoints
 from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
 from ticketzoo.training.parametrisation import Learned, join_learned, split_learned
 from ticketzoo.training.record import Record
-from ticketzoo.training.resumption import Resumption
 from ticketzoo.util.files import sync_folder, writing_into
 
 _FINAL = "final.safetensors"
@@ -98,18 +98,14 @@ def train_cell(training: Training, device: torch.device, checkpoint_seconds: flo
     model = job.model(device)
     half_done = training.folder.with_name(training.folder.name + ".partial")
     missing = processes.from_first(lambda: _begin(half_done, training.snapshot_steps))
-    record = train(
-        model,
-        job.task,
-        job.training,
-        seed=job.seed,
-        device=device,
-        start_step=job.start_step,
+    callbacks = Callbacks(
         snapshot_steps=missing,
         on_snapshot=lambda step, state: _write_snapshot(half_done, step, state),
-        resumption=Resumption(half_done, checkpoint_seconds, progress.warn),
         on_progress=lambda step, total: progress.step(label, step, total),
+        resumption=Resumption(half_done, checkpoint_seconds, progress.warn),
     )
+    start = job.start_step
+    record = train(model, job.task, job.training, seed=job.seed, device=device, start_step=start, callbacks=callbacks)
     content = {
         "specification": training.specification,
         "record": vars(record),

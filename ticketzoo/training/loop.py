@@ -1,6 +1,6 @@
 """The one training loop, for every task and every arm."""
 
-from collections.abc import Callable, Collection, Generator
+from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -12,19 +12,18 @@ from torch.optim import Optimizer
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.attach import hooks_paused
-from ticketzoo.models.state import State, copy_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
+from ticketzoo.training.callbacks import BetweenUpdates, Callbacks
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import forward_of
 from ticketzoo.training.generators import restored_generators, seed_generators
 from ticketzoo.training.optim import create_optimizer, set_learning_rate
 from ticketzoo.training.record import Record, measure
-from ticketzoo.training.resumption import BetweenUpdates, Resumption, resume
 from ticketzoo.util.signals import interrupted
 
 
-def train(  # noqa: PLR0913 - one loop for every task, arm and device
+def train(
     model: nn.Module,
     task: Task,
     config: TrainingConfig,
@@ -32,10 +31,7 @@ def train(  # noqa: PLR0913 - one loop for every task, arm and device
     seed: int,
     device: torch.device,
     start_step: int = 0,
-    snapshot_steps: Collection[int] = (),
-    on_snapshot: Callable[[int, State], None] = lambda step, state: None,
-    resumption: Resumption | None = None,
-    on_progress: Callable[[int, int], None] = lambda step, total: None,
+    callbacks: Callbacks | None = None,
 ) -> Record:
     """Train `model` in place from `start_step` to the end of `config.steps`, and return what was measured.
 
@@ -51,33 +47,23 @@ def train(  # noqa: PLR0913 - one loop for every task, arm and device
         seed: of data order, augmentation and dropout.
         device: where to train.
         start_step: updates that count as done.
-        snapshot_steps: numbers of updates after which `on_snapshot` is called.
-        on_snapshot: called, in the first process, with the number of updates and a copy of the model's state. In a
-            training that goes on from a checkpoint, steps before it count as kept; if one is asked for again, the
-            training begins anew.
-        resumption: continue from a checkpoint there if one exists, and keep writing them; also where a signal ends
-            the training (see `ticketzoo.util.signals`), before Interrupted is raised. The first process does that.
-        on_progress: called with (step, total), about ten times a second at most.
+        callbacks: snapshots, progress, checkpoints.
 
     Raises:
         RecipeError: `config.steps` leaves nothing to train after `start_step`.
         RunError: a loss is no longer finite.
+        Interrupted: a signal came (see `ticketzoo.util.signals`).
     """
     total, evaluate_every = _lengths(task, config, start_step)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         return measure(Record(), model, task, device, total, last=True)
     forward = forward_of(model, config, device)
     optimizer = create_optimizer(config.optimizer, model.parameters())
-    record, step = resume(resumption, model, optimizer, start_step, snapshot_steps)
-    snapshots = frozenset(snapshot_steps if processes.rank() == 0 else ())
-    if step in snapshots:
-        on_snapshot(step, copy_state(model))
-    between = BetweenUpdates(model, optimizer, record, total, resumption, on_progress)
+    between = BetweenUpdates(callbacks or Callbacks(), model, optimizer, total)
+    record, step = between.begin(start_step)
     descent = _Descent(model, forward, optimizer, task, config, seed, device)
     with closing(descent.updates(step, total)) as updates:
         for step, loss, told_to_stop in updates:
-            if step in snapshots:
-                on_snapshot(step, copy_state(model))
             if step == total or (task.has_validation and step % evaluate_every == 0):
                 measure(record, model, task, device, step, loss, last=step == total)
             between.after(step, told_to_stop)
