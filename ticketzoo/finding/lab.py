@@ -9,10 +9,11 @@ from ticketzoo.finding.method import Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
 from ticketzoo.masks.masks import Masks, kept, total
+from ticketzoo.models.state import State
 from ticketzoo.pruning.probe import TaskProbe
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.recipe import Steps
-from ticketzoo.runs.plan import Unknown
+from ticketzoo.runs.plan import NotTrainedYet, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation
@@ -84,22 +85,38 @@ class RecipeLab:
         Raises:
             RunError: a weight that `masks` keeps is NaN.
         """
-        pruner, probe = Pruner.of(self.recipe.finder), self.probe(at, masks)
-        return pruner.sized(masks, to=to) if isinstance(probe.weights, Unknown) else pruner(probe, to=to)
+        pruner, weights = Pruner.of(self.recipe.finder), _weights(at)
+        if isinstance(weights, Unknown):
+            return pruner.sized(masks, to=to)
+        return pruner(self._probe(at, weights, masks), to=to)
 
     def probe(self, at: Trained | Start, masks: Masks) -> TaskProbe:
-        """Return what a criterion can see of the weights `at` under `masks`; data only if it asks for them."""
-        start = at.start if isinstance(at, Trained) else at
+        """Return what is to be seen of the weights `at` under `masks`; data are looked at only if asked for.
+
+        Raises:
+            NotTrainedYet: in a plan, of weights that are yet to be trained.
+        """
+        weights = _weights(at)
+        if isinstance(weights, Unknown):
+            method = self.recipe.finder.method
+            raise NotTrainedYet(f"what follows level {self.level}, which method {method!r} decides by trained weights")
+        return self._probe(at, weights, masks)
+
+    def _probe(self, at: Trained | Start, weights: State, masks: Masks) -> TaskProbe:
         return TaskProbe(
             self.model.architecture,
             self.task,
-            weights=at.final if isinstance(at, Trained) else at.state,
-            started=start,
+            weights=weights,
+            started=at.start if isinstance(at, Trained) else at,
             masks=masks,
             seed=self.seed,
             device=self.cells.device,
             remember=self.cells.remember,
         )
+
+
+def _weights(at: Trained | Start) -> State:
+    return at.final if isinstance(at, Trained) else at.state
 
 
 def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:

@@ -18,7 +18,7 @@ from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.recipe import dump_recipe
-from ticketzoo.runs.plan import Plan, PlannedCells
+from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
@@ -84,7 +84,12 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
     """
     task = load_task(recipe.task, recipe.model)
     cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
-    finding = find_tickets(recipe, task, cells)
+    try:
+        finding = find_tickets(recipe, task, cells)
+    except NotTrainedYet as unknown:
+        plan = cells.plan(seconds=seconds)
+        plan.not_counted += (str(unknown), "the ticket's size")
+        return plan
     plan = cells.plan(seconds=seconds)
     plan.disk_bytes["ticket"] = _ticket_bytes(recipe, task, finding)
     return plan

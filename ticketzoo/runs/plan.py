@@ -1,9 +1,10 @@
 """What a run would do, found out without training: how many trainings, how long they take, how much room they need."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,7 +13,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
 from ticketzoo.models.state import State
 from ticketzoo.runs.cell import Cell, read_cell
-from ticketzoo.runs.files import environment
+from ticketzoo.runs.files import environment, read_state
 from ticketzoo.runs.store import Store
 from ticketzoo.runs.timing import Timing, time_training
 from ticketzoo.training.checkpoint import KEPT
@@ -114,6 +115,11 @@ class PlannedCells(Store):
                 self._kind(job, label).add(job, label, keep_final + len(snapshot_steps))
         return cell or _Untrained(Record(), folder, job)
 
+    def remember(self, kind: str, specification: Mapping[str, Any], compute: Callable[[], State]) -> State:
+        """As `Store.remember`, but what is not kept is computed and thrown away."""
+        file = self.address(specification)[1] / f"{kind}.safetensors"
+        return read_state(file) if file.is_file() else compute()
+
     def plan(self, *, seconds: float = 0.5) -> Plan:
         """The plan of what was asked for so far, each kind of training timed for about `seconds` at three places.
 
@@ -140,6 +146,10 @@ class PlannedCells(Store):
         kind = job.architecture, job.task.identity, job.training.model_dump(mode="json"), job.learn.identity
         key = json.dumps(kind)
         return self._unfinished.setdefault(key, _Kind(label, job))
+
+
+class NotTrainedYet(RunError):
+    """A plan comes to where a method decides by weights that are yet to be trained."""
 
 
 class Unknown(dict[str, Tensor]):

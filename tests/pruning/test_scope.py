@@ -1,0 +1,104 @@
+"""Layer densities and schedules: counts that add up, with the published numbers."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.masks.masks import Masks
+from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.probe import Weights
+from ticketzoo.pruning.pruner import Pruner
+
+LENET = {"fc1.weight": (300, 784), "fc2.weight": (100, 300), "fc3.weight": (10, 100)}
+LENET_5 = {
+    "conv1.weight": (6, 1, 5, 5),
+    "conv2.weight": (16, 6, 5, 5),
+    "fc1.weight": (120, 400),
+    "fc2.weight": (84, 120),
+    "fc3.weight": (10, 84),
+}
+
+
+def all_kept(shapes: dict[str, tuple[int, ...]]) -> Masks:
+    return {name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()}
+
+
+def counts(scope: str, shapes: dict[str, tuple[int, ...]], sparsity: float) -> list[int]:
+    config = PruningConfig(scope=scope, criterion="random", schedule="sparsities", sparsities=(sparsity,))
+    masks = all_kept(shapes)
+    pruned = Pruner.of(config)(Weights({}, masks), to=1)
+    assert [int(mask.sum()) for mask in Pruner.of(config).sized(masks, to=1).values()] == [
+        int(mask.sum()) for mask in pruned.values()
+    ]
+    return [int(mask.sum()) for mask in pruned.values()]
+
+
+@pytest.mark.parametrize(("sparsity", "expected"), [(0.9, [18_714, 6_906, 1_000]), (0.98, [3_621, 1_336, 367])])
+def test_erk_of_lenet(sparsity: float, expected: list[int]) -> None:
+    assert counts("erk", LENET, sparsity) == expected
+    assert sum(expected) == round((1 - sparsity) * 266_200)
+
+
+def test_erk_of_a_convolutional_network() -> None:
+    found = counts("erk", LENET_5, 0.9)
+    densities = [count / math.prod(shape) for count, shape in zip(found, LENET_5.values(), strict=True)]
+    assert densities == pytest.approx([0.8035, 0.0945, 0.0768, 0.1435, 0.7934], abs=5e-3)
+    assert sum(found) == round(0.1 * sum(map(math.prod, LENET_5.values())))
+
+
+def test_uniform_gives_all_layers_one_density() -> None:
+    assert counts("uniform", LENET, 0.9) == [23_520, 3_000, 100]
+
+
+def test_uniform_plus_keeps_the_first_convolution_and_a_fifth_of_the_last_layer() -> None:
+    found = counts("uniform+", LENET_5, 0.9)
+    assert found[0] == 150
+    assert found[-1] == 168
+    assert sum(found) == round(0.1 * sum(map(math.prod, LENET_5.values())))
+
+
+def test_uniform_plus_that_cannot_be_is_refused() -> None:
+    with pytest.raises(RecipeError, match=r"uniform\+: 61 weights are fewer than the layers it keeps denser need"):
+        counts("uniform+", LENET_5, 0.999)
+
+
+@given(
+    st.lists(st.integers(1, 60), min_size=1, max_size=5),
+    st.lists(st.floats(0.05, 0.95), min_size=1, max_size=4, unique=True),
+    st.sampled_from(["global", "layerwise", "uniform", "erk"]),
+)
+def test_levels_nest_and_counts_are_exact(sizes: list[int], sparsities: list[float], scope: str) -> None:
+    masks = all_kept({f"layer{number}": (size, 3) for number, size in enumerate(sizes)})
+    total = 3 * sum(sizes)
+    config = PruningConfig(scope=scope, criterion="random", schedule="sparsities", sparsities=tuple(sorted(sparsities)))
+    for to, sparsity in enumerate(sorted(sparsities), 1):
+        pruned = Pruner.of(config)(Weights({}, masks), to=to)
+        assert all(not (mask & ~masks[name]).any() for name, mask in pruned.items())
+        left = sum(int(mask.sum()) for mask in pruned.values())
+        exact = total if scope != "layerwise" else None
+        if exact:
+            assert left == round((1 - sparsity) * total)
+        else:
+            assert left == sum(round((1 - sparsity) * 3 * size) for size in sizes)
+        masks = pruned
+
+
+def test_a_level_without_a_sparsity_and_a_list_without_the_schedule() -> None:
+    with pytest.raises(ValidationError, match="go with schedule: sparsities"):
+        PruningConfig(sparsities=(0.5,))
+    with pytest.raises(ValidationError, match="must rise"):
+        PruningConfig(schedule="sparsities", sparsities=(0.9, 0.5))
+    config = PruningConfig(schedule="sparsities", sparsities=(0.5,))
+    with pytest.raises(RecipeError, match="has none for level 2"):
+        Pruner.of(config).check(all_kept(LENET), 2)
+
+
+def test_a_level_that_would_remove_nothing_is_refused() -> None:
+    config = PruningConfig(schedule="sparsities", sparsities=(0.001, 0.5))
+    with pytest.raises(RecipeError, match="level 1 of 2 would remove no weight"):
+        Pruner.of(config).check({"w": torch.ones(10, dtype=torch.bool)}, 2)
