@@ -21,7 +21,7 @@ Sparsity = Annotated[float, Field(gt=0, lt=1)]
 
 
 class PruningConfig(Config):
-    """What pruning removes: by default, in each round, a fifth of the surviving weights, those of smallest magnitude.
+    """The settings of pruning: by default each round removes a fifth of the survivors, those of smallest magnitude.
 
     scope: which weights are ranked together: `global` those of all layers; `layerwise` each layer's, which loses the
         same fraction as the others; the other scopes set layer densities. Magnitudes are compared as they are, not

@@ -1,4 +1,4 @@
-"""What a criterion can see of a network: weights, where they came from, gradients, curvature, norms of inputs."""
+"""Views of a network for a criterion: weights, where they came from, gradients, curvature, norms of inputs."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,7 +44,7 @@ class Probe(Protocol):
 
     @property
     def start(self) -> Mapping[str, Tensor]:
-        """What their training started from."""
+        """The weights that their training started from."""
         ...
 
     @property
@@ -121,7 +121,7 @@ class TaskProbe:
 
     @property
     def start(self) -> State:
-        """What their training started from."""
+        """The weights that their training started from."""
         return self.started.state
 
     def model(self) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What a run would do, found out without training: how many trainings, how long they take, how much room they need."""
+"""The plan of a run, made without training: how many trainings, how long they take, how much room they need."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -32,7 +32,7 @@ NOT_COUNTED = (
 
 @dataclass
 class Plan:
-    """What is left to do of a run, and what it takes on one device."""
+    """The work that is left of a run, and what it takes on one device."""
 
     device: str
     cells: str
