@@ -95,7 +95,7 @@ class Pruner:
 
 @dataclass(frozen=True)
 class LeftOf:
-    """Counts of weights that a level keeps, by a schedule: called with survivors, original weights and a layer's name."""
+    """Counts of weights that a level keeps: called with survivors, original weights and a layer's name."""
 
     schedule: Schedule
     keys: PruningConfig
