@@ -1,5 +1,6 @@
 """`--executor ray`, by two processes of a Ray on this machine: the same tickets, also when one of them is killed."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 import torch
+from made_cells import cells_in, job
 from small_imagenet import write_photos
 
 from ticketzoo.errors import RunError
@@ -125,6 +127,30 @@ def test_a_cluster_measures_stability_alike(two_workers: None, tmp_path: Path) -
     assert rows == expected
 
 
+def test_what_is_remembered_is_computed_once_by_the_command_itself(two_workers: None, tmp_path: Path) -> None:
+    """Eight threads ask for two states, each of which needs a training that the cluster does."""
+    computed: list[tuple[int, int]] = []
+
+    with Store(tmp_path, "ray") as store:
+
+        def compute(seed: int) -> dict[str, torch.Tensor]:
+            computed.append((seed, os.getpid()))
+            return store.run(job(seed=seed), f"seed {seed}", keep_final=True).final_state()
+
+        def ask(number: int) -> dict[str, torch.Tensor]:
+            seed = number % 2
+            return store.remember("scores", {"seed": seed}, lambda: compute(seed))
+
+        states = store.each(ask, range(8))
+    assert sorted(computed) == [(0, os.getpid()), (1, os.getpid())]
+    with cells_in(tmp_path) as local:
+        for seed in (0, 1):
+            expected = local.run(job(seed=seed), "finished", keep_final=True).final_state()
+            assert len(states[seed::2]) == 4
+            for state in states[seed::2]:
+                assert all(torch.equal(tensor, expected[name]) for name, tensor in state.items())
+
+
 def test_an_image_that_is_skipped_in_a_cluster_is_named_once(two_workers: None, tmp_path: Path) -> None:
     photos, progress = write_photos(tmp_path / "photos", classes=2, train=4, val=2), Trained()
     (broken := sorted(photos.glob("val/*/1.JPEG"))[0]).write_bytes(b"no image")
@@ -142,12 +168,3 @@ def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: P
     diverging = recipe(training=RECIPE["training"] | {"optimizer": {"name": "sgd", "lr": 1e30}})
     with pytest.raises(RunError, match=r"^seed [01] level 0/2: training diverged: train_loss"):
         find_and_package(diverging, tmp_path, executor="ray")
-
-
-def test_executors_that_are_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(RunError, match="unknown executor 'slurm'; known are local, ray"):
-        Store(tmp_path, "slurm")
-    monkeypatch.delitem(sys.modules, "ticketzoo.runs.ray", raising=False)
-    monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(RunError, match=r"needs Ray: pip install 'ticketzoo\[ray\]'"):
-        Store(tmp_path, "ray")

@@ -54,6 +54,34 @@ def test_tensors_are_computed_once_for_a_kind_and_a_specification(tmp_path: Path
     assert len(list(tmp_path.glob("*/"))) == 2  # two specifications
 
 
+NAMES = st.text("ab", min_size=1, max_size=2)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(0, 2) | st.sampled_from([0.5, "", "x"]),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(asked=st.lists(st.dictionaries(NAMES, JSON, max_size=2), max_size=5))
+def test_each_specification_is_computed_once_however_often_it_is_asked_for(
+    asked: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder, computed = tmp_path_factory.mktemp("store"), []
+    for _ in range(2):
+        with cells_in(folder) as store:
+            for specification in asked:
+                text = json.dumps(specification, sort_keys=True)
+
+                def compute(text: str = text) -> State:
+                    computed.append(text)
+                    return {"text": torch.tensor(list(text.encode()))}
+
+                kept = store.remember("scores", dict(reversed(specification.items())), compute)
+                assert bytes(kept["text"].tolist()).decode() == text
+    assert sorted(computed) == sorted({json.dumps(one, sort_keys=True) for one in asked})
+
+
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.bool)
 
 
@@ -112,7 +140,10 @@ def test_a_full_disk_is_said_in_one_line_and_leaves_nothing_half_written(tmp_pat
             pytest.raises(RunError, match=r"cannot be written \(File too large\); free space and run again$"),
         ):
             store.remember("gradients", SPECIFICATION, Counted())
+        with at_most(100, resource.RLIMIT_FSIZE), pytest.raises(RunError, match="File too large"):
+            store.remember_rows("line", SPECIFICATION, Measured, Rows(), count=2)
         assert files_in(tmp_path) == []
+        assert store.remember_rows("line", SPECIFICATION, Measured, Rows(), count=2)[1]
         compute = Counted()
         assert equal(store.remember("gradients", SPECIFICATION, compute), compute.state)
 

@@ -153,6 +153,18 @@ def test_a_line_that_was_stopped_goes_on_from_the_next_point_and_a_finished_one_
     assert content["environment"]["torch"] == torch.__version__
 
 
+def test_where_lines_are_kept_stays_the_same_between_versions(tmp_path: Path) -> None:
+    """The line between the twins, stored by hand: it is read, not evaluated."""
+    stored = tmp_path / "30351e01b8ef60a4a262" / "line.json"
+    stored.parent.mkdir()
+    stored.write_text(json.dumps({"points": [{"position": number / 4, "error": 0.125} for number in range(5)]}))
+    task = Signs()
+    with Store(tmp_path, device=CPU) as store:
+        points, new = errors_along(line(network((0, 1)), network((1, 0)), task), store, "twins")
+    assert [point.error for point in points] == 5 * [0.125]
+    assert (new, task.evaluations) == (False, 0)
+
+
 def test_a_damaged_line_is_said_with_what_to_do(tmp_path: Path) -> None:
     ends = network((0, 1)), network((1, 0))
     with Store(tmp_path, device=CPU) as cells:
