@@ -72,7 +72,9 @@ def test_a_plan_counts_the_training_of_the_scores_and_no_update_of_what_is_measu
 ) -> None:
     plan = run[0]
     per_epoch = create_task(recipe().task).steps_per_epoch(64)
-    assert plan.trainings == 2 + 1 + 2 * 3  # weights, scores; the ticket and its controls as they are
+    assert (
+        plan.trainings == recipe().trainings == 2 + 1 + 2 * 3
+    )  # weights, scores; the ticket and its controls as they are
     assert plan.iterations == 2 * 10 * per_epoch
 
 

@@ -16,6 +16,11 @@ class MethodConfig(PruningConfig):
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
 
     @property
+    def trainings(self) -> int:
+        """Trainings of a seed that find and measure the levels, the dense one included."""
+        return 1 + self.levels
+
+    @property
     def starts_differ(self) -> str | None:
         """The reason why levels start from other weights, as it stands in the recipe; None where they do not."""
         return None

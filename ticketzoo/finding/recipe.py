@@ -97,4 +97,4 @@ class FindRecipe(Config):
     def trainings(self) -> int:
         """The number of trainings the recipe asks for."""
         controls = count_controls(self.controls, self.draws) * len(self.control_levels)
-        return len(self.seeds) * ((self.head_first is not None) + 1 + self.finder.levels + controls)
+        return len(self.seeds) * ((self.head_first is not None) + self.finder.trainings + controls)

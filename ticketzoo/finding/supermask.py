@@ -29,6 +29,11 @@ class EdgePopupConfig(MethodConfig):
     scaled: bool = False
 
     @property
+    def trainings(self) -> int:
+        """The dense network's, that of the scores, and none at all of the supermask, which counts as one."""
+        return 3
+
+    @property
     def starts_differ(self) -> str | None:
         """The supermask is of weights as they were drawn, scaled if asked for; level 0 is the dense network's."""
         return "method: edge-popup"
