@@ -12,6 +12,7 @@ from random_images import random_images
 from ticketzoo.data.images.splits import ImageDataset, load_images
 from ticketzoo.masks.attach import attach
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+from ticketzoo.models.create import arguments_for
 from ticketzoo.models.state import copy_state
 from ticketzoo.pruning.config import PruningConfig, dense_masks
 from ticketzoo.pruning.pruner import prune_by_magnitude
@@ -60,7 +61,7 @@ class Ours:
 
     def __init__(self, task: Task, training: TrainingConfig, folder: Path) -> None:
         self.task, self.training, self.folder = task, training, folder
-        self.architecture = architecture_of("lenet-300-100", task.model_kwargs)
+        self.architecture = architecture_of("lenet-300-100", arguments_for("lenet-300-100", task.signature))
         model = create_from_architecture(self.architecture, seed=SEED)
         self.state = copy_state(model)
         self.masks = dense_masks(prunable_parameters(model), PRUNING)

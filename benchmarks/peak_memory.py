@@ -15,6 +15,7 @@ from measuring import Goal, Report, Row, arguments, parse, take_turns
 from random_images import random_images
 
 if TYPE_CHECKING:
+    from ticketzoo.models.create import arguments_for
     from ticketzoo.tasks.task import Task
     from ticketzoo.training import TrainingConfig
 
@@ -84,7 +85,9 @@ def finding(setting: Setting) -> None:
     from ticketzoo.runs.store import Job, Store
 
     task, pruning = _task(setting), PruningConfig()
-    architecture = architecture_of(setting.model, {**task.model_kwargs, "width": setting.width})
+    architecture = architecture_of(
+        setting.model, {**arguments_for(setting.model, task.signature), "width": setting.width}
+    )
     model = create_from_architecture(architecture, seed=0)
     rewind = copy_state(model)
     masks = prune_by_magnitude(rewind, dense_masks(prunable_parameters(model), pruning), pruning)
@@ -103,7 +106,7 @@ def our_training(setting: Setting) -> None:
     from ticketzoo.training.loop import train
 
     task = _task(setting)
-    model = create_model(setting.model, seed=0, width=setting.width, **task.model_kwargs)
+    model = create_model(setting.model, seed=0, width=setting.width, **arguments_for(setting.model, task.signature))
     train(model, task, _training(setting), seed=0, device=torch.device("cpu"))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ticketzoo.models.signature import Classes, Image, Signature, Tokens, Vocabulary
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.metrics import ACCURACY
 
@@ -29,7 +30,7 @@ class MadeImages:
         self.labels = (self.images.sum((1, 2, 3)) > 0).long()
         self.noise = noise
         self.identity: dict[str, Any] = {"noise": noise}
-        self.model_kwargs: dict[str, Any] = {"in_shape": [1, 2, 2], "num_classes": 2}
+        self.signature = Signature(Image(1, 2, 2), Classes(2))
         self.examples = {"train": 16, "validation": 4, "test": 4}
         self.seen: list[list[int]] = []
         self.noises: list[float] = []
@@ -73,7 +74,7 @@ class OneWeight:
         test: Callable[[float], float] = lambda weight: weight,
     ) -> None:
         self.identity: dict[str, Any] = {}
-        self.model_kwargs: dict[str, Any] = {}
+        self.signature = Signature(Tokens(), Vocabulary())
         self.loss_of = loss_of
         self.has_validation = validation is not None
         self.splits = {"validation": validation, "test": test}

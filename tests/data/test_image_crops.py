@@ -15,7 +15,8 @@ from ticketzoo.data.images.augment import RandomResizedCrop
 from ticketzoo.data.images.format import ImageFormat, RandomCrop
 from ticketzoo.data.images.splits import ImageDataset, batches, load_images
 from ticketzoo.errors import DataError
-from ticketzoo.models import create_model
+from ticketzoo.models import create_model, signature
+from ticketzoo.models.create import arguments_for
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
@@ -126,14 +127,14 @@ def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder: Path, monkey
 
 def test_training_is_on_crops_and_evaluation_on_the_middle(folder: Path) -> None:
     task = task_of(folder, scale=[0.1, 0.1])
-    assert task.model_kwargs == {"in_shape": [3, 16, 16], "num_classes": 2}
+    assert task.signature == signature.Signature(signature.Image(3, 16, 16), signature.Classes(2))
     ((images, labels, _),) = task.batches(6, 0, 0, 1, CPU)
     assert (images.dtype, images.shape) == (torch.uint8, (6, 3, 16, 16))
     assert {int(image[2, 0, 0]) // 3 for image in images} == {0, 1}
     assert [int(image[2, 0, 0]) // 3 for image in images] == labels.tolist()  # images 0 to 2 are of class a
     assert images[0, 0].max() - images[0, 0].min() < 40  # a tenth of the area is a third of the width
     seen = []
-    model = create_model("lenet-300-100", seed=0, **task.model_kwargs)
+    model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature))
     model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     task.evaluate(model, "test", CPU)
     middle = v2.Compose([v2.Resize(20), v2.CenterCrop(16), v2.PILToTensor()])
@@ -146,14 +147,14 @@ def test_the_size_of_training_images_grows_at_the_points_given(folder: Path) -> 
     sides = [images.shape[-1] for images, *_ in task.batches(4, 0, 0, 7, CPU)]  # two iterations are an epoch
     assert sides == [8, 8, 12, 12, 12, 16, 16]
     assert [images.shape[-1] for images, *_ in task.batches(4, 0, 4, 6, CPU)] == [12, 16]
-    network = create_model("resnet-20", seed=0, width=0.1, **task.model_kwargs)
+    network = create_model("resnet-20", seed=0, width=0.1, **arguments_for("lenet-300-100", task.signature))
     (small,) = task.batches(4, 0, 0, 1, CPU)
     assert task.loss(network, small).isfinite()
 
 
 def test_a_model_of_fixed_size_refuses_images_that_grow(folder: Path) -> None:
     task = task_of(folder, sizes={"0ep": 8})
-    model = create_model("lenet-300-100", seed=0, **task.model_kwargs)
+    model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature))
     (batch,) = task.batches(4, 0, 0, 1, CPU)
     said = "the model takes no images of 8 pixels, only of 16: leave sizes of random_resized_crop out"
     with pytest.raises(DataError, match=said):

@@ -18,6 +18,7 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import find_tickets
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_base
+from ticketzoo.models.create import arguments_for
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task
@@ -174,7 +175,7 @@ def test_our_loop_and_the_trainer_keep_the_same_masks(
     tmp_path: Path, ticket: Ticket, base: Path, data: Path, caches: None
 ) -> None:
     task = create_task(TextClassificationConfig.model_validate(classes(data)), tokenizer=base)
-    kwargs = {**ticket.config.architecture.kwargs, **task.model_kwargs}
+    kwargs = {**ticket.config.architecture.kwargs, **arguments_for("transformers/bert", task.signature)}
     ours = create_from_architecture({"library": "transformers", "name": "bert", "kwargs": kwargs}, seed=0)
     load_base(ours, BaseWeights.from_folder(base, "big/bert", COMMIT).state)
     ticket.apply(ours)

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.models import create_model, prunable_parameters
+from ticketzoo.models.create import arguments_for
 from ticketzoo.pruning.reached import unreached
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
@@ -51,5 +52,5 @@ def test_image_networks_have_none() -> None:
     config = ImageClassificationConfig.model_validate({"type": "image-classification", "dataset": dataset})
     task = create_task(config)
     for name in ("lenet-300-100", "resnet-20"):
-        model = create_model(name, seed=0, **task.model_kwargs)
+        model = create_model(name, seed=0, **arguments_for("lenet-300-100", task.signature))
         assert unreached(model, task, prunable_parameters(model)) == []

@@ -20,6 +20,7 @@ from ticketzoo.data.text.token_masks import mask_tokens
 from ticketzoo.data.text.tokenizer import load_tokenizer
 from ticketzoo.errors import DataError, ModelError
 from ticketzoo.models import create_model
+from ticketzoo.models.signature import Signature, Tokens, Vocabulary
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.fill_mask import Batch, FillMask, FillMaskConfig, logits_at
 
@@ -248,7 +249,7 @@ def test_the_identity_is_of_the_tokens_and_the_masking(folder: Path, letters: Pa
     ):
         assert other.identity != task.identity
     assert str(folder) not in str(task.identity)
-    assert task.model_kwargs == {"head": "fill-mask"}
+    assert task.signature == Signature(Tokens(), Vocabulary())
 
 
 def test_data_can_be_read_from_a_mirror_that_is_not_written_down(folder: Path, letters: Path) -> None:

@@ -12,6 +12,8 @@ from ticketzoo.data.images.splits import ImageDataset
 from ticketzoo.distributed.processes import Share
 from ticketzoo.errors import RecipeError
 from ticketzoo.models import create_model
+from ticketzoo.models.create import arguments_for
+from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import Batch, ImageClassification, ImageClassificationConfig, data_name
@@ -116,7 +118,7 @@ def test_evaluation_is_the_mean_over_the_split(folder: Path) -> None:
 
 def test_evaluation_in_many_batches_is_that_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
     task = digits()
-    model = create_model("lenet-300-100", seed=0, **task.model_kwargs).eval()
+    model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature)).eval()
     sizes: list[int] = []
     model.register_forward_pre_hook(lambda _, inputs: sizes.append(len(inputs[0])))
     usual = task.evaluate(model, "test", CPU)
@@ -132,7 +134,7 @@ def test_evaluation_in_many_batches_is_that_in_one(monkeypatch: pytest.MonkeyPat
 
 def test_evaluation_equals_pytorch_s_cross_entropy_over_all_images_at_once() -> None:
     task = digits()
-    model = create_model("lenet-300-100", seed=0, **task.model_kwargs).eval()
+    model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature)).eval()
     seen = []
     model.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     metrics = task.evaluate(model, "validation", CPU)
@@ -156,8 +158,8 @@ def test_evaluation_keeps_no_graph() -> None:
 
 def test_classes_decide_the_model_and_are_relabelled() -> None:
     task = digits({"classes": [7, 3, 5]})
-    assert task.model_kwargs == {"in_shape": [1, 8, 8], "num_classes": 3}
-    model = create_model("lenet-300-100", seed=0, **task.model_kwargs)
+    assert task.signature == Signature(Image(1, 8, 8), Classes(3))
+    model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature))
     assert model(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
     ((_, labels, _),) = task.batches(10_000, 0, 0, 1, CPU)
     assert labels.unique().tolist() == [0, 1, 2]
@@ -201,7 +203,7 @@ def test_augmentation_follows_the_global_random_numbers_and_leaves_evaluation_al
     assert torch.equal(images(0), images(0))
     assert not torch.equal(images(0), images(1))
     assert images(0).dtype == torch.float32
-    network = create_model("lenet-300-100", seed=0, **task.model_kwargs).eval()
+    network = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature)).eval()
     assert task.evaluate(network, "test", CPU) == digits().evaluate(network, "test", CPU)
 
 

@@ -16,6 +16,7 @@ from ticketzoo.data.text.squad_windows import _tokenize
 from ticketzoo.data.text.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.errors import DataError
 from ticketzoo.models import create_from_architecture
+from ticketzoo.models.create import arguments_for
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
 from ticketzoo.tasks.squad_answers import best_spans
@@ -191,7 +192,7 @@ def test_the_model_that_the_task_asks_for_learns(tmp_path: Path, caches: Path, l
     task = task_of(write_data(tmp_path / "data", {"train": rows, "test": rows}), letters)
     config = {"vocab_size": 40, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2,
               "intermediate_size": 32, "max_position_embeddings": 64}  # fmt: skip
-    kwargs = {"config": config, **task.model_kwargs}
+    kwargs = {"config": config, **arguments_for("transformers/bert", task.signature)}
     model = create_from_architecture({"library": "transformers", "name": "bert", "kwargs": kwargs}, seed=0)
     optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
     for batch in task.batches(8, 0, 0, 40, CPU):

@@ -19,7 +19,7 @@ from ticketzoo.masks.masks import Masks, kept
 from ticketzoo.masks.random import random_masks
 from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
-from ticketzoo.models.create import initial_state
+from ticketzoo.models.create import arguments_for, initial_state
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job
 from ticketzoo.tasks import create_task
@@ -257,7 +257,9 @@ class Digits:
 
     def __init__(self, init: str, density: float, steps: str = "10ep") -> None:
         self.task = create_task(ImageClassificationConfig.model_validate(DIGITS))
-        self.architecture = architecture_of("lenet-300-100", {**self.task.model_kwargs, "width": 0.5, "init": init})
+        self.architecture = architecture_of(
+            "lenet-300-100", {**arguments_for("lenet-300-100", self.task.signature), "width": 0.5, "init": init}
+        )
         self.dense = {
             name: torch.ones(weights.shape, dtype=torch.bool)
             for name, weights in prunable_parameters(create_from_architecture(self.architecture, seed=0)).items()
@@ -288,7 +290,11 @@ class Digits:
 
     def predictions(self, state: State, masks: Masks) -> Tensor:
         model = self.job(state, masks, WEIGHTS).model(CPU).eval()
-        images = torch.rand(200, *self.task.model_kwargs["in_shape"], generator=torch.Generator().manual_seed(0))
+        images = torch.rand(
+            200,
+            *arguments_for("lenet-300-100", self.task.signature)["in_shape"],
+            generator=torch.Generator().manual_seed(0),
+        )
         return model(images).argmax(1)
 
 

@@ -11,6 +11,7 @@ from tiny_bert import random_masks, tiny_architecture, tiny_bert, tokens
 from torch import Tensor, nn
 
 from ticketzoo.models import create_from_architecture, load_model_state, model_names_of, model_state
+from ticketzoo.models.signature import Signature, Tokens, Vocabulary
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.metrics import ACCURACY
@@ -29,7 +30,7 @@ class MadeTokens:
     def __init__(self, stop_after: int | None = None) -> None:
         self.identity: dict[str, Any] = {}
         self.source: dict[str, Any] = {}
-        self.model_kwargs = {"head": "fill-mask"}
+        self.signature = Signature(Tokens(), Vocabulary())
         self.steps, self.stop_after = 0, stop_after
 
     def steps_per_epoch(self, batch_size: int) -> int:

@@ -11,8 +11,8 @@ from ticketzoo.finding.method import METHODS, Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, check_masks, kept, sparsity
-from ticketzoo.models import create_from_architecture, prunable_parameters
-from ticketzoo.pruning.config import dense_masks
+from ticketzoo.models import create_from_architecture
+from ticketzoo.pruning.config import dense_masks, included, prunable
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
@@ -77,8 +77,8 @@ class Search:
         self.recipe, self.task, self.cells, self.label = recipe, task, cells, label
         self.model = load_model(recipe, task)
         model = create_from_architecture(self.model.architecture, seed=0)
-        dense = dense_masks(prunable_parameters(model), recipe.finder)
-        self.idle = unreached(model, task, dense)
+        dense = dense_masks(prunable(model, recipe.finder), recipe.finder)
+        self.idle = unreached(model, task, [name for name in dense if not included(name, recipe.finder)])
         """Parameters that the task does not train, which are not pruned."""
         self.dense = {name: mask for name, mask in dense.items() if name not in self.idle}
         if not self.dense:

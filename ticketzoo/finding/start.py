@@ -14,11 +14,12 @@ from ticketzoo.hub.model_files import FolderFiles
 from ticketzoo.hub.references import FolderReference, HubReference
 from ticketzoo.models import create_from_architecture, load_base, model_state
 from ticketzoo.models.body import in_body
-from ticketzoo.models.create import architecture_for
+from ticketzoo.models.create import architecture_for, arguments_for
 from ticketzoo.models.pretrained import pretrained_reference
+from ticketzoo.models.signature import Vocabulary
 from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks import TaskConfig, create_task
+from ticketzoo.tasks import TASKS, TaskConfig, create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.base import BaseWeights, read_weights
 
@@ -54,8 +55,8 @@ def load_task(config: TaskConfig, model: ModelConfig) -> Task:
         RunError: several processes do not have the same data.
     """
     with processes.first_of_machine_first():
-        if config.type != "image-classification":
-            architecture_for(model.here, model.kwargs, {"head": config.type})
+        if (known := TASKS[config.type].texts) is not None:
+            architecture_for(model.here, model.kwargs, known)
         task = create_task(config, tokenizer=model.tokenizer)
     processes.check_same("the data:", task.identity)
     return task
@@ -82,7 +83,7 @@ def load_model(recipe: FindRecipe, task: Task) -> SourceModel:
         _log.warning("%s: it starts from random ones, and the ticket holds its weights itself", what)
         base = None
     has_head = any(not in_body(name, model) for name in model_state(model).keys() - fresh)
-    if task.model_kwargs["head"] == "fill-mask" and recipe.head_first is None and not has_head:
+    if isinstance(task.signature.output, Vocabulary) and recipe.head_first is None and not has_head:
         raise RecipeError(f"model: {recipe.model.name} has no head for fill-mask: train one first, by head_first")
     return SourceModel(architecture, weights, base)
 
@@ -93,10 +94,10 @@ def sized_architecture(model: ModelConfig, task: Task) -> dict[str, Any]:
     Raises:
         RecipeError: its arguments contradict the data.
     """
-    for key, needed in task.model_kwargs.items():
+    for key, needed in arguments_for(model.here, task.signature).items():
         if (asked := model.kwargs.get(key, needed)) != needed:
             raise RecipeError(f"model.kwargs.{key}: is {asked}, but {task.name} needs {needed}; leave it out")
-    return architecture_for(model.here, model.kwargs, task.model_kwargs)
+    return architecture_for(model.here, model.kwargs, task.signature)
 
 
 def _pretrained(

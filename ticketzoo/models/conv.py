@@ -1,11 +1,13 @@
 """Conv-2, Conv-4 and Conv-6: Frankle and Carbin 2019 (arXiv 1803.03635), fig. 2, small relatives of VGG."""
 
+from functools import partial
 from itertools import pairwise
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
+from ticketzoo.models.architecture import ARCHITECTURES
 from ticketzoo.models.arguments import WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -52,3 +54,7 @@ class ConvNet(nn.Module):
         x = F.relu(self.fc1(x.flatten(1)))
         x = F.relu(self.fc2(x))
         return self.fc3(x)
+
+
+for _depth in (2, 4, 6):
+    ARCHITECTURES.add(f"conv-{_depth}", arguments=ConvArguments)(partial(ConvNet, _depth))

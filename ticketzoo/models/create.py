@@ -1,7 +1,6 @@
 """From a name and arguments to a model, and to the dict by which a ticket names its architecture."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,41 +8,22 @@ import torch
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models import conv, lenet, resnet, torchvision, transformers, vgg
+from ticketzoo.models import conv as conv
+from ticketzoo.models import lenet as lenet
+from ticketzoo.models import resnet as resnet
+from ticketzoo.models import torchvision, transformers
+from ticketzoo.models import vgg as vgg
+from ticketzoo.models.architecture import ARCHITECTURES, Architecture
 from ticketzoo.models.arguments import Arguments, WidthArguments, parse_arguments, shorten, suggest
 from ticketzoo.models.initialisation import initialise
 from ticketzoo.models.pretrained import referenced_architecture
+from ticketzoo.models.signature import Signature, texts_to_anything
 from ticketzoo.models.state import State, model_state
 from ticketzoo.seeds import derive_seed
 
 MAX_PARAMETERS = 200_000_000
 _TORCHVISION = "torchvision/"
 _TRANSFORMERS = "transformers/"
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """A way to build a network from its checked arguments."""
-
-    build: Callable[[Any], nn.Module]
-    arguments: type[Arguments]
-
-
-ARCHITECTURES = {
-    "lenet-300-100": Architecture(lenet.LeNet300100, lenet.LeNetArguments),
-    "lenet-5": Architecture(lenet.LeNet5, lenet.LeNetArguments),
-    "conv-2": Architecture(partial(conv.ConvNet, 2), conv.ConvArguments),
-    "conv-4": Architecture(partial(conv.ConvNet, 4), conv.ConvArguments),
-    "conv-6": Architecture(partial(conv.ConvNet, 6), conv.ConvArguments),
-    "resnet-20": Architecture(partial(resnet.ResNet, 20), resnet.ResNetArguments),
-    "resnet-32": Architecture(partial(resnet.ResNet, 32), resnet.ResNetArguments),
-    "resnet-44": Architecture(partial(resnet.ResNet, 44), resnet.ResNetArguments),
-    "resnet-56": Architecture(partial(resnet.ResNet, 56), resnet.ResNetArguments),
-    "vgg-11": Architecture(partial(vgg.VGG, 11), vgg.VGGArguments),
-    "vgg-13": Architecture(partial(vgg.VGG, 13), vgg.VGGArguments),
-    "vgg-16": Architecture(partial(vgg.VGG, 16), vgg.VGGArguments),
-    "vgg-19": Architecture(partial(vgg.VGG, 19), vgg.VGGArguments),
-}
 
 
 def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
@@ -74,19 +54,19 @@ def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
     return {"library": library, "name": name.removeprefix(_TORCHVISION), "kwargs": arguments.model_dump(mode="json")}
 
 
-def architecture_for(name: str, kwargs: Mapping[str, Any], data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what `architecture_of` does, with what the data ask of a model (a task's `model_kwargs`) beside `kwargs`.
+def arguments_for(name: str, signature: Signature) -> dict[str, Any]:
+    """Return the arguments that size the architecture `name` for data of this signature.
 
-    Raises like it, ModelError also where the one is of texts and the other of images.
+    Raises:
+        ModelError: the architecture is unknown, or goes from and to something else.
     """
-    reads_text = name.startswith(_TRANSFORMERS)
-    if not reads_text:
-        _find(name)
-    if "head" in data and not reads_text:
-        raise ModelError(f"{name} reads images, and {data['head']} is of texts: choose a model named transformers/...")
-    if "in_shape" in data and reads_text:
-        raise ModelError(f"{name} reads texts, and the data are images: choose another model or task")
-    return architecture_of(name, {**kwargs, **data})
+    accepts = texts_to_anything if name.startswith(_TRANSFORMERS) else _find(name).accepts
+    return accepts(name, signature)
+
+
+def architecture_for(name: str, kwargs: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
+    """Return what `architecture_of` does, sized for data of this signature. Raises as `arguments_for` does."""
+    return architecture_of(name, {**kwargs, **arguments_for(name, signature)})
 
 
 def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Module:
@@ -118,8 +98,9 @@ def _create(name: str, seed: int, kwargs: dict[str, Any]) -> nn.Module:
         _check_size(name, architecture, arguments)
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(seed)
-        model = architecture.build(arguments)
-        initialise(model, arguments.init)
+        model = architecture.make(arguments)
+        if isinstance(arguments, Arguments):
+            initialise(model, arguments.init)
     return model
 
 
@@ -135,12 +116,13 @@ def _find(name: str) -> Architecture:
             "transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
         )
         raise ModelError(f"unknown model {shorten(name)}; {suggest(name, known, otherwise)}")
-    return Architecture(partial(torchvision.build, name.removeprefix(_TORCHVISION)), torchvision.TorchvisionArguments)
+    build = partial(torchvision.build, name.removeprefix(_TORCHVISION))
+    return Architecture(name, build, torchvision.TorchvisionArguments)
 
 
 def _check_size(name: str, architecture: Architecture, arguments: WidthArguments) -> None:
     with torch.device("meta"):
-        parameters = sum(parameter.numel() for parameter in architecture.build(arguments).parameters())
+        parameters = sum(parameter.numel() for parameter in architecture.make(arguments).parameters())
     if parameters > MAX_PARAMETERS:
         shape = "x".join(map(str, arguments.in_shape))
         raise ModelError(

@@ -7,9 +7,12 @@ weights. The 270K convolution weights that Frankle and Carbin count are these 27
 parameters and 1,568 running statistics of batch norm.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.models.architecture import ARCHITECTURES
 from ticketzoo.models.arguments import WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -66,3 +69,7 @@ class ResNet(nn.Module):
         x = F.relu(self.bn(self.conv(x)))
         x = self.blocks(x)
         return self.fc(x.mean(dim=(2, 3)))
+
+
+for _depth in (20, 32, 44, 56):
+    ARCHITECTURES.add(f"resnet-{_depth}", arguments=ResNetArguments)(partial(ResNet, _depth))

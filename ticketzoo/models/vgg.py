@@ -6,10 +6,13 @@ al. 2020 (arXiv 1912.05671; VGG-16).
 Modules have open_lth's names, and convolutions their (redundant) biases, so that its checkpoints load.
 """
 
+from functools import partial
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
+from ticketzoo.models.architecture import ARCHITECTURES
 from ticketzoo.models.arguments import WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -62,3 +65,7 @@ class VGG(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return class scores, (batch, num_classes)."""
         return self.fc(self.layers(x).mean(dim=(2, 3)))
+
+
+for _depth in (11, 13, 16, 19):
+    ARCHITECTURES.add(f"vgg-{_depth}", arguments=VGGArguments)(partial(VGG, _depth))

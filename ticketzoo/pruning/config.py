@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import AfterValidator, Field, model_validator
-from torch import Tensor
+from torch import Tensor, nn
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
+from ticketzoo.models import prunable_parameters
 from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.schedule import SCHEDULES
 from ticketzoo.pruning.scope import SCOPES
@@ -30,6 +31,8 @@ class PruningConfig(Config):
         that 0.1 gives sparsities 0.1, 0.2, .. (Chen et al. 2020, section 3).
     rates: the same for layers by pattern, e.g. `fc3`, `layer1.*`, with scope: layerwise; the first that matches counts.
     exclude: layers that stay dense and uncounted, by pattern.
+    include: parameters that are pruned although they are no weights of linear or convolution layers, or although the
+        task does not train them, by pattern: `lstm.weight_hh_l0`, `*.bias`, `*pooler.dense`.
     criterion: what a weight is worth.
     structure: what is removed as one.
     schedule: how many weights each level keeps.
@@ -41,6 +44,7 @@ class PruningConfig(Config):
     rate_of: Literal["survivors", "original"] = "survivors"
     rates: dict[str, Rate] = Field(default={})
     exclude: tuple[str, ...] = ()
+    include: tuple[str, ...] = ()
     criterion: Annotated[str, AfterValidator(CRITERIA.known)] = "magnitude"
     structure: Annotated[str, AfterValidator(STRUCTURES.known)] = "weight"
     schedule: Annotated[str, AfterValidator(SCHEDULES.known)] = "rate"
@@ -55,6 +59,28 @@ class PruningConfig(Config):
         if list(self.sparsities) != sorted(set(self.sparsities)):
             raise ValueError("sparsities must rise from level to level")
         return self
+
+
+def prunable(model: nn.Module, config: PruningConfig) -> dict[str, nn.Parameter]:
+    """Return the parameters that masks may cover, in the model's order, tied ones once.
+
+    These are the model's prunable ones (`ticketzoo.models.prunable_parameters`) and those that `include` names.
+
+    Raises:
+        RecipeError: a pattern of `include` matches no parameter.
+    """
+    named = dict(model.named_parameters())
+    for pattern in config.include:
+        if not any(matches(name, pattern) for name in named):
+            there = ", ".join([*named][:20]) + (f" and {len(named) - 20} more" if len(named) > 20 else "")
+            raise RecipeError(f"finder.include: {pattern!r} matches no parameter of the model; its parameters: {there}")
+    default = prunable_parameters(model)
+    return {name: one for name, one in named.items() if name in default or included(name, config)}
+
+
+def included(name: str, config: PruningConfig) -> bool:
+    """Say whether `include` names a parameter."""
+    return any(matches(name, pattern) for pattern in config.include)
 
 
 def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Masks:

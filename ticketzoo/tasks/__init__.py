@@ -1,26 +1,20 @@
 """Tasks that a model is trained on: one file per task type, registered here."""
 
 from pathlib import Path
-from typing import Annotated
-
-from pydantic import Field
 
 from ticketzoo.data.text.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.errors import DataError
-from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig
-from ticketzoo.tasks.image_classification import ImageClassification, ImageClassificationConfig
-from ticketzoo.tasks.question_answering import QuestionAnswering, QuestionAnsweringConfig
+from ticketzoo.tasks import fill_mask as fill_mask
+from ticketzoo.tasks import image_classification as image_classification
+from ticketzoo.tasks import question_answering as question_answering
+from ticketzoo.tasks import text_classification as text_classification
+from ticketzoo.tasks.table import TASKS as TASKS
+from ticketzoo.tasks.table import TaskConfig as TaskConfig
+from ticketzoo.tasks.table import TaskSection
 from ticketzoo.tasks.task import Task
-from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
-
-TaskConfig = Annotated[
-    ImageClassificationConfig | FillMaskConfig | TextClassificationConfig | QuestionAnsweringConfig,
-    Field(discriminator="type"),
-]
-"""Any task's section of a recipe, told apart by `type`."""
 
 
-def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> Task:
+def create_task(config: TaskSection, *, tokenizer: str | Path | None = None) -> Task:
     """Return the task of a recipe's `task:` section, its data loaded.
 
     `tokenizer` is the folder or Hub id of the model's own, for tasks on text. A recipe may name another that has the
@@ -29,24 +23,20 @@ def create_task(config: TaskConfig, *, tokenizer: str | Path | None = None) -> T
     Raises:
         DataError: its data cannot be loaded.
     """
-    if isinstance(config, ImageClassificationConfig):
-        return ImageClassification(config)
-    chosen = config.tokenizer or tokenizer
+    task_type = TASKS[config.type]
+    if task_type.texts is None:
+        return task_type.make(config)
+    asked = getattr(config, "tokenizer", None)
+    chosen = asked or tokenizer
     if chosen is None:
         raise DataError(
             f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own: give a folder "
             "or Hub id, or to transfer the tickets' model as base"
         )
     loaded = load_tokenizer(chosen)
-    if config.tokenizer and tokenizer:
+    if asked and tokenizer:
         _check_same_tokens(loaded, tokenizer)
-    match config:
-        case FillMaskConfig():
-            return FillMask(config, loaded)
-        case TextClassificationConfig():
-            return TextClassification(config, loaded)
-        case QuestionAnsweringConfig():
-            return QuestionAnswering(config, loaded)
+    return task_type.make(config, loaded)
 
 
 def _check_same_tokens(chosen: Tokenizer, own: str | Path) -> None:

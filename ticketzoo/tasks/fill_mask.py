@@ -19,12 +19,14 @@ from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import mine, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.masks.plain import plain_model
-from ticketzoo.recipe import Config, DataName
+from ticketzoo.models.signature import Signature, Tokens, Vocabulary
+from ticketzoo.recipe import DataName
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.metrics import ACCURACY
+from ticketzoo.tasks.table import TASKS, TaskSection
 
 
-class FillMaskConfig(Config):
+class FillMaskConfig(TaskSection):
     """The `task:` section of a recipe for masked language modelling.
 
     Attributes:
@@ -53,6 +55,9 @@ class Batch:
     tokens: Tensor
 
 
+@TASKS.add(
+    "fill-mask", config=FillMaskConfig, words="masked language modeling", texts=Signature(Tokens(), Vocabulary())
+)
 class FillMask:
     """The `Task` (see `ticketzoo.tasks.task`) of guessing masked tokens.
 
@@ -78,7 +83,7 @@ class FillMask:
             for name, part in rows.items()
         }
         self.name = config.name or config.dataset.short_name
-        self.model_kwargs: dict[str, Any] = {"head": config.type}
+        self.signature = Signature(Tokens(), Vocabulary())
         self.has_validation = len(splits["validation"]) > 0
         self.examples = {name: len(part) for name, part in splits.items()}
         data = fingerprint(splits)

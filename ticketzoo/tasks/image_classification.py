@@ -16,8 +16,10 @@ from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_im
 from ticketzoo.data.stored import last_part
 from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
-from ticketzoo.recipe import Config, DataName
+from ticketzoo.models.signature import Classes, Image, Signature
+from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import ACCURACY
+from ticketzoo.tasks.table import TASKS, TaskSection
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -34,7 +36,7 @@ class Batch(NamedTuple):
     share: Share
 
 
-class ImageClassificationConfig(Config):
+class ImageClassificationConfig(TaskSection):
     """The `task:` section of a recipe for image classification.
 
     Attributes:
@@ -55,6 +57,7 @@ class ImageClassificationConfig(Config):
         return self
 
 
+@TASKS.add("image-classification", config=ImageClassificationConfig, words="image classification")
 class ImageClassification:
     """The `Task` (see `ticketzoo.tasks.task`) of classifying images, normalised on the training device."""
 
@@ -69,7 +72,7 @@ class ImageClassification:
         self._crop = config.augment.random_resized_crop
         data = load_images(config.dataset, crop_train=self._crop is not None)
         self.name = config.name or data_name(config.dataset)
-        self.model_kwargs = {"in_shape": list(data.in_shape), "num_classes": data.num_classes}
+        self.signature = Signature(Image(*data.in_shape), Classes(data.num_classes))
         self.has_validation = len(data.validation) > 0
         self.examples = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
         self.identity = {

@@ -4,7 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -18,14 +18,16 @@ from ticketzoo.data.text.squad import Question, load_questions
 from ticketzoo.data.text.squad_windows import Windows, check_windows, make_windows
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import share_of, shared_out
-from ticketzoo.recipe import Config, DataName
+from ticketzoo.models.signature import Signature, Spans, Tokens
+from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import F1
 from ticketzoo.tasks.squad_answers import BestAnswers, best_spans, squad_scores
+from ticketzoo.tasks.table import TASKS, TaskSection
 
 Batch = tuple[Inputs, Tensor]
 
 
-class QuestionAnsweringConfig(Config):
+class QuestionAnsweringConfig(TaskSection):
     """The `task:` section of a recipe for question answering; defaults as for SQuAD (Devlin et al. 2019).
 
     Attributes:
@@ -47,6 +49,9 @@ class QuestionAnsweringConfig(Config):
     question_length: Annotated[int, Field(ge=1)] = 64
 
 
+@TASKS.add(
+    "question-answering", config=QuestionAnsweringConfig, words="question answering", texts=Signature(Tokens(), Spans())
+)
 class QuestionAnswering:
     """The `Task` (see `ticketzoo.tasks.task`) of finding answers; training examples are windows, not questions."""
 
@@ -64,7 +69,7 @@ class QuestionAnswering:
         splits = load_questions(config.dataset)
         windows = {name: make_windows(part.rows, part.questions, tokenizer, **lengths) for name, part in splits.items()}
         self.name = config.name or config.dataset.short_name
-        self.model_kwargs: dict[str, Any] = {"head": config.type}
+        self.signature = Signature(Tokens(), Spans())
         self.has_validation = len(splits["validation"].questions) > 0
         self.examples = {name: len(part.sequences) for name, part in windows.items()}
         held_out = {name: splits[name].questions for name in ("validation", "test")}

@@ -4,6 +4,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from ticketzoo.models.signature import Signature
 from ticketzoo.tasks.metrics import Metric
 
 
@@ -19,8 +20,8 @@ class Task(Protocol):
     source: dict[str, Any]
     """How a ticket names the data: `dataset`, its `revision` and the `fingerprint` of its content."""
 
-    model_kwargs: dict[str, Any]
-    """What the data asks of a model, e.g. `num_classes` and `in_shape`."""
+    signature: Signature
+    """What goes into a model and what is wanted out of it."""
 
     metric: Metric
     """The metric, of those that `evaluate` gives, by which arms are compared."""

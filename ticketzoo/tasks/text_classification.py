@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field
@@ -16,13 +16,15 @@ from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, check_model
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import shared_out
 from ticketzoo.errors import DataError
-from ticketzoo.recipe import Config, DataName
+from ticketzoo.models.signature import Classes, Signature, Tokens
+from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import METRICS, Metric, classification_metrics, regression_metrics
+from ticketzoo.tasks.table import TASKS, TaskSection
 
 Batch = tuple[Inputs, Tensor]
 
 
-class TextClassificationConfig(Config):
+class TextClassificationConfig(TaskSection):
     """The `task:` section of a recipe for text classification.
 
     Attributes:
@@ -40,6 +42,12 @@ class TextClassificationConfig(Config):
     metric: MetricName | None = None
 
 
+@TASKS.add(
+    "text-classification",
+    config=TextClassificationConfig,
+    words="text classification",
+    texts=Signature(Tokens(), Classes(2)),
+)
 class TextClassification:
     """The `Task` (see `ticketzoo.tasks.task`) of classifying texts, or of predicting a value for each."""
 
@@ -53,7 +61,7 @@ class TextClassification:
         data = load_labelled_text(config.dataset, tokenizer, config.max_length)
         self.name = config.name or config.dataset.short_name
         self.metric: Metric = _metric(config, data.num_classes)
-        self.model_kwargs: dict[str, Any] = {"head": config.type, "num_labels": data.num_classes}
+        self.signature = Signature(Tokens(), Classes(data.num_classes))
         self.has_validation = len(data.labels["validation"]) > 0
         self.examples = {name: len(labels) for name, labels in data.labels.items()}
         labels = [data.labels[name].numpy().tobytes() for name in ("train", "validation", "test")]

@@ -180,7 +180,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     """
     source = ticket.config.architecture
     prefix = "" if source.library == "ticketzoo" else f"{source.library}/"
-    architecture = architecture_for(prefix + source.name, source.kwargs, target.task.model_kwargs)
+    architecture = architecture_for(prefix + source.name, source.kwargs, target.task.signature)
     model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
     fresh, head = model_state(model), head_modules(model)
     weights = ticket.base_state

@@ -56,7 +56,10 @@ class Registry(Generic[EntryT]):
             if name in self._entries and _origin(known) != _origin(made):
                 first = ".".join(_origin(known))
                 raise TicketzooError(f"{self.concept} {name!r} is registered already, by {first}: choose another name")
-            self._entries[name] = self._entry(name=name, make=made, **facts)
+            try:
+                self._entries[name] = self._entry(name=name, make=made, **facts)
+            except TypeError as error:
+                raise TicketzooError(f"{self.concept} {name!r}: {str(error).partition(' ')[2]}") from None
             return made
 
         return register
