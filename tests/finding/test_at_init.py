@@ -19,9 +19,7 @@ CONTENT: dict[str, Any] = {
     "training": {"steps": "20it", "batch_size": 20},
     "finder": {
         "method": "at-init",
-        "criterion": "snip",
-        "schedule": "sparsities",
-        "sparsities": [0.5, 0.9],
+        "prune": {"criterion": "snip", "schedule": {"levels": [0.5, 0.9]}},
         "levels": 2,
     },
     "arms": ["ticket", "dense", "random_mask"],
@@ -53,7 +51,7 @@ def test_snip_is_packaged_with_its_initial_weights(tmp_path: Path) -> None:
 
 def test_another_criterion_gives_other_masks(tmp_path: Path) -> None:
     snip, _ = find_and_package(recipe(), tmp_path / "snip")
-    magnitude, _ = find_and_package(recipe(criterion="magnitude"), tmp_path / "magnitude")
+    magnitude, _ = find_and_package(recipe(prune={"schedule": {"levels": [0.5, 0.9]}}), tmp_path / "magnitude")
     assert snip.config.mask_sha256 != magnitude.config.mask_sha256
 
 

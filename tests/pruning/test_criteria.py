@@ -29,7 +29,7 @@ def ones(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 def kept(criterion: str, count: int) -> list[int]:
     """The weights that stay of six, by the recipe's way to say so."""
-    config = PruningConfig(criterion=criterion, schedule="sparsities", sparsities=(1 - count / 6,))
+    config = PruningConfig(prune={"criterion": criterion, "schedule": {"levels": [1 - count / 6]}})
     probe = Weights({"w": W}, ones({"w": W}), {"w": W0})
     return Pruner.of(config)(probe, to=1)["w"].nonzero().flatten().tolist()
 
@@ -55,13 +55,13 @@ def test_signed_scores_are_ranked_with_their_signs() -> None:
         return probe.weights
 
     weights = {"w": torch.tensor([-5.0, 1, 2, 3])}
-    config = PruningConfig(criterion="the-weights-themselves", rate=0.25)
+    config = PruningConfig(prune="the-weights-themselves", rate=0.25)
     assert Pruner.of(config)(Weights(weights, ones(weights)), to=1)["w"].tolist() == [False, True, True, True]
 
 
 def test_random_levels_nest_and_follow_the_seed() -> None:
     weights = {"a": torch.zeros(40, 5), "b": torch.zeros(30)}
-    config = PruningConfig(criterion="random", rate=0.5)
+    config = PruningConfig(prune="random", rate=0.5)
     prune = Pruner.of(config)
     levels = [ones(weights)]
     for to in (1, 2, 3):
@@ -174,11 +174,13 @@ def test_scores_are_computed_once_for_the_same_network(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "gave for 'w' none; it needs a float tensor of shape (4,)"),
-        ({"w": torch.ones(3)}, "gave for 'w' torch.float32 of shape (3,)"),
-        ({"w": torch.ones(4, dtype=torch.int64)}, "gave for 'w' torch.int64 of shape (4,)"),
-        ({"w": [1.0, 2, 3, 4]}, "gave for 'w' list"),
-        ({"w": torch.tensor([1, float("nan"), 2, 3])}, "the score of 'w' is NaN where its mask keeps the weight"),
+        ({}, "returned no scores of 'w', only of nothing"),
+        ({"v": torch.ones(4), "u": torch.ones(4)}, "returned no scores of 'w', only of 'v', 'u'"),
+        (torch.ones(4), "returned float32 [4], not a tensor for each parameter"),
+        ({"w": torch.ones(3)}, "returned for 'w' float32 [3], not float [4]"),
+        ({"w": torch.ones(4, dtype=torch.int64)}, "returned for 'w' int64 [4], not float [4]"),
+        ({"w": [1.0, 2, 3, 4]}, "returned for 'w' a list, not float [4]"),
+        ({"w": torch.tensor([1, float("nan"), 2, 3])}, ": the score of 'w' is NaN where its mask keeps the weight"),
     ],
 )
 def test_what_is_no_score_is_named(given: Any, message: str) -> None:
@@ -188,7 +190,8 @@ def test_what_is_no_score_is_named(given: Any, message: str) -> None:
 
     weights = {"w": torch.ones(4)}
     with pytest.raises(RunError) as caught:
-        Pruner.of(PruningConfig(criterion="a-users", rate=0.5))(Weights(weights, ones(weights)), to=1)
+        Pruner.of(PruningConfig(prune="a-users", rate=0.5))(Weights(weights, ones(weights)), to=1)
+    assert str(caught.value).startswith("criterion 'a-users'")
     assert message in str(caught.value)
 
 

@@ -29,7 +29,7 @@ def all_kept(shapes: dict[str, tuple[int, ...]]) -> Masks:
 
 
 def counts(scope: str, shapes: dict[str, tuple[int, ...]], sparsity: float) -> list[int]:
-    config = PruningConfig(scope=scope, criterion="random", schedule="sparsities", sparsities=(sparsity,))
+    config = PruningConfig(scope=scope, prune={"criterion": "random", "schedule": {"levels": [sparsity]}})
     masks = all_kept(shapes)
     pruned = Pruner.of(config)(Weights({}, masks), to=1)
     assert [int(mask.sum()) for mask in Pruner.of(config).sized(masks, to=1).values()] == [
@@ -63,7 +63,7 @@ def test_uniform_plus_keeps_the_first_convolution_and_a_fifth_of_the_last_layer(
 
 
 def test_uniform_plus_that_cannot_be_is_refused() -> None:
-    with pytest.raises(RecipeError, match=r"uniform\+: 61 weights are fewer than the layers it keeps denser need"):
+    with pytest.raises(RecipeError, match=r"uniform\+: 61 weights are fewer than conv1.weight and fc3.weight need"):
         counts("uniform+", LENET_5, 0.999)
 
 
@@ -75,7 +75,7 @@ def test_uniform_plus_that_cannot_be_is_refused() -> None:
 def test_levels_nest_and_counts_are_exact(sizes: list[int], sparsities: list[float], scope: str) -> None:
     masks = all_kept({f"layer{number}": (size, 3) for number, size in enumerate(sizes)})
     total = 3 * sum(sizes)
-    config = PruningConfig(scope=scope, criterion="random", schedule="sparsities", sparsities=tuple(sorted(sparsities)))
+    config = PruningConfig(scope=scope, prune={"criterion": "random", "schedule": {"levels": sorted(sparsities)}})
     for to, sparsity in enumerate(sorted(sparsities), 1):
         pruned = Pruner.of(config)(Weights({}, masks), to=to)
         assert all(not (mask & ~masks[name]).any() for name, mask in pruned.items())
@@ -88,17 +88,15 @@ def test_levels_nest_and_counts_are_exact(sizes: list[int], sparsities: list[flo
         masks = pruned
 
 
-def test_a_level_without_a_sparsity_and_a_list_without_the_schedule() -> None:
-    with pytest.raises(ValidationError, match="go with schedule: sparsities"):
-        PruningConfig(sparsities=(0.5,))
+def test_a_level_without_a_sparsity_and_sparsities_that_fall() -> None:
     with pytest.raises(ValidationError, match="must rise"):
-        PruningConfig(schedule="sparsities", sparsities=(0.9, 0.5))
-    config = PruningConfig(schedule="sparsities", sparsities=(0.5,))
-    with pytest.raises(RecipeError, match="has none for level 2"):
+        PruningConfig(prune={"schedule": {"levels": [0.9, 0.5]}})
+    config = PruningConfig(prune={"schedule": {"levels": [0.5]}})
+    with pytest.raises(RecipeError, match="has no sparsity for level 2"):
         Pruner.of(config).check(all_kept(LENET), 2)
 
 
 def test_a_level_that_would_remove_nothing_is_refused() -> None:
-    config = PruningConfig(schedule="sparsities", sparsities=(0.001, 0.5))
+    config = PruningConfig(prune={"schedule": {"levels": [0.001, 0.5]}})
     with pytest.raises(RecipeError, match="level 1 of 2 would remove no weight"):
         Pruner.of(config).check({"w": torch.ones(10, dtype=torch.bool)}, 2)

@@ -26,9 +26,8 @@ class MethodConfig(PruningConfig):
         return None
 
     @model_validator(mode="after")
-    def _each_level_has_a_sparsity(self) -> "MethodConfig":
-        if self.sparsities and len(self.sparsities) != self.levels:
-            raise ValueError(f"sparsities lists {len(self.sparsities)} for {self.levels} levels: one for each")
+    def _schedule_fits(self) -> "MethodConfig":
+        self.pruning.schedule.check_levels(self.levels)
         return self
 
 

@@ -17,6 +17,7 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import bare_names, create_from_architecture
+from ticketzoo.pruning.config import stated
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
@@ -98,8 +99,7 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
 def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     """Return the ticket of what `recipe` found, with everything measured about it."""
     finder = recipe.finder
-    rate = {**finder.rates, "*": finder.rate} if finder.rates else finder.rate
-    pruning = {"method": finder.method, "scope": finder.scope, "rate": rate, "rate_of": finder.rate_of}
+    pruning = {"method": finder.method, **stated(finder)}
     model = create_from_architecture(finding.model.architecture, seed=0)
     base = _base(finding)
     replicates = [

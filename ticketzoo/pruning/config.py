@@ -1,42 +1,64 @@
 """The keys of a recipe that say what pruning removes, and which layers it can."""
 
-from collections.abc import Mapping
-from fnmatch import fnmatchcase
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, SerializeAsAny, model_serializer, model_validator
 from torch import Tensor, nn
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import prunable_parameters
 from ticketzoo.pruning.criteria import CRITERIA
-from ticketzoo.pruning.schedule import SCHEDULES
+from ticketzoo.pruning.part import NamedIn, PartConfig
+from ticketzoo.pruning.patterns import layer_of, matches
+from ticketzoo.pruning.schedule import SCHEDULES, Rate, RateConfig
 from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Config
 
-Rate = Annotated[float, Field(gt=0, lt=1)]
-Sparsity = Annotated[float, Field(gt=0, lt=1)]
+
+class PruneConfig(Config):
+    """The section `finder.prune`: how a level's masks follow from the network of the level before.
+
+    A part is named alone, `criterion: snip`, or with its keys, `schedule: {rate: 0.3}`.
+
+    Attributes:
+        criterion: what a weight is worth.
+        structure: what is removed as one.
+        scope: which weights are ranked together, or the layers' densities.
+        schedule: how many weights each level keeps.
+    """
+
+    criterion: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: CRITERIA, "name")] = PartConfig(name="magnitude")
+    structure: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: STRUCTURES, "name")] = PartConfig(name="weight")
+    scope: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: SCOPES, "name")] = PartConfig(name="global")
+    schedule: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: SCHEDULES, "name", "rate")] = RateConfig()
+
+    @model_validator(mode="after")
+    def _parts_go_together(self) -> "PruneConfig":
+        if self.schedule.layer_patterns and not SCOPES[self.scope.name].takes_rates:
+            raise ValueError("rates (per layer) go with scope: layerwise")
+        return self
 
 
 class PruningConfig(Config):
     """The settings of pruning: by default each round removes a fifth of the survivors, those of smallest magnitude.
 
-    scope: which weights are ranked together: `global` those of all layers; `layerwise` each layer's, which loses the
-        same fraction as the others; the other scopes set layer densities. Magnitudes are compared as they are, not
-        normalized per layer.
-    rate: fraction that a round removes of the surviving weights; with `rate_of: original` of all prunable weights, so
-        that 0.1 gives sparsities 0.1, 0.2, .. (Chen et al. 2020, section 3).
-    rates: the same for layers by pattern, e.g. `fc3`, `layer1.*`, with scope: layerwise; the first that matches counts.
-    exclude: layers that stay dense and uncounted, by pattern.
-    include: parameters that are pruned although they are no weights of linear or convolution layers, or although the
-        task does not train them, by pattern: `lstm.weight_hh_l0`, `*.bias`, `*pooler.dense`.
-    criterion: what a weight is worth.
-    structure: what is removed as one.
-    schedule: how many weights each level keeps.
-    sparsities: fractions removed at levels 1, 2, .., with schedule: sparsities.
+    Attributes:
+        scope: which weights are ranked together: `global` those of all layers; `layerwise` each layer's, which loses
+            the same fraction as the others; the other scopes set layer densities. Magnitudes are compared as they are,
+            not normalized per layer.
+        rate: fraction that a round removes of the surviving weights; with `rate_of: original` of all prunable weights,
+            so that 0.1 gives sparsities 0.1, 0.2, .. (Chen et al. 2020, section 3).
+        rates: the same for layers by pattern, e.g. `fc3`, `layer1.*`, with scope: layerwise; the first that matches
+            counts.
+        exclude: layers that stay dense and uncounted, by pattern.
+        include: parameters that are pruned although they are no weights of linear or convolution layers, or although
+            the task does not train them, by pattern: `lstm.weight_hh_l0`, `*.bias`, `*pooler.dense`.
+        prune: everything else that there is to choose; a name alone is that of a criterion. Where it gives no scope or
+            schedule, the keys above do; what both give is refused.
     """
 
     scope: Annotated[str, AfterValidator(SCOPES.known)] = "global"
@@ -45,20 +67,53 @@ class PruningConfig(Config):
     rates: dict[str, Rate] = Field(default={})
     exclude: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
-    criterion: Annotated[str, AfterValidator(CRITERIA.known)] = "magnitude"
-    structure: Annotated[str, AfterValidator(STRUCTURES.known)] = "weight"
-    schedule: Annotated[str, AfterValidator(SCHEDULES.known)] = "rate"
-    sparsities: tuple[Sparsity, ...] = ()
+    prune: PruneConfig | None = None
+
+    @property
+    def pruning(self) -> PruneConfig:
+        """All parts of pruning, wherever the recipe gives them."""
+        if self.prune is not None:
+            return self.prune
+        schedule = RateConfig(rate=self.rate, rate_of=self.rate_of, rates=self.rates)
+        return PruneConfig(scope=PartConfig(name=self.scope), schedule=schedule)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_one_place(cls, content: Any) -> Any:
+        """Move the keys that say what `prune` says into it."""
+        prune = content.get("prune") if isinstance(content, dict) else None
+        if isinstance(prune, PruneConfig):
+            prune = prune.model_dump()
+        if not isinstance(prune, str | dict):
+            return content
+        rest, prune = dict(content), {"criterion": prune} if isinstance(prune, str) else dict(prune)
+        if "name" in prune:  # of `prune: snip` with another key set beside it
+            prune.setdefault("criterion", prune.pop("name"))
+        for part, keys in _SHORT.items():
+            given = {key: rest.pop(key) for key in keys if key in rest}
+            if given and part in prune:
+                raise ValueError(f"{' and '.join(given)} and prune.{part} say the same thing twice: leave one out")
+            if given:
+                prune[part] = given if part == "schedule" else given[part]
+        return rest | {"prune": prune}
 
     @model_validator(mode="after")
     def _keys_go_together(self) -> "PruningConfig":
         if self.rates and not SCOPES[self.scope].takes_rates:
             raise ValueError("rates (per layer) go with scope: layerwise")
-        if bool(self.sparsities) != (SCHEDULES[self.schedule].make is SCHEDULES["sparsities"].make):
-            raise ValueError("sparsities (a list) go with schedule: sparsities")
-        if list(self.sparsities) != sorted(set(self.sparsities)):
-            raise ValueError("sparsities must rise from level to level")
         return self
+
+    @model_serializer(mode="wrap")
+    def _in_one_form(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+        """Write each thing once, and `include` and `prune` where they are used: older recipes keep their text."""
+        content = write(self)
+        unused = ["prune"] if self.prune is None else [key for keys in _SHORT.values() for key in keys]
+        unused += [] if self.include else ["include"]
+        return {key: value for key, value in content.items() if key not in unused}
+
+
+_SHORT = {"scope": ("scope",), "schedule": ("rate", "rate_of", "rates")}
+"""Parts of `prune`, and the keys of a finder that say the same."""
 
 
 def prunable(model: nn.Module, config: PruningConfig) -> dict[str, nn.Parameter]:
@@ -89,10 +144,11 @@ def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Mask
     Raises:
         RecipeError: a pattern of `rates` or `exclude` matches no layer, or nothing is left to prune.
     """
-    for key in ("rates", "exclude"):
-        for pattern in getattr(config, key):
+    rates = "rates" if config.prune is None else "prune.schedule.rates"
+    for key, patterns in ((rates, config.pruning.schedule.layer_patterns), ("exclude", config.exclude)):
+        for pattern in patterns:
             if not any(matches(name, pattern) for name in parameters):
-                layers = ", ".join(_layer(name) for name in parameters)
+                layers = ", ".join(layer_of(name) for name in parameters)
                 raise RecipeError(f"finder.{key}: {pattern!r} matches no layer of the model; its layers: {layers}")
     masks = {
         name: torch.ones(parameter.shape, dtype=torch.bool)
@@ -104,10 +160,15 @@ def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Mask
     return masks
 
 
-def matches(name: str, pattern: str) -> bool:
-    """Say whether a parameter is named by a pattern: by its own name, or by that of its layer."""
-    return fnmatchcase(name, pattern) or fnmatchcase(_layer(name), pattern)
-
-
-def _layer(name: str) -> str:
-    return name.removesuffix(".weight")
+def stated(config: PruningConfig) -> dict[str, Any]:
+    """Return what a ticket states of its pruning: `scope`, `rate` and `rate_of`; other parts where they are used."""
+    parts = config.pruning
+    facts: dict[str, Any] = {"scope": parts.scope.name}
+    if isinstance(schedule := parts.schedule, RateConfig):
+        rate = {**schedule.rates, "*": schedule.rate} if schedule.rates else schedule.rate
+        facts |= {"rate": rate, "rate_of": schedule.rate_of}
+    default = PruneConfig()
+    for key in ("criterion", "structure", "schedule"):
+        if (name := getattr(parts, key).name) != getattr(default, key).name:
+            facts[key] = name
+    return facts

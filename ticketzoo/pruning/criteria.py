@@ -1,6 +1,6 @@
 """Criteria: what the weights of a network are worth. Each is a function from a probe to scores; the highest stay."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -8,43 +8,52 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.pruning.part import Part
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.seeds import derive_seed
 from ticketzoo.util.registry import Registry
+from ticketzoo.util.text import for_terminal
 
 Scores: TypeAlias = Mapping[str, Tensor]
 """A float for each weight, by parameter name, of the parameter's shape. Signs count: the highest stay."""
 
 
 @dataclass(frozen=True)
-class Criterion:
-    """A row of `CRITERIA`.
+class Criterion(Part):
+    """A row of `CRITERIA`. `make(probe)` gives the scores.
 
     Attributes:
-        name: by which recipes ask for it.
-        make: gives the scores.
-        cite: where it comes from.
         words: what a card says the weights are removed by.
         by_magnitude: whether weights are ranked by the absolute value of their scores, compared as float32.
     """
 
-    name: str
-    make: Callable[[Probe], Scores]
-    cite: str
-    words: str
     by_magnitude: bool = False
 
     def scores(self, probe: Probe) -> Scores:
-        """Return the scores, checked. Raises RunError, with what came, where they do not fit the masks."""
+        """Return the scores of all masked parameters, checked but for NaN, which ranking finds.
+
+        Raises:
+            RunError: they do not fit the masks; the message says what came.
+        """
         scores = self.make(probe)
+        if not isinstance(scores, Mapping):
+            raise RunError(f"criterion {self.name!r} returned {_described(scores)}, not a tensor for each parameter")
         for name, mask in probe.masks.items():
-            given = scores.get(name) if isinstance(scores, Mapping) else None
+            needed = f"not float {list(mask.shape)}"
+            if name not in scores:
+                others = ", ".join(for_terminal(repr(other)) for other in list(scores)[:5]) or "nothing"
+                raise RunError(f"criterion {self.name!r} returned no scores of '{name}', only of {others}")
+            given = scores[name]
             if not isinstance(given, Tensor) or given.shape != mask.shape or not given.is_floating_point():
-                came = "none" if given is None else f"{given.dtype} of shape {tuple(given.shape)}" if isinstance(
-                    given, Tensor) else type(given).__name__  # fmt: skip
-                needed = f"a float tensor of shape {tuple(mask.shape)}"
-                raise RunError(f"criterion {self.name!r} gave for '{name}' {came}; it needs {needed}")
+                raise RunError(f"criterion {self.name!r} returned for '{name}' {_described(given)}, {needed}")
         return scores
+
+
+def _described(value: object) -> str:
+    """Return type and shape of a value, in a few words."""
+    if isinstance(value, Tensor):
+        return f"{str(value.dtype).removeprefix('torch.')} {list(value.shape)}"
+    return f"a {type(value).__name__}"
 
 
 CRITERIA: Registry[Criterion] = Registry("criterion", Criterion, error=RecipeError)

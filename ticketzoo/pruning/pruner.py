@@ -2,40 +2,43 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.masks import Masks
-from ticketzoo.pruning.config import PruningConfig, matches
+from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA, Criterion
 from ticketzoo.pruning.probe import Probe, Weights
 from ticketzoo.pruning.schedule import SCHEDULES, Schedule
-from ticketzoo.pruning.scope import SCOPES, Group, Scope
+from ticketzoo.pruning.scope import SCOPES, Group, Layer, Scope
 from ticketzoo.pruning.structure import STRUCTURES, Structure
 
 
 @dataclass(frozen=True)
 class Pruner:
-    """Takes a network from one level to the next.
+    """Takes a network from one level to the next. Each part is a row of its table, with the keys that a recipe gave.
 
-    Attributes:
-        criterion, structure, scope, schedule: rows of their tables.
-        keys: the recipe's, which schedules read.
+    Everything is counted in the units of the structure: single weights, or filters.
     """
 
     criterion: Criterion
     structure: Structure
     scope: Scope
     schedule: Schedule
-    keys: PruningConfig
 
     @classmethod
     def of(cls, config: PruningConfig) -> "Pruner":
         """Return the pruner that `config` describes."""
-        structure, scope = STRUCTURES[config.structure], SCOPES[config.scope]
-        return cls(CRITERIA[config.criterion], structure, scope, SCHEDULES[config.schedule], config)
+        parts = config.pruning
+        return cls(
+            CRITERIA[parts.criterion.name].configured(parts.criterion),
+            STRUCTURES[parts.structure.name].configured(parts.structure),
+            SCOPES[parts.scope.name].configured(parts.scope),
+            SCHEDULES[parts.schedule.name].configured(parts.schedule),
+        )
 
     def __call__(self, probe: Probe, *, to: int) -> Masks:
         """Return the masks of level `to`: a subset of `probe.masks`, which are those of the level before.
@@ -45,70 +48,59 @@ class Pruner:
         Raises:
             RunError: the score of a survivor is NaN, or the criterion gave something else than scores.
         """
-        scores = self.criterion.scores(probe)
-        pruned: Masks = {}
-        for names, count in self._groups(probe.masks, to):
-            group = {name: probe.masks[name] for name in names}
-            pruned |= self.structure.make(scores, group, count, self.criterion.by_magnitude)
-        return {name: pruned[name] for name in probe.masks}
+        scores, by_magnitude = self.criterion.scores(probe), self.criterion.by_magnitude
+        try:
+            return self._best(scores, probe.masks, to, by_magnitude)
+        except RunError as error:
+            raise error if by_magnitude else RunError(f"criterion {self.criterion.name!r}: {error}") from None
+
+    def kept(self, masks: Masks, *, to: int) -> list[Group]:
+        """Return the groups that are ranked together on the way to level `to`, and how many units of each stay."""
+        return self._groups({name: int(mask.count_nonzero()) for name, mask in masks.items()}, masks, to)
 
     def sized(self, masks: Masks, *, to: int) -> Masks:
-        """Return masks of the sizes that level `to` will have, at positions that mean nothing: for plans."""
-        sized: Masks = {}
-        for names, count in self._groups(masks, to):
-            for name in names:
-                before = masks[name].flatten().nonzero().flatten()
-                flat = torch.zeros(masks[name].numel(), dtype=torch.bool)
-                flat[before[:count]] = True
-                sized[name], count = flat.view(masks[name].shape), max(0, count - len(before))
-        return {name: sized[name] for name in masks}
+        """Return masks of the sizes that level `to` will have, at positions that mean nothing: for plans.
+
+        In groups of several layers each has about its share.
+        """
+        ramps = {name: torch.linspace(0, 1, mask.numel()).view(mask.shape) for name, mask in masks.items()}
+        return self._best(ramps, masks, to, by_magnitude=True)
 
     def check(self, masks: Masks, levels: int) -> None:
         """Raise RecipeError if one of so many levels from `masks` on would keep no weight, or remove none."""
-        shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
         kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
         for level in range(1, levels + 1):
-            before, kept = kept, self._counts(kept, shapes, level)
-            what = f"level {level} of {levels} would"
+            before, kept = kept, self._counts(kept, masks, level)
             if not any(kept.values()):
-                raise RecipeError(f"{what} keep no weight; ask for fewer, or lower finder.rate")
+                raise RecipeError(f"level {level} of {levels} would keep no weight; ask for fewer, or lower the rate")
             if kept == before:
-                raise RecipeError(f"{what} remove no weight; ask for fewer")
+                raise RecipeError(f"level {level} of {levels} would remove no weight; ask for fewer")
 
-    def _counts(self, kept: Mapping[str, int], shapes: Mapping[str, tuple[int, ...]], to: int) -> dict[str, int]:
-        """Return survivors of each parameter at level `to`, as `sized` gives them."""
+    def _best(self, scores: Mapping[str, Tensor], masks: Masks, to: int, by_magnitude: bool) -> Masks:
+        found: Masks = {}
+        for names, count in self.kept(masks, to=to):
+            found |= self.structure.make(scores, {name: masks[name] for name in names}, count, by_magnitude)
+        return {name: found[name] for name in masks}
+
+    def _counts(self, kept: Mapping[str, int], masks: Masks, to: int) -> dict[str, int]:
+        """Return survivors of each parameter at level `to`; of those ranked together only the sum is right."""
         counts = {}
-        for names, count in self.scope.make(kept, shapes, self._left(to)):
+        for names, count in self._groups(kept, masks, to):
             for name in names:
-                counts[name] = min(count, kept[name])
-                count -= counts[name]
+                each = self._each(name, masks[name])
+                units = min(count, -(-kept[name] // each))
+                counts[name], count = units * each, count - units
         return {name: counts[name] for name in kept}
 
-    def _groups(self, masks: Masks, to: int) -> list[Group]:
-        shapes = {name: tuple(mask.shape) for name, mask in masks.items()}
-        kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
-        return self.scope.make(kept, shapes, self._left(to))
+    def _groups(self, kept: Mapping[str, int], masks: Masks, to: int) -> list[Group]:
+        layers = {}
+        for name, mask in masks.items():
+            each = self._each(name, mask)
+            layers[name] = Layer(tuple(mask.shape), mask.numel() // each, -(-kept[name] // each))
+        return self.scope.make(layers, partial(self.schedule.make, to))
 
-    def _left(self, to: int) -> "LeftOf":
-        return LeftOf(self.schedule, self.keys, to)
-
-
-@dataclass(frozen=True)
-class LeftOf:
-    """Counts of weights that a level keeps: called with survivors, original weights and a layer's name."""
-
-    schedule: Schedule
-    keys: PruningConfig
-    level: int
-
-    def __call__(self, survivors: int, original: int, name: str | None) -> int:
-        """Return how many of `survivors` stay."""
-        return self.schedule.make(self.keys, self.level, survivors, original, self._rate(name))
-
-    def _rate(self, name: str | None) -> float:
-        if name is None:
-            return self.keys.rate
-        return next((rate for pattern, rate in self.keys.rates.items() if matches(name, pattern)), self.keys.rate)
+    def _each(self, name: str, mask: Tensor) -> int:
+        return self.structure.weights_of_one(name, tuple(mask.shape))
 
 
 def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig, *, to: int = 1) -> Masks:

@@ -1,55 +1,91 @@
 """Schedules: how many weights a level keeps."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.pruning.part import Part, PartConfig
+from ticketzoo.pruning.patterns import matches
 from ticketzoo.util.registry import Registry
 
-
-class ScheduleKeys(Protocol):
-    """The keys of a recipe's `finder` section that schedules read: see `ticketzoo.pruning.config.PruningConfig`."""
-
-    @property
-    def rate_of(self) -> str:
-        """The weights that `rate` is a fraction of: `survivors` or `original`."""
-        ...
-
-    @property
-    def sparsities(self) -> tuple[float, ...]:
-        """Fraction removed at levels 1, 2, ..."""
-        ...
+Rate = Annotated[float, Field(gt=0, lt=1)]
+Sparsity = Annotated[float, Field(gt=0, lt=1)]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Part):
     """A row of `SCHEDULES`.
 
-    Attributes:
-        name: by which recipes ask for it.
-        make: `make(keys, level, survivors, original, rate)` gives how many of `survivors`, left of `original` weights,
-            stay at `level`. `rate` is that of the layer, if the recipe gives it one.
-        cite: where it comes from.
+    `make(level, survivors, original, layer)` gives how many of `survivors`, left of `original`, stay at `level` (1, 2,
+    ...). `layer` is the name of the parameter, or None where those of several are ranked together.
     """
-
-    name: str
-    make: Callable[[ScheduleKeys, int, int, int, float], int]
-    cite: str
 
 
 SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule, error=RecipeError)
 
 
-@SCHEDULES.add("rate", cite="Frankle & Carbin 2019, section 2; of the original weights: Chen et al. 2020, section 3")
-def by_rate(keys: ScheduleKeys, level: int, survivors: int, original: int, rate: float) -> int:
+class RateConfig(PartConfig):
+    """The keys of schedule `rate`.
+
+    Attributes:
+        rate: fraction that a round removes of the survivors; with `rate_of: original` of all prunable weights.
+        rates: the same for layers by pattern, where each layer is ranked alone; the first that matches counts.
+    """
+
+    name: str = "rate"
+    rate: Rate = 0.2
+    rate_of: Literal["survivors", "original"] = "survivors"
+    rates: dict[str, Rate] = Field(default={})
+
+    @property
+    def layer_patterns(self) -> tuple[str, ...]:
+        """Patterns of `rates`."""
+        return tuple(self.rates)
+
+
+@SCHEDULES.add(
+    "rate",
+    config=RateConfig,
+    cite="Frankle & Carbin 2019, section 2; of the original weights: Chen et al. 2020, section 3",
+    words="a fraction a round",
+)
+def by_rate(level: int, survivors: int, original: int, layer: str | None, *, config: RateConfig) -> int:
     """Keep all but `round(rate * survivors)`, half to even; with `rate_of: original`, of all weights."""
-    return max(0, survivors - round(rate * (survivors if keys.rate_of == "survivors" else original)))
+    rates = (rate for pattern, rate in config.rates.items() if layer is not None and matches(layer, pattern))
+    rate = next(rates, config.rate)
+    return max(0, survivors - round(rate * (survivors if config.rate_of == "survivors" else original)))
 
 
-@SCHEDULES.add("sparsities", cite="one pruning per target, as in pruning at initialization")
-def by_sparsities(keys: ScheduleKeys, level: int, survivors: int, original: int, rate: float) -> int:
-    """Keep `round((1 - sparsity) * original)`, half to even, with the sparsity that the recipe gives for the level."""
-    if level > len(keys.sparsities):
-        raise RecipeError(f"finder.sparsities has none for level {level}: list one for each of finder.levels")
-    return min(survivors, round((1 - keys.sparsities[level - 1]) * original))
+class LevelsConfig(PartConfig):
+    """The keys of schedule `levels`.
+
+    Attributes:
+        levels: the sparsity (fraction removed of all prunable weights) of levels 1, 2, ..., rising.
+    """
+
+    name: str = "levels"
+    levels: Annotated[tuple[Sparsity, ...], Field(min_length=1)]
+
+    @field_validator("levels")
+    @classmethod
+    def _rise(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if list(levels) != sorted(set(levels)):
+            raise ValueError("sparsities must rise from level to level")
+        return levels
+
+    def check_levels(self, levels: int) -> None:
+        """Raise ValueError unless there is a sparsity for each level."""
+        if len(self.levels) != levels:
+            raise ValueError(f"prune.schedule.levels lists {len(self.levels)} sparsities for {levels} levels: one each")
+
+
+@SCHEDULES.add(
+    "levels", config=LevelsConfig, cite="Frankle et al. 2021, section 2", words="a list of sparsities, one a level"
+)
+def by_levels(level: int, survivors: int, original: int, layer: str | None, *, config: LevelsConfig) -> int:
+    """Keep `round((1 - sparsity) * original)`, half to even, with the sparsity listed for the level."""
+    if level > len(config.levels):
+        raise RecipeError(f"finder.prune.schedule.levels has no sparsity for level {level}: list one for each level")
+    return min(survivors, round((1 - config.levels[level - 1]) * original))

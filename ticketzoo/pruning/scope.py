@@ -1,123 +1,118 @@
 """Scopes: which weights are ranked together, and how many of each group stay."""
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from fractions import Fraction
+from math import prod
+from typing import NamedTuple, TypeAlias
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.pruning.part import Part
 from ticketzoo.util.registry import Registry
 
-Shapes = Mapping[str, tuple[int, ...]]
-"""Of the prunable parameters, by name."""
 
-Kept = Mapping[str, int]
-"""Survivors of each parameter, by name."""
+class Layer(NamedTuple):
+    """A prunable parameter: its shape, and its units (single weights, or what the structure removes as one)."""
 
-Left = Callable[[int, int, str | None], int]
+    shape: tuple[int, ...]
+    units: int
+    kept: int
+    """Units that survived so far."""
+
+
+Layers: TypeAlias = Mapping[str, Layer]
+
+Left: TypeAlias = Callable[[int, int, str | None], int]
 """`left(survivors, original, name)`: how many stay; `name` is that of a parameter that is ranked alone."""
 
 
 class Group(NamedTuple):
-    """Parameters whose weights are ranked together, and how many of these stay."""
+    """Parameters whose units are ranked together, and how many of these stay."""
 
     names: tuple[str, ...]
     keep: int
 
 
 @dataclass(frozen=True)
-class Scope:
+class Scope(Part):
     """A row of `SCOPES`.
 
+    `make(layers, left)` gives the groups of one level.
+
     Attributes:
-        name: by which recipes ask for it.
-        make: `make(kept, shapes, left)` gives the groups of one round.
-        cite: where it comes from.
         takes_rates: whether layers may have rates of their own.
     """
 
-    name: str
-    make: Callable[[Kept, Shapes, Left], list[Group]]
-    cite: str
     takes_rates: bool = False
 
 
 SCOPES: Registry[Scope] = Registry("scope", Scope, error=RecipeError)
 
 
-@SCOPES.add("global", cite="Frankle & Carbin 2019, section 4")
-def model_wide(kept: Kept, shapes: Shapes, left: Left) -> list[Group]:
+@SCOPES.add("global", cite="Frankle & Carbin 2019, section 4", words="all layers ranked together")
+def model_wide(layers: Layers, left: Left) -> list[Group]:
     """Rank the weights of all layers together."""
-    return [Group(tuple(kept), _in_all(kept, shapes, left))]
+    return [Group(tuple(layers), _in_all(layers, left))]
 
 
-@SCOPES.add("layerwise", cite="Frankle & Carbin 2019, section 2", takes_rates=True)
-def layerwise(kept: Kept, shapes: Shapes, left: Left) -> list[Group]:
+@SCOPES.add("layerwise", cite="Frankle & Carbin 2019, section 2", words="each layer ranked alone", takes_rates=True)
+def layerwise(layers: Layers, left: Left) -> list[Group]:
     """Rank each layer's weights alone; each loses the same fraction, or that of its own rate."""
-    return [Group((name,), left(count, math.prod(shapes[name]), name)) for name, count in kept.items()]
+    return [Group((name,), left(layer.kept, layer.units, name)) for name, layer in layers.items()]
 
 
-@SCOPES.add("uniform", cite="Zhu & Gupta 2017")
-def uniform(kept: Kept, shapes: Shapes, left: Left) -> list[Group]:
+@SCOPES.add("uniform", cite="Zhu & Gupta 2017", words="one density in all layers")
+def uniform(layers: Layers, left: Left) -> list[Group]:
     """Give all layers one density; their counts add up exactly."""
-    count = _in_all(kept, shapes, left)
-    return _rounded(dict.fromkeys(shapes, 1.0), kept, shapes, count)
+    weights = {name: Fraction(layer.units) for name, layer in layers.items()}
+    return _groups(layers, _in_all(layers, left), weights)
 
 
-@SCOPES.add("uniform+", cite="Gale et al. 2019, section 4")
-def uniform_plus(kept: Kept, shapes: Shapes, left: Left) -> list[Group]:
+@SCOPES.add("uniform+", cite="Gale et al. 2019, section 4", words="one density, first and last layer denser")
+def uniform_plus(layers: Layers, left: Left) -> list[Group]:
     """Keep the first convolution dense and a fifth of the last linear layer at least; all others have one density."""
-    count = _in_all(kept, shapes, left)
-    whole = sum(map(math.prod, shapes.values()))
-    fixed = dict.fromkeys([name for name, shape in shapes.items() if len(shape) > 2][:1], 1.0)
-    if count < 0.2 * whole:
-        fixed |= dict.fromkeys([name for name, shape in shapes.items() if len(shape) == 2][-1:], 0.2)
-    rest = {name: 1.0 for name in shapes if name not in fixed}
-    free = count - sum(density * math.prod(shapes[name]) for name, density in fixed.items())
-    if not rest or free < 0:
-        raise RecipeError(f"scope uniform+: {count:,} weights are fewer than the layers it keeps denser need")
-    scale = free / sum(math.prod(shapes[name]) for name in rest)
-    return _rounded(fixed | dict.fromkeys(rest, scale), kept, shapes, count, scaled=False)
+    count, whole = _in_all(layers, left), sum(layer.units for layer in layers.values())
+    convolutions = [name for name, layer in layers.items() if len(layer.shape) > 2]
+    fixed = {name: layers[name].kept for name in convolutions[:1]}
+    if 5 * count < whole:
+        linear = [name for name, layer in layers.items() if len(layer.shape) == 2]
+        fixed |= {name: min(layers[name].kept, round(layers[name].units / 5)) for name in linear[-1:]}
+    if len(fixed) == len(layers):
+        raise RecipeError(f"scope uniform+: nothing is left to prune beside {' and '.join(fixed)}")
+    if sum(fixed.values()) > count:
+        raise RecipeError(f"scope uniform+: {count:,} weights are fewer than {' and '.join(fixed)} need; keep more")
+    rest = {name: Fraction(layer.units) for name, layer in layers.items() if name not in fixed}
+    return _groups(layers, count, rest, fixed)
 
 
-@SCOPES.add("erk", cite="Evci et al. 2020, section 3; Mocanu et al. 2018")
-def erk(kept: Kept, shapes: Shapes, left: Left) -> list[Group]:
+@SCOPES.add("erk", cite="Evci et al. 2020, section 3; Mocanu et al. 2018", words="densities of Erdos-Renyi-Kernel")
+def erk(layers: Layers, left: Left) -> list[Group]:
     """Give layers densities in proportion to (sum of the shape) / (product of the shape), at most 1."""
-    count = _in_all(kept, shapes, left)
-    raw = {name: sum(shape) / math.prod(shape) for name, shape in shapes.items()}
-    dense: set[str] = set()
-    while True:
-        sparse = [name for name in shapes if name not in dense]
-        free = count - sum(math.prod(shapes[name]) for name in dense)
-        scale = free / sum(raw[name] * math.prod(shapes[name]) for name in sparse)
-        largest = max(raw[name] for name in sparse)
-        if scale * largest <= 1:
-            break
-        dense |= {name for name in sparse if raw[name] == largest}
-    densities = {name: 1.0 if name in dense else scale * raw[name] for name in shapes}
-    return _rounded(densities, kept, shapes, count, scaled=False)
+    weights = {name: Fraction(sum(one.shape) * one.units, prod(one.shape)) for name, one in layers.items()}
+    return _groups(layers, _in_all(layers, left), weights)
 
 
-def _in_all(kept: Kept, shapes: Shapes, left: Left) -> int:
-    return left(sum(kept.values()), sum(map(math.prod, shapes.values())), None)
+def _in_all(layers: Layers, left: Left) -> int:
+    return left(sum(layer.kept for layer in layers.values()), sum(layer.units for layer in layers.values()), None)
 
 
-def _rounded(
-    densities: Mapping[str, float], kept: Kept, shapes: Shapes, count: int, *, scaled: bool = True
+def _groups(
+    layers: Layers, count: int, weights: Mapping[str, Fraction], fixed: Mapping[str, int] | None = None
 ) -> list[Group]:
-    """Return counts in proportion to `densities` that add up to `count`, by largest remainders; ties: earlier layer.
+    """Return a group for each layer, of `count` in all: as many as `fixed` says, the rest in proportion to `weights`.
 
-    scaled: whether `densities` are yet to be scaled to the count. No layer gets more than it has left.
+    No layer gets more than it has left: what it cannot take goes to the others. Counts are rounded by largest
+    remainders; of equal ones the earlier layer's goes up.
     """
-    sizes = {name: densities[name] * math.prod(shape) for name, shape in shapes.items()}
-    factor = count / sum(sizes.values()) if scaled else 1.0
-    exact = {name: min(size * factor, kept[name]) for name, size in sizes.items()}
-    counts = {name: math.floor(value + 1e-9) for name, value in exact.items()}
-    by_remainder = sorted(counts, key=lambda name: counts[name] - exact[name])
-    while (missing := count - sum(counts.values())) > 0:
-        with_room = [name for name in by_remainder if counts[name] < kept[name]]
-        if not with_room:
-            break
-        for name in with_room[:missing]:
-            counts[name] += 1
-    return [Group((name,), counts[name]) for name in shapes]
+    counts = dict(fixed or {})
+    free, rest = count - sum(counts.values()), dict(weights)
+    while full := [name for name in rest if free * rest[name] > layers[name].kept * sum(rest.values())]:
+        counts |= {name: layers[name].kept for name in full}
+        free -= sum(layers[name].kept for name in full)
+        rest = {name: weight for name, weight in rest.items() if name not in full}
+    shares = {name: free * weight / sum(rest.values()) for name, weight in rest.items()}
+    counts |= {name: int(share) for name, share in shares.items()}
+    up = sorted(shares, key=lambda name: int(shares[name]) - shares[name])
+    for name in up[: count - sum(counts.values())]:
+        counts[name] += 1
+    return [Group((name,), counts[name]) for name in layers]

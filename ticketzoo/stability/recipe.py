@@ -63,6 +63,7 @@ class StabilityRecipe(Config):
         for key in ("rewind_steps", "levels", "seeds"):
             if len(set(getattr(self, key))) < len(getattr(self, key)):
                 raise ValueError(f"{key} must differ from each other")
+        self.finder.pruning.schedule.check_levels(max(1, *self.levels))
         return self
 
     @property
