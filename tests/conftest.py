@@ -1,5 +1,7 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,6 +13,8 @@ environment.prepare()
 
 from hub_server.fixtures import hub  # noqa: E402, F401
 
+from ticketzoo.util.registry import Registry  # noqa: E402
+
 
 @pytest.fixture
 def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -18,3 +22,20 @@ def caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     return tmp_path / "cache"
+
+
+@pytest.fixture(autouse=True)
+def _tables_as_they_were() -> Iterator[None]:
+    """Take out of the tables what a test has registered in them."""
+    from ticketzoo.evaluation.arms import ARMS
+    from ticketzoo.finding.method import METHODS
+    from ticketzoo.models.architecture import ARCHITECTURES
+    from ticketzoo.pruning.criteria import CRITERIA
+    from ticketzoo.tasks import TASKS
+    from ticketzoo.tasks.metrics import METRICS
+
+    tables: list[Registry[Any]] = [ARMS, METHODS, ARCHITECTURES, CRITERIA, TASKS, METRICS]
+    before = [dict(table._entries) for table in tables]
+    yield
+    for table, entries in zip(tables, before, strict=True):
+        table._entries = entries

@@ -34,7 +34,7 @@ from ticketzoo.transfer.report import run_transfer
 from ticketzoo.zoo import verify_ticket
 
 LENGTH = 6
-ERROR = METRICS.put(Metric("squared_error", words="squared error", higher_is_better=False))
+ERROR = Metric("squared_error", words="squared error", higher_is_better=False)
 
 
 def observations_to_features(name: str, signature: Signature) -> dict[str, Any]:
@@ -50,7 +50,6 @@ class RecurrentArguments(Config):
     outputs: int = Field(default=1, ge=1, le=64)
 
 
-@ARCHITECTURES.add("my-lstm", arguments=RecurrentArguments, accepts=observations_to_features)
 class MyLstm(nn.Module):
     def __init__(self, arguments: RecurrentArguments) -> None:
         super().__init__()
@@ -67,7 +66,6 @@ class SumSection(TaskSection):
     examples: int = 64
 
 
-@TASKS.add("sums", config=SumSection, words="adding numbers")
 class Sums:
     """Add up six numbers; the error is to be small."""
 
@@ -109,7 +107,6 @@ class TwiceConfig(MethodConfig):
     patience: int = 1
 
 
-@METHODS.add("twice", config=TwiceConfig, cite="nobody", words="training twice a level")
 def twice(lab: Lab, config: TwiceConfig) -> Iterator[Level]:
     """Prune by a training that is thrown away, and train the ticket anew from where that training ended."""
     masks, start = lab.dense, lab.initial
@@ -121,7 +118,6 @@ def twice(lab: Lab, config: TwiceConfig) -> Iterator[Level]:
         yield Level(masks, lab.initial, lab.train(masks, lab.initial))
 
 
-@METHODS.add("never", config=MethodConfig, cite="nobody", words="no training")
 def never(lab: Lab, config: MethodConfig) -> Iterator[Level]:
     """Keep the first half, a quarter, ... of each parameter, without a training of its own."""
     yield Level(lab.dense, lab.initial)
@@ -133,14 +129,29 @@ def never(lab: Lab, config: MethodConfig) -> Iterator[Level]:
         yield Level(masks, lab.initial)
 
 
-@CRITERIA.add("gradient", cite="nobody", words="smallest gradient")
 def gradient(probe: Probe) -> Mapping[str, Tensor]:
     return {name: part.abs() for name, part in probe.gradients(batches=2).items()}
 
 
-@ARMS.add("sign_flipped", drawn=False, label="signs flipped")
 def sign_flipped(job: Job, draw: Draw) -> Job:
     return replace(job, state={name: -tensor for name, tensor in job.state.items()})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def entries() -> Iterator[None]:
+    """Register them as a user's package would, by a decorator each, and take them out again."""
+    tables: list[Any] = [ARCHITECTURES, TASKS, METRICS, METHODS, CRITERIA, ARMS]
+    before = [dict(table._entries) for table in tables]
+    ARCHITECTURES.add("my-lstm", arguments=RecurrentArguments, accepts=observations_to_features)(MyLstm)
+    TASKS.add("sums", config=SumSection, words="adding numbers")(Sums)
+    METRICS.put(ERROR)
+    METHODS.add("twice", config=TwiceConfig, cite="nobody", words="training twice a level")(twice)
+    METHODS.add("never", config=MethodConfig, cite="nobody", words="no training")(never)
+    CRITERIA.add("gradient", cite="nobody", words="smallest gradient")(gradient)
+    ARMS.add("sign_flipped", drawn=False, label="signs flipped")(sign_flipped)
+    yield
+    for table, known in zip(tables, before, strict=True):
+        table._entries = known
 
 
 def recipe(**keys: Any) -> FindRecipe:

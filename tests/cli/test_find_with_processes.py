@@ -172,6 +172,7 @@ def test_sigterm_to_one_process_stops_all_with_a_checkpoint(tmp_path: Path) -> N
     first, second = start(tmp_path, 2, *long)
     while not list(tmp_path.glob("process-0/runs/*/cells/*.partial")):
         assert first.process.is_alive()
+    time.sleep(1)  # the folder is the first process's doing, and the second may be a step behind
     second.send(signal.SIGTERM)
     done = [first.wait(), second.wait()]
     assert [one.status for one in done] == [143, 143]
