@@ -37,13 +37,6 @@ LENGTH = 6
 ERROR = Metric("squared_error", words="squared error", higher_is_better=False)
 
 
-def observations_to_features(name: str, signature: Signature) -> dict[str, Any]:
-    match signature:
-        case Signature(Observation((_, inputs)), Features(size)):
-            return {"inputs": inputs, "outputs": size}
-    raise ModelError(f"{name} goes from sequences of observations to vectors, and the task from {signature}")
-
-
 class RecurrentArguments(Config):
     inputs: int = Field(default=1, ge=1, le=64)
     hidden: int = Field(default=8, ge=1, le=64)
@@ -63,6 +56,7 @@ class MyLstm(nn.Module):
 
 class SumSection(TaskSection):
     type: Literal["sums"]
+    name: str | None = None
     examples: int = 64
 
 
@@ -142,7 +136,8 @@ def entries() -> Iterator[None]:
     """Register them as a user's package would, by a decorator each, and take them out again."""
     tables: list[Any] = [ARCHITECTURES, TASKS, METRICS, METHODS, CRITERIA, ARMS]
     before = [dict(table._entries) for table in tables]
-    ARCHITECTURES.add("my-lstm", arguments=RecurrentArguments, accepts=observations_to_features)(MyLstm)
+    accepts = {(Observation, Features): lambda seen, wanted: {"inputs": seen.shape[-1], "outputs": wanted.size}}
+    ARCHITECTURES.add("my-lstm", arguments=RecurrentArguments, accepts=accepts)(MyLstm)
     TASKS.add("sums", config=SumSection, words="adding numbers")(Sums)
     METRICS.put(ERROR)
     METHODS.add("twice", config=TwiceConfig, cite="nobody", words="training twice a level")(twice)
@@ -223,7 +218,7 @@ def test_a_method_that_never_trains_is_measured_all_the_same(tmp_path: Path) -> 
 
 
 def test_a_criterion_on_gradients(tmp_path: Path) -> None:
-    by_gradient = load_ticket(str(find(tmp_path / "gradient", finder={"criterion": "gradient"}, arms=["ticket"])))
+    by_gradient = load_ticket(str(find(tmp_path / "gradient", finder={"prune": "gradient"}, arms=["ticket"])))
     by_magnitude = load_ticket(str(find(tmp_path / "magnitude", arms=["ticket"])))
     assert [level.kept for level in by_gradient.levels] == [level.kept for level in by_magnitude.levels]
     assert by_gradient.config.mask_sha256 != by_magnitude.config.mask_sha256
@@ -258,7 +253,10 @@ def test_it_transfers(folder: Path, tmp_path: Path) -> None:
             "finder.include: 'lstm.weigth_*' matches no parameter of the model; its parameters: lstm.weight_ih_l0",
         ),
         ({"method": "twise"}, "finder.method: unknown 'twise', did you mean 'twice'"),
-        ({"criterion": "gradiant"}, "finder.criterion: unknown criterion 'gradiant'; did you mean gradient"),
+        (
+            {"prune": {"criterion": "gradiant"}},
+            "finder.prune.criterion.name: unknown 'gradiant', did you mean 'gradient'",
+        ),
     ],
 )
 def test_wrong_names_are_named_with_the_near_ones(tmp_path: Path, finder: dict[str, Any], message: str) -> None:
@@ -268,9 +266,7 @@ def test_wrong_names_are_named_with_the_near_ones(tmp_path: Path, finder: dict[s
 
 
 def test_a_model_that_does_not_fit_the_task_is_named(tmp_path: Path) -> None:
-    message = (
-        "lenet-300-100 goes from images to classes, and the task from observations of shape (6, 1) to vectors of 1"
-    )
+    message = "lenet-300-100 reads images, and the data are observations: choose a model named my-lstm"
     with pytest.raises(ModelError) as caught:
         find(tmp_path, model="lenet-300-100")
     assert message in str(caught.value)

@@ -58,7 +58,7 @@ def changed_config(folder: Path, name: str, **keys: Any) -> None:
         (["task.dataset.name=mnli"], "(its name, 'mnli', is as in the recipe: unset it for a folder without)"),
         (["model=transformers/./gpt"], "model_type 'gpt2' cannot be used here; known are albert, bert"),
         (["model=transformers/./base", FILL_MASK], "transformers/./base has no head for fill-mask: train one first"),
-        (["model=lenet-300-100", "task.tokenizer=./base"], "lenet-300-100 reads images, and text-classification is of"),
+        (["model=lenet-300-100", "task.tokenizer=./base"], "lenet-300-100 reads images, and the data are texts"),
         (["task={type: image-classification, dataset: {path: digits}}"], "base reads texts, and the data are images"),
         (["model=transformers/./no-mask", FILL_MASK], "tokenizer ./no-mask has no mask token"),
         (["task.tokenizer=./cased"], "tokenizer ./cased has other tokens than the model's"),

@@ -161,7 +161,17 @@ def test_model_names_can_all_be_resolved() -> None:
 def test_the_rooms_public_names() -> None:
     public = {name for name, value in vars(ticketzoo.models).items() if callable(value)}
     assert public == {
+        "Actions",
+        "Classes",
+        "Features",
+        "Image",
+        "Observation",
+        "Signature",
+        "Spans",
+        "Tokens",
+        "Vocabulary",
         "architecture_of",
+        "arguments_for",
         "bare_names",
         "body_prefix",
         "create_from_architecture",

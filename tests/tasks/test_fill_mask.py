@@ -249,7 +249,7 @@ def test_the_identity_is_of_the_tokens_and_the_masking(folder: Path, letters: Pa
     ):
         assert other.identity != task.identity
     assert str(folder) not in str(task.identity)
-    assert task.signature == Signature(Tokens(), Vocabulary())
+    assert task.signature == Signature(Tokens(31), Vocabulary(31))
 
 
 def test_data_can_be_read_from_a_mirror_that_is_not_written_down(folder: Path, letters: Path) -> None:

@@ -12,7 +12,7 @@ from ticketzoo.data.text.glue import GLUE
 from ticketzoo.errors import DataError
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.create import arguments_for
-from ticketzoo.models.signature import Classes, Signature, Tokens
+from ticketzoo.models.signature import Classes, Features, Signature, Tokens
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
@@ -86,7 +86,7 @@ def test_values_are_predicted_by_squared_error(tmp_path: Path, caches: Path, let
     texts = ["a", "a b", "a b b b", "b"]
     rows = [{"sentence": text, "label": score} for text, score in zip(texts, (5.0, 3.0, 1.0, 0.0), strict=True)]
     task = task_of(write_data(tmp_path / "data", {"train": rows, "test": rows}), letters)
-    assert task.signature == Signature(Tokens(), Classes(1))
+    assert task.signature == Signature(Tokens(31), Features(1))
     assert task.metric.name == "pearson"
     loss = ((5 - 1) ** 2 + (3 - 0.5) ** 2 + (1 - 0.25) ** 2 + 0) / 4
     (batch,) = task.batches(4, 0, 0, 1, CPU)
@@ -128,7 +128,7 @@ def test_each_glue_task_has_its_columns_and_metric(name: str, tmp_path: Path, ca
     task = task_of("", letters, dataset)
     expected = {"cola": "matthews", "stsb": "pearson"}
     assert (task.name, task.metric.name) == (f"glue-{name}", expected.get(name, "accuracy"))
-    assert task.signature.output == Classes(1 if name == "stsb" else 2)
+    assert task.signature.output == (Features(1) if name == "stsb" else Classes(2))
     assert [len(task._labels[split]) for split in ("train", "validation", "test")] == [36, 4, 2]
     assert ("token_type_ids" in next(task.batches(2, 0, 0, 1, CPU))[0]) == (len(columns) == 2)
 

@@ -84,7 +84,9 @@ def load_model(recipe: FindRecipe, task: Task) -> SourceModel:
         base = None
     has_head = any(not in_body(name, model) for name in model_state(model).keys() - fresh)
     if isinstance(task.signature.output, Vocabulary) and recipe.head_first is None and not has_head:
-        raise RecipeError(f"model: {recipe.model.name} has no head for fill-mask: train one first, by head_first")
+        raise RecipeError(
+            f"model: {recipe.model.name} has no head for {recipe.task.type}: train one first, by head_first"
+        )
     return SourceModel(architecture, weights, base)
 
 

@@ -1,15 +1,37 @@
-"""The table of architectures: how each is built from checked arguments, and which tasks it fits."""
+"""The tables of architectures: single ones, and libraries of them.
 
-from collections.abc import Callable
+An architecture of your own is one decorator, from any module that is imported before its name is used:
+
+    class PolicyArguments(Config):
+        observation: int = 4
+        actions: int = 2
+
+    @ARCHITECTURES.add(
+        "mylab/policy",
+        arguments=PolicyArguments,
+        accepts={(Observation, Actions): lambda seen, acts: {"observation": seen.shape[0], "actions": acts.count}},
+    )
+    class Policy(nn.Module):
+        def __init__(self, arguments: PolicyArguments) -> None: ...
+
+A ticket stores the name and the arguments, so both must go on building the same network.
+"""
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.signature import Accepts, images_to_classes
+from ticketzoo.models.arguments import Arguments, parse_arguments
+from ticketzoo.models.initialisation import initialise
+from ticketzoo.models.signature import Accepts, Classes, Features, Image
 from ticketzoo.recipe import Config
 from ticketzoo.util.registry import Registry
+
+MAX_PARAMETERS = 200_000_000
 
 
 @dataclass(frozen=True)
@@ -17,16 +39,83 @@ class Architecture:
     """A row of `ARCHITECTURES`.
 
     Attributes:
-        name: by which recipes and tickets ask for it.
-        make: builds the network from its arguments.
-        arguments: their type; bounded, since they also come from strangers' tickets.
-        accepts: gives the arguments that size the network for a task's signature.
+        name: by which recipes and tickets ask for it. A name `mylab/policy` is stored as library `mylab`, name
+            `policy`; one without a slash as of library `ticketzoo`.
+        make: builds the network from its checked arguments, with PyTorch's random state seeded.
+        arguments: their types and defaults. All must be JSON-able and bounded: they also come from tickets that
+            strangers published.
+        accepts: the signatures it can be sized for.
+        max_parameters: most that a network may have, counted before memory is allocated by making it on the meta
+            device; None where its arguments bound it.
     """
 
     name: str
     make: Callable[[Any], nn.Module]
     arguments: type[Config]
-    accepts: Accepts = images_to_classes
+    accepts: Accepts
+    max_parameters: int | None = MAX_PARAMETERS
+
+    def describe(self, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON-able arguments, every default written out. Raises ModelError where one does not fit."""
+        return parse_arguments(self.name, self.arguments, dict(kwargs)).model_dump(mode="json")
+
+    def create(self, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
+        """Build the network on the CPU, in training mode; the global random state is left as it was.
+
+        Raises:
+            ModelError: an argument does not fit, or there would be more than `max_parameters`.
+        """
+        arguments = parse_arguments(self.name, self.arguments, dict(kwargs))
+        self._check_size(arguments)
+        with torch.random.fork_rng(devices=[]), torch.device("cpu"):
+            torch.default_generator.manual_seed(seed)
+            model = self.make(arguments)
+            if isinstance(arguments, Arguments):
+                initialise(model, arguments.init)
+        return model
+
+    def _check_size(self, arguments: Config) -> None:
+        if self.max_parameters is None:
+            return
+        with torch.device("meta"):
+            parameters = sum(parameter.numel() for parameter in self.make(arguments).parameters())
+        if parameters > self.max_parameters:
+            given = ", ".join(f"{key}={value}" for key, value in arguments.model_dump(mode="json").items())
+            allowed = f"at most {self.max_parameters:,} are allowed"
+            raise ModelError(f"{self.name} has {parameters:,} parameters with {given[:200]}; {allowed}")
 
 
 ARCHITECTURES: Registry[Architecture] = Registry("model", Architecture, error=ModelError)
+
+
+@dataclass(frozen=True)
+class Library:
+    """A row of `LIBRARIES`: architectures that another package names, `<library>/<name>` in recipes.
+
+    Attributes:
+        name: of the library, as it is stored.
+        make: `make(name, kwargs, seed)` builds a network.
+        describe: `describe(name, kwargs)` gives what is stored: a name and arguments, every default written out.
+        accepts: the signatures that its architectures can be sized for.
+        names: gives all names, if they can be listed; another one is then unknown.
+    """
+
+    name: str
+    make: Callable[[str, dict[str, Any], int], nn.Module]
+    describe: Callable[[str, dict[str, Any]], tuple[str, dict[str, Any]]]
+    accepts: Accepts
+    names: Callable[[], list[str]] | None = None
+
+
+LIBRARIES: Registry[Library] = Registry("architecture library", Library, error=ModelError)
+
+
+def _of_image(image: Image, outputs: int) -> dict[str, Any]:
+    return {"in_shape": [image.channels, image.height, image.width], "num_classes": outputs}
+
+
+SCORES_IMAGES: Accepts = {
+    (Image, Classes): lambda image, classes: _of_image(image, classes.count),
+    (Image, Features): lambda image, features: _of_image(image, features.size),
+}
+"""Of networks with the arguments `in_shape` and `num_classes`."""

@@ -19,7 +19,7 @@ def _three_sizes(value: object) -> object:
 Channels = Annotated[int, Field(ge=1, le=256)]
 Side = Annotated[int, Field(ge=1, le=1024)]
 Shape = Annotated[tuple[Channels, Side, Side], BeforeValidator(_three_sizes)]
-Classes = Annotated[int, Field(ge=1, le=50_000)]
+ClassCount = Annotated[int, Field(ge=1, le=50_000)]
 Width = Annotated[float, Field(gt=0, le=64, allow_inf_nan=False)]
 
 
@@ -28,7 +28,7 @@ class Arguments(Config):
 
     model_config = ConfigDict(strict=True)
 
-    num_classes: Classes = 10
+    num_classes: ClassCount = 10
     in_shape: Shape = (3, 32, 32)
     init: Initialisation = "default"
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.architecture import ARCHITECTURES
+from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
 from ticketzoo.models.arguments import WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -57,4 +57,4 @@ class ConvNet(nn.Module):
 
 
 for _depth in (2, 4, 6):
-    ARCHITECTURES.add(f"conv-{_depth}", arguments=ConvArguments)(partial(ConvNet, _depth))
+    ARCHITECTURES.add(f"conv-{_depth}", arguments=ConvArguments, accepts=SCORES_IMAGES)(partial(ConvNet, _depth))

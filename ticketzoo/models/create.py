@@ -1,29 +1,26 @@
 """From a name and arguments to a model, and to the dict by which a ticket names its architecture."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import Any
 
-import torch
 from torch import nn
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models import conv as conv
 from ticketzoo.models import lenet as lenet
+from ticketzoo.models import pretrained as pretrained
 from ticketzoo.models import resnet as resnet
-from ticketzoo.models import torchvision, transformers
+from ticketzoo.models import torchvision as torchvision
 from ticketzoo.models import vgg as vgg
-from ticketzoo.models.architecture import ARCHITECTURES, Architecture
-from ticketzoo.models.arguments import Arguments, WidthArguments, parse_arguments, shorten, suggest
-from ticketzoo.models.initialisation import initialise
-from ticketzoo.models.pretrained import referenced_architecture
-from ticketzoo.models.signature import Signature, texts_to_anything
+from ticketzoo.models.architecture import ARCHITECTURES, LIBRARIES
+from ticketzoo.models.arguments import shorten, suggest
+from ticketzoo.models.signature import Accepts, End, Signature
 from ticketzoo.models.state import State, model_state
 from ticketzoo.seeds import derive_seed
+from ticketzoo.util.text import show_names
 
-MAX_PARAMETERS = 200_000_000
-_TORCHVISION = "torchvision/"
-_TRANSFORMERS = "transformers/"
+OWN = "ticketzoo"
+"""The library of architectures whose names have no slash."""
 
 
 def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
@@ -31,7 +28,7 @@ def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
 
     Same name, arguments and `seed` give the same bits on one machine; the global random state is left as it was.
 
-    Every architecture takes `num_classes`, `in_shape` (channels, height, width) and `init`, a name in
+    Every image network takes `num_classes`, `in_shape` (channels, height, width) and `init`, a name in
     `ticketzoo.models.initialisation`; ours also take `width`, which multiplies channels and hidden units.
     `transformers/...` takes other arguments: see `architecture_of`.
 
@@ -41,31 +38,45 @@ def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
     return create_from_architecture(architecture_of(name, kwargs), seed)
 
 
-def architecture_of(name: str, kwargs: dict[str, Any]) -> dict[str, Any]:
+def architecture_of(name: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Return the JSON-able `{"library", "name", "kwargs"}` of a model, every default written out.
 
     `transformers/bert` (a model type) takes `head`, `num_labels` and a `config`; `transformers/<Hub id or folder>` the
     first two, its config is that of the pretrained model, and RegistryError is raised where that cannot be fetched.
+
+    Raises:
+        ModelError: as `create_model` does.
     """
-    if isinstance(name, str) and name.startswith(_TRANSFORMERS):
-        return referenced_architecture(name.removeprefix(_TRANSFORMERS), kwargs)
-    arguments = parse_arguments(name, _find(name).arguments, kwargs)
-    library = "torchvision" if name.startswith(_TORCHVISION) else "ticketzoo"
-    return {"library": library, "name": name.removeprefix(_TORCHVISION), "kwargs": arguments.model_dump(mode="json")}
+    check_known(name)
+    library, _, inner = name.rpartition("/")
+    if name in ARCHITECTURES:
+        return {"library": library or OWN, "name": inner, "kwargs": ARCHITECTURES[name].describe(kwargs)}
+    library, _, inner = name.partition("/")
+    inner, described = LIBRARIES[library].describe(inner, dict(kwargs))
+    return {"library": library, "name": inner, "kwargs": described}
 
 
 def arguments_for(name: str, signature: Signature) -> dict[str, Any]:
-    """Return the arguments that size the architecture `name` for data of this signature.
+    """Return the arguments by which the architecture `name` is sized for a task of this signature.
 
     Raises:
-        ModelError: the architecture is unknown, or goes from and to something else.
+        ModelError: the architecture is unknown, or has another input or output than the task.
     """
-    accepts = texts_to_anything if name.startswith(_TRANSFORMERS) else _find(name).accepts
-    return accepts(name, signature)
+    check_known(name)
+    accepts = _accepts(name)
+    given, wanted = type(signature.input), type(signature.output)
+    if (given, wanted) in accepts:
+        return accepts[given, wanted](signature.input, signature.output)
+    reads = dict.fromkeys(start.words for start, _ in accepts)
+    gives = dict.fromkeys(end.words for start, end in accepts if start is given)
+    misfit = f"gives {' or '.join(gives)}, and the task needs {wanted.words}"
+    if not gives:
+        misfit = f"reads {' or '.join(reads)}, and the data are {given.words}"
+    raise ModelError(f"{name} {misfit}: {_instead(given, wanted)}")
 
 
 def architecture_for(name: str, kwargs: Mapping[str, Any], signature: Signature) -> dict[str, Any]:
-    """Return what `architecture_of` does, sized for data of this signature. Raises as `arguments_for` does."""
+    """Return what `architecture_of` does, sized for a task of this signature. Raises as `arguments_for` does."""
     return architecture_of(name, {**kwargs, **arguments_for(name, signature)})
 
 
@@ -74,61 +85,70 @@ def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Modu
     if not isinstance(architecture, dict) or set(architecture) != {"library", "name", "kwargs"}:
         raise ModelError(f"an architecture has exactly library, name and kwargs, not {shorten(architecture)}")
     library, name, kwargs = architecture["library"], architecture["name"], architecture["kwargs"]
-    if library not in ("ticketzoo", "torchvision", "transformers"):
-        known = "it is ticketzoo, torchvision or transformers"
-        raise ModelError(f"unknown architecture library {shorten(library)}: {known}")
     if not isinstance(name, str) or "/" in name:
         raise ModelError(f"an architecture's name is one name in its library, not {shorten(name)}")
     if not isinstance(kwargs, dict) or not all(isinstance(key, str) for key in kwargs):
         raise ModelError(f"an architecture's kwargs are a dict by argument name, not {shorten(kwargs)}")
-    if library == "transformers":
-        return transformers.create(name, kwargs, seed)
-    return _create(_TORCHVISION + name if library == "torchvision" else name, seed, kwargs)
+    full = full_name(library, name)
+    if full in ARCHITECTURES:
+        return ARCHITECTURES[full].create(kwargs, seed)
+    check_known(full)
+    return LIBRARIES[library].make(name, kwargs, seed)
+
+
+def full_name(library: object, name: str) -> str:
+    """Return the name by which recipes ask for the architecture that is stored as `library` and `name`.
+
+    Raises:
+        ModelError: the library is unknown.
+    """
+    prefixes = [known.rpartition("/")[0] for known in ARCHITECTURES]
+    known = list(dict.fromkeys([OWN, *LIBRARIES, *filter(None, prefixes)]))
+    if library not in known:
+        remedy = "import the module that registers its architectures"
+        raise ModelError(f"unknown architecture library {shorten(library)}; known are {', '.join(known)}: {remedy}")
+    return name if library == OWN else f"{library}/{name}"
 
 
 def model_names() -> list[str]:
-    """Return every name that create_model takes: ours, then torchvision's."""
-    return [*ARCHITECTURES, *(_TORCHVISION + name for name in torchvision.names())]
+    """Return every name that create_model takes: those of the table, then those that libraries list."""
+    listed = [(library.name, library.names()) for library in LIBRARIES.values() if library.names]
+    return [*ARCHITECTURES, *(f"{library}/{name}" for library, names in listed for name in names)]
 
 
-def _create(name: str, seed: int, kwargs: dict[str, Any]) -> nn.Module:
-    architecture = _find(name)
-    arguments = parse_arguments(name, architecture.arguments, kwargs)
-    if isinstance(arguments, WidthArguments):
-        _check_size(name, architecture, arguments)
-    with torch.random.fork_rng(devices=[]), torch.device("cpu"):
-        torch.default_generator.manual_seed(seed)
-        model = architecture.make(arguments)
-        if isinstance(arguments, Arguments):
-            initialise(model, arguments.init)
-    return model
+def check_known(name: str) -> None:
+    """Raise ModelError, with the near names, where no architecture is called `name`.
 
-
-def _find(name: str) -> Architecture:
+    Libraries that do not list their names, such as transformers, say it themselves when they describe one.
+    """
     if not isinstance(name, str):
         raise ModelError(f"a model's name is a string such as lenet-300-100, not {shorten(name)}")
-    if name in ARCHITECTURES:
-        return ARCHITECTURES[name]
-    known = model_names()
-    if name not in known:
-        otherwise = (
-            f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME of a classification model, and of an encoder "
-            "transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
-        )
-        raise ModelError(f"unknown model {shorten(name)}; {suggest(name, known, otherwise)}")
-    build = partial(torchvision.build, name.removeprefix(_TORCHVISION))
-    return Architecture(name, build, torchvision.TorchvisionArguments)
+    library, slash, inner = name.partition("/")
+    if name in ARCHITECTURES or (slash and library in LIBRARIES and _lists(library, inner)):
+        return
+    otherwise = (
+        f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME of a classification model, and of an encoder "
+        "transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
+    )
+    raise ModelError(f"unknown model {shorten(name)}; {suggest(name, model_names(), otherwise)}")
 
 
-def _check_size(name: str, architecture: Architecture, arguments: WidthArguments) -> None:
-    with torch.device("meta"):
-        parameters = sum(parameter.numel() for parameter in architecture.make(arguments).parameters())
-    if parameters > MAX_PARAMETERS:
-        shape = "x".join(map(str, arguments.in_shape))
-        raise ModelError(
-            f"{name} of width {arguments.width:g} on {shape} images with {arguments.num_classes} classes would have "
-            f"{parameters:,} parameters; at most {MAX_PARAMETERS:,} are allowed"
-        )
+def _lists(library: str, name: str) -> bool:
+    names = LIBRARIES[library].names
+    return names is None or name in names()
+
+
+def _accepts(name: str) -> Accepts:
+    return ARCHITECTURES[name].accepts if name in ARCHITECTURES else LIBRARIES[name.partition("/")[0]].accepts
+
+
+def _instead(given: type[End], wanted: type[End]) -> str:
+    """Return advice to choose one of the architectures that accept input and output of these types."""
+    libraries = [f"{library.name}/..." for library in LIBRARIES.values() if (given, wanted) in library.accepts]
+    names = [entry.name for entry in ARCHITECTURES.values() if (given, wanted) in entry.accepts]
+    if not (names or libraries):
+        return f"register one from {given.words} to {wanted.words} in ticketzoo.models.ARCHITECTURES"
+    return f"choose a model named {show_names([*libraries, *names], most=5)}"
 
 
 def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:

@@ -1,11 +1,14 @@
 """Layers of a model that a mask covers, and those that score the classes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from torch import nn
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models.body import body_of, body_prefix, outside_body
+from ticketzoo.models.patterns import matches
+from ticketzoo.models.state import live_state
+from ticketzoo.util.text import show_names
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _ATTENTION_WEIGHTS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_proj_weight")
@@ -18,14 +21,46 @@ def weight_layers(model: nn.Module) -> Iterator[tuple[str, nn.Linear | nn.Conv2d
             yield name, module  # type: ignore[misc]
 
 
-def prunable_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """Return the weights a mask covers by default, by parameter name, in the order of `model.named_parameters()`.
+def prunable_parameters(
+    model: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()
+) -> dict[str, nn.Parameter]:
+    """Return the parameters that a mask covers, by name, in the order of `model.named_parameters()`.
 
-    These are the weights of linear and convolution layers, and the query, key and value projections that
-    `nn.MultiheadAttention` keeps as parameters of its own. Biases, normalisation and embeddings are not prunable,
-    nor is a weight tied to an embedding. Of a `transformers` model these are the linear layers of the encoder and the
-    pooler: 85,524,480 weights of BERT-base (Chen et al. 2020, arXiv 2007.12223).
+    By default these are the weights of linear and convolution layers, and the query, key and value projections that
+    `nn.MultiheadAttention` keeps as parameters of its own, but no weight tied to an embedding. Of a `transformers`
+    model they are the linear layers of the encoder and the pooler: 85,524,480 weights of BERT-base (Chen et al. 2020,
+    arXiv 2007.12223). A tied parameter counts once, under the name that `model_state` gives it.
+
+    Args:
+        model: the network.
+        include: patterns, as of `fnmatch`, of the names of further parameters, such as `lstm.weight_*`, `*.c_attn`,
+            `*embedding*`, `*.bias`; see `ticketzoo.models.patterns`.
+        exclude: patterns of those to leave out.
+
+    Raises:
+        ModelError: a pattern matches no parameter.
     """
+    default = _default(model)
+    more, less = (_matched(model, patterns, what) for patterns, what in ((include, "include"), (exclude, "exclude")))
+    stored = {id(tensor): name for name, tensor in live_state(model).items()}
+    return {
+        stored[id(parameter)]: parameter
+        for name, parameter in model.named_parameters()
+        if (name in default or id(parameter) in more) and id(parameter) not in less
+    }
+
+
+def _matched(model: nn.Module, patterns: Sequence[str], what: str) -> set[int]:
+    """Return the ids of the parameters that `patterns` match by any of their names."""
+    named = dict(model.named_parameters(remove_duplicate=False))
+    for pattern in patterns:
+        if not any(matches(name, pattern) for name in named):
+            there = show_names(list(named))
+            raise ModelError(f"{what}: {pattern!r} matches no parameter of the model; its parameters: {there}")
+    return {id(one) for name, one in named.items() if any(matches(name, pattern) for pattern in patterns)}
+
+
+def _default(model: nn.Module) -> dict[str, nn.Parameter]:
     if hasattr(model, "base_model_prefix"):
         return _prunable_of_encoder(model)
     names = {_join(name, "weight") for name, _ in weight_layers(model)}

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.architecture import ARCHITECTURES
+from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
 from ticketzoo.models.arguments import Shape, WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -20,7 +20,7 @@ class LeNetArguments(WidthArguments):
     init: Initialisation = "glorot_normal"
 
 
-@ARCHITECTURES.add("lenet-300-100", arguments=LeNetArguments)
+@ARCHITECTURES.add("lenet-300-100", arguments=LeNetArguments, accepts=SCORES_IMAGES)
 class LeNet300100(nn.Module):
     """Three linear layers of 300, 100 and `num_classes` outputs on the flattened image, of any size.
 
@@ -43,7 +43,7 @@ class LeNet300100(nn.Module):
         return self.fc3(x)
 
 
-@ARCHITECTURES.add("lenet-5", arguments=LeNetArguments)
+@ARCHITECTURES.add("lenet-5", arguments=LeNetArguments, accepts=SCORES_IMAGES)
 class LeNet5(nn.Module):
     """Convolutions of 6 and 16 channels (5x5), each max-pooled by 2, then linear layers of 120, 84 and `num_classes`.
 

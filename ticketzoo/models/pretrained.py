@@ -13,6 +13,7 @@ from ticketzoo.hub.folder import HubOptions, open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
 from ticketzoo.hub.references import FolderReference, HubReference, parse_reference
 from ticketzoo.models import transformers
+from ticketzoo.models.architecture import LIBRARIES, Library
 from ticketzoo.models.arguments import shorten
 from ticketzoo.models.body import body_prefix, in_body, model_names_of, within
 from ticketzoo.models.state import live_state
@@ -163,3 +164,11 @@ def _size(tensors: Mapping[str, Tensor]) -> str:
     layers = {int(found[1]) for name in tensors if (found := _LAYER.search(name))}
     widths = [tensor.shape[-1] for name, tensor in tensors.items() if _LAYER.search(name) and tensor.dim() == 2]
     return f"hidden size {widths[0]}, {max(layers) + 1} layers" if layers and widths else "no encoder layers"
+
+
+def _described(reference: str, kwargs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    found = referenced_architecture(reference, kwargs)
+    return found["name"], found["kwargs"]
+
+
+LIBRARIES.put(Library(name="transformers", make=transformers.create, describe=_described, accepts=transformers.ACCEPTS))

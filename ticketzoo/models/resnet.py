@@ -12,7 +12,7 @@ from functools import partial
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ticketzoo.models.architecture import ARCHITECTURES
+from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
 from ticketzoo.models.arguments import WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -72,4 +72,4 @@ class ResNet(nn.Module):
 
 
 for _depth in (20, 32, 44, 56):
-    ARCHITECTURES.add(f"resnet-{_depth}", arguments=ResNetArguments)(partial(ResNet, _depth))
+    ARCHITECTURES.add(f"resnet-{_depth}", arguments=ResNetArguments, accepts=SCORES_IMAGES)(partial(ResNet, _depth))

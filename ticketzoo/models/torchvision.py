@@ -1,11 +1,13 @@
 """torchvision's classification models, without pretrained weights."""
 
+from functools import partial
 from typing import Any
 
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.arguments import Arguments, Classes, Shape
+from ticketzoo.models.architecture import LIBRARIES, SCORES_IMAGES, Architecture, Library
+from ticketzoo.models.arguments import Arguments, ClassCount, Shape
 
 # Smallest image side, in pixels, of the families that shrink an image without padding it first; others take any.
 _SMALLEST_SIDES = {
@@ -25,7 +27,7 @@ _MAXVIT_MULTIPLE = 224
 class TorchvisionArguments(Arguments):
     """Defaults are ImageNet's. The image's sides shape the weights of `vit` and `maxvit` only."""
 
-    num_classes: Classes = 1000
+    num_classes: ClassCount = 1000
     in_shape: Shape = (3, 224, 224)
 
 
@@ -68,3 +70,19 @@ def _options(name: str, arguments: TorchvisionArguments) -> dict[str, Any]:
             raise ModelError(f"torchvision/{name} takes square images whose side {patch} divides, not {height}x{width}")
         return {"image_size": height}
     return {}
+
+
+def _entry(name: str) -> Architecture:
+    full = f"torchvision/{name}"
+    return Architecture(full, partial(build, name), TorchvisionArguments, SCORES_IMAGES, max_parameters=None)
+
+
+LIBRARIES.put(
+    Library(
+        name="torchvision",
+        make=lambda name, kwargs, seed: _entry(name).create(kwargs, seed),
+        describe=lambda name, kwargs: (name, _entry(name).describe(kwargs)),
+        accepts=SCORES_IMAGES,
+        names=names,
+    )
+)

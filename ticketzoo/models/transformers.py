@@ -12,8 +12,9 @@ from pydantic import ConfigDict, Field, JsonValue
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.arguments import Classes, parse_arguments, shorten, suggest
+from ticketzoo.models.arguments import ClassCount, parse_arguments, shorten, suggest
 from ticketzoo.models.body import body_prefix
+from ticketzoo.models.signature import Accepts, Classes, Features, Spans, Tokens, Vocabulary
 from ticketzoo.models.transformer_configs import CONFIGS, known_keys
 from ticketzoo.recipe import Config
 from ticketzoo.seeds import derive_seed
@@ -31,6 +32,14 @@ _HEADS = {
     "question-answering": "AutoModelForQuestionAnswering",
 }
 
+ACCEPTS: Accepts = {
+    (Tokens, Vocabulary): lambda tokens, vocabulary: {"head": "fill-mask"},
+    (Tokens, Classes): lambda tokens, classes: {"head": "text-classification", "num_labels": classes.count},
+    (Tokens, Features): lambda tokens, features: {"head": "text-classification", "num_labels": features.size},
+    (Tokens, Spans): lambda tokens, spans: {"head": "question-answering"},
+}
+"""By signature, the head. Encoders bring a vocabulary of their own, which tasks compare with their tokenizer's."""
+
 
 class TransformersArguments(Config):
     """`config`: keys of the model type in `transformer_configs`. `head`: of which task, or none.
@@ -42,7 +51,7 @@ class TransformersArguments(Config):
 
     config: dict[str, JsonValue] = Field(default={})
     head: Head | None = None
-    num_labels: Classes = DEFAULT_LABELS
+    num_labels: ClassCount = DEFAULT_LABELS
 
 
 def architecture(model_type: str, kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.architecture import ARCHITECTURES
+from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
 from ticketzoo.models.arguments import WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
@@ -67,5 +67,5 @@ class VGG(nn.Module):
         return self.fc(self.layers(x).mean(dim=(2, 3)))
 
 
-for _depth in (11, 13, 16, 19):
-    ARCHITECTURES.add(f"vgg-{_depth}", arguments=VGGArguments)(partial(VGG, _depth))
+for _depth in _CONVOLUTIONS:
+    ARCHITECTURES.add(f"vgg-{_depth}", arguments=VGGArguments, accepts=SCORES_IMAGES)(partial(VGG, _depth))

@@ -7,16 +7,17 @@ import torch
 from pydantic import AfterValidator, Field, SerializeAsAny, model_serializer, model_validator
 from torch import Tensor, nn
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import prunable_parameters
+from ticketzoo.models.patterns import layer_of, matches
 from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.part import NamedIn, PartConfig
-from ticketzoo.pruning.patterns import layer_of, matches
 from ticketzoo.pruning.schedule import SCHEDULES, Rate, RateConfig
 from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Config
+from ticketzoo.util.text import show_names
 
 
 class PruneConfig(Config):
@@ -124,13 +125,10 @@ def prunable(model: nn.Module, config: PruningConfig) -> dict[str, nn.Parameter]
     Raises:
         RecipeError: a pattern of `include` matches no parameter.
     """
-    named = dict(model.named_parameters())
-    for pattern in config.include:
-        if not any(matches(name, pattern) for name in named):
-            there = ", ".join([*named][:20]) + (f" and {len(named) - 20} more" if len(named) > 20 else "")
-            raise RecipeError(f"finder.include: {pattern!r} matches no parameter of the model; its parameters: {there}")
-    default = prunable_parameters(model)
-    return {name: one for name, one in named.items() if name in default or included(name, config)}
+    try:
+        return prunable_parameters(model, include=config.include)
+    except ModelError as error:
+        raise RecipeError(f"finder.{error}") from None
 
 
 def included(name: str, config: PruningConfig) -> bool:
@@ -148,7 +146,7 @@ def dense_masks(parameters: Mapping[str, Tensor], config: PruningConfig) -> Mask
     for key, patterns in ((rates, config.pruning.schedule.layer_patterns), ("exclude", config.exclude)):
         for pattern in patterns:
             if not any(matches(name, pattern) for name in parameters):
-                layers = ", ".join(layer_of(name) for name in parameters)
+                layers = show_names([layer_of(name) for name in parameters])
                 raise RecipeError(f"finder.{key}: {pattern!r} matches no layer of the model; its layers: {layers}")
     masks = {
         name: torch.ones(parameter.shape, dtype=torch.bool)

@@ -6,8 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.models.patterns import matches
 from ticketzoo.pruning.part import Part, PartConfig
-from ticketzoo.pruning.patterns import matches
 from ticketzoo.util.registry import Registry
 
 Rate = Annotated[float, Field(gt=0, lt=1)]

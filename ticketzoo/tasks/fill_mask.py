@@ -83,7 +83,7 @@ class FillMask:
             for name, part in rows.items()
         }
         self.name = config.name or config.dataset.short_name
-        self.signature = Signature(Tokens(), Vocabulary())
+        self.signature = Signature(Tokens(tokenizer.vocabulary), Vocabulary(tokenizer.vocabulary))
         self.has_validation = len(splits["validation"]) > 0
         self.examples = {name: len(part) for name, part in splits.items()}
         data = fingerprint(splits)

@@ -69,7 +69,7 @@ class QuestionAnswering:
         splits = load_questions(config.dataset)
         windows = {name: make_windows(part.rows, part.questions, tokenizer, **lengths) for name, part in splits.items()}
         self.name = config.name or config.dataset.short_name
-        self.signature = Signature(Tokens(), Spans())
+        self.signature = Signature(Tokens(tokenizer.vocabulary), Spans())
         self.has_validation = len(splits["validation"].questions) > 0
         self.examples = {name: len(part.sequences) for name, part in windows.items()}
         held_out = {name: splits[name].questions for name in ("validation", "test")}

@@ -1,4 +1,16 @@
-"""The table of task types: what a recipe's `task.type` names."""
+"""The table of task types: what a recipe's `task.type` names.
+
+A task type of your own is a class with the members of `ticketzoo.tasks.task.Task` and one decorator, in any module that
+is imported before the recipe is read:
+
+    class CopyingSection(TaskSection):
+        type: Literal["copying"]
+        length: int = 8
+
+    @TASKS.add("copying", config=CopyingSection, words="copying sequences")
+    class Copying:
+        def __init__(self, config: CopyingSection) -> None: ...
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,21 +20,15 @@ from pydantic import SerializeAsAny
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.models.signature import Signature
-from ticketzoo.recipe import Config, ConfiguredBy, DataName
+from ticketzoo.recipe import Config, ConfiguredBy
 from ticketzoo.tasks.task import Task
 from ticketzoo.util.registry import Registry
 
 
 class TaskSection(Config):
-    """The `task:` section of a recipe: what every task type has.
-
-    Attributes:
-        type: a name in `TASKS`, which decides the other keys.
-        name: what to call the data in results.
-    """
+    """The `task:` section of a recipe: the `type`, a name in `TASKS`, decides which other keys there are."""
 
     type: str
-    name: DataName | None = None
 
 
 @dataclass(frozen=True)

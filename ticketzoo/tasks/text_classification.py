@@ -16,7 +16,7 @@ from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, check_model
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
 from ticketzoo.distributed.processes import shared_out
 from ticketzoo.errors import DataError
-from ticketzoo.models.signature import Classes, Signature, Tokens
+from ticketzoo.models.signature import Classes, Features, Signature, Tokens
 from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import METRICS, Metric, classification_metrics, regression_metrics
 from ticketzoo.tasks.table import TASKS, TaskSection
@@ -61,7 +61,8 @@ class TextClassification:
         data = load_labelled_text(config.dataset, tokenizer, config.max_length)
         self.name = config.name or config.dataset.short_name
         self.metric: Metric = _metric(config, data.num_classes)
-        self.signature = Signature(Tokens(), Classes(data.num_classes))
+        output = Features(1) if data.is_regression else Classes(data.num_classes)
+        self.signature = Signature(Tokens(tokenizer.vocabulary), output)
         self.has_validation = len(data.labels["validation"]) > 0
         self.examples = {name: len(labels) for name, labels in data.labels.items()}
         labels = [data.labels[name].numpy().tobytes() for name in ("train", "validation", "test")]

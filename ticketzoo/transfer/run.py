@@ -13,7 +13,7 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks
 from ticketzoo.models import create_from_architecture, head_modules, model_state
 from ticketzoo.models.body import in_body, model_names_of, within
-from ticketzoo.models.create import architecture_for
+from ticketzoo.models.create import architecture_for, full_name
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.seeds import derive_seed
@@ -179,8 +179,8 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
             and the classes differ.
     """
     source = ticket.config.architecture
-    prefix = "" if source.library == "ticketzoo" else f"{source.library}/"
-    architecture = architecture_for(prefix + source.name, source.kwargs, target.task.signature)
+    name = full_name(source.library, source.name)
+    architecture = architecture_for(name, source.kwargs, target.task.signature)
     model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
     fresh, head = model_state(model), head_modules(model)
     weights = ticket.base_state

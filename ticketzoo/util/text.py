@@ -3,7 +3,7 @@
 import html
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def for_terminal(text: object) -> str:
@@ -43,6 +43,12 @@ def show_numbers(numbers: Iterable[int]) -> str:
         else:
             runs.append([number])
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
+
+
+def show_names(names: Sequence[object], most: int = 20) -> str:
+    """Return names with commas between them, on one line, `most` of them at most: "a, b, ... (40 in all)"."""
+    shown = ", ".join(for_terminal(name)[:80] for name in names[:most])
+    return f"{shown}, ... ({len(names)} in all)" if len(names) > most else shown
 
 
 def show_duration(seconds: float) -> str:
