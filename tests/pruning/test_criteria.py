@@ -14,8 +14,9 @@ from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA
-from ticketzoo.pruning.probe import Probe, TaskProbe, Weights
+from ticketzoo.pruning.probe import Probe, Weights
 from ticketzoo.pruning.pruner import Pruner
+from ticketzoo.pruning.task_probe import TaskProbe
 from ticketzoo.runs.store import Store
 
 CPU = torch.device("cpu")

@@ -66,7 +66,7 @@ def cross_entropy(score: float, label: int) -> float:
 
 def test_the_loss_is_the_mean_cross_entropy_in_nats(folder: Path) -> None:
     task = task_of(folder)
-    ((images, labels, share),) = task.batches(6, 0, 0, 1, CPU)
+    ((images, labels, share, _),) = task.batches(6, 0, 0, 1, CPU)
     assert sorted(zip(images.mean((1, 2, 3)).tolist(), labels.tolist(), strict=True)) == [(0, 0)] * 3 + [(1, 1)] * 3
     loss = task.loss(Brightness(), Batch(images, labels, share)).item()
     assert loss == pytest.approx((math.log(2) + math.log(1 + math.exp(-1))) / 2)
@@ -98,13 +98,13 @@ def test_a_last_batch_of_one_image_is_said_to_be_too_few_for_batch_norm(folder: 
 
 def test_a_process_s_part_of_one_image_is_said_to_be_too_few_for_batch_norm(folder: Path) -> None:
     task = task_of(folder)
-    ((images, labels, _),) = task.batches(6, 0, 0, 1, CPU)
+    ((images, labels, *_),) = task.batches(6, 0, 0, 1, CPU)
     with pytest.raises(RecipeError, match=r"part of a batch of 2 images has only 1, .* or training\.sync_batchnorm$"):
         task.loss(batch_norm(), Batch(images[:1], labels[:1], Share(2, 0, 1)))
 
 
 def test_a_batch_of_one_image_is_enough_where_batch_norm_sees_several_positions(folder: Path) -> None:
-    ((images, labels, _),) = task_of(folder).batches(1, 0, 0, 1, CPU)
+    ((images, labels, *_),) = task_of(folder).batches(1, 0, 0, 1, CPU)
     model = nn.Sequential(nn.BatchNorm2d(1), nn.Flatten(), nn.Linear(16, 2))
     assert task_of(folder).loss(model, Batch(images, labels, Share(1, 0, 1))).isfinite()
 
@@ -161,7 +161,7 @@ def test_classes_decide_the_model_and_are_relabelled() -> None:
     assert task.signature == Signature(Image(1, 8, 8), Classes(3))
     model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature))
     assert model(torch.zeros(1, 1, 8, 8)).shape == (1, 3)
-    ((_, labels, _),) = task.batches(10_000, 0, 0, 1, CPU)
+    ((_, labels, *_),) = task.batches(10_000, 0, 0, 1, CPU)
     assert labels.unique().tolist() == [0, 1, 2]
 
 
@@ -174,7 +174,7 @@ def test_an_epoch_counts_its_last_smaller_batch() -> None:
         100: 1,
         128: 1,
     }
-    assert [len(labels) for _, labels, _ in task.batches(33, 0, 0, 5, CPU)] == [33, 33, 33, 1, 33]
+    assert [len(labels) for _, labels, *_ in task.batches(33, 0, 0, 5, CPU)] == [33, 33, 33, 1, 33]
 
 
 def test_batches_follow_the_seed_and_the_step() -> None:

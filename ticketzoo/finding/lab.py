@@ -10,8 +10,8 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models.state import State
-from ticketzoo.pruning.probe import TaskProbe
 from ticketzoo.pruning.pruner import Pruner
+from ticketzoo.pruning.task_probe import TaskProbe
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import NotTrainedYet, Unknown
 from ticketzoo.runs.store import Job, Store

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 from typing import Annotated, Literal, NamedTuple
 
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional as F
 from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
 from ticketzoo.data.images.batches import Images, MemoryImages
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
+from ticketzoo.data.splits import balanced_batches
 from ticketzoo.data.stored import last_part
 from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
@@ -20,6 +22,7 @@ from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import ACCURACY
 from ticketzoo.tasks.table import TASKS, TaskSection
+from ticketzoo.tasks.task import SCORED_PER_CLASS
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -29,11 +32,12 @@ longer than the layer."""
 
 
 class Batch(NamedTuple):
-    """Images [b, C, H, W] and labels int64 [b], and which part of the whole batch they are."""
+    """Images [b, C, H, W] and labels int64 [b], which part of the whole batch they are, and if they are augmented."""
 
     images: Tensor
     labels: Tensor
     share: Share
+    augment: bool = True
 
 
 class ImageClassificationConfig(TaskSection):
@@ -111,6 +115,16 @@ class ImageClassification:
             whole = min(batch_size, len(self._train) - step % per_epoch * batch_size)
             yield Batch(images, labels, share_of(whole))
 
+    def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
+        """Yield `count` batches for scores: at most ten images a class, neither cropped at random nor augmented."""
+        rows = balanced_batches(self._train.labels, batch_size, seed, per_class=SCORED_PER_CLASS)
+        chosen = list(islice(rows, count))
+        order = [share_of(len(part)).of(part) for part in chosen]
+        for part, (images, labels) in zip(chosen, self._train.in_order(order, device), strict=True):
+            if not len(labels):
+                raise DataError(f"none of the images of {self.name} for scores can be read: fix those named above")
+            yield Batch(images, labels, share_of(len(part)), augment=False)
+
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
 
@@ -118,8 +132,8 @@ class ImageClassification:
             DataError: the model cannot take images of the size that progressive resizing has come to.
             RecipeError: its BatchNorm has a single image to take statistics of.
         """
-        images, labels, share = batch
-        if self._augment:
+        images, labels, share, augment = batch
+        if self._augment and augment:
             images, _ = self._augment(images, share)
         try:
             scores = model(self._ready(images))

@@ -1,5 +1,5 @@
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -53,3 +53,19 @@ class Task(Protocol):
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Return metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`; processes share it."""
         ...
+
+
+@runtime_checkable
+class ScoringTask(Task, Protocol):
+    """A task that has data of its own for pruning scores; of others the first training batches serve."""
+
+    def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Any]:
+        """Yield `count` batches of at most `batch_size` training examples, as they are: nothing is augmented.
+
+        They hold classes as equally as they can. Of several processes, each gets its share of every batch.
+        """
+        ...
+
+
+SCORED_PER_CLASS = 10
+"""Examples of a class in a batch for scores, at most (Frankle et al. 2021, appendix B)."""

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from itertools import islice
 from typing import Annotated, Literal
 
 import torch
@@ -10,16 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.data.order import evaluation_order, on_device, training_order
+from ticketzoo.data.splits import balanced_batches
 from ticketzoo.data.text.glue import MetricName
 from ticketzoo.data.text.labelled import LabelledTextDataset, load_labelled_text
 from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, check_model, fingerprint
 from ticketzoo.data.text.tokenizer import Tokenizer, check_max_length
-from ticketzoo.distributed.processes import shared_out
+from ticketzoo.distributed.processes import share_of, shared_out
 from ticketzoo.errors import DataError
 from ticketzoo.models.signature import Classes, Features, Signature, Tokens
 from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import METRICS, Metric, classification_metrics, regression_metrics
 from ticketzoo.tasks.table import TASKS, TaskSection
+from ticketzoo.tasks.task import SCORED_PER_CLASS
 
 Batch = tuple[Inputs, Tensor]
 
@@ -86,6 +89,16 @@ class TextClassification:
         """Yield (inputs, labels) of iterations `start` to `stop - 1`, of texts of like length."""
         sequences, labels = self._sequences["train"], self._labels["train"]
         for indices in training_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
+            yield sequences.inputs(indices, device), on_device(labels[indices], device)
+
+    def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
+        """Yield `count` batches for scores: at most ten texts a class; of values to predict the first batches."""
+        if self._is_regression:
+            yield from self.batches(batch_size, seed, 0, count, device)
+            return
+        sequences, labels = self._sequences["train"], self._labels["train"]
+        for rows in islice(balanced_batches(labels, batch_size, seed, per_class=SCORED_PER_CLASS), count):
+            indices = share_of(len(rows)).of(rows)
             yield sequences.inputs(indices, device), on_device(labels[indices], device)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
