@@ -11,9 +11,9 @@ from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 
 from ticketzoo.masks.masks import Masks, kept, sparsity, total
 from ticketzoo.ticket.config import LevelEntry
-from ticketzoo.ticket.encoding import masks_to_bytes, read_masks
 from ticketzoo.ticket.folder import check_file, entry_of
-from ticketzoo.ticket.levels import pack_levels
+from ticketzoo.ticket.levels import pack_levels, unpack
+from ticketzoo.ticket.masks_file import masks_to_bytes, read_masks
 
 DTYPES = {"float32": torch.float32, "int32": torch.int32}
 
@@ -89,9 +89,11 @@ class Packed:
             path = check_file(self.path.parent, self.path.name, self.entry)
             levels = read_masks(path, path.name, self.shapes, self.entries)
             unchanged = levels.sha256() == self.digest
-            for level in self.masks:
-                masks = levels.masks(level)
-        if not unchanged or any(not torch.equal(mask, self.masks[level][name]) for name, mask in masks.items()):
+            for _, bits in levels.walk():
+                masks = unpack(bits, self.shapes)
+        if not unchanged or any(
+            not torch.equal(mask, self.masks[max(self.masks)][name]) for name, mask in masks.items()
+        ):
             raise SystemExit("what was unpacked is not what was packed")
         return watch.seconds
 

@@ -25,7 +25,10 @@ def declare(path: str, value: object) -> Callable[[Path], None]:
 
 
 FORGED: dict[str, tuple[Callable[[Path], object], str]] = {
-    "format of tomorrow": (declare("format", 2), "format 2 was made by a newer ticketzoo .this one reads 1.: upgrade"),
+    "format of tomorrow": (
+        declare("format", 3),
+        "format 3 was made by a newer ticketzoo .this one reads up to 2.: upgrade",
+    ),
     "no format": (declare("format", "1"), "not a ticket: it states no format number"),
     "a path for a name": (declare("name", "../../evil"), "name: String should match pattern"),
     "a path for a parameter": (
@@ -54,7 +57,10 @@ FORGED: dict[str, tuple[Callable[[Path], object], str]] = {
         "level 1 says sparsity 0.2, but 10 of 12 kept is 0.16666666666666666",
     ),
     "more kept": (declare("levels/1/kept", 11), "levels: level 2 keeps 11 weights, more than the 10 before"),
-    "nothing kept": (declare("levels/2/kept", 0), r"levels\.2\.kept: Input should be greater than or equal to 1"),
+    "nothing kept": (
+        declare("levels/2/kept", 0),
+        r"levels\.2\.kept\..*: Input should be greater",
+    ),
     "a parameter twice": (
         declare("pruning/parameters/1/name", "fc1.weight"),
         "pruning.parameters: name fc1.weight appears twice",

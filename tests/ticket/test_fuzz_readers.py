@@ -45,7 +45,7 @@ def test_the_fuzzer_notices_a_wrong_ticket(fuzzing: ModuleType, folder: Path, mo
 
     stated = json.loads((folder / "ticket.json").read_text())["replicates"][0]["rewind_sha256"]
     monkeypatch.setattr(files, "check_file", lambda folder, name, entry: folder / name)
-    monkeypatch.setattr(stored, "state_sha256", lambda state: stated)
+    monkeypatch.setattr(stored, "sha256_of", lambda states: stated)
     with pytest.raises(AssertionError, match="a wrong ticket was loaded"):
         fuzzing.fuzz(folder, 5000, seed=2)
 

@@ -75,7 +75,7 @@ def test_an_interrupt_leaves_the_old_ticket(tmp_path: Path, monkeypatch: pytest.
     def interrupt(*_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ticketzoo.ticket.write.rewind_to_bytes", interrupt)
+    monkeypatch.setattr("ticketzoo.ticket.write.states_to_bytes", interrupt)
     with pytest.raises(KeyboardInterrupt):
         toy_ticket().save_pretrained(folder)
     assert files(folder) == before

@@ -16,7 +16,10 @@ from ticketzoo.util.text import for_terminal
 
 CONFIG_FILE = "ticket.json"
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_TICKET_FILE = re.compile(r"ticket\.json|recipe\.yaml|results\.jsonl|seed-\d{1,19}/(masks|rewind)\.safetensors")
+_TICKET_FILE = re.compile(
+    r"ticket\.json|recipe\.yaml|results\.jsonl|seed-\d{1,19}/(masks|rewind|values)\.safetensors|extra/[\w.-]{1,122}",
+    re.ASCII,
+)
 _REVISION = re.compile(r"(?!.*\.\.)[\w][\w./+-]{0,199}", re.ASCII)
 _log = logging.getLogger("ticketzoo")
 
@@ -219,7 +222,7 @@ def fetch_whole(repo_id: str, revision: str | None, options: HubOptions) -> Path
 
 
 def is_ticket_file(name: str) -> bool:
-    """Tell whether format 1 gives a meaning to a file of this path in a repository."""
+    """Tell whether a ticket's format gives a meaning to a file of this path in a repository."""
     return _TICKET_FILE.fullmatch(name) is not None
 
 

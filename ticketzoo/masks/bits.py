@@ -26,6 +26,13 @@ def unpack(bits: Bits, count: int) -> NDArray[np.bool_]:
     return np.unpackbits(bits, count=count, bitorder="little").view(np.bool_)
 
 
+def ones(count: int) -> Bits:
+    """Return `count` bits that are all set."""
+    bits = np.full(length(count), 0xFF, np.uint8)
+    bits[-1:] >>= -count % 8
+    return bits
+
+
 def length(count: int) -> int:
     """Return the number of bytes that hold `count` bits."""
     return (count + 7) // 8

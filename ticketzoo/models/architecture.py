@@ -59,14 +59,16 @@ class Architecture:
         """Return the JSON-able arguments, every default written out. Raises ModelError where one does not fit."""
         return parse_arguments(self.name, self.arguments, dict(kwargs)).model_dump(mode="json")
 
-    def create(self, kwargs: Mapping[str, Any], seed: int) -> nn.Module:
+    def create(self, kwargs: Mapping[str, Any], seed: int, *, at_most: int | None = None) -> nn.Module:
         """Build the network on the CPU, in training mode; the global random state is left as it was.
 
         Raises:
-            ModelError: an argument does not fit, or there would be more than `max_parameters`.
+            ModelError: an argument does not fit, or there would be more than `max_parameters`, or than `at_most`.
         """
         arguments = parse_arguments(self.name, self.arguments, dict(kwargs))
-        self._check_size(arguments)
+        limits = [limit for limit in (self.max_parameters, at_most) if limit is not None]
+        if limits:
+            self._check_size(arguments, min(limits))
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(seed)
             model = self.make(arguments)
@@ -74,14 +76,15 @@ class Architecture:
                 initialise(model, arguments.init)
         return model
 
-    def _check_size(self, arguments: Config) -> None:
-        if self.max_parameters is None:
+    def _check_size(self, arguments: Config, most: int) -> None:
+        try:
+            with torch.random.fork_rng(devices=[]), torch.device("meta"):
+                parameters = sum(parameter.numel() for parameter in self.make(arguments).parameters())
+        except NotImplementedError:  # torchvision's regnets compute their widths with tensors
             return
-        with torch.device("meta"):
-            parameters = sum(parameter.numel() for parameter in self.make(arguments).parameters())
-        if parameters > self.max_parameters:
+        if parameters > most:
             given = ", ".join(f"{key}={value}" for key, value in arguments.model_dump(mode="json").items())
-            allowed = f"at most {self.max_parameters:,} are allowed"
+            allowed = f"at most {most:,} are allowed"
             raise ModelError(f"{self.name} has {parameters:,} parameters with {given[:200]}; {allowed}")
 
 
@@ -94,14 +97,15 @@ class Library:
 
     Attributes:
         name: of the library, as it is stored.
-        make: `make(name, kwargs, seed)` builds a network.
+        make: `make(name, kwargs, seed, at_most)` builds a network, or raises ModelError where that would have more than
+            `at_most` parameters (None: any number).
         describe: `describe(name, kwargs)` gives what is stored: a name and arguments, every default written out.
         accepts: the signatures that its architectures can be sized for.
         names: gives all names, if they can be listed; another one is then unknown.
     """
 
     name: str
-    make: Callable[[str, dict[str, Any], int], nn.Module]
+    make: Callable[[str, dict[str, Any], int, int | None], nn.Module]
     describe: Callable[[str, dict[str, Any]], tuple[str, dict[str, Any]]]
     accepts: Accepts
     names: Callable[[], list[str]] | None = None

@@ -80,8 +80,11 @@ def architecture_for(name: str, kwargs: Mapping[str, Any], signature: Signature)
     return architecture_of(name, {**kwargs, **arguments_for(name, signature)})
 
 
-def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Module:
-    """Build what `architecture_of` described. It may come from a stranger: whatever does not fit is a ModelError."""
+def create_from_architecture(architecture: dict[str, Any], seed: int, *, at_most: int | None = None) -> nn.Module:
+    """Build what `architecture_of` described. It may come from a stranger: whatever does not fit is a ModelError.
+
+    So is, before memory is allocated, a network of more than `at_most` parameters.
+    """
     if not isinstance(architecture, dict) or set(architecture) != {"library", "name", "kwargs"}:
         raise ModelError(f"an architecture has exactly library, name and kwargs, not {shorten(architecture)}")
     library, name, kwargs = architecture["library"], architecture["name"], architecture["kwargs"]
@@ -91,9 +94,9 @@ def create_from_architecture(architecture: dict[str, Any], seed: int) -> nn.Modu
         raise ModelError(f"an architecture's kwargs are a dict by argument name, not {shorten(kwargs)}")
     full = full_name(library, name)
     if full in ARCHITECTURES:
-        return ARCHITECTURES[full].create(kwargs, seed)
+        return ARCHITECTURES[full].create(kwargs, seed, at_most=at_most)
     check_known(full)
-    return LIBRARIES[library].make(name, kwargs, seed)
+    return LIBRARIES[library].make(name, kwargs, seed, at_most)
 
 
 def full_name(library: object, name: str) -> str:

@@ -80,7 +80,7 @@ def _entry(name: str) -> Architecture:
 LIBRARIES.put(
     Library(
         name="torchvision",
-        make=lambda name, kwargs, seed: _entry(name).create(kwargs, seed),
+        make=lambda name, kwargs, seed, at_most: _entry(name).create(kwargs, seed, at_most=at_most),
         describe=lambda name, kwargs: (name, _entry(name).describe(kwargs)),
         accepts=SCORES_IMAGES,
         names=names,

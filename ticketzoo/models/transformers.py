@@ -90,21 +90,22 @@ def pretrained_architecture(
     return architecture(model_type, kwargs)
 
 
-def create(model_type: str, kwargs: dict[str, Any], seed: int) -> nn.Module:
+def create(model_type: str, kwargs: dict[str, Any], seed: int, at_most: int | None = None) -> nn.Module:
     """Build what `architecture` described, on the CPU, in training mode, with weights drawn from `seed`.
 
     The body's fresh weights are the same under every head.
 
     Raises:
-        ModelError: arguments that do not fit, or for more parameters than `MAX_PARAMETERS`, before anything is
-            allocated.
+        ModelError: arguments that do not fit, or for more parameters than `at_most` (default `MAX_PARAMETERS`), before
+            anything is allocated.
     """
+    most = MAX_PARAMETERS if at_most is None else min(at_most, MAX_PARAMETERS)
     checked = architecture(model_type, kwargs)["kwargs"]
     with torch.random.fork_rng(devices=[]):
         with torch.device("meta"):
             parameters = sum(parameter.numel() for parameter in _build(model_type, seed, **checked).parameters())
-        if parameters > MAX_PARAMETERS:
-            allowed = f"at most {MAX_PARAMETERS:,} are allowed"
+        if parameters > most:
+            allowed = f"at most {most:,} are allowed"
             raise ModelError(f"transformers/{model_type} of this config has {parameters:,} parameters; {allowed}")
         with torch.device("cpu"):
             return _build(model_type, seed, **checked)

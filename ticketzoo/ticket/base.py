@@ -15,8 +15,8 @@ from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.folder import HubOptions, open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
 from ticketzoo.masks.digests import state_sha256
-from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.ticket.encoding import open_tensors
+from ticketzoo.ticket.rewinds import BaseRewind
+from ticketzoo.ticket.tensor_file import open_tensors
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
 

@@ -1,144 +1,80 @@
 """The content of ticket.json, and the bounds within which it is believed.
 
 Everything is typed and checked; keys this version does not know are kept when a ticket is saved again, and never acted
-on. Nothing here is a path, a module or code: files are named by the seeds of replicates alone.
+on. Nothing here is a path, a module or code: files are named by the seeds of replicates and by plain names alone.
 """
 
 import json
 import math
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, ValidationError, model_validator
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.digests import digest_of_digests
 from ticketzoo.masks.masks import sparsity_of
-from ticketzoo.ticket.parts import (
-    MAX_WEIGHTS,
-    Count,
-    Level,
-    Part,
-    Seed,
-    Sha256,
-    Sparsity,
-    TaskName,
-    TensorName,
-    Text,
-    TicketName,
-)
+from ticketzoo.ticket.fields import CUSTOM as CUSTOM
+from ticketzoo.ticket.fields import Architecture as Architecture
+from ticketzoo.ticket.fields import Derived as Derived
+from ticketzoo.ticket.fields import FileEntry as FileEntry
+from ticketzoo.ticket.fields import Filters as Filters
+from ticketzoo.ticket.fields import LevelEntry as LevelEntry
+from ticketzoo.ticket.fields import Pruning as Pruning
+from ticketzoo.ticket.fields import Replicate as Replicate
+from ticketzoo.ticket.fields import Source as Source
+from ticketzoo.ticket.fields import Values as Values
+from ticketzoo.ticket.parts import MAX_WEIGHTS, Part, Sha256, TaskName, Text, TicketName, of_format_2
+from ticketzoo.ticket.rewinds import REWINDS as REWINDS
+from ticketzoo.ticket.rewinds import BaseRewind as BaseRewind
+from ticketzoo.ticket.rewinds import PackedRewind as PackedRewind
+from ticketzoo.ticket.rewinds import Rewind, SeedRewind
+from ticketzoo.ticket.rewinds import StoredRewind as StoredRewind
 from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
 
-FORMAT: Literal[1] = 1
+FORMATS = (1, 2)
+"""Numbers of the formats that are read. A ticket is written as the first that can hold it."""
 MAX_CONFIG_BYTES = 16 * 2**20
 
-MASKS_FILE, REWIND_FILE = "masks.safetensors", "rewind.safetensors"
+MASKS_FILE, REWIND_FILE, VALUES_FILE = "masks.safetensors", "rewind.safetensors", "values.safetensors"
 RECIPE_FILE, RESULTS_FILE = "recipe.yaml", "results.jsonl"
+EXTRA = "extra"
+"""Folder of a ticket's further files."""
 
-
-class Architecture(Part):
-    """The network, by a name in `ticketzoo.models` and the arguments that build it."""
-
-    library: Text
-    name: Text
-    kwargs: dict[str, JsonValue] = Field(default={})
-
-
-class Source(Part):
-    """The data set a ticket was found on: its id, its revision and a fingerprint of the examples."""
-
-    dataset: Text
-    revision: Text | None = None
-    fingerprint: Text | None = None
-
-
-class Prunable(Part):
-    """A parameter that the masks cover."""
-
-    name: TensorName
-    shape: list[Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]] = Field(max_length=8)
-
-
-class Pruning(Part):
-    """The way the ticket was found.
-
-    `rate` is the fraction removed a round, for all or by pattern of parameter names: of the survivors, or with
-    `rate_of: original` of all prunable weights.
-    """
-
-    method: Text
-    scope: Text
-    rate: Sparsity | dict[str, Sparsity] | None = None
-    rate_of: Text = "survivors"
-    parameters: list[Prunable] = Field(min_length=1, max_length=65_536)
-
-
-class PackedRewind(Part):
-    """The weights to train from are in the ticket.
-
-    Its numbers on its source were measured by training them on so:
-
-    - `weights`: they are those of iteration `step` (0 = initialisation); learning rate and data go on from `step`.
-    - `late-reset`: they are those of iteration `step`; learning rate and data begin at 0.
-    - `learning-rate`: they are trained weights, from the end of the training that the mask was made from; learning
-      rate and data go on from `step`. Retrained on a target they bring along what was learned on the source.
-    """
-
-    kind: Literal["packed"] = "packed"
-    step: Count
-    rewinding: Text = "weights"
-
-
-class BaseRewind(Part):
-    """The weights to train from are those of a Hub model at a commit; `sha256` is over its tensors."""
-
-    kind: Literal["base"]
-    step: Count = 0
-    repo_id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9]+([._/-][A-Za-z0-9]+)*$", max_length=200)]
-    revision: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")]
-    sha256: Sha256
-
-
-class LevelEntry(Part):
-    """A packaged level: after `level` rounds of pruning, `kept` prunable weights remain in every replicate."""
-
-    level: Level
-    sparsity: Sparsity
-    kept: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
-
-
-class FileEntry(Part):
-    """Size and digest of one file."""
-
-    bytes: Annotated[int, Field(ge=0, lt=2**63)]
-    sha256: Sha256
-
-
-class Replicate(Part):
-    """The same recipe from another seed: digests of its masks and rewind weights, and its files by derived path."""
-
-    seed: Seed
-    mask_sha256: Sha256
-    rewind_sha256: Sha256 | None = None
-    files: dict[str, FileEntry] = Field(default={})
+FurtherFile: TypeAlias = Annotated[
+    str, StringConstraints(pattern=rf"^{EXTRA}/[A-Za-z0-9][A-Za-z0-9_-]*(\.[A-Za-z0-9_-]+)*$", max_length=128)
+]
 
 
 class TicketConfig(Part):
-    """The content of ticket.json."""
+    """The content of ticket.json.
 
-    format: Literal[1] = FORMAT
+    Of format 2:
+
+    - `masked`: `zero` where weights that a mask excludes are 0.0; `frozen` where they stay at their start values.
+    - `use`: `train`, or `as-is` for a ticket that is evaluated and not trained.
+    - `values`: the levels with trained values of the kept weights.
+    - `derived`: how the ticket was made from others.
+    """
+
+    format: Literal[1, 2] = 1
     name: TicketName
     library_version: Text
     architecture: Architecture
     task: TaskName
     source: Source
     pruning: Pruning
-    rewind: PackedRewind | BaseRewind = Field(discriminator="kind")
+    masked: Literal["zero", "frozen"] = of_format_2("zero")
+    use: Literal["train", "as-is"] = of_format_2("train")
+    rewind: Rewind
+    values: Values | None = of_format_2()
+    derived: Derived | None = of_format_2()
     levels: list[LevelEntry] = Field(min_length=1, max_length=1000)
     replicates: list[Replicate] = Field(min_length=1, max_length=1000)
     mask_sha256: Sha256
-    files: dict[Literal["recipe.yaml", "results.jsonl"], FileEntry] = Field(default={})
+    files: dict[Literal["recipe.yaml", "results.jsonl"] | FurtherFile, FileEntry] = Field(default={})
     verdict: Verdict | None = None
     license: Text | None = None
 
@@ -152,37 +88,94 @@ class TicketConfig(Part):
         """The number of weights that the masks cover."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    def index_of(self, seed: int) -> int:
+        """Return the place of the replicate of `seed` among the replicates."""
+        return [replicate.seed for replicate in self.replicates].index(seed)
+
     @model_validator(mode="after")
     def _is_consistent(self) -> "TicketConfig":
         _refuse_repeats("pruning.parameters: name", [parameter.name for parameter in self.pruning.parameters])
         _refuse_repeats("replicates: seed", [replicate.seed for replicate in self.replicates])
         if self.prunable_weights > MAX_WEIGHTS:
             raise ValueError(f"pruning.parameters: {self.prunable_weights} weights, more than {MAX_WEIGHTS}")
-        self._check_levels()
-        for replicate in self.replicates:
-            if (replicate.rewind_sha256 is None) != (self.rewind.kind == "base"):
-                raise ValueError(f"replicates: seed {replicate.seed} must have rewind_sha256 if rewind.kind is packed")
+        _check_levels(self)
+        _check_weights(self)
+        if self.format == 1 and (keys := list(_of_format_2(self))):
+            raise ValueError(f"format 1 has no {', '.join(keys[:5])}: a ticket with that says format 2")
         expected = mask_sha256_of([(replicate.seed, replicate.mask_sha256) for replicate in self.replicates])
         if self.mask_sha256 != expected:
             raise ValueError(f"mask_sha256: {self.mask_sha256}, but the replicates' digests give {expected}")
         return self
 
-    def _check_levels(self) -> None:
-        kept = total = self.prunable_weights
-        previous = -1
-        for entry in self.levels:
-            if entry.level <= previous:
-                raise ValueError(f"levels: level {entry.level} comes after level {previous}")
-            if entry.kept > kept:
-                raise ValueError(f"levels: level {entry.level} keeps {entry.kept} weights, more than the {kept} before")
-            if entry.sparsity != sparsity_of(entry.kept, total):
-                is_so = f"{entry.kept} of {total} kept is {sparsity_of(entry.kept, total)}"
-                raise ValueError(f"levels: level {entry.level} says sparsity {entry.sparsity}, but {is_so}")
-            kept, previous = entry.kept, entry.level
-
     def to_json(self) -> str:
         """Return the text of ticket.json."""
         return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
+
+    def in_its_format(self) -> "TicketConfig":
+        """Return the same, as the first format that can hold it."""
+        return self.model_copy(update={"format": 2 if any(_of_format_2(self)) else 1})
+
+
+def _of_format_2(config: TicketConfig) -> Iterator[str]:
+    """Yield every key, or kind of value, that a ticket has and format 1 has not."""
+    parts: list[tuple[str, Part]] = [("", config), ("pruning.", config.pruning), ("rewind.", config.rewind)]
+    parts += [("architecture.", config.architecture)]
+    parts += [(f"levels.{number}.", entry) for number, entry in enumerate(config.levels)]
+    parts += [(f"replicates.{number}.", one) for number, one in enumerate(config.replicates)]
+    for path, part in parts:
+        for name, field in type(part).model_fields.items():
+            if field.exclude_if is not None and getattr(part, name) != field.default:
+                yield path + name
+    if REWINDS[config.rewind.kind].first_format > 1:
+        yield f"rewind.kind {config.rewind.kind}"
+    for number, entry in enumerate(config.levels):
+        if isinstance(entry.kept, list):
+            yield f"levels.{number}.kept by replicate"
+    yield from (f"files.{for_terminal(name)}" for name in config.files if name not in (RECIPE_FILE, RESULTS_FILE))
+
+
+def _check_levels(config: TicketConfig) -> None:
+    total, count = config.prunable_weights, len(config.replicates)
+    before, previous = [total] * count, -1
+    for entry in config.levels:
+        if entry.level <= previous:
+            raise ValueError(f"levels: level {entry.level} comes after level {previous}")
+        kept = entry.kept_by(count)
+        limits = before if entry.nested else [total] * count
+        for most, here in zip(limits, kept, strict=True):
+            if here > most:
+                raise ValueError(f"levels: level {entry.level} keeps {here} weights, more than the {most} before")
+        if entry.sparsity != sparsity_of(sum(kept), total * count):
+            is_so = f"{entry.kept} of {total} kept is {sparsity_of(sum(kept), total * count)}"
+            raise ValueError(f"levels: level {entry.level} says sparsity {entry.sparsity}, but {is_so}")
+        before, previous = kept, entry.level
+
+
+def _check_weights(config: TicketConfig) -> None:
+    """Refuse weights, trained values and parameters that contradict each other."""
+    packaged = [entry.level for entry in config.levels]
+    kind = REWINDS[config.rewind.kind]
+    for replicate in config.replicates:
+        where = f"replicates: seed {replicate.seed}"
+        if (replicate.rewind_sha256 is not None) != kind.has_digest:
+            with_one = " or ".join(one.name for one in REWINDS.values() if one.has_digest)
+            raise ValueError(f"{where} must have rewind_sha256 if rewind.kind is {with_one}, and only then")
+        if (replicate.values_sha256 is None) != (config.values is None):
+            raise ValueError(f"{where} must have values_sha256 if there are values, and only then")
+        if (replicate.filters is None) == isinstance(config.pruning.structure, Filters):
+            raise ValueError(f"{where} must have filters if pruning.structure is of filters, and only then")
+    if config.rewind.levels is not None and config.rewind.levels != packaged:
+        raise ValueError(f"rewind.levels: {config.rewind.levels}, but the packaged levels are {packaged}")
+    if isinstance(config.rewind, SeedRewind) and len(config.rewind.seeds) != len(config.replicates):
+        raise ValueError(f"rewind.seeds: {len(config.rewind.seeds)} for {len(config.replicates)} replicates")
+    if config.values and config.values.levels != [level for level in packaged if level in config.values.levels]:
+        raise ValueError(f"values.levels: {config.values.levels}, must rise and be of the packaged levels {packaged}")
+    if config.architecture.parameters is not None:
+        shapes = {parameter.name: parameter.shape for parameter in config.architecture.parameters}
+        _refuse_repeats("architecture.parameters: name", [one.name for one in config.architecture.parameters])
+        for parameter in config.pruning.parameters:
+            if shapes.get(parameter.name) != parameter.shape:
+                raise ValueError(f"architecture.parameters: none is '{parameter.name}' of shape {parameter.shape}")
 
 
 def mask_sha256_of(seeds: list[tuple[int, str]]) -> str:
@@ -200,8 +193,9 @@ def parse_config(text: bytes, where: str) -> TicketConfig:
     number = content.get("format") if isinstance(content, dict) else None
     if type(number) is not int or number < 1:
         raise TicketError(f"{where}: not a ticket: it states no format number")
-    if number > FORMAT:
-        raise TicketError(f"{where}: format {number} was made by a newer ticketzoo (this one reads {FORMAT}): upgrade")
+    if number not in FORMATS:
+        newest = f"this one reads up to {FORMATS[-1]}"
+        raise TicketError(f"{where}: format {number} was made by a newer ticketzoo ({newest}): upgrade")
     return check_config(content, where)
 
 

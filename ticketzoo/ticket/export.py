@@ -21,10 +21,11 @@ def dense_state(ticket: Ticket) -> Tensors:
 def torch_prune_state(ticket: Ticket) -> Tensors:
     """Return the state dict under `torch.nn.utils.prune`: `<name>_orig` and a float `<name>_mask` per weight."""
     state: Tensors = {}
+    masks = ticket.masks
     for name, tensor in ticket.rewind_state.items():
-        if name in ticket.masks:
+        if name in masks:
             state[f"{name}_orig"] = tensor.contiguous()
-            state[f"{name}_mask"] = ticket.masks[name].to(tensor.dtype)
+            state[f"{name}_mask"] = masks[name].to(tensor.dtype)
         else:
             state[name] = tensor.contiguous()
     return state

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attach, check_attachable
+from ticketzoo.masks.attach import Masked, attach, check_attachable
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.plain import named_parameters, plain_model
 from ticketzoo.models.body import in_body, model_names_of, within
@@ -23,6 +23,7 @@ def fit(
     *,
     head: Sequence[str] | None = None,
     leave: Sequence[str] = (),
+    masked: Masked = "zero",
     may_be_empty: bool = True,
 ) -> None:
     """Copy `state` into `model`, cast to its dtypes and devices, and attach `masks`.
@@ -34,7 +35,8 @@ def fit(
         head: names of modules of the model whose parameters stay as they are, without masks. By default none, or of a
             `transformers` model all beside its encoder; then the tensors of another head in `state` are left out.
         leave: names of further modules whose parameters stay as they are.
-        may_be_empty: whether a mask may keep nothing.
+        masked: hold what masks exclude at 0.0 (`zero`) or where it starts (`frozen`).
+        may_be_empty: whether a mask may keep nothing; one that freezes all of a layer may.
 
     Raises:
         TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape.
@@ -52,7 +54,7 @@ def fit(
     if masks and not covered and head is None:
         raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
     masks = covered
-    if not may_be_empty:
+    if not may_be_empty and masked == "zero":
         bare = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not mask.any()})
         remedy = f"choose a denser level, or keep the model's own with leave={bare}"
         refuse_empty(masks, "the ticket cannot be used on this model", remedy)
@@ -66,7 +68,7 @@ def fit(
         with torch.no_grad():
             for name, tensor in given.items():
                 targets[name].copy_(tensor)
-    attach(model, masks)
+    attach(model, masks, masked=masked)
 
 
 def refuse_empty(masks: Mapping[str, Tensor], where: str, remedy: str) -> None:

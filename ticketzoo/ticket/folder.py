@@ -16,11 +16,14 @@ from pathlib import Path
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import (
+    EXTRA,
     MASKS_FILE,
     MAX_CONFIG_BYTES,
     RECIPE_FILE,
     RESULTS_FILE,
     REWIND_FILE,
+    REWINDS,
+    VALUES_FILE,
     FileEntry,
     TicketConfig,
     parse_config,
@@ -39,9 +42,16 @@ def rewind_path(seed: int) -> str:
     return f"seed-{int(seed)}/{REWIND_FILE}"
 
 
+def values_path(seed: int) -> str:
+    """Return the path of the trained values of the replicate of `seed`, below the ticket's folder."""
+    return f"seed-{int(seed)}/{VALUES_FILE}"
+
+
 def replicate_paths(config: TicketConfig, seed: int) -> list[str]:
     """Return the files of one replicate, below the ticket's folder."""
-    return [masks_path(seed)] if config.rewind.kind == "base" else [masks_path(seed), rewind_path(seed)]
+    paths = [masks_path(seed)]
+    paths += [rewind_path(seed)] if REWINDS[config.rewind.kind].in_file else []
+    return paths + ([values_path(seed)] if config.values else [])
 
 
 def read_config(folder: Path) -> TicketConfig:
@@ -71,8 +81,8 @@ def read_config(folder: Path) -> TicketConfig:
 
 
 def is_ours(name: str) -> bool:
-    """Tell whether format 1 gives a meaning to a file or folder of this name."""
-    return name in (CONFIG_FILE, RECIPE_FILE, RESULTS_FILE) or re.fullmatch(r"seed-\d+", name) is not None
+    """Tell whether a format gives a meaning to a file or folder of this name."""
+    return name in (CONFIG_FILE, RECIPE_FILE, RESULTS_FILE, EXTRA) or re.fullmatch(r"seed-\d+", name) is not None
 
 
 def file_entries(config: TicketConfig) -> dict[str, FileEntry]:

@@ -1,7 +1,9 @@
-"""Masks of several levels and rewind weights as a ticket holds them: bits, and the values of survivors."""
+"""The masks of several levels as a ticket holds them, in memory as in its file: encoded as bits."""
 
 import math
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -13,10 +15,14 @@ from ticketzoo.masks import bits as bit
 from ticketzoo.masks.bits import Bits
 from ticketzoo.masks.digests import digest_of_digests, packed_masks_sha256
 from ticketzoo.masks.masks import Masks, check_masks
+from ticketzoo.ticket.encoding import Encoded, decode, encode
 from ticketzoo.util.text import show_sparsity
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 """Shape of every masked parameter, by name."""
+
+MaskBits: TypeAlias = dict[str, Bits]
+"""The masks of one level, a bit per weight, by parameter name."""
 
 NEARLY_EMPTY = 0.001
 """Density of a parameter below which cards and commands name it."""
@@ -24,76 +30,117 @@ NEARLY_EMPTY = 0.001
 
 @dataclass(frozen=True, eq=False)
 class PackedLevels(Mapping[int, Masks]):
-    """The masks of one replicate by level, ascending: held as one bit per weight, given as fresh bool tensors."""
+    """The masks of one replicate by level, ascending: held as their encoded bits, given as fresh bool tensors."""
 
     shapes: Shapes
-    levels: dict[int, dict[str, Bits]]
+    encoded: dict[int, dict[str, Encoded]]
 
     def __getitem__(self, level: int) -> Masks:
         return self.masks(level)
 
     def __iter__(self) -> Iterator[int]:
-        return iter(self.levels)
+        return iter(self.encoded)
 
     def __len__(self) -> int:
-        return len(self.levels)
+        return len(self.encoded)
 
     @property
     def densest(self) -> int:
-        """The first packaged level, the one that keeps most."""
-        return next(iter(self.levels))
+        """The first packaged level; of nested masks, the one that keeps most."""
+        return next(iter(self.encoded))
 
     @property
     def weights(self) -> int:
         """The number of prunable weights, kept or not."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
-    def masks(self, level: int) -> Masks:
-        """Return the masks of a packaged level, as fresh bool tensors."""
-        return {
-            name: torch.from_numpy(bit.unpack(bits, math.prod(self.shapes[name]))).view(self.shapes[name])
-            for name, bits in self.levels[level].items()
-        }
-
-    def renamed(self, rename: Callable[[dict[str, Any]], dict[str, Any]]) -> "PackedLevels":
-        """Return the same masks under other parameter names; `rename` gives a dict by old names under new ones."""
-        return PackedLevels(rename(self.shapes), {level: rename(packed) for level, packed in self.levels.items()})
+    def nested(self, level: int) -> bool:
+        """Tell whether a level keeps only weights that the packaged level before keeps."""
+        return all(one.encoding.relative for one in self.encoded[level].values())
 
     def kept(self, level: int) -> dict[str, int]:
         """Return how many weights of each parameter a packaged level keeps."""
-        return {name: bit.popcount(bits) for name, bits in self.levels[level].items()}
+        return {name: bit.popcount(one.bits) for name, one in self.encoded[level].items()}
+
+    def bits(self, level: int) -> MaskBits:
+        """Return the masks of a packaged level, a bit per weight."""
+        before = [self.encoded[one] for one in reversed(self.encoded) if one < level]
+        found = {}
+        for name, one in self.encoded[level].items():
+            found[name], relative = one.bits, one.encoding.relative
+            for outer in before if relative else ():
+                found[name] = bit.deposit(found[name], outer[name].bits)
+                if not outer[name].encoding.relative:
+                    break
+        return found
+
+    def masks(self, level: int) -> Masks:
+        """Return the masks of a packaged level, as fresh bool tensors."""
+        return unpack(self.bits(level), self.shapes)
+
+    def walk(self) -> Iterator[tuple[int, MaskBits]]:
+        """Yield each level and its masks, a bit per weight; faster than asking for one level after the other."""
+        outer: MaskBits = {}
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # numpy lets go of the interpreter as it works
+            for level, encoded in self.encoded.items():
+                before = [outer.get(name) for name in encoded]
+                outer = dict(zip(encoded, pool.map(decode, encoded.values(), before), strict=True))
+                yield level, outer
+
+    def union(self) -> MaskBits:
+        """Return the weights that any packaged level keeps, a bit per weight."""
+        found = self.bits(self.densest)
+        for level in self:
+            names = [name for name, one in self.encoded[level].items() if not one.encoding.relative]
+            found |= {name: found[name] | self.encoded[level][name].bits for name in names}
+        return found
+
+    def renamed(self, rename: Callable[[dict[str, Any]], dict[str, Any]]) -> "PackedLevels":
+        """Return the same masks under other parameter names; `rename` gives a dict by old names under new ones."""
+        return PackedLevels(rename(self.shapes), {level: rename(encoded) for level, encoded in self.encoded.items()})
 
     def sha256(self) -> str:
         """Return the digest over the masks of all packaged levels."""
         digests = []
-        for level, packed in self.levels.items():
+        for level, packed in self.walk():
             named = {name: (self.shapes[name], bits) for name, bits in packed.items()}
             digests.append((f"level-{level}", packed_masks_sha256(named)))
         return digest_of_digests(digests)
 
 
+def unpack(bits: Mapping[str, Bits], shapes: Shapes) -> Masks:
+    """Return fresh bool tensors of masks given a bit per weight."""
+    return {
+        name: torch.from_numpy(bit.unpack(one, math.prod(shapes[name]))).view(shapes[name])
+        for name, one in bits.items()
+    }
+
+
+def everything(shapes: Shapes) -> MaskBits:
+    """Return masks that keep all weights, a bit per weight."""
+    return {name: bit.ones(math.prod(shape)) for name, shape in shapes.items()}
+
+
 def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLevels:
-    """Pack bool masks, each level's as it comes, in ascending order.
+    """Pack bool masks, each level's as it comes, in ascending order. They need not be nested.
 
     Raises:
-        TicketError: there is none, or they are not nested or do not cover the same parameters.
+        TicketError: there is none, or they do not cover the same parameters.
     """
     shapes: Shapes = {}
-    packed: dict[int, dict[str, Bits]] = {}
-    outer: dict[str, Bits] = {}
+    encoded: dict[int, dict[str, Encoded]] = {}
+    outer: MaskBits = {}
     for level, masks in levels:
         shapes = shapes or {name: tuple(mask.shape) for name, mask in masks.items()}
         check_masks(masks, shapes)
         if missing := [name for name in shapes if name not in masks]:
             raise TicketError(f"level {level} has no mask for {', '.join(missing)}")
-        packed[level] = {name: bit.pack(masks[name].cpu().numpy()) for name in shapes}
-        for name in outer:
-            if (packed[level][name] & ~outer[name]).any():
-                raise TicketError(f"level {level} keeps weights of '{name}' that an earlier level has pruned")
-        outer = packed[level]
+        packed = {name: bit.pack(masks[name].cpu().numpy()) for name in shapes}
+        encoded[level] = {name: encode(packed[name], outer.get(name)) for name in shapes}
+        outer = packed
     if not shapes:
         raise TicketError("there are no masks to package")
-    return PackedLevels(shapes, packed)
+    return PackedLevels(shapes, encoded)
 
 
 def empty_layers(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:

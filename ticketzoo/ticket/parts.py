@@ -1,6 +1,6 @@
 """Kinds of values in ticket.json, each with its bounds, and the base of every object in it."""
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -15,9 +15,15 @@ Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_WEIGHTS)]
 Sparsity: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Level: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
+Kept: TypeAlias = Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
 
 
 class Part(BaseModel):
     """Base of every part of ticket.json: immutable, nothing is converted, unknown keys are kept."""
 
     model_config = ConfigDict(strict=True, frozen=True, extra="allow", allow_inf_nan=False)
+
+
+def of_format_2(default: Any = None) -> Any:
+    """Return a field that format 1 does not have: it is left out of ticket.json where it has its default."""
+    return Field(default=default, exclude_if=lambda value: value == default)

@@ -1,8 +1,8 @@
-"""Publishing a ticket on the Hub, whole, with its card and plots."""
+"""Saving a ticket in a folder and publishing it on the Hub, whole, with its card and plots."""
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.ticket.card import render_card
 from ticketzoo.ticket.card_metadata import tags
 from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import Stored
@@ -25,6 +26,60 @@ from ticketzoo.util.text import for_terminal
 CARD = "README.md"
 MAX_CARD_BYTES, MAX_PLOT_BYTES = 10 * 2**20, 10 * 2**20
 _PLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}\.png")
+
+
+class Publishable(Contents):
+    """A ticket that can be saved and published."""
+
+    def save_pretrained(self, folder: str | Path, *, extras: Mapping[str, bytes] | None = None) -> Path:
+        """Write the whole ticket, every level and replicate, into `folder`, completely or not at all.
+
+        An existing ticket there is replaced; files that are no part of a ticket stay. Returns the folder.
+
+        Args:
+            folder: to write; its parents are made.
+            extras: more files to write along with it, such as `README.md` and plots, by plain file name.
+
+        Raises:
+            TicketError: it holds something else, or cannot be written.
+        """
+        return save(self.config, self._stored, Path(folder), extras or {})
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        private: bool | None = None,
+        revision: str | None = None,
+        create_pr: bool = False,
+        commit_message: str | None = None,
+        token: str | bool | None = None,
+        card: str | None = None,
+        replace_card: bool = False,
+    ) -> Published:
+        """Publish the whole ticket, every level and replicate, with its card and plots, in one commit.
+
+        The same ticket pushed again makes no new commit. A README.md that was edited on the Hub stays.
+
+        Returns what became of it: `url` and `commit`, whether that is new (`changed`), and `card_kept`.
+
+        Args:
+            repo_id: `owner/name`; a repository that does not exist is made.
+            private: whether it is to be private. Publishing to a public one with `private=True` is refused. None: what
+                it is, or what new repositories of its owner are by default.
+            revision: the branch, made if it does not exist; the main branch by default.
+            create_pr: whether to open a pull request instead.
+            commit_message: in one line.
+            token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`.
+            card: text of README.md. Default: the one in the ticket's folder, or else what ticket.json says.
+            replace_card: whether to overwrite a README.md that was edited on the Hub.
+
+        Raises:
+            RegistryError: a repository that cannot be made, read or written, somebody else's push in the meantime,
+                an access token in a file; TicketError for a damaged ticket.
+        """
+        to = Destination(repo_id, private, revision, create_pr, commit_message, token, replace_card)
+        return push(self.config, self._stored, to, card)
 
 
 def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None) -> Published:

@@ -1,38 +1,37 @@
 """The content of a ticket's files: read when it is asked for, checked when it is read, and read once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any
-
-from torch import Tensor
+from typing import Any, TypeAlias
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models.pretrained import base_state
+from ticketzoo.models.state import State
 from ticketzoo.ticket.base import base_weights
-from ticketzoo.ticket.config import (
-    RECIPE_FILE,
-    RESULTS_FILE,
-    BaseRewind,
-    Replicate,
-    TicketConfig,
-)
-from ticketzoo.ticket.encoding import read_masks, read_rewind
+from ticketzoo.ticket.build import most_parameters
+from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, BaseRewind, Replicate, SeedRewind, TicketConfig
+from ticketzoo.ticket.draw import drawn_state
 from ticketzoo.ticket.files import Files
-from ticketzoo.ticket.folder import masks_path, rewind_path
-from ticketzoo.ticket.levels import PackedLevels
-from ticketzoo.ticket.rewind import pack_rewind, unpack_rewind
+from ticketzoo.ticket.folder import masks_path, rewind_path, values_path
+from ticketzoo.ticket.levels import PackedLevels, everything
+from ticketzoo.ticket.masks_file import read_masks
+from ticketzoo.ticket.rewind import PackedState, pack_state, sha256_of_levels
+from ticketzoo.ticket.state_file import Places, read_states
 from ticketzoo.util.strict_json import parse_json
+
+States: TypeAlias = Mapping[int | None, PackedState]
+"""Packed weights by level; those that all levels share under None."""
 
 
 @dataclass(frozen=True)
 class StoredReplicate:
-    """Masks and rewind weights of one seed."""
+    """Masks and weights of one seed."""
 
     read_levels: Callable[[], PackedLevels]
-    read_rewind: Callable[[PackedLevels], dict[str, Tensor]]
+    read_rewind: Callable[[PackedLevels], States]
+    read_values: Callable[[PackedLevels], States]
 
     @cached_property
     def levels(self) -> PackedLevels:
@@ -40,14 +39,19 @@ class StoredReplicate:
         return self.read_levels()
 
     @cached_property
-    def rewind(self) -> dict[str, Tensor]:
-        """The rewind weights as `pack_rewind` gives them."""
+    def rewind(self) -> States:
+        """The weights to train from."""
         return self.read_rewind(self.levels)
+
+    @cached_property
+    def values(self) -> States:
+        """The trained values, by level; empty where there are none."""
+        return self.read_values(self.levels)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Everything a ticket holds beside its config: replicates by seed, and its documents by file name.
+    """Everything a ticket holds beside its config: replicates by seed, and its documents by path.
 
     `files` are those it is read from; None for a ticket in memory.
     """
@@ -55,7 +59,7 @@ class Stored:
     replicates: Mapping[int, StoredReplicate]
     read_document: Callable[[str], bytes | None]
     files: Files | None = None
-    read_base: Callable[[], dict[str, Tensor]] | None = None
+    read_base: Callable[[], State] | None = None
     """Gives the base model's weights, whole, named as the masks; None where the replicates have their own."""
 
     @cached_property
@@ -75,25 +79,57 @@ class Stored:
         return rows
 
 
+def places(levels: PackedLevels, masked: str, *, own: bool) -> dict[int | None, Places]:
+    """Return the places of which rewind weights are known, for all levels (None) or of levels with their `own`.
+
+    Those that masks keep; all where what they exclude stays at its start value.
+    """
+    if masked == "frozen":
+        whole = Places(everything(levels.shapes), "frozen weights are all known:")
+        return dict.fromkeys(levels, whole) if own else {None: whole}
+    if own:
+        return {level: Places(bits, f"its mask at level {level} keeps") for level, bits in levels.walk()}
+    nested = all(levels.nested(level) for level in levels)
+    words = f"its mask at level {levels.densest} keeps" if nested else "its masks together keep"
+    return {None: Places(levels.union(), words)}
+
+
+def value_places(levels: PackedLevels, packaged: Sequence[int]) -> dict[int | None, Places]:
+    """Return the places of which trained values are known: those that each level's masks keep."""
+    return {level: Places(levels.bits(level), f"its mask at level {level} keeps") for level in packaged}
+
+
+def sha256_of(states: States) -> str:
+    """Return the digest of weights, of each level or of all."""
+    shared = states.get(None)
+    if shared is not None:
+        return shared.sha256()
+    return sha256_of_levels((level, state) for level, state in states.items() if level is not None)
+
+
 def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, base: Path | None = None) -> Stored:
     """Return what the ticket in `files` holds; whatever it gives is checked against `config`, or raises TicketError.
 
-    With `masks_only` the rewind weights need not be there, and asking for them raises TicketError. `base` is a folder
+    With `masks_only` the weights need not be there, and asking for them raises TicketError. `base` is a folder
     to read base weights from, instead of the Hub.
     """
     read_base = None
-    read_rewind = partial(_read_packed_rewind, files, config)
-    if config.rewind.kind == "base":
+    read_rewind = partial(_read_rewind, files, config)
+    read_values = partial(_read_values, files, config)
+    if isinstance(config.rewind, BaseRewind):
         read_base = cache(partial(_read_base, files, config, config.rewind, base))
-        read_rewind = partial(_pack_base, read_base)
+        read_rewind = partial(_pack_base, read_base, config)
     elif base is not None:
         raise TicketError(f"'{config.name}': has rewind weights of its own, none of a base model: leave out base")
+    elif isinstance(config.rewind, SeedRewind):
+        read_rewind = partial(_draw, files, config, config.rewind)
     if masks_only:
-        read_base, read_rewind = None, partial(_refuse_rewind, config)
+        read_base, read_rewind, read_values = None, partial(_refuse, config), partial(_refuse, config)
     replicates = {
         replicate.seed: StoredReplicate(
             partial(_read_levels, files, config, replicate, masks_only),
             partial(read_rewind, replicate),
+            partial(read_values, replicate),
         )
         for replicate in config.replicates
     }
@@ -104,35 +140,66 @@ def _read_levels(files: Files, config: TicketConfig, replicate: Replicate, masks
     name = masks_path(replicate.seed)
     files.require({name: replicate.files[name]} if masks_only else replicate.files)
     path, where = files.checked(name, replicate.files[name]), files.where(name)
-    levels = read_masks(path, where, config.shapes, config.levels)
+    index = config.index_of(replicate.seed)
+    levels = read_masks(path, where, config.shapes, config.levels, index=index, number=config.format)
     if (digest := levels.sha256()) != replicate.mask_sha256:
         raise TicketError(f"{where}: the masks have digest {digest}, but ticket.json says {replicate.mask_sha256}")
     return levels
 
 
-def _refuse_rewind(config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> dict[str, Tensor]:
+def _refuse(config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
     raise TicketError(f"'{config.name}': only its masks were loaded: load it without masks_only to have weights")
 
 
-def _read_base(files: Files, config: TicketConfig, rewind: BaseRewind, folder: Path | None) -> dict[str, Tensor]:
+def _read_base(files: Files, config: TicketConfig, rewind: BaseRewind, folder: Path | None) -> State:
     found = base_weights(rewind, files.hub_options, folder)
     return base_state(config.architecture.library, config.architecture.name, found.state)
 
 
-def _pack_base(read: Callable[[], dict[str, Tensor]], replicate: Replicate, levels: PackedLevels) -> dict[str, Tensor]:
-    return pack_rewind(read(), levels.masks(levels.densest))
+def _pack_base(read: Callable[[], State], config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
+    known = places(levels, config.masked, own=False)[None].bits
+    return {None: pack_state(read(), known, levels.shapes, "the base weights")}
 
 
-def _read_packed_rewind(
-    files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels
-) -> dict[str, Tensor]:
+def _draw(files: Files, config: TicketConfig, rewind: SeedRewind, replicate: Replicate, levels: PackedLevels) -> States:
+    seed = rewind.seeds[config.index_of(replicate.seed)]
+    drawn = drawn_state(config.architecture, seed, at_most=most_parameters(config, {}))
+    known = places(levels, config.masked, own=False)[None].bits
+    states: States = {None: pack_state(drawn, known, levels.shapes, f"the weights drawn from seed {seed}")}
+    why = "this version of torch draws other numbers, or the ticket was altered"
+    _check_digest(states, replicate.rewind_sha256, f"{files.where('ticket.json')}: seed {replicate.seed}", why)
+    return states
+
+
+def _read_rewind(files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
     name = rewind_path(replicate.seed)
+    known = places(levels, config.masked, own=config.rewind.levels is not None)
+    states = _read(files, name, replicate, known, levels, config.rewind.kind)
+    _check_digest(states, replicate.rewind_sha256, files.where(name))
+    return states
+
+
+def _read_values(files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
+    if config.values is None:
+        return {}
+    name = values_path(replicate.seed)
+    states = _read(files, name, replicate, value_places(levels, config.values.levels), levels, "packed")
+    _check_digest(states, replicate.values_sha256, files.where(name))
+    return states
+
+
+def _read(
+    files: Files, name: str, replicate: Replicate, known: Mapping[int | None, Places], levels: PackedLevels, form: str
+) -> States:
     path, where = files.checked(name, replicate.files[name]), files.where(name)
-    packed = read_rewind(path, where, levels)
-    if (digest := state_sha256(unpack_rewind(packed, levels, levels.densest))) != replicate.rewind_sha256:
-        declared = f"ticket.json says {replicate.rewind_sha256}"
-        raise TicketError(f"{where}: the rewind weights have digest {digest}, but {declared}")
-    return packed
+    return read_states(path, where, levels.shapes, known, form)
+
+
+def _check_digest(states: States, declared: str | None, where: str, why: str = "") -> None:
+    if (digest := sha256_of(states)) != declared:
+        what = "trained values" if where.endswith("values.safetensors") else "rewind weights"
+        hint = f": {why}" if why else ""
+        raise TicketError(f"{where}: the {what} have digest {digest}, but ticket.json says {declared}{hint}")
 
 
 def _read_document(files: Files, config: TicketConfig, name: str) -> bytes | None:

@@ -35,7 +35,7 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
     if name is None or pretrained_reference(name) is None:
         return None
     if rewind.step == 0 and rewind.rewinding == "weights" and all(mask.all() for mask in ticket.known_rewind.values()):
-        return ticket.at(level=ticket.levels[0].level).rewind_state
+        return ticket.known_state
     if base is None:
         raise RecipeError(
             f"tickets: {ticket.name} was found on a pretrained model, {shorten(name)}, and does not hold all its "

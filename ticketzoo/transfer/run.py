@@ -185,7 +185,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     fresh, head = model_state(model), head_modules(model)
     weights = ticket.base_state
     if weights is None:
-        weights = ticket.at(level=ticket.levels[0].level).rewind_state
+        weights = ticket.known_state
     moved = {
         name: tensor
         for name, tensor in model_names_of(weights, model).items()

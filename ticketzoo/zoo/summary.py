@@ -12,7 +12,7 @@ from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.verdict import sentence
-from ticketzoo.ticket.config import PackedRewind, TicketConfig
+from ticketzoo.ticket.config import StoredRewind, TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import file_entries, ticket_files
 from ticketzoo.ticket.stored import stored_in
@@ -122,7 +122,7 @@ class TicketSummary:
         lines += ["", f"{'level':>5}  {'sparsity':>8}  {'kept':>12}  verdict"]
         for entry in config.levels:
             shown, label = show_sparsity(entry.sparsity), labels.get(entry.level, "")
-            lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept:>12,}  {label}")
+            lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept_in_words:>12}  {label}")
         return lines
 
     def _files(self) -> dict[str, dict[str, Any]]:
@@ -153,8 +153,9 @@ def read_summary(where: Path | Files) -> TicketSummary:
 
 
 def _rewind(config: TicketConfig) -> str:
-    way = f", {config.rewind.rewinding}" if isinstance(config.rewind, PackedRewind) else ""
-    return f"{config.rewind.kind}{way}, step {config.rewind.step}"
+    way = f", {config.rewind.rewinding}" if isinstance(config.rewind, StoredRewind) else ""
+    own = ", each level its own" if config.rewind.levels else ""
+    return f"{config.rewind.kind}{way}, step {config.rewind.step}{own}"
 
 
 def _result(group: Group) -> str:

@@ -1,13 +1,16 @@
 """Check everything about a ticket that can be checked without its data set."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.errors import TicketError
+from ticketzoo.ticket.config import REWINDS, BaseRewind, Filters, TicketConfig
 from ticketzoo.ticket.files import Files
-from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, read_config
-from ticketzoo.ticket.levels import empty_layers
-from ticketzoo.ticket.stored import stored_in
+from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, masks_path, read_config
+from ticketzoo.ticket.levels import PackedLevels, empty_layers
+from ticketzoo.ticket.stored import Stored, stored_in
+from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
 
 
@@ -25,6 +28,9 @@ class Check:
 def verify_ticket(folder: str | Path) -> list[Check]:
     """Check a ticket's sizes, digests, coverage, nesting, counts, weights, documents, and that it fits its model.
 
+    Whatever ticket.json states of masks and weights is computed from them again. Weights of a base model are not
+    fetched.
+
     Returns what was checked.
 
     Raises:
@@ -37,27 +43,59 @@ def verify_ticket(folder: str | Path) -> list[Check]:
     for name, entry in file_entries(config).items():
         check_file(folder, name, entry)
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
+    nested: set[int] = {entry.level for entry in config.levels}
     for replicate in config.replicates:
-        checks += _check_replicate(folder, config, replicate.seed)
+        stored = stored_in(Files(folder), config)  # anew, so that one replicate's weights are in memory at a time
+        levels = stored.replicates[replicate.seed].levels
+        nested = {level for level in nested if levels.nested(level)}
+        checks += _check_masks(folder, config, replicate.seed, levels)
+        checks += _check_weights(folder, config, replicate.seed, stored)
+    if wrong := [entry.level for entry in config.levels if entry.level in nested and not entry.nested]:
+        raise TicketError(f"{folder / CONFIG_FILE}: level {wrong[0]} is stated not to be nested, and is")
     stored = stored_in(Files(folder), config)
     if "results.jsonl" in config.files:
         checks.append(Check("results.jsonl", f"{len(stored.results)} rows"))
     return checks
 
 
-def _check_replicate(folder: Path, config: TicketConfig, seed: int) -> list[Check]:
-    stored = stored_in(Files(folder), config)
-    levels = stored.replicates[seed].levels
-    covered = f"{len(levels.shapes)} parameters at {len(levels.levels)} levels"
-    checks = [
-        Check(f"seed-{seed}/masks.safetensors", f"covers {covered}, nested, counts as declared"),
-        Check(f"seed-{seed}/masks.safetensors", f"masks have digest {levels.sha256()}"),
-    ]
+def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLevels) -> Iterator[Check]:
+    file = masks_path(seed)
+    nested = "nested" if all(entry.nested for entry in config.levels) else "nested where stated"
+    yield Check(file, f"covers {len(levels.shapes)} parameters at {len(levels)} levels, {nested}, counts as declared")
+    yield Check(file, f"masks have digest {levels.sha256()}")
     sparsities = {entry.level: entry.sparsity for entry in config.levels}
-    checks += [Check(f"seed-{seed}/masks.safetensors", f"NOTE: {line}") for line in empty_layers(levels, sparsities)]
-    if config.rewind.kind == "packed":
-        tensors = stored.replicates[seed].rewind
-        checks.append(Check(f"seed-{seed}/rewind.safetensors", f"{len(tensors)} tensors, finite, digest as declared"))
-        Ticket(config, config.levels[0].level, seed, stored).build()
-        checks.append(Check(f"seed-{seed}", f"fits {config.architecture.name}"))
-    return checks
+    yield from (Check(file, f"NOTE: {line}") for line in empty_layers(levels, sparsities))
+    structure = config.pruning.structure
+    if isinstance(structure, Filters):
+        stated = config.replicates[config.index_of(seed)].filters or {}
+        for level, masks in levels.items():
+            try:
+                check_filters(masks, stated.get(str(level), {}), structure.layers)
+            except TicketError as error:
+                raise TicketError(f"{folder / file}: level {level}: {error}") from None
+        yield Check(file, f"whole filters are kept of {len(structure.layers)} layers, as stated")
+
+
+def _check_weights(folder: Path, config: TicketConfig, seed: int, stored: Stored) -> Iterator[Check]:
+    if isinstance(config.rewind, BaseRewind):
+        return
+    replicate = stored.replicates[seed]
+    tensors = sum(len(state.tensors) for state in replicate.rewind.values())
+    drawn = "" if REWINDS[config.rewind.kind].in_file else ", drawn from a seed"
+    yield Check(f"seed-{seed}/rewind.safetensors", f"{tensors} tensors{drawn}, finite, digest as declared")
+    if config.values:
+        tensors = sum(len(state.tensors) for state in replicate.values.values())
+        yield Check(f"seed-{seed}/values.safetensors", f"{tensors} tensors, finite, digest as declared")
+    if config.architecture.parameters is None:
+        for entry in config.levels if config.rewind.levels or config.values else config.levels[:1]:
+            Ticket(config, entry.level, seed, stored).build()
+        yield Check(f"seed-{seed}", f"fits {config.architecture.name}")
+        return
+    stated = {parameter.name: tuple(parameter.shape) for parameter in config.architecture.parameters}
+    for state in replicate.rewind.values():
+        found = {name: tuple(tensor.shape) for name, tensor in state.dense().items()}
+        if found != stated:
+            wrong = min(name for name in {*found, *stated} if found.get(name) != stated.get(name))
+            both = f"{found.get(wrong, 'none')} in the weights, {stated.get(wrong, 'none')} in ticket.json"
+            raise TicketError(f"{folder}: seed {seed}: '{wrong}' has shape {both}")
+    yield Check(f"seed-{seed}", f"has the parameters that are stated of {config.architecture.name}")

@@ -1,0 +1,165 @@
+"""The objects in ticket.json, one class each. `ticketzoo.ticket.config` puts them together."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, JsonValue, model_validator
+
+from ticketzoo.ticket.parts import (
+    MAX_WEIGHTS,
+    Kept,
+    Level,
+    Part,
+    Seed,
+    Sha256,
+    Sparsity,
+    TensorName,
+    Text,
+    of_format_2,
+)
+
+CUSTOM = "custom"
+"""Library of a network that is the user's own: it is described, and cannot be built here."""
+
+
+class Parameter(Part):
+    """A parameter or buffer, by name and shape."""
+
+    name: TensorName
+    shape: list[Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]] = Field(max_length=8)
+
+
+class Architecture(Part):
+    """The network, by a name in `ticketzoo.models` and the arguments that build it.
+
+    Of library `custom`, in format 2, it is a user's own: `parameters` are all its parameters and buffers.
+    """
+
+    library: Text
+    name: Text
+    kwargs: dict[str, JsonValue] = Field(default={})
+    parameters: list[Parameter] | None = of_format_2()
+
+    @model_validator(mode="after")
+    def _custom_has_parameters(self) -> "Architecture":
+        if (self.library == CUSTOM) != (self.parameters is not None):
+            raise ValueError("library custom, and no other, lists the network's parameters")
+        if self.library == CUSTOM and self.kwargs:
+            raise ValueError("library custom has no kwargs: nothing is built from them")
+        return self
+
+
+class Source(Part):
+    """The data set a ticket was found on: its id, its revision and a fingerprint of the examples."""
+
+    dataset: Text
+    revision: Text | None = None
+    fingerprint: Text | None = None
+
+
+class FilterLayer(Part):
+    """A layer that loses whole filters (rows of its weight).
+
+    Attributes:
+        consumers: the masked parameters that read its output. They lose the inputs that a lost filter gave.
+        area: inputs of a consumer for each filter, next to each other: 1, or height x width where features are
+            flattened in between.
+    """
+
+    consumers: list[TensorName] = Field(default=[], max_length=1000)
+    area: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)] = 1
+
+
+class Filters(Part):
+    """Masks that remove whole filters; which ones a replicate keeps, its `filters` say."""
+
+    kind: Literal["filters"]
+    layers: dict[TensorName, FilterLayer] = Field(min_length=1, max_length=65_536)
+
+
+class Pruning(Part):
+    """The way the ticket was found.
+
+    `rate` is the fraction removed a round, for all or by pattern of parameter names: of the survivors, or with
+    `rate_of: original` of all prunable weights. Of format 2 are `criterion` (what a weight is worth), `structure` (what
+    is removed as one), `schedule` (what each level keeps) and `compared` (what is ranked together and how).
+    """
+
+    method: Text
+    scope: Text
+    rate: Sparsity | dict[str, Sparsity] | None = None
+    rate_of: Text = "survivors"
+    criterion: Text | None = of_format_2()
+    structure: Text | Filters | None = of_format_2()
+    schedule: Text | None = of_format_2()
+    compared: Text | None = of_format_2()
+    parameters: list[Parameter] = Field(min_length=1, max_length=65_536)
+
+
+class LevelEntry(Part):
+    """A packaged level: after `level` rounds of pruning, `kept` prunable weights remain.
+
+    In every replicate, or in format 2 in each, by a list; `sparsity` is then their mean. `nested`: whether the level
+    keeps only weights that the packaged level before keeps; format 1 knows no other.
+    """
+
+    level: Level
+    sparsity: Sparsity
+    kept: Kept | Annotated[list[Kept], Field(min_length=1, max_length=1000)]
+    nested: bool = of_format_2(True)
+
+    def kept_by(self, replicates: int) -> list[int]:
+        """Return how many weights each replicate keeps. Raises ValueError where `kept` is of more or fewer."""
+        if not isinstance(self.kept, list):
+            return [self.kept] * replicates
+        if len(self.kept) != replicates:
+            raise ValueError(f"levels: level {self.level} has {len(self.kept)} counts for {replicates} replicates")
+        return self.kept
+
+    @property
+    def kept_in_words(self) -> str:
+        """The number kept, such as "1,200", or from the fewest to the most, "1,180 to 1,231"."""
+        counts = self.kept if isinstance(self.kept, list) else [self.kept]
+        low, high = min(counts), max(counts)
+        return f"{low:,}" if low == high else f"{low:,} to {high:,}"
+
+
+class FileEntry(Part):
+    """Size and digest of one file."""
+
+    bytes: Annotated[int, Field(ge=0, lt=2**63)]
+    sha256: Sha256
+
+
+class Replicate(Part):
+    """The same recipe from another seed: digests of its masks and weights, and its files by derived path.
+
+    Of format 2: `values_sha256`, of its trained values; `filters`, by level and layer the indices of those it keeps.
+    """
+
+    seed: Seed
+    mask_sha256: Sha256
+    rewind_sha256: Sha256 | None = None
+    values_sha256: Sha256 | None = of_format_2()
+    filters: dict[str, dict[TensorName, list[int]]] | None = of_format_2()
+    files: dict[str, FileEntry] = Field(default={})
+
+
+class Values(Part):
+    """Trained values of the weights that masks keep, and of any other tensors, at the levels that have them."""
+
+    levels: list[Level] = Field(min_length=1, max_length=1000)
+
+
+class Parent(Part):
+    """A ticket that another was made from."""
+
+    name: Text
+    mask_sha256: Sha256
+
+
+class Derived(Part):
+    """The way a ticket was made from others without training: stretched, aligned, combined."""
+
+    method: Text
+    parents: list[Parent] = Field(min_length=1, max_length=1000)
+    arguments: dict[str, JsonValue] = Field(default={})
