@@ -145,6 +145,33 @@ def test_head_first_trains_the_head_alone(tmp_path: Path, base: Path, data: Path
     assert state_sha256(dense) == state_sha256(level_1)
 
 
+def test_embeddings_tied_to_the_decoder_and_biases_are_covered_once(
+    tmp_path: Path, base: Path, data: Path, caches: None
+) -> None:
+    finder = {
+        "levels": 1,
+        "include": ["*decoder", "*LayerNorm.bias"],
+        "exclude": ["*.encoder.*.dense"],
+        "rewind": "0it",
+    }
+    asked = recipe(base, data, seeds=[0], arms=["ticket"], arm_levels=None, finder=finder)
+    _, folder = find_and_package(asked, tmp_path)
+    ticket = load_ticket(str(folder), base=base, level=1)
+    attention = [
+        f"encoder.layer.{n}.attention.self.{part}.weight" for n in (0, 1) for part in ("query", "key", "value")
+    ]
+    norms = [f"encoder.layer.{n}.{part}.LayerNorm.bias" for n in (0, 1) for part in ("attention.output", "output")]
+    own = {"embeddings.word_embeddings.weight", "embeddings.LayerNorm.bias"}
+    assert ticket.masks.keys() == own | {*attention, *norms}
+    model: Any = create_from_architecture(ticket.config.architecture.model_dump(mode="json"), seed=0)
+    ticket.apply(model)
+    decoder = model.cls.predictions.decoder.weight
+    assert decoder is model.bert.embeddings.word_embeddings.weight
+    mask = ticket.masks["embeddings.word_embeddings.weight"]
+    assert 0 < decoder.count_nonzero() <= mask.sum() < mask.numel()
+    assert decoder[~mask].eq(0).all()
+
+
 def masks_in(model: nn.Module, ticket: Ticket) -> None:
     named = {name.removeprefix("bert."): weight.detach() for name, weight in model.named_parameters()}
     assert len(named.keys() & ticket.masks.keys()) >= len(ticket.masks) - 1  # a head may do without the pooler

@@ -27,6 +27,15 @@ def test_a_model_s_name_alone_is_enough() -> None:
     assert recipe == parse_recipe(SMALLEST | {"model": {"name": "lenet-300-100"}}, FindRecipe, "test")
 
 
+def test_keys_that_are_not_used_are_not_written_and_those_of_a_task_keep_their_order() -> None:
+    assert "include" not in dump_recipe(parse_recipe(SMALLEST, FindRecipe, "test"))
+    content = SMALLEST | {"finder": {"include": ["*.bias"]}, "task": SMALLEST["task"] | {"name": "mine"}}
+    written = dump_recipe(parse_recipe(content, FindRecipe, "test"))
+    assert "include:\n  - '*.bias'\n" in written
+    assert list(yaml.safe_load(written)["task"])[:3] == ["type", "dataset", "name"]
+    assert parse_recipe(yaml.safe_load(written), FindRecipe, "test") == parse_recipe(content, FindRecipe, "test")
+
+
 def test_the_defaults_are_the_paper_s_rate_and_rewinding_to_initialisation() -> None:
     recipe = parse_recipe(SMALLEST, FindRecipe, "test")
     finder = recipe.finder

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.body import body_of, body_prefix, outside_body
+from ticketzoo.models.body import body_of, body_prefix, in_body, outside_body
 from ticketzoo.models.patterns import matches
 from ticketzoo.models.state import live_state
 from ticketzoo.util.text import show_names
@@ -34,7 +34,8 @@ def prunable_parameters(
     Args:
         model: the network.
         include: patterns, as of `fnmatch`, of the names of further parameters, such as `lstm.weight_*`, `*.c_attn`,
-            `*embedding*`, `*.bias`; see `ticketzoo.models.patterns`.
+            `*embedding*`, `*.bias`; see `ticketzoo.models.patterns`. Of a `transformers` model they name parameters of
+            its body, which is what a ticket covers, not those of the head alone.
         exclude: patterns of those to leave out.
 
     Raises:
@@ -52,7 +53,8 @@ def prunable_parameters(
 
 def _matched(model: nn.Module, patterns: Sequence[str], what: str) -> set[int]:
     """Return the ids of the parameters that `patterns` match by any of their names."""
-    named = dict(model.named_parameters(remove_duplicate=False))
+    body = {id(tensor) for name, tensor in live_state(model).items() if in_body(name, model)}
+    named = {name: one for name, one in model.named_parameters(remove_duplicate=False) if id(one) in body}
     for pattern in patterns:
         if not any(matches(name, pattern) for name in named):
             there = show_names(list(named))

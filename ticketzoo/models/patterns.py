@@ -11,3 +11,8 @@ def matches(name: str, pattern: str) -> bool:
 def layer_of(name: str) -> str:
     """Return the name of the layer whose `weight` a parameter is; any other parameter's own name."""
     return name.removesuffix(".weight")
+
+
+def is_bias(name: str) -> bool:
+    """Tell whether a parameter is a bias by its name, such as `fc.bias` or `lstm.bias_ih_l0`."""
+    return name.rpartition(".")[2].startswith("bias")

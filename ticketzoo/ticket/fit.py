@@ -12,6 +12,7 @@ from ticketzoo.masks.attach import Masked, attach, check_attachable
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.plain import named_parameters, plain_model
 from ticketzoo.models.body import in_body, model_names_of, within
+from ticketzoo.models.patterns import is_bias
 from ticketzoo.models.state import live_state
 from ticketzoo.util.text import for_terminal
 
@@ -55,7 +56,7 @@ def fit(
         raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
     masks = covered
     if not may_be_empty and masked == "zero":
-        bare = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not mask.any()})
+        bare = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not (mask.any() or is_bias(name))})
         remedy = f"choose a denser level, or keep the model's own with leave={bare}"
         refuse_empty(masks, "the ticket cannot be used on this model", remedy)
     given: Mapping[str, Tensor] = masks
@@ -74,9 +75,10 @@ def fit(
 def refuse_empty(masks: Mapping[str, Tensor], where: str, remedy: str) -> None:
     """Raise TicketError, naming them, if masks of parameters that a model uses keep nothing.
 
-    The output of such a layer is constant: nothing before it would learn.
+    The output of such a layer is constant: nothing before it would learn. A layer can do without its bias.
     """
-    if empty := [name for name, mask in masks.items() if mask.numel() and not mask.any()]:
+    weights = {name: mask for name, mask in masks.items() if not is_bias(name)}
+    if empty := [name for name, mask in weights.items() if mask.numel() and not mask.any()]:
         raise TicketError(
             f"{where}: no weight is kept of {', '.join(empty)}, so nothing before it would learn; {remedy}"
         )

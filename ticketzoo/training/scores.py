@@ -153,6 +153,8 @@ def _check_counts(kept: Mapping[str, int], masks: Masks) -> None:
             f"edge-popup needs a count and a mask of the same parameters; only one is given of {differing}"
         )
     for name, mask in masks.items():
+        if mask.dim() < 2:
+            raise RecipeError(f"edge-popup scores weights of two dimensions and more, and '{name}' has one: exclude it")
         most = int(mask.count_nonzero())
         if not 1 <= kept[name] <= most:
             raise RecipeError(f"edge-popup: cannot keep {kept[name]} weights of '{name}'; choose 1 to {most}")
