@@ -11,7 +11,20 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "ticketzoo"
 
 ROOMS = [
-    *("cli", "transfer", "stability", "finding", "zoo", "evaluation", "pruning", "runs", "ticket", "training", "tasks"),
+    *(
+        "cli",
+        "api",
+        "transfer",
+        "stability",
+        "finding",
+        "zoo",
+        "evaluation",
+        "pruning",
+        "runs",
+        "ticket",
+        "training",
+        "tasks",
+    ),
     *("data", "models", "hub", "distributed", "masks", "recipe", "util"),
 ]
 """From the top down. What lies beside the rooms (errors, seeds, ...) is for all of them and uses none."""

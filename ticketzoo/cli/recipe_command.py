@@ -51,7 +51,7 @@ def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
         as_json: options.JsonOption = False,
         **own: Any,
     ) -> None:
-        from ticketzoo.cli.recipes import read_for
+        from ticketzoo.api.recipes import read_for
         from ticketzoo.cli.running import RunOptions, plan_or_run
         from ticketzoo.distributed.joining import joined
 

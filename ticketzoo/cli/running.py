@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from ticketzoo.api.progress import RunProgress
 from ticketzoo.cli.plan import print_plan
-from ticketzoo.cli.progress import RunProgress
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
 from ticketzoo.runs.executor import EXECUTORS

@@ -15,7 +15,7 @@ from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import Finding, find_tickets
-from ticketzoo.finding.start import load_task
+from ticketzoo.finding.start import SourceModel, load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.pruning.config import stated
 from ticketzoo.recipe import dump_recipe
@@ -31,6 +31,8 @@ def find_and_package(
     recipe: FindRecipe,
     out: Path,
     *,
+    task: Task | None = None,
+    model: SourceModel | None = None,
     device: torch.device | None = None,
     executor: str = "local",
     checkpoint_seconds: float = 60.0,
@@ -43,6 +45,8 @@ def find_and_package(
     Args:
         recipe: what to find.
         out: working folder: `cells/` receives the trainings, `<recipe.name>/` the ticket.
+        task: what to train on, in place of what the recipe names.
+        model: what to train, likewise.
         device: where to train; if None the CPU, or with Ray what the cluster has.
         executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: how often a training under way is saved.
@@ -57,11 +61,11 @@ def find_and_package(
         TicketError: the ticket's folder cannot be written.
     """
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
-    task = load_task(recipe.task, recipe.model)
+    task = task or load_task(recipe.task, recipe.model)
     with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
-        finding = find_tickets(recipe, task, cells)
+        finding = find_tickets(recipe, task, cells, model)
         ticket = make_ticket(recipe, task, finding)
 
         def save() -> Path:

@@ -50,8 +50,8 @@ class Finding:
     """Duration of each training."""
 
 
-def find_tickets(recipe: FindRecipe, task: Task, cells: Store) -> Finding:
-    """Run `recipe` in `cells`; what is finished there is not done again.
+def find_tickets(recipe: FindRecipe, task: Task, cells: Store, model: SourceModel | None = None) -> Finding:
+    """Run `recipe` in `cells`, with `model` in place of the one it names; what is finished there is not done again.
 
     Raises:
         RecipeError: a pattern matches no layer, a level would keep no weight, the model's arguments contradict the
@@ -59,7 +59,7 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Store) -> Finding:
         ModelError: the architecture is unknown or does not fit the data.
         RunError: the method gave masks that cannot be; or see `Store`.
     """
-    search = Search(recipe, task, cells)
+    search = Search(recipe, task, cells, model=model)
     if search.idle:
         cells.progress.warn(f"not pruned, as {task.name} does not train them: {', '.join(search.idle)}")
     cells.progress.planned(recipe.trainings)
@@ -73,12 +73,14 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Store) -> Finding:
 class Search:
     """One run of a recipe. `label` goes before those of its trainings."""
 
-    def __init__(self, recipe: FindRecipe, task: Task, cells: Store, label: str = "") -> None:
+    def __init__(
+        self, recipe: FindRecipe, task: Task, cells: Store, label: str = "", *, model: SourceModel | None = None
+    ) -> None:
         self.recipe, self.task, self.cells, self.label = recipe, task, cells, label
-        self.model = load_model(recipe, task)
-        model = create_from_architecture(self.model.architecture, seed=0)
-        dense = dense_masks(prunable(model, recipe.finder), recipe.finder)
-        self.idle = unreached(model, task, [name for name in dense if not included(name, recipe.finder)])
+        self.model = model or load_model(recipe, task)
+        network = create_from_architecture(self.model.architecture, seed=0)
+        dense = dense_masks(prunable(network, recipe.finder), recipe.finder)
+        self.idle = unreached(network, task, [name for name in dense if not included(name, recipe.finder)])
         """Parameters that the task does not train, which are not pruned."""
         self.dense = {name: mask for name, mask in dense.items() if name not in self.idle}
         if not self.dense:

@@ -14,6 +14,7 @@ from ticketzoo.models import torchvision as torchvision
 from ticketzoo.models import vgg as vgg
 from ticketzoo.models.architecture import ARCHITECTURES, LIBRARIES
 from ticketzoo.models.arguments import shorten, suggest
+from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.models.signature import Accepts, End, Signature
 from ticketzoo.models.state import State, model_state
 from ticketzoo.seeds import derive_seed
@@ -85,6 +86,8 @@ def create_from_architecture(architecture: dict[str, Any], seed: int, *, at_most
 
     So is, before memory is allocated, a network of more than `at_most` parameters.
     """
+    if isinstance(architecture, OwnArchitecture):
+        return architecture.build(seed)
     if not isinstance(architecture, dict) or set(architecture) != {"library", "name", "kwargs"}:
         raise ModelError(f"an architecture has exactly library, name and kwargs, not {shorten(architecture)}")
     library, name, kwargs = architecture["library"], architecture["name"], architecture["kwargs"]

@@ -6,6 +6,7 @@ from ticketzoo.data.text.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.errors import DataError
 from ticketzoo.tasks import fill_mask as fill_mask
 from ticketzoo.tasks import image_classification as image_classification
+from ticketzoo.tasks import own as own
 from ticketzoo.tasks import question_answering as question_answering
 from ticketzoo.tasks import text_classification as text_classification
 from ticketzoo.tasks.table import TASKS as TASKS

@@ -1,0 +1,143 @@
+"""Find, transfer and stability by recipe, and the verdict on what was measured."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypedDict, TypeVar
+
+import torch
+from pydantic import BaseModel
+
+from ticketzoo.api.progress import RunProgress
+from ticketzoo.api.recipes import read_for
+from ticketzoo.distributed import processes
+from ticketzoo.distributed.device import training_device
+from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation import verdict as verdicts
+from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.runs.executor import EXECUTORS
+from ticketzoo.runs.progress import Progress, Quiet
+from ticketzoo.stability import StabilityRecipe, run_stability
+from ticketzoo.stability.report import StabilityReport
+from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.verdict import Verdict
+from ticketzoo.transfer import TransferRecipe, run_transfer
+from ticketzoo.transfer.report import TransferReport
+
+RecipeT = TypeVar("RecipeT", bound=BaseModel)
+
+
+class Where(TypedDict):
+    """The arguments that every run takes: device, executor, progress."""
+
+    device: torch.device | None
+    executor: str
+    progress: Progress
+
+
+def find_by_recipe(recipe: str | Path | FindRecipe, set: Sequence[str], out: str | Path | None, where: Where) -> Ticket:
+    """Run a recipe of `ticketzoo find`; see `ticketzoo.find`."""
+    parsed = _read("find", recipe, FindRecipe, set)
+    return find_and_package(parsed, folder_of(parsed.name, out), **where)[0]
+
+
+def transfer(
+    recipe: str | Path | TransferRecipe,
+    *,
+    set: Sequence[str] = (),
+    out: str | Path | None = None,
+    device: str | torch.device | None = None,
+    executor: str = "local",
+    progress: bool | Progress = True,
+) -> TransferReport:
+    """Retrain tickets on targets and compare them with their controls, seed by seed.
+
+    Args:
+        recipe: a file, the name of a shipped recipe, or a `TransferRecipe`.
+        set: overrides such as `"seeds=[0, 1]"`.
+        out: working folder, `runs/<name of the recipe>` by default; a run that was stopped goes on there.
+        device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
+        executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
+        progress: whether to show progress, or who is told of it.
+
+    Returns:
+        Rows, a verdict for each ticket, the table of ticket minus dense, and the folder with plots and report.
+
+    Raises:
+        TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.
+    """
+    parsed = _read("transfer", recipe, TransferRecipe, set)
+    with running(device, executor, progress) as where:
+        return run_transfer(parsed, folder_of(parsed.name, out), **where)
+
+
+def stability(
+    recipe: str | Path | StabilityRecipe,
+    *,
+    set: Sequence[str] = (),
+    out: str | Path | None = None,
+    device: str | torch.device | None = None,
+    executor: str = "local",
+    progress: bool | Progress = True,
+) -> StabilityReport:
+    """Measure from which step on training is stable: where to rewind to (Frankle et al. 2020, section 3).
+
+    Args:
+        recipe: a file, the name of a shipped recipe, or a `StabilityRecipe`.
+        set: overrides such as `"seeds=[0, 1]"`.
+        out: working folder, `runs/<name of the recipe>` by default; a run that was stopped goes on there.
+        device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
+        executor: a name in the table of executors.
+        progress: whether to show progress, or who is told of it.
+
+    Raises:
+        TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.
+    """
+    parsed = _read("stability", recipe, StabilityRecipe, set)
+    with running(device, executor, progress) as where:
+        return run_stability(parsed, folder_of(parsed.name, out), **where)
+
+
+def judge(measured: Ticket | Iterable[Mapping[str, Any]], *, metric: str | None = None, at: str = "final") -> Verdict:
+    """Return the verdict on one ticket, computed from its rows.
+
+    Args:
+        measured: a ticket, or rows of results.jsonl that are all about one.
+        metric: the metric that decides, such as `test_accuracy`; by default each target's own.
+        at: `final`, after the last step, or `best`, at the step of minimum validation loss.
+
+    Raises:
+        ValueError: the rows are about several tickets.
+        TicketError: the rows are damaged.
+    """
+    rows = measured.results if isinstance(measured, Ticket) else [dict(row) for row in measured]
+    return verdicts.judge(rows, metric=metric, at=at)
+
+
+@contextmanager
+def running(device: str | torch.device | None, executor: str, progress: bool | Progress) -> Iterator[Where]:
+    """Give a run its device, executor and progress; of several processes the first alone shows it."""
+    chooses = device is None and EXECUTORS[executor].chooses_device
+    where = None if chooses else training_device(None if device is None else str(device))
+    if not isinstance(progress, bool):
+        yield Where(device=where, executor=executor, progress=progress)
+    elif progress and processes.rank() == 0:
+        with RunProgress() as shown:
+            yield Where(device=where, executor=executor, progress=shown)
+    else:
+        yield Where(device=where, executor=executor, progress=Quiet())
+
+
+def folder_of(name: str, out: str | Path | None) -> Path:
+    """Return the working folder of a run."""
+    return Path(out) if out is not None else Path("runs") / name
+
+
+def _read(command: str, recipe: str | Path | RecipeT, kind: type[RecipeT], set: Sequence[str]) -> RecipeT:
+    if isinstance(recipe, str | Path):
+        return read_for(command, recipe, kind, list(set))
+    if not isinstance(recipe, kind):
+        raise RecipeError(f"recipe: give a file, a name or a {kind.__name__}, not {type(recipe).__name__}")
+    if set:
+        raise RecipeError("set: goes with a recipe by file or name; change a recipe object itself")
+    return recipe

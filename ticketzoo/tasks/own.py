@@ -1,0 +1,194 @@
+"""A task of a user's own examples: any pairs of inputs and targets, any loss, any metric."""
+
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Mapping, Sized
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.data import TensorDataset, default_collate
+
+from ticketzoo.data.order import on_device, training_order
+from ticketzoo.distributed import processes
+from ticketzoo.errors import DataError
+from ticketzoo.models.signature import Features, Observation, Signature
+from ticketzoo.tasks.metrics import ACCURACY, LOSS, Metric, metric_called
+from ticketzoo.tasks.table import TASKS, TaskSection
+from ticketzoo.tasks.task import Task
+
+EVALUATION_BATCH = 256
+"""Examples that are evaluated together."""
+
+Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
+"""`loss(outputs, targets)`: a scalar, the mean over the examples of a batch."""
+
+Evaluate: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
+"""`evaluate(model)`: numbers by name, among them the deciding metric; the model is in evaluation mode."""
+
+
+class Examples(Protocol):
+    """A data set as torch has it: `len(examples)` pairs `examples[index]` of an input and a target."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class OwnSection(TaskSection):
+    """The `task:` section of a recipe whose model and data a program gave. It says what they were called."""
+
+    type: Literal["own"] = "own"
+
+
+class OwnTask:
+    """The `Task` (see `ticketzoo.tasks.task`) of a user's own examples."""
+
+    def __init__(
+        self,
+        train: Examples | tuple[Tensor, Tensor],
+        evaluate: Examples | tuple[Tensor, Tensor] | Evaluate,
+        *,
+        validation: Examples | tuple[Tensor, Tensor] | None = None,
+        loss: Loss | None = None,
+        metric: str | Metric | None = None,
+        name: str = "own",
+    ) -> None:
+        """Take in the examples. Each is read once, to know the data again by a fingerprint.
+
+        Args:
+            train: examples to train on, or tensors of inputs and targets, [n, ...] each. An input is a tensor or a
+                dict of them (the model's keyword arguments).
+            evaluate: held-out examples, or a function of the model that gives numbers by name.
+            validation: further held-out examples, looked at during training; none by default.
+            loss: by default cross-entropy for integer targets, the mean squared error for others.
+            metric: what decides between arms: a name that `evaluate` gives, or a `Metric`. By default `accuracy` for
+                integer targets, else `loss`, of which less is better.
+            name: of the data, for tables and tickets.
+
+        Raises:
+            DataError: there are no examples, they are no pairs, or the metric is not among what `evaluate` gives.
+        """
+        self._train = _examples(train, "train")
+        self._held_out = {"validation": _examples(validation, "validation") if validation is not None else None}
+        self._evaluate = evaluate if callable(evaluate) else None
+        self._held_out["test"] = None if self._evaluate else _examples(cast(Examples, evaluate), "evaluate")
+        _, targets = _collated(self._train, [0])
+        classes = not targets.is_floating_point()
+        self._loss = loss or (F.cross_entropy if classes else F.mse_loss)
+        self.metric = metric_called(metric) if isinstance(metric, str) else metric or (ACCURACY if classes else LOSS)
+        self.name, self.signature = name, Signature(Observation(()), Features(1))
+        self.has_validation = validation is not None
+        self.examples = {
+            split: 0 if examples is None else len(examples)
+            for split, examples in {"train": self._train, **self._held_out}.items()
+        }
+        fingerprint = _fingerprint([self._train, *self._held_out.values()])
+        named = getattr(self._loss, "__qualname__", type(self._loss).__qualname__)
+        self.identity = {"type": "own", "fingerprint": fingerprint, "loss": named, "metric": self.metric.name}
+        self.source = {"dataset": name, "revision": None, "fingerprint": fingerprint}
+
+    def steps_per_epoch(self, batch_size: int) -> int:
+        """Return the iterations in one pass over the training examples, the last smaller batch included."""
+        return math.ceil(len(self._train) / batch_size)
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
+        """Yield (inputs, targets) of iterations `start` to `stop - 1`, this process's share of each."""
+        for chosen in training_order(len(self._train), batch_size, seed, start, stop):
+            yield _moved(_collated(self._train, chosen.tolist()), device)
+
+    def loss(self, model: nn.Module, batch: tuple[Any, Tensor]) -> Tensor:
+        """Return the loss of a batch."""
+        inputs, targets = batch
+        return self._loss(_outputs(model, inputs), targets)
+
+    def size(self, batch: tuple[Any, Tensor]) -> int:
+        """Return the number of examples in a batch."""
+        return len(batch[1])
+
+    @torch.no_grad()
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """Return `loss`, of integer targets `accuracy`, and what the user's function gives.
+
+        Raises:
+            DataError: the deciding metric is not among them.
+        """
+        examples = self._held_out[split]
+        found = dict(self._evaluate(model)) if split == "test" and self._evaluate else {}
+        found = {key: float(value) for key, value in found.items()}
+        if examples is not None:
+            found |= self._measured(model, examples, device)
+        if split == "test" and self.metric.name not in found:
+            raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {', '.join(found)}")
+        found.setdefault("loss", found.get(self.metric.name, math.nan))
+        return found
+
+    def _measured(self, model: nn.Module, examples: Examples, device: torch.device) -> dict[str, float]:
+        losses, right, whole = 0.0, 0.0, False
+        numbers = torch.arange(len(examples)).split(EVALUATION_BATCH)
+        for chosen in processes.mine(numbers):
+            inputs, targets = _moved(_collated(examples, chosen.tolist()), device)
+            outputs = _outputs(model, inputs)
+            losses += self._loss(outputs, targets).item() * len(targets)
+            whole = isinstance(outputs, Tensor) and not targets.is_floating_point() and outputs.dim() == 2
+            right += (outputs.argmax(1) == targets).sum().item() if whole else 0
+        loss, rightly, classes = processes.summed(losses, right, float(whole))
+        accuracy = {"accuracy": rightly / len(examples)} if classes else {}
+        return {"loss": loss / len(examples), **accuracy}
+
+
+@TASKS.add("own", config=OwnSection, words="a task of its author's own")
+def _from_a_recipe(section: OwnSection) -> Task:
+    raise DataError(
+        "task.type: own: model and data of this recipe are in a program: run ticketzoo.find(model=..., ...)"
+    )
+
+
+def _examples(given: Examples | tuple[Tensor, Tensor], which: str) -> Examples:
+    if isinstance(given, tuple) and all(isinstance(part, Tensor) for part in given):
+        if len({len(part) for part in given}) != 1:
+            raise DataError(f"{which}: has {' and '.join(str(len(part)) for part in given)} inputs and targets")
+        given = cast(Examples, TensorDataset(*given))
+    if not isinstance(given, Sized) or not hasattr(given, "__getitem__"):
+        raise DataError(f"{which}: give tensors (inputs, targets) or a data set of pairs, not {type(given).__name__}")
+    if len(given) == 0:
+        raise DataError(f"{which}: has no examples")
+    pair = given[0]
+    if not isinstance(pair, tuple | list) or len(pair) != 2:
+        raise DataError(f"{which}: an example must be a pair of an input and a target, not {type(pair).__name__}")
+    return given
+
+
+def _collated(examples: Examples, chosen: list[int]) -> tuple[Any, Tensor]:
+    if isinstance(examples, TensorDataset):
+        inputs, targets = examples.tensors
+        return inputs[chosen], targets[chosen]
+    inputs, targets = default_collate([tuple(examples[index]) for index in chosen])
+    return inputs, torch.as_tensor(targets)
+
+
+def _outputs(model: nn.Module, inputs: Any) -> Any:
+    outputs = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
+    return getattr(outputs, "logits", outputs)
+
+
+def _moved(batch: tuple[Any, Tensor], device: torch.device) -> tuple[Any, Tensor]:
+    inputs, targets = batch
+    if isinstance(inputs, Mapping):
+        return {key: on_device(value, device) for key, value in inputs.items()}, on_device(targets, device)
+    return on_device(inputs, device), on_device(targets, device)
+
+
+def _fingerprint(splits: list[Examples | None]) -> str:
+    """Return a digest of all examples, read in order."""
+    digest = hashlib.sha256()
+    for examples in splits:
+        digest.update(b"split")
+        for chosen in torch.arange(0 if examples is None else len(examples)).split(EVALUATION_BATCH):
+            inputs, targets = _collated(cast(Examples, examples), chosen.tolist())
+            parts = inputs.items() if isinstance(inputs, Mapping) else [("input", inputs)]
+            for key, tensor in [*parts, ("target", targets)]:
+                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
