@@ -65,7 +65,7 @@ seeds: [0]
 }
 DURATION = re.compile(rb'"seconds": [0-9.e-]+|([0-9]+ min )?[0-9]+ s\b')
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload(["ticketzoo.stability", "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"])
+FORKING.set_forkserver_preload(["ticketzoo.instability", "matplotlib.pyplot", "sklearn.datasets", "torch._dynamo"])
 Finished = dict[Path, tuple[int, int]]
 """The files of finished cells: their inodes, and when they were written."""
 

@@ -14,8 +14,8 @@ from comparisons import chen_2020, rewinding
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import judge_all, sentence
-from ticketzoo.stability.instability import Instability, instabilities, stable_from
-from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
+from ticketzoo.instability.measure import Instability, instabilities, stable_from
+from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.zoo import ticket_folders
 from ticketzoo.zoo.summary import markdown_table, read_summary
 

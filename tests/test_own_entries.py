@@ -25,12 +25,12 @@ from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.recipe import Config, parse_recipe
 from ticketzoo.seeds import derive_seed
+from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.report import run_transfer
 from ticketzoo.tasks import TASKS
 from ticketzoo.tasks.metrics import METRICS, Metric
 from ticketzoo.tasks.table import TaskSection
 from ticketzoo.training.job import Job
-from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.report import run_transfer
 from ticketzoo.zoo import verify_ticket
 
 LENGTH = 6

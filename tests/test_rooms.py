@@ -14,8 +14,8 @@ ROOMS = [
     *(
         "cli",
         "api",
-        "transfer",
-        "stability",
+        "targets",
+        "instability",
         "finding",
         "zoo",
         "evaluation",

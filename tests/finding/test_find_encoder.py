@@ -21,12 +21,12 @@ from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.models.create import arguments_for
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
+from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.report import run_transfer
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.text_classification import TextClassificationConfig
 from ticketzoo.ticket import BaseWeights
 from ticketzoo.training import TrainingConfig, train
-from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.report import run_transfer
 
 COMMIT = "1" * 40
 LAYERS = PRUNABLE - 64 * 64

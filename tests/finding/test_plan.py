@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.plan import Plan
-from ticketzoo.transfer import TransferRecipe, plan_transfer
+from ticketzoo.targets import TransferRecipe, plan_transfer
 
 
 def recipe(**changed: object) -> FindRecipe:

@@ -16,10 +16,10 @@ from small_imagenet import write_photos
 
 from ticketzoo.errors import RunError
 from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.instability import StabilityRecipe, run_stability
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Store
-from ticketzoo.stability import StabilityRecipe, run_stability
-from ticketzoo.transfer import TransferRecipe, run_transfer
+from ticketzoo.targets import TransferRecipe, run_transfer
 
 ray = pytest.importorskip("ray")
 

@@ -15,14 +15,14 @@ from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RecipeError
 from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.instability import StabilityRecipe, run_stability
+from ticketzoo.instability.report import StabilityReport
 from ticketzoo.runs.executor import EXECUTORS
 from ticketzoo.runs.progress import Progress, Quiet
-from ticketzoo.stability import StabilityRecipe, run_stability
-from ticketzoo.stability.report import StabilityReport
+from ticketzoo.targets import TransferRecipe, run_transfer
+from ticketzoo.targets.report import TransferReport
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.verdict import Verdict
-from ticketzoo.transfer import TransferRecipe, run_transfer
-from ticketzoo.transfer.report import TransferReport
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 

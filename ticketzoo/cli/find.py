@@ -36,7 +36,7 @@ def find() -> "Work[tuple[Ticket, Path]]":
 def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.evaluation.statistics import deciding_metrics
-    from ticketzoo.transfer import arms_table, sentence
+    from ticketzoo.targets import arms_table, sentence
     from ticketzoo.util.text import for_terminal
 
     ticket, folder = found

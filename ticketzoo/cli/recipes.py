@@ -39,9 +39,9 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
     """
     from ticketzoo.cli.output import print_json
     from ticketzoo.finding import FindRecipe
+    from ticketzoo.instability import StabilityRecipe
     from ticketzoo.recipe import dump_recipe, read_recipe
-    from ticketzoo.stability import StabilityRecipe
-    from ticketzoo.transfer import TransferRecipe
+    from ticketzoo.targets import TransferRecipe
 
     path = recipe_path(recipe)
     kinds: dict[str, type[BaseModel]] = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}

@@ -5,7 +5,7 @@ import typer
 from ticketzoo.cli.recipe_command import Work, recipe_command
 
 if TYPE_CHECKING:
-    from ticketzoo.stability.report import StabilityReport
+    from ticketzoo.instability.report import StabilityReport
 
 
 def register(app: typer.Typer) -> None:
@@ -26,7 +26,7 @@ def stability() -> "Work[StabilityReport]":
 
         ticketzoo stability stability/lenet-300-100.mnist --set rewind_steps=[0it,2ep] --set seeds=[0] --out runs/try
     """
-    from ticketzoo.stability import StabilityRecipe, plan_stability, run_stability
+    from ticketzoo.instability import StabilityRecipe, plan_stability, run_stability
 
     return Work(StabilityRecipe, plan_stability, run_stability, _print)
 

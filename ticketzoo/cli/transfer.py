@@ -7,7 +7,7 @@ from ticketzoo.cli import options
 from ticketzoo.cli.recipe_command import Work, recipe_command
 
 if TYPE_CHECKING:
-    from ticketzoo.transfer.report import TransferReport
+    from ticketzoo.targets.report import TransferReport
 
 
 def register(app: typer.Typer) -> None:
@@ -25,7 +25,7 @@ def transfer(registry: options.RegistryOption = None) -> "Work[TransferReport]":
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
     """
-    from ticketzoo.transfer import TransferRecipe, plan_transfer, run_transfer
+    from ticketzoo.targets import TransferRecipe, plan_transfer, run_transfer
 
     return Work(
         TransferRecipe, partial(plan_transfer, registry=registry), partial(run_transfer, registry=registry), _print
@@ -34,7 +34,7 @@ def transfer(registry: options.RegistryOption = None) -> "Work[TransferReport]":
 
 def _print(report: "TransferReport", as_json: bool) -> None:
     from ticketzoo.cli.output import console, print_json
-    from ticketzoo.transfer import sentence
+    from ticketzoo.targets import sentence
     from ticketzoo.util.text import for_terminal
 
     if as_json:

@@ -25,13 +25,16 @@ OWN = "ticketzoo"
 
 
 def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
-    """Build the architecture `name` on the CPU, in training mode, with fresh weights and nothing downloaded.
+    """Build an architecture on the CPU, in training mode, with fresh weights and nothing downloaded.
 
-    Same name, arguments and `seed` give the same bits on one machine; the global random state is left as it was.
+    The same name, arguments and seed give the same bits on one machine; the global random state is left as it was.
 
-    Every image network takes `num_classes`, `in_shape` (channels, height, width) and `init`, a name in
-    `ticketzoo.models.initialisation`; ours also take `width`, which multiplies channels and hidden units.
-    `transformers/...` takes other arguments: see `architecture_of`.
+    Args:
+        name: such as `lenet-300-100`, `resnet-20`, `torchvision/resnet50`, `transformers/bert`.
+        seed: of the weights.
+        **kwargs: of the architecture. All take `num_classes`, `in_shape` (channels, height, width) and `init`, a name
+            in `ticketzoo.models.initialisation`; ours also `width`, which multiplies channels and hidden units.
+            `transformers/...` takes others: see `ticketzoo.models.architecture_of`.
 
     Raises:
         ModelError: a name or argument is unknown (the message says which are near), or a value is impossible.

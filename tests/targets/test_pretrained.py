@@ -17,11 +17,11 @@ from ticketzoo.models import model_state, prunable_parameters
 from ticketzoo.models.create import initial_state
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Job, Store
+from ticketzoo.targets.pretrained import pretrained_weights, start_of_dense
+from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.run import evaluate_transfer, load_targets
 from ticketzoo.ticket import Found
 from ticketzoo.ticket.levels import pack_levels
-from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
-from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.run import evaluate_transfer, load_targets
 
 QUERY = "encoder.layer.0.attention.self.query.weight"
 LINES = [" ".join(LETTERS[(start + place) % 26] for place in range(3 + start % 9)) for start in range(30)]

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
+from ticketzoo.instability.line import Line, errors_along, recompute_batch_norm
+from ticketzoo.instability.measure import instability
+from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.models.state import State
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Store
-from ticketzoo.stability.instability import instability
-from ticketzoo.stability.line import Line, errors_along, recompute_batch_norm
-from ticketzoo.stability.recipe import LineConfig
 from ticketzoo.tasks.metrics import ACCURACY
 from ticketzoo.training import TrainingConfig
 

@@ -14,10 +14,10 @@ from ticketzoo.evaluation.verdict import Verdict, judge_all, sentence
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
+from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.run import evaluate_transfer, load_targets, load_tickets
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.run import evaluate_transfer, load_targets, load_tickets
 from ticketzoo.zoo import ticket_folder
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.run import Search
+from ticketzoo.instability.line import Line, errors_along
+from ticketzoo.instability.measure import instability
+from ticketzoo.instability.recipe import StabilityRecipe
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.runs.store import Cell, Job, Store
 from ticketzoo.seeds import derive_seed
-from ticketzoo.stability.instability import instability
-from ticketzoo.stability.line import Line, errors_along
-from ticketzoo.stability.recipe import StabilityRecipe
 from ticketzoo.tasks.task import Task
 
 Row = dict[str, Any]

@@ -17,10 +17,10 @@ from ticketzoo.pruning.pruner import prune_by_magnitude
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Job, Store
+from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets, ticket_job
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.training import Record
-from ticketzoo.transfer.recipe import TransferRecipe
-from ticketzoo.transfer.run import Target, evaluate_transfer, load_targets, load_tickets, ticket_job
 
 CPU = torch.device("cpu")
 RECIPES = [

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ticketzoo.stability.instability import Instability, instabilities, instability, stable_from, suggested_step
+from ticketzoo.instability.measure import Instability, instabilities, instability, stable_from, suggested_step
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from ticketzoo.evaluation.rows import write_results
 from ticketzoo.evaluation.statistics import Summary
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.start import load_task
+from ticketzoo.instability.measure import Instability, instabilities, stable_from, suggested_step
+from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
+from ticketzoo.instability.recipe import StabilityRecipe
+from ticketzoo.instability.run import Row, measure_lines, trained_copies
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
-from ticketzoo.stability.instability import Instability, instabilities, stable_from, suggested_step
-from ticketzoo.stability.plots import network_name, plot_instability, plot_lines
-from ticketzoo.stability.recipe import StabilityRecipe
-from ticketzoo.stability.run import Row, measure_lines, trained_copies
 from ticketzoo.util.text import show_sparsity
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
-from ticketzoo.stability.instability import Instability
+from ticketzoo.instability.measure import Instability
 from ticketzoo.util.text import show_sparsity
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from toy_zoo import make_ticket
 
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
+from ticketzoo.targets import TransferRecipe
+from ticketzoo.targets.report import write_report
+from ticketzoo.targets.run import evaluate_transfer, load_targets
 from ticketzoo.tasks.metrics import LOSS
-from ticketzoo.transfer import TransferRecipe
-from ticketzoo.transfer.report import write_report
-from ticketzoo.transfer.run import evaluate_transfer, load_targets
 
 
 def test_the_loss_decides_from_training_to_report(tmp_path: Path) -> None:

@@ -15,9 +15,9 @@ from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.plots import plot_metric
 from ticketzoo.evaluation.tables import arms_table
 from ticketzoo.recipe import parse_recipe
+from ticketzoo.targets import TransferRecipe, run_transfer
 from ticketzoo.ticket import Ticket
 from ticketzoo.training.job import Job
-from ticketzoo.transfer import TransferRecipe, run_transfer
 
 
 def permuted_values(job: Job, draw: Draw) -> Job:

@@ -17,14 +17,14 @@ from ticketzoo.models.create import architecture_for, full_name
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.seeds import derive_seed
+from ticketzoo.targets.pretrained import pretrained_weights, start_of_dense
+from ticketzoo.targets.recipe import Head, TransferRecipe
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.fit import refuse_empty
 from ticketzoo.training import TrainingConfig
-from ticketzoo.transfer.pretrained import pretrained_weights, start_of_dense
-from ticketzoo.transfer.recipe import Head, TransferRecipe
 
 
 @dataclass(frozen=True)

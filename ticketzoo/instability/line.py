@@ -11,12 +11,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
+from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
-from ticketzoo.stability.recipe import LineConfig
 from ticketzoo.tasks.task import Task
 from ticketzoo.training import TrainingConfig
 

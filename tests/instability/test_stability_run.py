@@ -12,13 +12,13 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.finding.run import find_tickets
+from ticketzoo.instability.recipe import StabilityRecipe
+from ticketzoo.instability.report import run_stability, write_report
+from ticketzoo.instability.run import measure_lines
 from ticketzoo.models.state import State
 from ticketzoo.recipe import dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Store
-from ticketzoo.stability.recipe import StabilityRecipe
-from ticketzoo.stability.report import run_stability, write_report
-from ticketzoo.stability.run import measure_lines
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.training import Record
