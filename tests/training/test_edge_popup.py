@@ -101,6 +101,11 @@ def test_scores_start_uniform_by_the_fan_in_and_by_the_seed() -> None:
     assert drawn(0).std().item() == pytest.approx(0.1 / 3**0.5, rel=0.02)
 
 
+def test_a_bias_has_no_scores() -> None:
+    with pytest.raises(RecipeError, match="edge-popup scores weights of two dimensions and more, and 'bias' has one"):
+        EdgePopup({"bias": 2}).install(nn.Linear(2, 3), {"bias": torch.ones(3, dtype=torch.bool)}, 0)
+
+
 @pytest.mark.parametrize(
     ("counted", "said"),
     [

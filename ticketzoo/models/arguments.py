@@ -1,4 +1,4 @@
-"""Typed arguments of architectures: bounded, because they also come from tickets that strangers published."""
+"""Typed arguments of architectures, bounded because they also come from tickets that strangers published."""
 
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
@@ -24,7 +24,7 @@ Width = Annotated[float, Field(gt=0, le=64, allow_inf_nan=False)]
 
 
 class Arguments(Config):
-    """The arguments of every architecture: class count, image shape (channels, height, width), initialisation."""
+    """The arguments of every image network: class count, image shape (channels, height, width), initialization."""
 
     model_config = ConfigDict(strict=True)
 
@@ -47,7 +47,7 @@ ArgumentsT = TypeVar("ArgumentsT", bound=Config)
 
 
 def parse_arguments(model: str, kind: type[ArgumentsT], kwargs: dict[str, Any]) -> ArgumentsT:
-    """Check `kwargs` against `kind`.
+    """Return `kwargs`, checked, as a `kind`.
 
     Raises:
         ModelError: an argument does not fit; the message names it.

@@ -35,7 +35,7 @@ def outside_body(model: nn.Module) -> list[str]:
 
 
 def in_body(name: str, model: nn.Module) -> bool:
-    """Tell whether a tensor of this name would belong to the body of `model`; of a model without head all do."""
+    """Tell whether a tensor of this name belongs to the body of `model`. All do in a model without a separate head."""
     if not hasattr(model, "base_model_prefix"):
         return True
     prefix = body_prefix(model)
@@ -49,13 +49,13 @@ def within(name: str, modules: Iterable[str]) -> bool:
 
 
 def bare_names(named: Mapping[str, ValueT], model: nn.Module) -> dict[str, ValueT]:
-    """Rename from names in `model` to names in a ticket: the body's as in the bare encoder, the head's unchanged."""
+    """Return `named` under the names in a ticket: the body's as in the bare encoder, the head's as in `model`."""
     prefix = body_prefix(model)
     return {name.removeprefix(prefix): value for name, value in named.items()}
 
 
 def model_names_of(named: Mapping[str, ValueT], model: nn.Module) -> dict[str, ValueT]:
-    """Rename from names in a ticket to names in `model`: the reverse of `bare_names`.
+    """Return `named`, by names in a ticket, under the names in `model`: the reverse of `bare_names`.
 
     Tensors of a part that this model's body does without (the pooler, in BertForMaskedLM as `transformers` makes it)
     are left out.

@@ -26,7 +26,7 @@ class ConvNet(nn.Module):
     Input (batch, channels, height, width), each side at least 2 ** (depth / 2); output (batch, num_classes).
     The linear layers have 256, 256 and `num_classes` outputs. Prunable weights on CIFAR-10: 4,300,992 (in convolutions
     38,592), 2,425,024 (259,776) and 2,261,184 (1,144,512) for depths 2, 4 and 6. The paper's figure prints 1.7M for the
-    last, which its layers do not add up to.
+    last, but its layers add up to the number above.
     """
 
     def __init__(self, depth: int, arguments: ConvArguments) -> None:

@@ -161,5 +161,5 @@ def _instead(given: type[End], wanted: type[End]) -> str:
 
 
 def initial_state(architecture: dict[str, Any], seed: int, *stream: str | int) -> State:
-    """Return parameters and buffers of a fresh initialisation; `stream` names further ones of the same seed."""
+    """Return parameters and buffers of a fresh initialization; `stream` names further ones of the same seed."""
     return model_state(create_from_architecture(architecture, seed=derive_seed(seed, "init", *stream)))

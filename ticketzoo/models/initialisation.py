@@ -1,4 +1,4 @@
-"""Initialisations by name, and the papers they come from.
+"""Initializations by name, and the papers they come from.
 
 Each sets the weights of linear and convolution layers (and of the three projections stacked in `nn.MultiheadAttention`)
 by one rule and zeroes their biases; other parameters stay as PyTorch makes them.
@@ -41,7 +41,7 @@ _TRUNCATED_STD = 0.87962566103423978
 
 
 def initialise(model: nn.Module, name: Initialisation) -> None:
-    """Initialise `model` in place, drawing from the global random state of its device."""
+    """Initialize `model` in place, drawing from the global random state of its device."""
     if name == "default":
         return
     draw = _DRAWS[name]

@@ -15,7 +15,7 @@ _ATTENTION_WEIGHTS = ("in_proj_weight", "q_proj_weight", "k_proj_weight", "v_pro
 
 
 def weight_layers(model: nn.Module) -> Iterator[tuple[str, nn.Linear | nn.Conv2d]]:
-    """Name and module of every linear and convolution layer, in module order."""
+    """Yield name and module of every linear and convolution layer, in module order."""
     for name, module in model.named_modules():
         if isinstance(module, (nn.Linear, *_CONVOLUTIONS)):
             yield name, module  # type: ignore[misc]
@@ -89,15 +89,15 @@ def head_modules(model: nn.Module) -> list[str]:
     any other the layer that `head_of` names.
 
     Raises:
-        ModelError: it cannot be built, or one of the two is of texts and the other of images.
+        ModelError: `head_of` finds no such layer.
     """
     return outside_body(model) if hasattr(model, "base_model_prefix") else [head_of(model)]
 
 
 def head_of(model: nn.Module) -> str:
-    """Name of the layer that scores the classes, e.g. `fc3`: the last linear or convolution layer in module order.
+    """Return the name of the layer that scores the classes, such as `fc3`.
 
-    True of every architecture in `model_names()`; a model of your own may register its layers in another order.
+    It is the last linear or convolution layer in module order. This holds for every image network in `model_names()`; a model of your own may register its layers in another order.
 
     Raises:
         ModelError: there is no such layer.

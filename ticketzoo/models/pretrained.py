@@ -28,7 +28,7 @@ _LAYER = re.compile(r"layers?\.(\d+)\.")
 
 
 def pretrained_reference(name: str) -> HubReference | FolderReference | None:
-    """Return the pretrained model that an architecture's name refers to; None for one that is initialised afresh.
+    """Return the pretrained model that an architecture's name refers to; None for one that is initialized afresh.
 
     Raises:
         RegistryError: it refers to nothing.
@@ -88,14 +88,15 @@ def _files_of(reference: HubReference | FolderReference) -> ModelFiles:
 def load_base(model: nn.Module, state: Mapping[str, Tensor], *, fresh_pooler: bool = False) -> list[str]:
     """Copy pretrained weights into `model`, cast to its dtypes.
 
-    Returns the names of the parameters that `state` does not have in their shape, and which stay as they were: those of
-    a fresh head or pooler.
-
     Args:
         model: a bare encoder of `transformers`, or one under a head.
         state: the tensors of a model of any head or none, as its file names them. Whatever this model has no use for,
             another head's tensors among them, is left out.
-        fresh_pooler: whether `state` may have no pooler, as that of a masked language model trained alone has none.
+        fresh_pooler: accept a `state` without pooler, such as that of a masked language model that was trained alone.
+
+    Returns:
+        the names of the parameters that `state` does not have in their shape, and which stay as they were: those of a
+        fresh head or pooler.
 
     Raises:
         ModelError: the body does not fit; the message names a tensor and both shapes. The model is unchanged.
@@ -139,7 +140,7 @@ def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def base_state(library: object, name: object, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Pretrained weights named as a ticket of the architecture names them.
+    """Return pretrained weights under the names that a ticket of the architecture gives them.
 
     Raises:
         ModelError: the architecture is unknown.

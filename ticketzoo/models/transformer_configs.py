@@ -1,4 +1,4 @@
-"""Keys of a transformers model's config.json that decide its network: typed and bounded, for it comes from strangers.
+"""Keys of a transformers model's config.json that decide its network, typed and bounded: it comes from strangers.
 
 Keys, meanings and defaults are those of `transformers`' config of the same model type. No other key reaches it: none
 that names code, a file or a precision.

@@ -1,4 +1,4 @@
-"""Encoders of `transformers`: bare or under a task's head, built from their configuration alone, with random weights.
+"""Encoders of `transformers`, bare or under a task's head, built from their configuration with random weights.
 
 An architecture's name is a model type such as `bert`. What is built always has the whole bare encoder, its pooler
 included, also under the heads that `transformers` builds without one: so the same masks fit under every head.

@@ -1,4 +1,4 @@
-"""Tasks that a model is trained on: one file per task type, registered here."""
+"""Tasks that a model is trained on: one file per task type, each a row of `TASKS`."""
 
 from pathlib import Path
 
@@ -18,11 +18,13 @@ from ticketzoo.tasks.task import Task
 def create_task(config: TaskSection, *, tokenizer: str | Path | None = None) -> Task:
     """Return the task of a recipe's `task:` section, its data loaded.
 
-    `tokenizer` is the folder or Hub id of the model's own, for tasks on text. A recipe may name another that has the
-    same tokens, or one for a model that brings none.
+    Args:
+        config: the section.
+        tokenizer: folder or Hub id of the model's own, for tasks on text. A recipe may name another that has the same
+            tokens, or one for a model that brings none.
 
     Raises:
-        DataError: its data cannot be loaded.
+        DataError: the data cannot be loaded, or the tokenizer is missing or has other tokens than the model's own.
     """
     task_type = TASKS[config.type]
     if task_type.texts is None:
@@ -31,8 +33,8 @@ def create_task(config: TaskSection, *, tokenizer: str | Path | None = None) -> 
     chosen = asked or tokenizer
     if chosen is None:
         raise DataError(
-            f"task.tokenizer is missing: {config.type} needs one, and the model brings none of its own: give a folder "
-            "or Hub id, or to transfer the tickets' model as base"
+            f"task.tokenizer is missing: {config.type} needs one, and the model brings none: give a folder or Hub id, "
+            "or in a transfer recipe the tickets' model as base"
         )
     loaded = load_tokenizer(chosen)
     if asked and tokenizer:
@@ -41,9 +43,9 @@ def create_task(config: TaskSection, *, tokenizer: str | Path | None = None) -> 
 
 
 def _check_same_tokens(chosen: Tokenizer, own: str | Path) -> None:
-    """Raise DataError when the tokenizer of a recipe gives other numbers to tokens than the model's own, if it has one.
+    """Raise DataError where the tokenizer of a recipe numbers tokens otherwise than the model's own, if it has one.
 
-    Two vocabularies of one size, such as of a cased and an uncased model, would pass for each other otherwise.
+    Two vocabularies of one size, such as of a cased and an uncased model, would pass for each other.
     """
     try:
         vocabulary = load_tokenizer(own).backend.get_vocab()

@@ -1,4 +1,4 @@
-"""Masked language modelling: cross-entropy, accuracy and perplexity at the masked positions."""
+"""Masked language modeling: cross-entropy, accuracy and perplexity at the masked positions."""
 
 import math
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ from ticketzoo.tasks.table import TASKS, TaskSection
 
 
 class FillMaskConfig(TaskSection):
-    """The `task:` section of a recipe for masked language modelling.
+    """The `task:` section of a recipe for masked language modeling.
 
     Attributes:
         name: what to call the data in results; the data set's when not given.
@@ -67,7 +67,7 @@ class FillMask:
     metric = ACCURACY
 
     def __init__(self, config: FillMaskConfig, tokenizer: Tokenizer) -> None:
-        """Load and tokenise the data.
+        """Load and tokenize the data.
 
         Raises:
             DataError: it is missing, has no text, or there is no mask token.

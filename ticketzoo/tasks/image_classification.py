@@ -63,7 +63,7 @@ class ImageClassificationConfig(TaskSection):
 
 @TASKS.add("image-classification", config=ImageClassificationConfig, words="image classification")
 class ImageClassification:
-    """The `Task` (see `ticketzoo.tasks.task`) of classifying images, normalised on the training device."""
+    """The `Task` (see `ticketzoo.tasks.task`) of classifying images, normalized on the training device."""
 
     metric = ACCURACY
 
@@ -126,7 +126,7 @@ class ImageClassification:
             yield Batch(images, labels, share_of(len(part)), augment=False)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
-        """Return the mean cross-entropy, in nats, of one batch of images (augmented and normalised here).
+        """Return the mean cross-entropy, in nats, of one batch of images (augmented and normalized here).
 
         Raises:
             DataError: the model cannot take images of the size that progressive resizing has come to.

@@ -35,8 +35,8 @@ class QuestionAnsweringConfig(TaskSection):
         name: what to call the data in results; the data set's when not given.
         tokenizer: a folder or Hub id; the model's own when not given.
         max_length: most tokens in a window, question and special ones included.
-        stride: tokens that neighbouring windows of a long context share, as in transformers. (The BERT paper's code
-            counts those between the windows' starts instead.).
+        stride: tokens that neighbouring windows of a long context share, as in transformers. The BERT paper's code
+            counts those between the windows' starts instead.
         question_length: tokens at which a question is cut off.
     """
 
@@ -58,7 +58,7 @@ class QuestionAnswering:
     metric = F1
 
     def __init__(self, config: QuestionAnsweringConfig, tokenizer: Tokenizer) -> None:
-        """Load and tokenise the data.
+        """Load and tokenize the data.
 
         Raises:
             DataError: it is missing or not in SQuAD's form.

@@ -66,13 +66,13 @@ class BestAnswers:
         self._characters = torch.zeros(count, 2, dtype=torch.int64)
 
     def add(self, question: Tensor, spans: Spans, first_characters: Tensor, last_characters: Tensor) -> None:
-        """Take in the best spans of windows of these questions.
+        """Compare the best spans of further windows with those known so far.
 
         Args:
-            question: int64 [b].
+            question: int64 [b], the number of each window's question.
             spans: of these windows.
-            first_characters: int64 [b, t], where in the context each token begins.
-            last_characters: int64 [b, t], where it ends.
+            first_characters: int64 [b, t], the place in the context at which each token begins.
+            last_characters: int64 [b, t], the place at which it ends.
         """
         begin = first_characters.gather(1, spans.first[:, None])[:, 0].tolist()
         end = last_characters.gather(1, spans.last[:, None])[:, 0].tolist()
@@ -83,11 +83,11 @@ class BestAnswers:
                 self._characters[number] = torch.tensor([begin[row], end[row]])
 
     def texts(self, contexts: Sequence[str], *, may_be_none: bool) -> list[str]:
-        """Return the answers, stretches of `contexts`; empty where no window has a span.
+        """Return the answers, which are stretches of `contexts`, or empty where no window has a span.
 
         Args:
             contexts: the texts.
-            may_be_none: also empty where that no window has the answer scores higher than the best span.
+            may_be_none: give an empty answer also where "no answer" scores higher than the best span.
         """
         none = self._score == -torch.inf
         if may_be_none:
@@ -108,7 +108,7 @@ def normalise_answer(text: str) -> str:
 
 
 def exact_match(answer: str, right: str) -> float:
-    """Return 1 if the two are the same once normalised, else 0."""
+    """Return 1 if the two are the same once normalized, else 0."""
     return float(normalise_answer(answer) == normalise_answer(right))
 
 

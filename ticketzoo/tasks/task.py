@@ -1,3 +1,5 @@
+"""The protocol of a task: all that the training loop knows of data, loss and metrics."""
+
 from collections.abc import Iterator
 from typing import Any, Protocol, runtime_checkable
 
@@ -9,27 +11,28 @@ from ticketzoo.tasks.metrics import Metric
 
 
 class Task(Protocol):
-    """Something a model is trained on: all that the training loop knows of data, loss and metrics."""
+    """The data, loss and metrics that a model is trained and measured by."""
 
     name: str
     """Short name of the data, e.g. `mnist` or `digits-5-9`."""
 
     identity: dict[str, Any]
-    """What decides the numbers (content fingerprint, preprocessing, loss), as JSON; not where the data came from."""
+    """All that the numbers depend on (content fingerprint, preprocessing, loss), as JSON; no place of the data."""
 
     source: dict[str, Any]
-    """How a ticket names the data: `dataset`, its `revision` and the `fingerprint` of its content."""
+    """The data as a ticket names them: `dataset`, its `revision` and the `fingerprint` of its content."""
 
     signature: Signature
-    """What goes into a model and what is wanted out of it."""
+    """Input and output of the models that the task trains."""
 
     metric: Metric
     """The metric, of those that `evaluate` gives, by which arms are compared."""
 
     has_validation: bool
+    """Whether there is a validation split to stop early by."""
 
     examples: dict[str, int]
-    """How many there are in `"train"`, `"validation"` and `"test"`."""
+    """The number of examples in `"train"`, `"validation"` and `"test"`."""
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return the iterations in one pass over the training split."""

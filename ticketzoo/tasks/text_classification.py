@@ -55,7 +55,7 @@ class TextClassification:
     """The `Task` (see `ticketzoo.tasks.task`) of classifying texts, or of predicting a value for each."""
 
     def __init__(self, config: TextClassificationConfig, tokenizer: Tokenizer) -> None:
-        """Load and tokenise the data.
+        """Load and tokenize the data.
 
         Raises:
             DataError: it is missing or no labelled text.
