@@ -128,7 +128,7 @@ def test_crops_are_the_same_however_a_worker_s_share_is_cut(folder: Path, monkey
 def test_training_is_on_crops_and_evaluation_on_the_middle(folder: Path) -> None:
     task = task_of(folder, scale=[0.1, 0.1])
     assert task.signature == signature.Signature(signature.Image(3, 16, 16), signature.Classes(2))
-    ((images, labels, _),) = task.batches(6, 0, 0, 1, CPU)
+    ((images, labels, *_),) = task.batches(6, 0, 0, 1, CPU)
     assert (images.dtype, images.shape) == (torch.uint8, (6, 3, 16, 16))
     assert {int(image[2, 0, 0]) // 3 for image in images} == {0, 1}
     assert [int(image[2, 0, 0]) // 3 for image in images] == labels.tolist()  # images 0 to 2 are of class a

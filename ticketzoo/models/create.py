@@ -32,8 +32,9 @@ def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
     Args:
         name: such as `lenet-300-100`, `resnet-20`, `torchvision/resnet50`, `transformers/bert`.
         seed: of the weights.
-        **kwargs: of the architecture. All take `num_classes`, `in_shape` (channels, height, width) and `init`, a name
-            in `ticketzoo.models.initialisation`; ours also `width`, which multiplies channels and hidden units.
+        **kwargs: of the architecture. Image networks take `num_classes`, `in_shape` (channels, height, width) and
+            `init`, a name in `ticketzoo.models.initialisation`; ours also `width`, which multiplies channels and hidden
+            units.
             `transformers/...` takes others: see `ticketzoo.models.architecture_of`.
 
     Raises:

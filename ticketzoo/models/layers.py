@@ -97,7 +97,8 @@ def head_modules(model: nn.Module) -> list[str]:
 def head_of(model: nn.Module) -> str:
     """Return the name of the layer that scores the classes, such as `fc3`.
 
-    It is the last linear or convolution layer in module order. This holds for every image network in `model_names()`; a model of your own may register its layers in another order.
+    It is the last linear or convolution layer in module order. This holds for every image network in `model_names()`; a
+    model of your own may register its layers in another order.
 
     Raises:
         ModelError: there is no such layer.
