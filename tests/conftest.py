@@ -31,10 +31,23 @@ def _tables_as_they_were() -> Iterator[None]:
     from ticketzoo.finding.method import METHODS
     from ticketzoo.models.architecture import ARCHITECTURES
     from ticketzoo.pruning.criteria import CRITERIA
+    from ticketzoo.pruning.schedule import SCHEDULES
+    from ticketzoo.pruning.scope import SCOPES
+    from ticketzoo.pruning.structure import STRUCTURES
     from ticketzoo.tasks import TASKS
     from ticketzoo.tasks.metrics import METRICS
 
-    tables: list[Registry[Any]] = [ARMS, METHODS, ARCHITECTURES, CRITERIA, TASKS, METRICS]
+    tables: list[Registry[Any]] = [
+        ARMS,
+        METHODS,
+        ARCHITECTURES,
+        CRITERIA,
+        STRUCTURES,
+        SCOPES,
+        SCHEDULES,
+        TASKS,
+        METRICS,
+    ]
     before = [dict(table._entries) for table in tables]
     yield
     for table, entries in zip(tables, before, strict=True):

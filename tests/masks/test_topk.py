@@ -70,3 +70,26 @@ def test_a_score_that_is_nan_is_named_unless_its_weight_is_gone() -> None:
         keep_highest(scores, everything, 1, eligible={"w": torch.tensor([False, True, True])})
     survivors = {"w": torch.tensor([False, True, True])}
     assert keep_highest(scores, survivors, 1)["w"].tolist() == [False, False, True]
+
+
+@pytest.mark.parametrize("eligible", [None, [1, 0, 1]])
+@pytest.mark.parametrize("count", [-1, 4])
+def test_more_than_there_are_cannot_be_kept(count: int, eligible: list[int] | None) -> None:
+    with pytest.raises(RunError, match=f"cannot keep {count} of 3 surviving weights"):
+        kept([1, 2, 3], count, eligible)
+
+
+def test_nothing_to_rank() -> None:
+    none = {"w": torch.zeros(0)}
+    assert keep_highest(none, {"w": torch.ones(0, dtype=torch.bool)}, 0)["w"].tolist() == []
+    assert keep_highest({}, {}, 0) == {}
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_scores_and_masks_may_be_on_different_devices() -> None:
+    scores = {"a": torch.randn(300, 100).cuda(), "b": torch.randn(50, dtype=torch.float64)}
+    masks = {"a": torch.rand(300, 100) < 0.5, "b": torch.ones(50, dtype=torch.bool).cuda()}
+    found = keep_highest(scores, masks, 1000)
+    expected = keep_highest({n: s.cpu() for n, s in scores.items()}, {n: m.cpu() for n, m in masks.items()}, 1000)
+    assert found["b"].is_cuda and not found["a"].is_cuda
+    assert all(torch.equal(found[name].cpu(), expected[name]) for name in expected)

@@ -13,6 +13,7 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Weights
 from ticketzoo.pruning.pruner import Pruner
+from ticketzoo.pruning.scope import SCOPES, Group, Layers, Left
 
 LENET = {"fc1.weight": (300, 784), "fc2.weight": (100, 300), "fc3.weight": (10, 100)}
 LENET_5 = {
@@ -100,3 +101,30 @@ def test_a_level_that_would_remove_nothing_is_refused() -> None:
     config = PruningConfig(prune={"schedule": {"levels": [0.001, 0.5]}})
     with pytest.raises(RecipeError, match="level 1 of 2 would remove no weight"):
         Pruner.of(config).check({"w": torch.ones(10, dtype=torch.bool)}, 2)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ([Group(("a",), 1)], "each layer has to be in exactly one group"),
+        ([Group(("a", "b"), 2), Group(("b",), 1)], "each layer has to be in exactly one group"),
+        ([Group(("a", "b"), 7)], "would keep 7 of 6 in a, b"),
+    ],
+)
+def test_what_a_users_scope_may_give(groups: list[Group], message: str) -> None:
+    @SCOPES.add("a-users", cite="none")
+    def wrong(layers: Layers, left: Left) -> list[Group]:
+        return groups
+
+    masks = {"a": torch.ones(4, dtype=torch.bool), "b": torch.ones(2, dtype=torch.bool)}
+    with pytest.raises(RecipeError, match=message) as caught:
+        Pruner.of(PruningConfig(scope="a-users")).check(masks, 1)
+    assert "scope 'a-users' with schedule 'rate'" in str(caught.value)
+
+
+def test_a_layer_that_is_full_leaves_its_share_to_the_others() -> None:
+    """Of 10 weights each layer would have a third, but the first has 1 left: the others share 9, the earlier first."""
+    masks = {name: torch.ones(6, dtype=torch.bool) for name in "abc"}
+    masks["a"][1:] = False
+    uniform = Pruner.of(PruningConfig(prune={"scope": "uniform", "schedule": {"levels": [8 / 18]}}))
+    assert [keep for _, keep in uniform.kept(masks, to=1)] == [1, 5, 4]

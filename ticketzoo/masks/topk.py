@@ -36,7 +36,7 @@ def keep_largest(weights: Mapping[str, Tensor], masks: Masks, count: int) -> Mas
         bool masks, where the given ones are.
 
     Raises:
-        RunError: a surviving weight is NaN.
+        RunError: a surviving weight is NaN, or there are fewer survivors than `count`.
     """
     return _keep_top(weights, masks, count, _magnitudes, "weight {} is NaN where its mask keeps it: the training "
                      "diverged, lower its lr")  # fmt: skip
@@ -60,16 +60,17 @@ def keep_highest(
         bool masks, where the given ones are.
 
     Raises:
-        RunError: the score of a survivor is NaN.
+        RunError: the score of a survivor is NaN, or there are fewer survivors than `count`.
     """
     message = "the score of {} is NaN where its mask keeps the weight"
     if eligible is None:
         return _keep_top(scores, masks, count, _signed, message)
     first = {name: mask & eligible[name].to(mask.device) for name, mask in masks.items()}
     others = {name: mask & ~first[name] for name, mask in masks.items()}
-    if count <= kept(first):
+    if 0 <= count <= kept(first):
         _check_no_nan(scores, others, message)
         return _keep_top(scores, first, count, _signed, message)
+    _check_count(count, kept(masks))
     _check_no_nan(scores, first, message)
     filled = _keep_top(scores, others, count - kept(first), _signed, message)
     return {name: first[name] | mask for name, mask in filled.items()}
@@ -94,6 +95,9 @@ def _keep_top(tensors: Mapping[str, Tensor], masks: Masks, count: int, values: _
     pass repeated, so chance decides how long this takes but never what is removed.
     """
     survivors = kept(masks)
+    _check_count(count, survivors)
+    if not masks:
+        return {}
     gone = survivors - count
     low, high = _bracket(tensors, masks, gone / max(1, survivors), values)
     while True:
@@ -171,6 +175,11 @@ def _smallest(values: Floats, count: int) -> NDArray[np.bool_]:
     ties = np.flatnonzero(values == largest)
     smallest[ties[: count - np.count_nonzero(smallest)]] = True
     return smallest
+
+
+def _check_count(count: int, survivors: int) -> None:
+    if not 0 <= count <= survivors:
+        raise RunError(f"cannot keep {count:,} of {survivors:,} surviving weights; keep fewer")
 
 
 def _check_no_nan(scores: Mapping[str, Tensor], masks: Masks, nan: str) -> None:

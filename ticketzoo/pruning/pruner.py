@@ -13,7 +13,7 @@ from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA, Criterion
 from ticketzoo.pruning.probe import Probe, Weights
 from ticketzoo.pruning.schedule import SCHEDULES, Schedule
-from ticketzoo.pruning.scope import SCOPES, Group, Layer, Scope
+from ticketzoo.pruning.scope import SCOPES, Group, Layer, Layers, Scope
 from ticketzoo.pruning.structure import STRUCTURES, Structure
 
 
@@ -97,7 +97,19 @@ class Pruner:
         for name, mask in masks.items():
             each = self._each(name, mask)
             layers[name] = Layer(tuple(mask.shape), mask.numel() // each, -(-kept[name] // each))
-        return self.scope.make(layers, partial(self.schedule.make, to))
+        groups = self.scope.make(layers, partial(self.schedule.make, to))
+        self._check_groups(groups, layers)
+        return groups
+
+    def _check_groups(self, groups: list[Group], layers: Layers) -> None:
+        """Raise RecipeError unless every layer is in one group, and no group keeps more than it has."""
+        gave = f"scope {self.scope.name!r} with schedule {self.schedule.name!r}"
+        if sorted(name for names, _ in groups for name in names) != sorted(layers):
+            raise RecipeError(f"{gave}: each layer has to be in exactly one group that is ranked together")
+        for names, keep in groups:
+            have = sum(layers[name].kept for name in names)
+            if not 0 <= keep <= have:
+                raise RecipeError(f"{gave} would keep {keep:,} of {have:,} in {', '.join(names[:3])}")
 
     def _each(self, name: str, mask: Tensor) -> int:
         return self.structure.weights_of_one(name, tuple(mask.shape))
