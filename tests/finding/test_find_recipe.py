@@ -92,8 +92,8 @@ def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: i
         ({"arm_levels": [2, 2], "finder": {"levels": 3}}, "arm_levels must differ from each other"),
         ({"package_from": 4, "finder": {"levels": 3}}, "package_from is beyond finder.levels (3)"),
         (
-            {"finder": {"levels": 3, "rewinding": "learning-rate"}},
-            "starts from other weights, and a ticket holds one level's: set package_from to finder.levels (3)",
+            {"finder": {"method": "edge-popup"}},
+            "a ticket of method: edge-popup holds its last level alone: set package_from to finder.levels (1)",
         ),
         ({"finder": {"method": "one-shot-initial", "rewinding": "learning-rate"}}, "one-shot-initial prunes none"),
         (

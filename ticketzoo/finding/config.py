@@ -21,8 +21,8 @@ class MethodConfig(PruningConfig):
         return 1 + self.levels
 
     @property
-    def starts_differ(self) -> str | None:
-        """The reason why levels start from other weights, as it stands in the recipe; None where they do not."""
+    def last_level_alone(self) -> str | None:
+        """The reason, as it stands in the recipe, why a ticket holds the last level alone; None where it does not."""
         return None
 
     @model_validator(mode="after")
@@ -36,8 +36,3 @@ class RewindingConfig(MethodConfig):
 
     rewind: Steps = Steps(0, "it")
     rewinding: Annotated[str, AfterValidator(REWINDINGS.known)] = "weights"
-
-    @property
-    def starts_differ(self) -> str | None:
-        """With learning-rate rewinding an iterative method starts each level from the weights just trained."""
-        return "rewinding: learning-rate" if self.rewinding == "learning-rate" and self.method == "imp" else None

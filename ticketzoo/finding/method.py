@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Any, Protocol
 
 from ticketzoo.errors import RecipeError
@@ -39,6 +38,18 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Snapshot:
+    """The state of a training after some updates, read when it is called; equal to another of the same training."""
+
+    cell: Cell
+    step: int
+
+    def __call__(self) -> State:
+        """Return parameters and buffers."""
+        return self.cell.snapshot(self.step)
+
+
+@dataclass(frozen=True)
 class Trained:
     """A finished training. Its weights are read from disk whenever they are asked for."""
 
@@ -72,7 +83,7 @@ class Trained:
         counted = step if count_from is None else count_from
         if step == self.start.step and kept(self.masks) == total(self.masks):
             return replace(self.start, step=counted)
-        return Start(partial(self.cell.snapshot, step), counted)
+        return Start(Snapshot(self.cell, step), counted)
 
     def end(self, *, count_from: int) -> Start:
         """Return the trained weights as a start that counts from the step `count_from`."""

@@ -6,6 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from safetensors.torch import save
+from torch import nn
 
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import ticket_card
@@ -14,17 +16,19 @@ from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.finding.run import Finding, find_tickets
+from ticketzoo.finding.run import Finding, Replicate, find_tickets
 from ticketzoo.finding.start import SourceModel, load_task
 from ticketzoo.models import bare_names, create_from_architecture
+from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.pruning.config import stated
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
-from ticketzoo.ticket import Found, Ticket
+from ticketzoo.ticket import Found, Ticket, custom_architecture
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.training.parametrisation import NOTHING
 
 
 def find_and_package(
@@ -68,13 +72,13 @@ def find_and_package(
         finding = find_tickets(recipe, task, cells, model)
         ticket = make_ticket(recipe, task, finding)
 
-        def save() -> Path:
+        def write() -> Path:
             extras = make_card(ticket, finding, recipe, task, cells.device)
             for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
                 shutil.rmtree(half_written)
             return ticket.save_pretrained(out / recipe.name, extras=extras)
 
-        folder = processes.from_first(save)
+        folder = processes.from_first(write)
     return ticket, folder
 
 
@@ -102,34 +106,40 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
 
 def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     """Return the ticket of what `recipe` found, with everything measured about it."""
-    finder = recipe.finder
-    pruning = {"method": finder.method, **stated(finder)}
-    model = create_from_architecture(finding.model.architecture, seed=0)
+    finder, architecture = recipe.finder, finding.model.architecture
+    model = create_from_architecture(architecture, seed=0)
+    own = isinstance(architecture, OwnArchitecture)
     base = _base(finding)
-    replicates = [
-        Found(
-            replicate.seed,
-            replicate.levels.renamed(partial(bare_names, model=model)),
-            None if base else bare_names(replicate.starts[-1].state, model),
-        )
-        for replicate in finding.replicates
-    ]
     return Ticket.create(
         name=recipe.name,
-        architecture=finding.model.architecture,
+        architecture=custom_architecture(model, architecture["name"]) if own else architecture,
         task=recipe.task.type,
         source=task.source,
-        pruning=pruning,
+        pruning={"method": finder.method, **stated(finder)},
         rewind_step=rewind_step(recipe, task),
         rewinding=getattr(finder, "rewinding", "weights"),
-        replicates=replicates,
+        replicates=[_found(one, model, recipe.package_from, base is not None) for one in finding.replicates],
         base=base,
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe),
         results=finding.rows,
         verdict=judge(finding.rows),
         license=recipe.license,
+        use="as-is" if all(one.learn[-1] == NOTHING for one in finding.replicates) else "train",
+        files={name: save(state) for one in finding.replicates for name, state in one.extras.items()},
     )
+
+
+def _found(replicate: Replicate, model: nn.Module, package_from: int, by_reference: bool) -> Found:
+    """Return what a seed found, as a ticket packages it: one state to start from, or each level's own."""
+    levels = replicate.levels.renamed(partial(bare_names, model=model))
+    if by_reference:
+        return Found(replicate.seed, levels)
+    packaged = range(package_from, len(replicate.starts))
+    if all(replicate.starts[level] == replicate.starts[-1] for level in packaged if level):
+        return Found(replicate.seed, levels, bare_names(replicate.starts[-1].state, model))
+    starts = {level: bare_names(replicate.starts[level].state, model) for level in packaged}
+    return Found(replicate.seed, levels, rewind_levels=starts)
 
 
 def _base(finding: Finding) -> BaseWeights | None:

@@ -76,8 +76,8 @@ class FindRecipe(Config):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
-        if (why := self.finder.starts_differ) and self.package_from < self.finder.levels:
-            what = f"with {why} each level starts from other weights, and a ticket holds one level's"
+        if (why := self.finder.last_level_alone) and self.package_from < self.finder.levels:
+            what = f"a ticket of {why} holds its last level alone"
             raise ValueError(f"{what}: set package_from to finder.levels ({self.finder.levels})")
         if beyond := [level for level in self.control_levels if level > self.finder.levels]:
             raise ValueError(f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})")

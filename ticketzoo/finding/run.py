@@ -12,6 +12,7 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, check_masks, kept, sparsity
 from ticketzoo.models import create_from_architecture
+from ticketzoo.models.state import State
 from ticketzoo.pruning.config import dense_masks, included, prunable
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.reached import unreached
@@ -34,6 +35,8 @@ class Replicate:
     """What each level's ticket is trained from."""
     learn: list[Parametrisation]
     """What each level's ticket and the arms beside it learn."""
+    extras: dict[str, State]
+    """Further tensors to package, by file name."""
     rows: list[Row]
     seconds: list[float]
     """Duration of each training."""
@@ -96,6 +99,7 @@ class Search:
         lab, finder = self.lab(seed), self.recipe.finder
         starts: list[Start] = []
         learn: list[Parametrisation] = []
+        extras: dict[str, State] = {}
         rows: list[Row] = []
 
         def measured() -> Iterator[tuple[int, Masks]]:
@@ -104,6 +108,9 @@ class Search:
                 trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
                 starts.append(level.start)
                 learn.append(level.learn)
+                extras.update(
+                    {f"{name}-seed-{seed}-level-{number}.safetensors": one for name, one in level.extras.items()}
+                )
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks
                 lab.level = number + 1
@@ -112,7 +119,7 @@ class Search:
         if len(levels) <= finder.levels:
             gave = f"method {finder.method!r} gave {len(levels) - 1} levels"
             raise RunError(f"{gave}, but finder.levels asks for {finder.levels}")
-        return Replicate(seed, levels, lab.initial, starts, learn, rows, lab.seconds)
+        return Replicate(seed, levels, lab.initial, starts, learn, extras, rows, lab.seconds)
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""

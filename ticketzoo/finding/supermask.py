@@ -34,7 +34,7 @@ class EdgePopupConfig(MethodConfig):
         return 3
 
     @property
-    def starts_differ(self) -> str | None:
+    def last_level_alone(self) -> str | None:
         """The supermask is of weights as they were drawn, scaled if asked for; level 0 is the dense network's."""
         return "method: edge-popup"
 
