@@ -1,22 +1,24 @@
 """Damage real ticket files at random and read them: `python benchmarks/fuzz_readers.py --mutants 200000`.
 
-A mutant is a small ticket of which one file has a few bytes, numbers, keys or tensors changed; in half of those of the
-tensor files, size and digest are put right again, so that the readers behind the digests are reached too. It passes if
-reading it ends in TicketError or ModelError, or gives the original's masks and weights, or what ticket.json declares
-instead; if it opens no file outside its folder; and, looked at in one of 16, if it takes no memory out of proportion.
+A mutant is a small ticket, of format 1 or 2, of which one file has a few bytes, numbers, keys or tensors changed. In
+six of ten, sizes and digests are put right again, those of files as well as those of masks and weights, so that what is
+behind the digests is reached too. It passes if reading every level of every replicate ends in TicketError or
+ModelError, or gives the original's masks and weights, or what ticket.json declares instead; if it opens no file outside
+its folder; and, looked at in one of 16, if the process grows by less than 64 MiB.
+
+`--state FILE` keeps what was counted so far, so that a run that was stopped goes on.
 """
 
 import argparse
-import collections
 import hashlib
 import json
 import random
+import re
 import resource
 import struct
 import sys
 import tempfile
 import time
-import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +26,13 @@ import torch
 
 from ticketzoo.errors import ModelError, TicketError
 from ticketzoo.masks.digests import masks_sha256, state_sha256
-from ticketzoo.models import architecture_of, create_model, prunable_parameters
-from ticketzoo.ticket import Found, Ticket
+from ticketzoo.masks.masks import Masks
+from ticketzoo.models import architecture_of, create_model, model_names, prunable_parameters
+from ticketzoo.ticket import Found, Ticket, custom_architecture
+from ticketzoo.zoo import verify_ticket
 
 KWARGS = {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02}
-MASKS, REWIND, CONFIG = "seed-0/masks.safetensors", "seed-0/rewind.safetensors", "ticket.json"
+CONFIG = "ticket.json"
 NUMBERS = [0, -1, 1, 2, 255, 2**31, 2**40, 2**53, 2**63, 2**64, -(2**63), 1e308, 0.5, 1e-300]
 TEXTS = [
     "",
@@ -44,46 +48,89 @@ TEXTS = [
 ]
 LENGTHS = [0, 1, 8, 2**31, 2**32, 2**63, 2**64 - 1]
 ODD: list[Any] = [None, True, [], {}, [[]], *NUMBERS, *TEXTS]
-MOST_BYTES = 8 * 2**20
+MOST_BYTES = 64 * 2**20
+EVERY = 16
+"""One in so many mutants is weighed and verified as well."""
 
 
-def make_folder(folder: Path) -> Path:
-    """A ticket of a few dozen weights: three levels, one replicate."""
-    model = create_model("lenet-300-100", seed=0, **KWARGS)
-    generator = torch.Generator().manual_seed(0)
-    levels: dict[int, dict[str, torch.Tensor]] = {1: {}, 2: {}, 4: {}}
-    for name, weights in prunable_parameters(model).items():
+def draw_masks(densities: dict[int, float], seed: int = 0, nested: bool = True) -> dict[int, Masks]:
+    """Random masks by level."""
+    generator = torch.Generator().manual_seed(seed)
+    levels: dict[int, Masks] = {level: {} for level in densities}
+    for name, weights in prunable_parameters(create_model("lenet-300-100", seed=0, **KWARGS)).items():
         order = torch.randperm(weights.numel(), generator=generator)
-        for level, masks in levels.items():
+        for level, density in densities.items():
+            order = order if nested else torch.randperm(weights.numel(), generator=generator)
             mask = torch.zeros(weights.numel(), dtype=torch.bool)
-            mask[order[: max(1, weights.numel() // (level + 1))]] = True
-            masks[name] = mask.view(weights.shape)
-    ticket = Ticket.create(
-        name="fuzzed", architecture=architecture_of("lenet-300-100", KWARGS), task="image-classification",
-        source={"dataset": "none"}, pruning={"method": "imp", "scope": "global", "rate": 0.5},
-        replicates=[Found(0, levels, model.state_dict())], recipe_text="name: fuzzed\n", results=[{"value": 0.5}],
-    )  # fmt: skip
-    return ticket.save_pretrained(folder)
+            mask[order[: max(1, int(weights.numel() * density))]] = True
+            levels[level][name] = mask.view(weights.shape)
+    return levels
+
+
+def make(name: str, replicates: list[Found], **keys: Any) -> Ticket:
+    """A ticket of a LeNet of a few dozen weights."""
+    fields: dict[str, Any] = {
+        "architecture": architecture_of("lenet-300-100", KWARGS), "task": "image-classification",
+        "source": {"dataset": "none"}, "pruning": {"method": "imp", "scope": "global", "rate": 0.5},
+        "recipe_text": "name: fuzzed\n", "results": [{"value": 0.5}],
+    }  # fmt: skip
+    return Ticket.create(name=name, replicates=replicates, **{**fields, **keys})
+
+
+def tickets() -> dict[str, Ticket]:
+    """Tickets that together have everything that the formats know."""
+    model = create_model("lenet-300-100", seed=0, **KWARGS)
+    state, nested = model.state_dict(), draw_masks({1: 0.5, 2: 0.34, 4: 0.2})
+    signed = {name: torch.where(value < 0, -0.5, 0.5) if name in nested[1] else value for name, value in state.items()}
+    whole = {name: mask.clone() for name, mask in nested[1].items()}
+    for name, mask in whole.items():
+        mask.fill_(True)
+        if name == "fc1.weight":
+            mask[1] = False
+    whole["fc2.weight"][:, 1] = False
+    layers = {"fc1.weight": {"consumers": ["fc2.weight"], "area": 1}}
+    apart = [draw_masks({1: 0.3, 2: 0.6}, seed, nested=False) for seed in (1, 2)]
+    apart[1][2]["fc1.weight"].view(-1)[0] ^= True  # another count
+    return {
+        "format-1": make("format-1", [Found(0, nested, state)]),
+        "signed": make(
+            "signed", [Found(seed, levels, signed) for seed, levels in enumerate(apart)], rewind_kind="signed",
+            masked="frozen",
+        ),
+        "drawn": make(
+            "drawn", [Found(seed, nested, draw_seed=seed) for seed in (3, 4)], rewind_kind="seed", use="as-is",
+            files={"scores.txt": b"1 2 3"},
+            derived={"method": "align", "parents": [{"name": "a", "mask_sha256": "a" * 64}], "arguments": {"to": 3}},
+        ),
+        "trained": make(
+            "trained",
+            [Found(0, nested, rewind_levels=dict.fromkeys(nested, state), values=dict.fromkeys([2, 4], signed))],
+        ),
+        "custom": make(
+            "custom", [Found(0, {1: whole}, state)], architecture=custom_architecture(model),
+            pruning={"method": "imp", "scope": "global", "structure": {"kind": "filters", "layers": layers}},
+        ),
+    }  # fmt: skip
 
 
 class Mutator:
-    """Mutants of the files of one ticket, the same for the same seed."""
+    """One mutant of the files of a ticket, the same for the same seed and number."""
 
-    def __init__(self, files: dict[str, bytes], seed: int) -> None:
+    def __init__(self, files: dict[str, bytes], seed: int, number: int) -> None:
         self.files = files
-        self.random = random.Random(seed)
+        self.random = random.Random(f"{seed}/{number}")
 
-    def mutant(self) -> tuple[str, dict[str, bytes]]:
-        """What was done, and the files."""
-        name = self.random.choice([MASKS, REWIND, CONFIG, CONFIG])
+    def mutant(self) -> tuple[str, dict[str, bytes], bool]:
+        """What was done, the files, and whether digests are to be put right."""
+        tensors = sorted(name for name in self.files if name.endswith(".safetensors"))
+        name = self.random.choice([CONFIG, self.random.choice(tensors)])
         kinds = [self.bytes_of, self.structure_of_json if name == CONFIG else self.header_of]
         change = self.random.choice(kinds)
         files = {**self.files, name: change(self.files[name])}
-        told = f"{name} {change.__name__}"
-        if name != CONFIG and self.random.random() < 0.5:
+        told, honest = f"{name} {change.__name__}", self.random.random() < 0.6
+        if honest and name != CONFIG:
             files[CONFIG] = redeclare(files[CONFIG], name, files[name])
-            told += ", declared"
-        return told, files
+        return told + ", declared" * honest, files, honest
 
     def bytes_of(self, content: bytes) -> bytes:
         """Flip, drop, double, cut or append bytes."""
@@ -145,27 +192,55 @@ def redeclare(config: bytes, name: str, content: bytes) -> bytes:
     """ticket.json with the size and sha256 that a file has now."""
     document = json.loads(config)
     entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    document["replicates"][0]["files"][name] = entry
+    for files in [document["files"], *(replicate["files"] for replicate in document["replicates"])]:
+        if name in files:
+            files[name] = entry
     return json.dumps(document).encode()
 
 
-def content_of(folder: Path) -> tuple[str, str]:
-    """Digests, made anew, of the masks of every level and of the weights in `folder`."""
+def content_of(folder: Path) -> list[str]:
+    """Digests, made anew, of the masks and weights of every level and replicate in `folder`."""
     ticket = Ticket.from_pretrained(folder)
-    masks = [masks_sha256(ticket.at(level=entry.level).masks) for entry in ticket.levels]
-    weights = state_sha256(ticket.at(level=ticket.levels[0].level).rewind_state)
+    found = []
+    for seed in ticket.seeds:
+        for entry in ticket.levels:
+            view = ticket.at(seed=seed, level=entry.level)
+            trained = view.trained_state
+            found += [masks_sha256(view.masks), state_sha256(view.rewind_state), trained and state_sha256(trained)]
     assert ticket.results is not None
-    return hashlib.sha256("".join(masks).encode()).hexdigest(), weights
+    return [str(digest) for digest in found]
 
 
-def outcome_of(folder: Path, truth: tuple[str, str]) -> str:
-    """`refused`, `equal`, or `other`: a ticket that reads well and honestly declares other content."""
-    try:
-        return "equal" if content_of(folder) == truth else "other"
-    except (TicketError, ModelError) as error:
-        if "\n" in str(error) or "\x1b" in str(error):
-            raise AssertionError(f"not one harmless line: {error!r}") from error
-        return "refused"
+DIGESTS = [
+    (re.compile(r"have digest (\w{64}), but ticket\.json says (\w{64})"), (2, 1)),
+    (re.compile(r"mask_sha256: (\w{64}), but the replicates' digests give (\w{64})"), (1, 2)),
+]
+"""Messages that say which digest is stated and which would be right, and the numbers of these two groups."""
+
+
+def outcome_of(folder: Path, truth: list[str], honest: bool) -> str:
+    """`refused`, `equal`, or `other`: a ticket that reads well and honestly declares other content.
+
+    Where `honest`, digests of masks and weights are put right in ticket.json until that is not what is wrong.
+    """
+    for _ in range(20):
+        try:
+            return "equal" if content_of(folder) == truth else "other"
+        except (TicketError, ModelError) as error:
+            if "\n" in str(error) or "\x1b" in str(error):
+                raise AssertionError(f"not one harmless line: {error!r}") from error
+            if not (honest and _put_right(folder / CONFIG, str(error))):
+                return "refused"
+    return "refused"
+
+
+def _put_right(config: Path, message: str) -> bool:
+    for pattern, (stated, right) in DIGESTS:
+        if found := pattern.search(message):
+            text = config.read_text()
+            config.write_text(text.replace(found[stated], found[right]))
+            return config.read_text() != text
+    return False
 
 
 class OpenedFiles:
@@ -180,46 +255,100 @@ class OpenedFiles:
             self.paths.add(arguments[0])
 
 
-def fuzz(folder: Path, mutants: int, seed: int) -> dict[str, Any]:
-    """Read that many mutants of the ticket in `folder`; raises AssertionError or whatever a reader let through."""
-    names = [CONFIG, MASKS, REWIND, "recipe.yaml", "results.jsonl"]
-    files = {name: (folder / name).read_bytes() for name in names}
-    truth, stated = content_of(folder), json.loads(files[CONFIG])
-    mutator, counts, largest = Mutator(files, seed), collections.Counter[str](), 0
-    opened = OpenedFiles()
-    dirty: set[str] = set()
-    for number in range(mutants):
-        told, mutant = mutator.mutant()
-        changed = {name for name in names if mutant[name] != files[name]}
-        for name in changed | dirty:
-            (folder / name).write_bytes(mutant[name])
-        dirty = changed
-        opened.paths.clear()
-        weighed = number % 16 == 0
-        if weighed:
-            tracemalloc.start()
+OPENED = OpenedFiles()
+
+
+class Weighed:
+    """By how many bytes the process grew at most within a block, where the system tells."""
+
+    def __enter__(self) -> "Weighed":
         try:
-            outcome = outcome_of(folder, truth)
+            Path("/proc/self/clear_refs").write_text("5")  # the peak counts from now on
+        except OSError:
+            self.before = None
+            return self
+        self.before = self._status("VmRSS")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bytes = 0 if self.before is None else max(0, self._status("VmHWM") - self.before)
+
+    def _status(self, key: str) -> int:
+        found = re.search(rf"{key}:\s+(\d+) kB", Path("/proc/self/status").read_text())
+        return int(found[1]) * 1024 if found else 0
+
+
+class Subject:
+    """A ticket in a folder, to be damaged."""
+
+    def __init__(self, ticket: Ticket, folder: Path) -> None:
+        ticket.save_pretrained(folder)
+        paths = [path for path in folder.rglob("*") if path.is_file()]
+        self.folder = folder
+        self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+        self.truth, self.stated = content_of(folder), json.loads(self.files[CONFIG])
+        self.dirty: set[str] = set()
+
+    def read(self, seed: int, number: int, weigh: bool) -> tuple[str, int]:
+        """Read a mutant: the outcome, and by how many bytes the process grew, if that was looked at.
+
+        Raises AssertionError or whatever a reader let through.
+        """
+        told, mutant, honest = Mutator(self.files, seed, number).mutant()
+        changed = {name for name in mutant if mutant[name] != self.files[name]}
+        for name in changed | self.dirty:
+            (self.folder / name).write_bytes(mutant[name])
+        self.dirty = changed | {CONFIG}
+        OPENED.paths.clear()
+        what = f"mutant {number} of seed {seed} ({self.folder.name}): {told}"
+        try:
+            with Weighed() as weighed:
+                outcome = outcome_of(self.folder, self.truth, honest)
+                if weigh and outcome != "refused":
+                    outcome = self._verified(outcome)
         except BaseException:
-            print(f"mutant {number} of seed {seed}: {told}", file=sys.stderr)
+            print(what, file=sys.stderr)
             raise
-        if weighed:
-            largest = max(largest, tracemalloc.get_traced_memory()[1])
-            tracemalloc.stop()
-            assert largest < MOST_BYTES, f"mutant {number}: {told}: took {largest} bytes"
-        outside = {path for path in opened.paths if not path.startswith((str(folder), sys.prefix, sys.base_prefix))}
-        assert not outside, f"mutant {number}: {told}: opened {outside}"
+        assert not weigh or weighed.bytes < MOST_BYTES, f"{what}: took {weighed.bytes} bytes"
+        own = (str(self.folder), sys.prefix, sys.base_prefix, "/proc/self/", str(Path(__file__).parents[1]))
+        assert not (outside := {path for path in OPENED.paths if not path.startswith(own)}), f"{what}: opened {outside}"
         if outcome == "other":  # allowed only where ticket.json declares other masks, weights, levels or parameters
-            assert declares_otherwise(mutant[CONFIG], stated), f"mutant {number}: {told}: a wrong ticket was loaded"
-        counts[outcome] += 1
-    return {**counts, "most_bytes_for_one": largest}
+            declared = (self.folder / CONFIG).read_bytes()
+            assert declares_otherwise(declared, self.stated), f"{what}: a wrong ticket was loaded"
+        return outcome, weighed.bytes if weigh else 0
+
+    def _verified(self, outcome: str) -> str:
+        try:
+            verify_ticket(self.folder)
+        except (TicketError, ModelError):
+            return "refused"
+        return outcome
+
+
+def fuzz(folder: Path, mutants: int, seed: int, state: Path | None = None) -> dict[str, Any]:
+    """Read that many mutants of the tickets, made in `folder`."""
+    model_names()  # imports torchvision, which a mutant's architecture would otherwise be charged for
+    subjects = [Subject(ticket, folder / name) for name, ticket in tickets().items()]
+    done: dict[str, Any] = {"seed": seed, "mutants": 0, "most_bytes_for_one": 0, "seconds": 0.0}
+    if state and state.is_file():
+        done = json.loads(state.read_text())
+        assert done["seed"] == seed, f"{state} is of seed {done['seed']}"
+    began = time.monotonic() - done["seconds"]
+    for number in range(done["mutants"], mutants):
+        outcome, size = subjects[number % len(subjects)].read(seed, number, number // len(subjects) % EVERY == 0)
+        done[outcome] = done.get(outcome, 0) + 1
+        done |= {"mutants": number + 1, "most_bytes_for_one": max(done["most_bytes_for_one"], size)}
+        if state and number % 1000 == 999:
+            done["seconds"] = time.monotonic() - began
+            state.write_text(json.dumps(done))
+    return done | {"seconds": round(time.monotonic() - began)}
 
 
 def declares_otherwise(config: bytes, stated: dict[str, Any]) -> bool:
     """Whether a ticket.json declares another content, so that it is just another ticket."""
     document = json.loads(config)
-    parts = ("levels", "mask_sha256", "pruning", "replicates", "rewind")
-    return any(document.get(part) != stated[part] for part in parts)
+    parts = ("levels", "mask_sha256", "pruning", "replicates", "rewind", "values", "masked", "architecture")
+    return any(document.get(part) != stated.get(part) for part in parts)
 
 
 def main() -> None:
@@ -227,16 +356,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mutants", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--state", type=Path)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     memory = Path("/dev/shm")  # writing a mutant takes a disk ten times as long as reading it takes us
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as temporary:
-        began = time.monotonic()
-        counts = fuzz(make_folder(Path(temporary, "ticket")), arguments.mutants, arguments.seed)
-        seconds = time.monotonic() - began
+        figures = fuzz(Path(temporary), arguments.mutants, arguments.seed, arguments.state)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    figures = {"mutants": arguments.mutants, "seed": arguments.seed, **counts}
-    print(json.dumps(figures | {"seconds": round(seconds), "process_peak_mib": round(peak)}))
+    print(json.dumps(figures | {"process_peak_mib": round(peak)}))
 
 
 if __name__ == "__main__":

@@ -210,7 +210,7 @@ def test_other_numbers_from_a_seed_are_noticed(tmp_path: Path) -> None:
 def test_a_network_far_larger_than_the_masks_is_not_drawn(tmp_path: Path) -> None:
     folder = saved(from_seed(), tmp_path)
     edit_config(folder, lambda config: config["architecture"]["kwargs"].update(width=30.0))
-    with pytest.raises(ModelError, match=r"has 27,.* parameters with .* at most 16,777,"):
+    with pytest.raises(ModelError, match=r"has 27,.* parameters with .* at most 4,194,"):
         _ = Ticket.from_pretrained(folder).rewind_state
 
 

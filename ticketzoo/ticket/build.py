@@ -8,7 +8,7 @@ from ticketzoo.models.state import State
 from ticketzoo.ticket.config import CUSTOM, Architecture, TicketConfig
 from ticketzoo.util.text import for_terminal
 
-ROOM = 2**24
+ROOM = 2**22
 """Parameters that a network may have beyond what follows from its masks: embeddings, a head."""
 
 
