@@ -184,7 +184,7 @@ class Mutator:
                 case 3 if isinstance(value, list):
                     value.insert(0, inner)
                 case _:
-                    value[key] = rng.choice(ODD)
+                    value[key] = copy.deepcopy(rng.choice(ODD))
             return
 
 
