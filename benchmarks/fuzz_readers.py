@@ -10,6 +10,7 @@ its folder; and, looked at in one of 16, if the process grows by less than 64 Mi
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import random
