@@ -37,6 +37,9 @@ def test_snip_is_packaged_with_its_initial_weights(tmp_path: Path) -> None:
     ticket = load_ticket(str(folder), level=2)
     total = sum(mask.numel() for mask in ticket.masks.values())
     assert [level.kept for level in ticket.levels] == [total, round(0.5 * total), round(0.1 * total)]
+    pruning = ticket.config.pruning
+    assert (pruning.criterion, pruning.schedule, pruning.rate) == ("snip", "levels", None)
+    assert "at-init by criterion snip" in (folder / "README.md").read_text()
     initial = initial_state(ticket.config.architecture.model_dump(), 0)
     assert all(
         torch.equal(tensor, initial[name] * ticket.masks.get(name, 1)) for name, tensor in ticket.rewind_state.items()

@@ -61,10 +61,14 @@ def test_everything_is_written_once() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("{rate: 0.3, prune: {schedule: {rate: 0.3}}}", "rate and prune.schedule say the same thing twice"),
+        (
+            "{rate: 0.3, prune: {schedule: {rate: 0.3}}}",
+            "rate and prune.schedule say the same thing twice; write rate: null",
+        ),
         ("{scope: layerwise, prune: {scope: global}}", "scope and prune.scope say the same thing twice"),
         ("{rates: {fc: 0.1}, prune: snip}", "rates (per layer) go with scope: layerwise"),
-        ("{prune: snpi}", "unknown 'snpi', did you mean 'snip'?"),
+        ("{prune: snpi}", "prune: unknown criterion 'snpi'; did you mean snip"),
+        ("{prune: {scope: erc}}", "prune.scope: unknown scope 'erc'; did you mean erk?"),
         ("{prune: {criterion: snip, shedule: {rate: 0.1}}}", "unknown key 'prune.shedule', did you mean 'schedule'?"),
         ("{prune: {schedule: {rates_of: original}}}", "unknown key 'prune.schedule.rates_of', did you mean 'rate_of'?"),
         ("{prune: {schedule: {levels: [0.9, 0.5]}}}", "sparsities must rise from level to level"),
@@ -76,6 +80,12 @@ def test_what_cannot_be_is_refused(text: str, message: str) -> None:
         read(text)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_keys_that_a_recipe_gives_can_be_taken_back() -> None:
+    """As by --set on the command line, which cannot remove a key."""
+    config = read("{scope: null, rate: null, prune: {scope: erk, schedule: {levels: [0.5]}}}")
+    assert config == read("prune: {scope: erk, schedule: {levels: [0.5]}}")
 
 
 def test_keywords_that_contradict_a_section_are_refused() -> None:

@@ -59,7 +59,7 @@ class PruningConfig(Config):
         include: parameters that are pruned although they are no weights of linear or convolution layers, or although
             the task does not train them, by pattern: `lstm.weight_hh_l0`, `*.bias`, `*pooler.dense`.
         prune: everything else that there is to choose; a name alone is that of a criterion. Where it gives no scope or
-            schedule, the keys above do; what both give is refused.
+            schedule, the keys above do; what both give is refused, unless those are null.
     """
 
     scope: Annotated[str, AfterValidator(SCOPES.known)] = "global"
@@ -91,9 +91,11 @@ class PruningConfig(Config):
         if "name" in prune:  # of `prune: snip` with another key set beside it
             prune.setdefault("criterion", prune.pop("name"))
         for part, keys in _SHORT.items():
-            given = {key: rest.pop(key) for key in keys if key in rest}
+            popped = {key: rest.pop(key) for key in keys if key in rest}
+            given = {key: value for key, value in popped.items() if value is not None}
             if given and part in prune:
-                raise ValueError(f"{' and '.join(given)} and prune.{part} say the same thing twice: leave one out")
+                nulls = ", ".join(f"{key}: null" for key in given)
+                raise ValueError(f"{' and '.join(given)} and prune.{part} say the same thing twice; write {nulls}")
             if given:
                 prune[part] = given if part == "schedule" else given[part]
         return rest | {"prune": prune}

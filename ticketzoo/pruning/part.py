@@ -62,9 +62,9 @@ class NamedIn(ConfiguredBy):
     """
 
     def _read(self, content: Any) -> Any:
+        table = self.table()
         if isinstance(content, str):
-            content = {self.key: content}
+            content = {self.key: table.known(content)}
         elif isinstance(content, dict) and self.key not in content:
-            table = self.table()
             content = {self.key: next((key for key in content if key in table), self.default), **content}
         return super()._read(content)

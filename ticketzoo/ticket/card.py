@@ -128,12 +128,14 @@ def _loading(config: TicketConfig, reference: str) -> str:
 
 
 def _found(config: TicketConfig) -> Facts:
-    rate = config.pruning.rate
+    rate, structure = config.pruning.rate, config.pruning.structure
     rates = rate if isinstance(rate, dict) else {"all layers": rate} if rate is not None else {}
     of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
     return _known(
         ("method", _method(config)),
+        ("structure", structure if isinstance(structure, str) else None),
         ("scope", config.pruning.scope),
+        ("schedule", config.pruning.schedule),
         (
             f"fraction of the {of_what} weights removed in a round",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
@@ -217,7 +219,8 @@ def _plot(file: str) -> dict[str, str]:
 
 
 def _method(config: TicketConfig) -> str:
-    return METHODS.get(config.pruning.method, config.pruning.method)
+    method, criterion = config.pruning.method, config.pruning.criterion
+    return METHODS.get(method, method) if criterion is None else f"{method} by criterion {criterion}"
 
 
 def _known(*facts: tuple[str, str | None]) -> Facts:
