@@ -255,7 +255,7 @@ def test_it_transfers(folder: Path, tmp_path: Path) -> None:
         ({"method": "twise"}, "finder.method: unknown 'twise', did you mean 'twice'"),
         (
             {"prune": {"criterion": "gradiant"}},
-            "finder.prune.criterion.name: unknown 'gradiant', did you mean 'gradient'",
+            "finder.prune.criterion: unknown criterion 'gradiant'; did you mean gradient",
         ),
     ],
 )

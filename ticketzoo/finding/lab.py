@@ -88,7 +88,8 @@ class RecipeLab:
         pruner, weights = Pruner.of(self.recipe.finder), _weights(at)
         if isinstance(weights, Unknown):
             return pruner.sized(masks, to=to)
-        return pruner(self._probe(at, weights, masks), to=to)
+        scored = at.masks if isinstance(at, Trained) else at.known or self.dense
+        return pruner(self._probe(at, weights, scored), to=to, masks=masks)
 
     def probe(self, at: Trained | Start, masks: Masks) -> TaskProbe:
         """Return what is to be seen of the weights `at` under `masks`; data are looked at only if asked for.

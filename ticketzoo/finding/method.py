@@ -144,7 +144,8 @@ class Lab(Protocol):
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
         """Return the masks of level `to`: those of `masks` less what the recipe's pruning removes of the weights `at`.
 
-        Weights of a `Trained` are scored at its end, those of a `Start` as they are.
+        Weights of a `Trained` are scored at its end, under the masks it trained with; those of a `Start` as they are,
+        all of them.
         """
         ...
 

@@ -40,17 +40,23 @@ class Pruner:
             SCHEDULES[parts.schedule.name].configured(parts.schedule),
         )
 
-    def __call__(self, probe: Probe, *, to: int) -> Masks:
-        """Return the masks of level `to`: a subset of `probe.masks`, which are those of the level before.
+    def __call__(self, probe: Probe, *, to: int, masks: Masks | None = None) -> Masks:
+        """Return the masks of level `to`: a subset of those of the level before, less what scores lowest.
 
         Of equal scores the one earlier in the model goes first (Frankle & Carbin 2019, section 2).
+
+        Args:
+            probe: the network that is scored.
+            to: the level: 1, 2, ...
+            masks: those of the level before, where the network is scored under others: one-shot pruning scores the
+                dense network once for all levels. Default: the probe's.
 
         Raises:
             RunError: the score of a survivor is NaN, or the criterion gave something else than scores.
         """
         scores, by_magnitude = self.criterion.scores(probe), self.criterion.by_magnitude
         try:
-            return self._best(scores, probe.masks, to, by_magnitude)
+            return self._best(scores, probe.masks if masks is None else masks, to, by_magnitude)
         except RunError as error:
             raise error if by_magnitude else RunError(f"criterion {self.criterion.name!r}: {error}") from None
 
