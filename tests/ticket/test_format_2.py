@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,7 @@ from toy_kinds import (
 from toy_ticket import KEPT, REWIND, Toy, assert_refused, edit_config, forge_tensors, masks, rewind_state, toy_ticket
 
 from ticketzoo.errors import ModelError, TicketError
-from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.attach import attached_masks, strayed
 from ticketzoo.models import create_from_architecture, model_state
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.card import render_card
@@ -81,6 +82,25 @@ def test_it_has_a_card_a_summary_and_exports_and_travels(kind: str, tmp_path: Pa
     for form in EXPORTS:
         export_ticket(ticket, form, tmp_path / f"{form}.safetensors")
     assert same(pickle.loads(pickle.dumps(ticket)).rewind_state, ticket.rewind_state)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("as it is", "This is a network to use as it is, not masks to train from: its weights were not trained."),
+        ("a delta", "not masks to train from: the weights that its masks keep were trained."),
+        ("frozen", "excluded weights stay at their start values in any training loop"),
+        ("from a seed", "the initialization drawn from seed 5, 6"),
+        ("levels of their own", "not early ones; each level has its own"),
+        ("trained values", "of level 2, 4, in `trained_state`"),
+        ("derived", "toy.parent (masks aaaaaaaaaaaa) by align"),
+        ("more of pruning", "**criterion**: snip"),
+        ("filters", "**removed as one**: filters"),
+        ("the user's own network", "build it yourself, then ticket.apply(model)"),
+    ],
+)
+def test_the_card_says_what_kind_it_is(kind: str, words: str) -> None:
+    assert words in re.sub(r"\\(.)", r"\1", render_card(KINDS[kind]().config, None))
 
 
 BUILT = ["from a seed", "as it is", "the user's own network"]
@@ -155,6 +175,10 @@ def test_frozen_weights_are_at_their_start_values_and_stay_there(tmp_path: Path)
         optimizer.step()
     kept = masks(4)["fc1.weight"]
     assert torch.equal(model.fc1.weight[~kept], before[~kept])
+    assert strayed(model) == {}
+    with torch.no_grad():
+        model.fc1.weight[0, :3] += 1  # of these the first is kept
+    assert strayed(model) == {"fc1.weight": 2}
     assert not (model.fc1.weight[kept] == before[kept]).any()
 
 

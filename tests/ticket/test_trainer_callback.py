@@ -172,7 +172,7 @@ def test_revived_weights_are_an_error(base: Path, ticket: Ticket, tmp_path: Path
     trainer, eye = trainer_for(model_of(base), ticket, tmp_path, max_steps=2, **keys)
     trainer.remove_callback(eye)
     trainer.add_callback(Revives())
-    with pytest.raises(TicketError, match=r"\d+ pruned weights of 'bert.pooler.dense.weight' are not 0.0"):
+    with pytest.raises(TicketError, match=r"\d+ pruned weights of 'bert.pooler.dense.weight' are not where"):
         trainer.train()
     assert trainer.state.global_step == (1 if "save_steps" in keys else 2)
 

@@ -71,6 +71,18 @@ def attached_masks(model: nn.Module) -> Masks | None:
     return None if guard is None else {name: bits != 0 for name, bits in guard.bits.items()}
 
 
+def strayed(model: nn.Module) -> dict[str, int] | None:
+    """Return how many pruned weights are not where `attach` holds them, by parameter; None where nothing is attached.
+
+    Parameters without such weights are left out.
+    """
+    guard = _guard_of(model)
+    if guard is None:
+        return None
+    counts = {name: guard.excluded[id(one)].strayed(one.detach()) for name, one in guard.parameters.items()}
+    return {name: count for name, count in counts.items() if count}
+
+
 @contextmanager
 def hooks_paused(model: nn.Module) -> Iterator[Callable[[], None]]:
     """Do without the hooks of `attach` in a loop that calls what this gives after every `backward`, which is faster.

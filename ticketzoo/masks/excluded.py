@@ -36,6 +36,12 @@ class Excluded:
             integer = _INTEGER_OF_WIDTH[parameter.element_size()]
             parameter.view(integer).bitwise_or_(self.held.view(integer))
 
+    def strayed(self, parameter: Tensor) -> int:
+        """Return how many excluded entries of `parameter` are not at the values that they are held at."""
+        excluded = ~self.mask().to(parameter.device)
+        held = 0 if self.held is None else self.held.to(parameter)
+        return int((excluded & (parameter != held)).count_nonzero())
+
     def zero_gradient(self, parameter: Tensor) -> None:
         """Set the gradient of the excluded entries to 0.0, where `parameter` has one."""
         if parameter.grad is not None:

@@ -25,6 +25,7 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.fit import refuse_empty
 from ticketzoo.training import TrainingConfig
+from ticketzoo.training.parametrisation import FROZEN, WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -195,12 +196,15 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     _check_fit(where, moved, fresh, head)
     masks = {name: mask for name, mask in model_names_of(ticket.masks, model).items() if name in moved}
     remedy = "choose a denser level, or find the ticket again with finder.exclude naming them"
-    refuse_empty(masks, f"{where} at level {ticket.level}", remedy)
+    frozen = ticket.config.masked == "frozen"
+    if not frozen:
+        refuse_empty(masks, f"{where} at level {ticket.level}", remedy)
     known = {name: mask for name, mask in model_names_of(ticket.known_rewind, model).items() if name in moved}
     if target.head == "random_mask":
         masks |= _random_head(ticket, fresh, head, seed)
     ordered = {name: masks[name] for name in fresh if name in masks}
-    job = Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed)
+    learn = FROZEN if frozen else WEIGHTS
+    job = Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed, learn=learn)
     return job, known if ticket.base_state is None else None
 
 

@@ -7,8 +7,7 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attached_masks
-from ticketzoo.masks.plain import named_parameters
+from ticketzoo.masks.attach import attached_masks, strayed
 from ticketzoo.ticket.ticket import Ticket
 
 
@@ -44,22 +43,20 @@ class TicketCallback(TrainerCallback):
             self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0, leave=self.leave)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Check that the pruned weights are zero. Raises TicketError."""
-        _check_zeros(kwargs["model"])
+        """Check that the pruned weights are where they belong. Raises TicketError."""
+        _check_held(kwargs["model"])
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Check that the pruned weights are zero in the end, also in the best model. Raises TicketError."""
-        _check_zeros(kwargs["model"])
+        """Check that pruned weights are where they belong in the end, also in the best model. Raises TicketError."""
+        _check_held(kwargs["model"])
 
 
-def _check_zeros(model: nn.Module) -> None:
-    masks, named = attached_masks(model), named_parameters(model)
-    if masks is None:
+def _check_held(model: nn.Module) -> None:
+    moved = strayed(model)
+    if moved is None:
         raise TicketError("the ticket was taken off the model while it trained")
-    for name, mask in masks.items():
-        if revived := int(named[name].detach()[~mask].count_nonzero()):
-            raise TicketError(
-                f"{revived} pruned weights of '{name}' are not 0.0: something else than the optimiser moves them"
-            )
+    for name, count in moved.items():
+        why = "something else than the optimiser moves them"
+        raise TicketError(f"{count} pruned weights of '{name}' are not where they belong: {why}")

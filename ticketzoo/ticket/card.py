@@ -6,6 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ticketzoo.ticket.card_kinds import (
+    found_facts,
+    holding_words,
+    kind_facts,
+    nature_words,
+    rewind_words,
+    summary_words,
+)
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
@@ -77,6 +85,9 @@ def render_card(
         "summary": _summary(config),
         "facts": _facts(config),
         "loading": _loading(config, reference or config.name),
+        "holding": holding_words(config),
+        "nature": nature_words(config),
+        "unstructured": config.pruning.structure is None,
         "found": _found(config),
         "plots": [_plot(file) for file in plots],
         "tables": evidence.tables,
@@ -94,12 +105,8 @@ def render_card(
 
 
 def _summary(config: TicketConfig) -> str:
-    base = config.rewind if isinstance(config.rewind, BaseRewind) else None
-    weights = f"of the pretrained {base.repo_id}" if base else f"of {config.architecture.name}, and their early values"
-    return (
-        f"A lottery ticket: masks that keep some weights {for_markdown(weights)} to train from; found on "
-        f"{for_markdown(data_name(config))} by {for_markdown(_method(config))}."
-    )
+    found = f"found on {for_markdown(data_name(config))} by {for_markdown(_method(config))}"
+    return f"A lottery ticket: {for_markdown(summary_words(config))}; {found}."
 
 
 def _facts(config: TicketConfig) -> Facts:
@@ -113,7 +120,8 @@ def _facts(config: TicketConfig) -> Facts:
         ("task", config.task),
         ("prunable weights", f"{config.prunable_weights:,}"),
         ("packaged levels", f"{levels}; sparsity {' to '.join((sparsities[0], sparsities[-1]))}" if levels else None),
-        ("rewinds to", _rewind(config)),
+        ("rewinds to", rewind_words(config)),
+        *kind_facts(config),
         ("replicates", f"{len(seeds)}, from seeds {show_numbers(seeds)}"),
     )
 
@@ -140,6 +148,7 @@ def _found(config: TicketConfig) -> Facts:
             f"fraction of the {of_what} weights removed in a round",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
+        *found_facts(config),
         ("library", f"ticketzoo {config.library_version}"),
     )
 
@@ -197,17 +206,6 @@ def _cost(cost: Mapping[str, Any]) -> Facts:
         ("time", None if seconds is None else show_duration(seconds)),
         ("device", cost.get("device")),
     )
-
-
-def _rewind(config: TicketConfig) -> str:
-    if isinstance(config.rewind, BaseRewind):
-        return f"the weights of {config.rewind.repo_id}, fetched from there"
-    step = config.rewind.step
-    if config.rewind.rewinding == "learning-rate":
-        return f"the learning rate of iteration {step:,}; the weights are trained ones, not early ones"
-    first = "the weights before training" if config.architecture.library == "transformers" else "initialisation"
-    early = first if step == 0 else f"the weights after {step:,} iterations"
-    return early if config.rewind.rewinding == "weights" else f"{early} ({config.rewind.rewinding})"
 
 
 def _plot(file: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.verdict import sentence
+from ticketzoo.ticket.card_kinds import kind_facts
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import file_entries, ticket_files
@@ -62,17 +63,21 @@ class TicketSummary:
         """Return the document of `info --json`."""
         config = self.config.model_dump(mode="json")
         keys = ("name", "format", "library_version", "architecture", "task", "source", "pruning")
-        return {key: config[key] for key in keys} | {
-            "folder": self.place,
-            "prunable_parameters": self.config.prunable_weights,
-            "levels": config["levels"],
-            "seeds": [replicate.seed for replicate in self.config.replicates],
-            "rewind": config["rewind"],
-            "files": self._files(),
-            "mask_sha256": self.config.mask_sha256,
-            "verdict": config["verdict"],
-            "license": config["license"],
-        }
+        return (
+            {key: config[key] for key in keys}
+            | {
+                "folder": self.place,
+                "prunable_parameters": self.config.prunable_weights,
+                "levels": config["levels"],
+                "seeds": [replicate.seed for replicate in self.config.replicates],
+                "rewind": config["rewind"],
+                "files": self._files(),
+                "mask_sha256": self.config.mask_sha256,
+                "verdict": config["verdict"],
+                "license": config["license"],
+            }
+            | {key: config[key] for key in ("masked", "use", "values", "derived") if key in config}
+        )
 
     def cells(self) -> tuple[str, ...]:
         """Return the row of `list`, one text for each of `COLUMNS`."""
@@ -112,6 +117,7 @@ class TicketSummary:
             "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
             "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
             "rewind": _rewind(config),
+            **{name: fact for name, fact in kind_facts(config) if fact},
             "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",

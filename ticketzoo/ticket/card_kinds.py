@@ -1,0 +1,73 @@
+"""The kind of a ticket in the words of its card: how it is used, where its weights come from, what it was made from."""
+
+import json
+
+from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
+from ticketzoo.util.text import show_numbers
+
+
+def summary_words(config: TicketConfig) -> str:
+    """Return words for what the ticket is: masks, of which weights and to what end."""
+    base = config.rewind if isinstance(config.rewind, BaseRewind) else None
+    network = f"of the pretrained {base.repo_id}" if base else f"of {config.architecture.name}"
+    chosen = "choose the weights that move" if config.masked == "frozen" else "keep some weights"
+    if config.use == "as-is":
+        trained = ", and their trained values" if config.values else ""
+        return f"masks that {chosen} {network}{trained}, to use as they are"
+    return f"masks that {chosen} {network}{'' if base else ', and their early values'} to train from"
+
+
+def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
+    """Return facts that only some kinds of tickets have; None for those that this one has not."""
+    values, derived = config.values, config.derived
+    parents = ", ".join(f"{one.name} (masks {one.mask_sha256[:12]})" for one in derived.parents) if derived else ""
+    arguments = f" with {json.dumps(derived.arguments)}" if derived and derived.arguments else ""
+    own = config.architecture.library == CUSTOM
+    return [
+        ("use", "as it is: it was measured without training the weights" if config.use == "as-is" else None),
+        ("excluded weights", "stay at their start values" if config.masked == "frozen" else None),
+        ("trained values", f"of level {show_numbers(values.levels)}, in `trained_state`" if values else None),
+        ("made from", f"{parents} by {derived.method}{arguments}, without training" if derived else None),
+        ("network", "its author's own: build it yourself, then ticket.apply(model)" if own else None),
+    ]
+
+
+def found_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
+    """Return what format 2 tells of the pruning; None for what it does not."""
+    pruning = config.pruning
+    structure = "filters" if isinstance(pruning.structure, Filters) else pruning.structure
+    return [
+        ("criterion", pruning.criterion),
+        ("removed as one", structure),
+        ("schedule", pruning.schedule),
+        ("compared", pruning.compared),
+    ]
+
+
+def rewind_words(config: TicketConfig) -> str:
+    """Return words for the weights to train from."""
+    rewind = config.rewind
+    if isinstance(rewind, BaseRewind):
+        return f"the weights of {rewind.repo_id}, fetched from there"
+    if isinstance(rewind, SeedRewind):
+        return f"the initialization drawn from seed {show_numbers(rewind.seeds)}"
+    own = "; each level has its own" if rewind.levels else ""
+    if rewind.rewinding == "learning-rate":
+        return f"the learning rate of iteration {rewind.step:,}; the weights are trained ones, not early ones{own}"
+    first = "the weights before training" if config.architecture.library == "transformers" else "initialisation"
+    early = first if rewind.step == 0 else f"the weights after {rewind.step:,} iterations"
+    return (early if rewind.rewinding == "weights" else f"{early} ({rewind.rewinding})") + own
+
+
+def holding_words(config: TicketConfig) -> str:
+    """Return words for what happens to excluded weights in a training loop."""
+    where = "at their start values" if config.masked == "frozen" else "exactly zero"
+    return f"excluded weights stay {where}" if config.masked == "frozen" else f"pruned weights stay {where}"
+
+
+def nature_words(config: TicketConfig) -> str:
+    """Return the first limit of a ticket: how far it is a trained model."""
+    if config.use == "as-is":
+        trained = "the weights that its masks keep were trained" if config.values else "its weights were not trained"
+        return f"This is a network to use as it is, not masks to train from: {trained}."
+    return "This is not a trained model: it is masks and the early weights to train from."
