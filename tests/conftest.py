@@ -34,20 +34,12 @@ def _tables_as_they_were() -> Iterator[None]:
     from ticketzoo.pruning.schedule import SCHEDULES
     from ticketzoo.pruning.scope import SCOPES
     from ticketzoo.pruning.structure import STRUCTURES
+    from ticketzoo.runs.executor import EXECUTORS
     from ticketzoo.tasks import TASKS
     from ticketzoo.tasks.metrics import METRICS
 
-    tables: list[Registry[Any]] = [
-        ARMS,
-        METHODS,
-        ARCHITECTURES,
-        CRITERIA,
-        STRUCTURES,
-        SCOPES,
-        SCHEDULES,
-        TASKS,
-        METRICS,
-    ]
+    tables: list[Registry[Any]] = [ARMS, METHODS, ARCHITECTURES, TASKS, METRICS, EXECUTORS]
+    tables += [CRITERIA, STRUCTURES, SCOPES, SCHEDULES]
     before = [dict(table._entries) for table in tables]
     yield
     for table, entries in zip(tables, before, strict=True):

@@ -65,6 +65,7 @@ class OneWeight:
     """A model of one weight w and the loss that `loss_of` makes of it; what validation and test say of w is given."""
 
     name = "one-weight"
+    metric = ACCURACY
 
     def __init__(
         self,

@@ -5,11 +5,12 @@
 
 import logging
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import typer
 
-from ticketzoo.cli import export, find, push_pull, recipes, search, stability, transfer, zoo
+from ticketzoo.cli import recipes
 from ticketzoo.errors import TicketzooError
 from ticketzoo.util.os_errors import in_words
 from ticketzoo.util.signals import Interrupted, exit_status, interruptible, raise_when_interrupted
@@ -24,8 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (find, transfer, stability, zoo, search, push_pull, export):
-    module.register(app)
+for module in ("find", "transfer", "stability", "zoo", "search", "push_pull", "export"):
+    import_module(f"ticketzoo.cli.{module}").register(app)
 app.add_typer(recipes.app, name="recipe")
 
 

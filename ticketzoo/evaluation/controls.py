@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import TypedDict
 
+from ticketzoo.errors import RunError, TicketError
 from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, Draw
-from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.models.state import State
 from ticketzoo.training.job import Job
 
@@ -57,11 +58,25 @@ def control_trainings(
 
     Yields:
         a training, and the labels of its rows.
+
+    Raises:
+        RunError: an arm gave no training, or one with masks that do not fit.
     """
     for arm in arms:
         for number in range(ARMS[arm].draws(draws)):
             draw = Draw(arm, number, labels["level"], known, pretrained)
-            yield ARMS[arm].make(job, draw), {**labels, "arm": arm, "draw": number}
+            yield _made(job, draw), {**labels, "arm": arm, "draw": number}
+
+
+def _made(job: Job, draw: Draw) -> Job:
+    made = ARMS[draw.arm].make(job, draw)
+    if not isinstance(made, Job):
+        raise RunError(f"arm {draw.arm!r} gave a {type(made).__name__}, not a training: return replace(job, ...)")
+    try:
+        check_masks(made.masks, {name: tensor.shape for name, tensor in job.state.items()})
+    except TicketError as error:
+        raise RunError(f"arm {draw.arm!r}: {error}") from None
+    return made
 
 
 def count_controls(arms: Iterable[str], draws: int) -> int:

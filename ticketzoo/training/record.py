@@ -51,7 +51,7 @@ def measure(
         `record`.
 
     Raises:
-        RunError: a loss is not finite.
+        RunError: a loss is not finite, or the task does not give its metric.
     """
     model.eval()
     processes.take_buffers_of_first(model)
@@ -69,12 +69,12 @@ def _evaluate(
     record: Record, point: dict[str, Any], model: nn.Module, task: Task, device: torch.device, *, last: bool
 ) -> None:
     if task.has_validation:
-        point |= _prefixed("validation", task.evaluate(model, "validation", device))
+        point |= _scores("validation", model, task, device)
         record.curve.append(point)
     _check_finite(point)
     is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
     if is_best or last:
-        point = point | _prefixed("test", task.evaluate(model, "test", device))
+        point = point | _scores("test", model, task, device)
         _check_finite(point)
     if is_best:
         record.best = point
@@ -89,5 +89,9 @@ def _check_finite(point: dict[str, Any]) -> None:
             raise RunError(f"training diverged: {what}; lower training.optimizer.lr")
 
 
-def _prefixed(prefix: str, metrics: dict[str, float]) -> dict[str, float]:
-    return {f"{prefix}_{name}": value for name, value in metrics.items()}
+def _scores(split: str, model: nn.Module, task: Task, device: torch.device) -> dict[str, float]:
+    metrics = task.evaluate(model, split, device)
+    if missing := [name for name in ("loss", task.metric.name) if name not in metrics]:
+        gave = ", ".join(metrics) or "nothing"
+        raise RunError(f"task {task.name}: evaluate gave no {' and no '.join(missing)}, only {gave}")
+    return {f"{split}_{name}": value for name, value in metrics.items()}
