@@ -14,6 +14,7 @@ from ticketzoo.data.order import on_device, training_order
 from ticketzoo.distributed import processes
 from ticketzoo.errors import DataError
 from ticketzoo.models.signature import Features, Observation, Signature
+from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import ACCURACY, LOSS, Metric, metric_called
 from ticketzoo.tasks.table import TASKS, TaskSection
 from ticketzoo.tasks.task import Task
@@ -39,7 +40,8 @@ class Examples(Protocol):
 class OwnSection(TaskSection):
     """The `task:` section of a recipe whose model and data a program gave. It says what they were called."""
 
-    type: Literal["own"] = "own"
+    type: Literal["own"]
+    name: DataName | None = None
 
 
 class OwnTask:
@@ -185,8 +187,10 @@ def _fingerprint(splits: list[Examples | None]) -> str:
     digest = hashlib.sha256()
     for examples in splits:
         digest.update(b"split")
-        for chosen in torch.arange(0 if examples is None else len(examples)).split(EVALUATION_BATCH):
-            inputs, targets = _collated(cast(Examples, examples), chosen.tolist())
+        if examples is None:
+            continue
+        for chosen in torch.arange(len(examples)).split(EVALUATION_BATCH):
+            inputs, targets = _collated(examples, chosen.tolist())
             parts = inputs.items() if isinstance(inputs, Mapping) else [("input", inputs)]
             for key, tensor in [*parts, ("target", targets)]:
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
