@@ -124,7 +124,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
             return find_by_recipe(recipe, set, out, where)
     if model is None or train is None or evaluate is None:
         raise RecipeError("find: give a recipe, or all of model, train and evaluate")
-    architecture = OwnArchitecture(model, _class_name(model))
+    architecture = OwnArchitecture(model)
     name = name or f"{architecture['name'].lower()}.own-{(finder or {}).get('method', 'imp')}"
     task = OwnTask(
         train, evaluate, validation=validation, loss=loss, metric=metric, name=name.partition(".")[2] or name
@@ -142,7 +142,3 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     with running(device, executor, progress) as where:
         source = SourceModel(architecture)
         return find_and_package(parsed, folder_of(name, out), task=task, model=source, **where)[0]
-
-
-def _class_name(model: Callable[[], nn.Module]) -> str:
-    return type(model()).__name__

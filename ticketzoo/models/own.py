@@ -18,22 +18,25 @@ class OwnArchitecture(dict[str, Any]):
     It is JSON like any other; to build a network needs the factory, which is not written down.
     """
 
-    def __init__(self, factory: Callable[[], nn.Module], name: str) -> None:
+    def __init__(self, factory: Callable[[], nn.Module], name: str | None = None) -> None:
         """Describe the network that `factory` makes.
 
         Args:
             factory: makes the network with fresh weights, at each call a new one; called with a fixed random state.
-            name: of the network, for tickets.
+            name: of the network, for tickets; by default that of its class.
 
         Raises:
             ModelError: it does not make networks, or one object again and again.
         """
+        if isinstance(factory, nn.Module):
+            raise ModelError("model: give a function that makes the network, not the network: `lambda: MyNetwork()`")
         self.factory = factory
         model, again = factory(), factory()
         if not isinstance(model, nn.Module):
             raise ModelError(f"model: must make a torch.nn.Module when called, not {type(model).__name__}")
         if model is again:
             raise ModelError("model: must make a new network at each call; write `lambda: MyNetwork()`")
+        name = name or type(model).__name__
         shapes = [{"name": key, "shape": list(tensor.shape)} for key, tensor in model_state(model).items()]
         super().__init__(library="custom", name=name, kwargs={}, parameters=shapes, code=_code_of(type(model)))
 
