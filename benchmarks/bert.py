@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ticketzoo.masks.masks import Masks
 from ticketzoo.pruning.config import PruningConfig
-from ticketzoo.pruning.pruner import prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 
 _LAYER = {
     "attention.self.query": (768, 768),

@@ -16,7 +16,7 @@ from ticketzoo.data.images.splits import ImageDataset
 from ticketzoo.masks.attach import attach
 from ticketzoo.models import create_model, prunable_parameters
 from ticketzoo.pruning.config import PruningConfig, dense_masks
-from ticketzoo.pruning.pruner import prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 from ticketzoo.recipe import Steps
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig

@@ -15,7 +15,7 @@ from ticketzoo.models import architecture_of, create_from_architecture, prunable
 from ticketzoo.models.create import arguments_for
 from ticketzoo.models.state import copy_state
 from ticketzoo.pruning.config import PruningConfig, dense_masks
-from ticketzoo.pruning.pruner import prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks import create_task

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ticketzoo.masks.attach import attach, detach
 from ticketzoo.models import create_model, prunable_parameters
 from ticketzoo.pruning.config import PruningConfig, dense_masks
-from ticketzoo.pruning.pruner import prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 
 SHAPES = {"lenet-300-100": (1, 28, 28), "lenet-5": (1, 28, 28)}
 OPTIMIZERS: dict[str, Callable[..., torch.optim.Optimizer]] = {

@@ -81,7 +81,7 @@ def finding(setting: Setting) -> None:
     from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
     from ticketzoo.models.state import copy_state
     from ticketzoo.pruning.config import PruningConfig, dense_masks
-    from ticketzoo.pruning.pruner import prune_by_magnitude
+    from ticketzoo.pruning.magnitude import prune_by_magnitude
     from ticketzoo.runs.store import Job, Store
 
     task, pruning = _task(setting), PruningConfig()

@@ -7,7 +7,7 @@ from torch.nn.utils import prune
 
 from ticketzoo.masks.masks import Masks, is_subset, kept, total
 from ticketzoo.pruning.config import PruningConfig
-from ticketzoo.pruning.pruner import prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 
 RATE = 0.2
 LEVELS = (0, 5)

@@ -13,8 +13,8 @@ from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 from ticketzoo.pruning.probe import Probe
-from ticketzoo.pruning.pruner import prune_by_magnitude
 from ticketzoo.recipe import Steps, parse_recipe
 from ticketzoo.runs.store import Cell
 from ticketzoo.training.parametrisation import WEIGHTS, Parametrisation

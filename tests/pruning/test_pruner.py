@@ -13,7 +13,8 @@ from ticketzoo.masks import topk as magnitude
 from ticketzoo.masks.masks import Masks, is_subset, kept
 from ticketzoo.models import create_model, prunable_parameters
 from ticketzoo.pruning.config import PruningConfig, dense_masks
-from ticketzoo.pruning.pruner import Pruner, prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
+from ticketzoo.pruning.pruner import Pruner
 
 INF = math.inf
 

@@ -13,7 +13,7 @@ from ticketzoo.evaluation.rows import Row
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.models.create import initial_state
 from ticketzoo.pruning.config import PruningConfig, dense_masks
-from ticketzoo.pruning.pruner import prune_by_magnitude
+from ticketzoo.pruning.magnitude import prune_by_magnitude
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Job, Store

@@ -4,8 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from ticketzoo.errors import RecipeError
-from ticketzoo.masks.masks import Masks, kept, total
+from ticketzoo.errors import RecipeError, RunError, TicketError
+from ticketzoo.masks.masks import Masks, check_masks, kept, total
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Probe
@@ -107,6 +107,22 @@ class Level:
     trained: Trained | None = None
     learn: Parametrisation = WEIGHTS
     extras: Mapping[str, State] = field(default_factory=dict)
+
+    def check(self, dense: Masks, gave: str) -> None:
+        """Raise RunError unless the masks are of the same parameters as `dense`, of their shapes, and keep something.
+
+        Args:
+            dense: masks of all prunable parameters.
+            gave: begins the message.
+        """
+        try:
+            check_masks(self.masks, {name: mask.shape for name, mask in dense.items()})
+        except TicketError as error:
+            raise RunError(f"{gave}: {error}") from None
+        if missing := [name for name in dense if name not in self.masks]:
+            raise RunError(f"{gave} no mask of {', '.join(missing)}")
+        if not kept(self.masks):
+            raise RunError(f"{gave} masks that keep no weight")
 
 
 class Lab(Protocol):

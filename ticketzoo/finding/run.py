@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ticketzoo.errors import RecipeError, RunError, TicketError
+from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.controls import Labels, control_trainings, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import Row, rows_of
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import METHODS, Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel, load_model
-from ticketzoo.masks.masks import Masks, check_masks, kept, sparsity
+from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import dense_masks, included, prunable
@@ -104,7 +104,7 @@ class Search:
 
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
-                self._check(number, level)
+                level.check(self.dense, f"method {finder.method!r} gave for level {number}")
                 trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
                 starts.append(level.start)
                 learn.append(level.learn)
@@ -135,18 +135,6 @@ class Search:
         level = f"level {labels['level']}/{self.recipe.finder.levels}"
         record = self.cells.run(job, f"{self.label}seed {labels['seed']} {level} {labels['arm']}").record
         return rows_of(record, self.task.metric, **labels), record.seconds
-
-    def _check(self, number: int, level: Level) -> None:
-        """Raise RunError unless the masks that the method gave are of all prunable parameters and keep something."""
-        gave = f"method {self.recipe.finder.method!r} gave for level {number}"
-        try:
-            check_masks(level.masks, {name: mask.shape for name, mask in self.dense.items()})
-        except TicketError as error:
-            raise RunError(f"{gave}: {error}") from None
-        if missing := [name for name in self.dense if name not in level.masks]:
-            raise RunError(f"{gave} no mask of {', '.join(missing)}")
-        if not kept(level.masks):
-            raise RunError(f"{gave} masks that keep no weight")
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
         labels = self._labels(seed, number, level.masks)

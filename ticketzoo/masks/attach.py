@@ -17,9 +17,8 @@ from torch import Tensor, nn
 from torch.optim.optimizer import register_optimizer_step_post_hook
 from torch.utils.hooks import RemovableHandle
 
-from ticketzoo.errors import TicketError
 from ticketzoo.masks.excluded import Excluded
-from ticketzoo.masks.masks import Masks, check_masks
+from ticketzoo.masks.masks import Masks, check_attachable
 from ticketzoo.masks.plain import named_parameters, plain_model
 
 Masked = Literal["zero", "frozen"]
@@ -99,16 +98,6 @@ def hooks_paused(model: nn.Module) -> Iterator[Callable[[], None]]:
         yield guard.zero_gradients
     finally:
         guard.hold(guard.parameters)
-
-
-def check_attachable(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Raise TicketError, as `attach` does, for masks that can't be attached to these parameters."""
-    check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
-    first: dict[int, str] = {}
-    for name, mask in masks.items():
-        other = first.setdefault(id(named[name]), name)
-        if other != name and not torch.equal(mask, masks[other]):
-            raise TicketError(f"masks '{other}' and '{name}' differ, but the model ties these parameters together")
 
 
 class _Guard:

@@ -47,3 +47,13 @@ def check_masks(masks: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]
         if tuple(mask.shape) != tuple(shapes[name]):
             fit = f"it has shape {tuple(mask.shape)}, its parameter {tuple(shapes[name])}"
             raise TicketError(f"mask '{name}' does not fit the model: {fit}")
+
+
+def check_attachable(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Raise TicketError, as `attach` does, for masks that cannot be attached to these parameters."""
+    check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
+    first: dict[int, str] = {}
+    for name, mask in masks.items():
+        other = first.setdefault(id(named[name]), name)
+        if other != name and not torch.equal(mask, masks[other]):
+            raise TicketError(f"masks '{other}' and '{name}' differ, but the model ties these parameters together")

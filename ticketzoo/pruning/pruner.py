@@ -11,9 +11,9 @@ from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA, Criterion
-from ticketzoo.pruning.probe import Probe, Weights
+from ticketzoo.pruning.probe import Probe
 from ticketzoo.pruning.schedule import SCHEDULES, Schedule
-from ticketzoo.pruning.scope import SCOPES, Group, Layer, Layers, Scope
+from ticketzoo.pruning.scope import SCOPES, Group, Layer, Scope, check_groups
 from ticketzoo.pruning.structure import STRUCTURES, Structure
 
 
@@ -104,28 +104,8 @@ class Pruner:
             each = self._each(name, mask)
             layers[name] = Layer(tuple(mask.shape), mask.numel() // each, -(-kept[name] // each))
         groups = self.scope.make(layers, partial(self.schedule.make, to))
-        self._check_groups(groups, layers)
+        check_groups(groups, layers, f"scope {self.scope.name!r} with schedule {self.schedule.name!r}")
         return groups
-
-    def _check_groups(self, groups: list[Group], layers: Layers) -> None:
-        """Raise RecipeError unless every layer is in one group, and no group keeps more than it has."""
-        gave = f"scope {self.scope.name!r} with schedule {self.schedule.name!r}"
-        if sorted(name for names, _ in groups for name in names) != sorted(layers):
-            raise RecipeError(f"{gave}: each layer has to be in exactly one group that is ranked together")
-        for names, keep in groups:
-            have = sum(layers[name].kept for name in names)
-            if not 0 <= keep <= have:
-                raise RecipeError(f"{gave} would keep {keep:,} of {have:,} in {', '.join(names[:3])}")
 
     def _each(self, name: str, mask: Tensor) -> int:
         return self.structure.weights_of_one(name, tuple(mask.shape))
-
-
-def prune_by_magnitude(weights: Mapping[str, Tensor], masks: Masks, config: PruningConfig, *, to: int = 1) -> Masks:
-    """Return the masks of one more round on trained `weights`, by magnitude; raises as `Pruner` does.
-
-    Removes exactly round(rate * survivors) weights of smallest magnitude by default (Python's round: half to even);
-    among equal magnitudes the one earlier in the model goes first. The result is a subset of `masks`, which is not
-    changed.
-    """
-    return Pruner.of(config)(Weights(weights, masks), to=to)

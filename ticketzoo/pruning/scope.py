@@ -46,6 +46,22 @@ class Scope(Part):
     takes_rates: bool = False
 
 
+def check_groups(groups: list[Group], layers: Layers, gave: str) -> None:
+    """Raise RecipeError unless every layer is in one group, and no group keeps more than it has.
+
+    Args:
+        groups: by a scope, perhaps a user's.
+        layers: all that were to be ranked.
+        gave: begins the message.
+    """
+    if sorted(name for names, _ in groups for name in names) != sorted(layers):
+        raise RecipeError(f"{gave}: each layer has to be in exactly one group that is ranked together")
+    for names, keep in groups:
+        have = sum(layers[name].kept for name in names)
+        if not 0 <= keep <= have:
+            raise RecipeError(f"{gave} would keep {keep:,} of {have:,} in {', '.join(names[:3])}")
+
+
 SCOPES: Registry[Scope] = Registry("scope", Scope, error=RecipeError)
 
 

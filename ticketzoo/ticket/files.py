@@ -13,6 +13,7 @@ from ticketzoo.ticket.config import (
     TicketConfig,
 )
 from ticketzoo.ticket.folder import CONFIG_FILE, check_file, check_size, read_config
+from ticketzoo.util.text import for_terminal
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,26 @@ class Files:
         """Return the file `name` in messages."""
         return f"{self.hub}: {name}" if self.hub else str(self.folder / name)
 
-    def config(self) -> TicketConfig:
+    def config(self, mask_sha256: str | None = None) -> TicketConfig:
         """Return the content of ticket.json, checked.
 
+        Args:
+            mask_sha256: digest that the masks must have; None for any.
+
         Raises:
-            TicketError: it says what it may not say.
+            TicketError: it says what it may not say, or another digest.
         """
         try:
-            return read_config(self.folder)
+            config = read_config(self.folder)
         except TicketError as error:
             if self.hub is None:
                 raise
             problem = str(error).removeprefix(f"{self.folder / CONFIG_FILE}: ")
             raise TicketError(f"{self.where(CONFIG_FILE)}: {problem}") from None
+        if mask_sha256 is not None and config.mask_sha256 != mask_sha256:
+            found = f"its masks have digest {config.mask_sha256}, not {for_terminal(mask_sha256)} as was asked for"
+            raise TicketError(f"{self.where(CONFIG_FILE)}: {found}: it is not that ticket, or was changed since")
+        return config
 
     def require(self, entries: Mapping[str, FileEntry]) -> None:
         """Have these files here, as long as stated.

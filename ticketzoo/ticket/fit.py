@@ -8,12 +8,14 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import Masked, attach, check_attachable
-from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.attach import Masked, attach
+from ticketzoo.masks.masks import Masks, check_attachable
 from ticketzoo.masks.plain import named_parameters, plain_model
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.models.state import live_state
+from ticketzoo.models.transformers import differences
+from ticketzoo.ticket.config import BaseRewind, TicketConfig
 from ticketzoo.util.text import for_terminal
 
 
@@ -84,7 +86,15 @@ def refuse_empty(masks: Mapping[str, Tensor], where: str, remedy: str) -> None:
         )
 
 
-def warn_of_another_base(repo_id: str, model: nn.Module) -> None:
+def check_kind(config: TicketConfig, model: nn.Module) -> None:
+    """Raise TicketError for a model of another architecture than the ticket's; warn of one with another base."""
+    if unlike := differences(config.architecture.model_dump(), plain_model(model)):
+        raise TicketError(f"the ticket does not fit the model: {'; '.join(unlike)}")
+    if isinstance(config.rewind, BaseRewind):
+        _warn_of_another_base(config.rewind.repo_id, model)
+
+
+def _warn_of_another_base(repo_id: str, model: nn.Module) -> None:
     """Warn where `model` says that it was loaded from another model on the Hub than the ticket's base, `repo_id`.
 
     It may be a descendant of it, as good a place for the ticket, or have a vocabulary of the same size and other
@@ -95,7 +105,7 @@ def warn_of_another_base(repo_id: str, model: nn.Module) -> None:
         return
     if loaded not in (repo_id, repo_id.rpartition("/")[2]):
         what = f"the ticket is of {for_terminal(repo_id)}, the model was loaded from {for_terminal(loaded)[:200]}"
-        warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=3)
+        warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=4)
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:

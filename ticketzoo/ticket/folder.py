@@ -1,17 +1,11 @@
-"""The folder a ticket lives in: which files it has, their sizes and digests, and writing it whole or not at all.
+"""The folder a ticket lives in: its files, their sizes and digests.
 
 Only files of the closed set of names below are ever opened, and replicates' folders are named by their seeds, numbers.
 Links are followed, because caches of downloaded files are made of them.
 """
 
-import contextlib
 import hashlib
-import os
 import re
-import shutil
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from ticketzoo.errors import TicketError
@@ -32,26 +26,15 @@ from ticketzoo.ticket.config import (
 CONFIG_FILE = "ticket.json"
 
 
-def masks_path(seed: int) -> str:
-    """Return the path of the masks of the replicate of `seed`, below the ticket's folder."""
-    return f"seed-{int(seed)}/{MASKS_FILE}"
-
-
-def rewind_path(seed: int) -> str:
-    """Return the path of the rewind weights of the replicate of `seed`, below the ticket's folder."""
-    return f"seed-{int(seed)}/{REWIND_FILE}"
-
-
-def values_path(seed: int) -> str:
-    """Return the path of the trained values of the replicate of `seed`, below the ticket's folder."""
-    return f"seed-{int(seed)}/{VALUES_FILE}"
+def replicate_path(seed: int, file: str) -> str:
+    """Return the path of a file of the replicate of `seed`, such as MASKS_FILE, below the ticket's folder."""
+    return f"seed-{int(seed)}/{file}"
 
 
 def replicate_paths(config: TicketConfig, seed: int) -> list[str]:
-    """Return the files of one replicate, below the ticket's folder."""
-    paths = [masks_path(seed)]
-    paths += [rewind_path(seed)] if REWINDS[config.rewind.kind].in_file else []
-    return paths + ([values_path(seed)] if config.values else [])
+    """Return the paths of all files of one replicate."""
+    files = [MASKS_FILE, *([REWIND_FILE] if REWINDS[config.rewind.kind].in_file else [])]
+    return [replicate_path(seed, file) for file in (*files, *([VALUES_FILE] if config.values else []))]
 
 
 def read_config(folder: Path) -> TicketConfig:
@@ -91,9 +74,14 @@ def file_entries(config: TicketConfig) -> dict[str, FileEntry]:
     return entries | {str(name): entry for name, entry in config.files.items()}
 
 
-def ticket_files(folder: Path, config: TicketConfig) -> list[Path]:
-    """Return ticket.json and every file it declares."""
-    return [folder / name for name in (CONFIG_FILE, *file_entries(config))]
+def check_size(path: Path, entry: FileEntry) -> None:
+    """Raise TicketError unless the file is there and as long as ticket.json says."""
+    if not path.is_file():
+        raise TicketError(f"{path}: missing")
+    size = path.stat().st_size
+    if size != entry.bytes:
+        kind = "truncated" if size < entry.bytes else "oversized"
+        raise TicketError(f"{path}: {kind}: it has {size} bytes, but ticket.json says {entry.bytes}")
 
 
 def check_file(folder: Path, name: str, entry: FileEntry) -> Path:
@@ -117,86 +105,3 @@ def check_file(folder: Path, name: str, entry: FileEntry) -> Path:
 def entry_of(content: bytes) -> FileEntry:
     """Return the size and digest of a file's content."""
     return FileEntry(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write `content`, onto the disk and not only into its cache."""
-    path.parent.mkdir(exist_ok=True)
-    with path.open("xb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-@contextmanager
-def replacing(folder: Path) -> Iterator[Path]:
-    """Give a new empty folder that replaces the ticket at `folder`, if any, once the block has ended well.
-
-    Until then `folder` stays as it was. Files there that are no part of a ticket (a card, plots) move along unless the
-    block has written them anew.
-
-    Raises:
-        TicketError: `folder` holds anything but a ticket, or cannot be written.
-    """
-    folder = folder.resolve()
-    token = uuid.uuid4().hex[:8]
-    new, old = (folder.with_name(f".{folder.name}.{token}.{state}") for state in ("new", "old"))
-    try:
-        if folder.exists() and not folder.is_dir():
-            raise TicketError(f"{folder}: is a file, not a folder to write a ticket into")
-        if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).is_file():
-            raise TicketError(f"{folder}: holds something else than a ticket: choose a new folder, or empty this one")
-        new.mkdir(parents=True)
-        yield new
-        if folder.is_dir():
-            _copy_foreign(folder, new)
-        for directory in (new, *(path for path in new.iterdir() if path.is_dir())):
-            _sync(directory)
-        _swap(new, folder, old)
-    except OSError as error:
-        raise TicketError(f"{folder}: cannot write the ticket: {error.strerror or error}") from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    replaced = folder.exists()
-    if replaced:
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if replaced:
-            old.rename(folder)
-        raise
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def _copy_foreign(folder: Path, new: Path) -> None:
-    for path in folder.iterdir():
-        if is_ours(path.name) or (new / path.name).exists():
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.copytree(path, new / path.name, symlinks=True)
-        else:
-            shutil.copy2(path, new / path.name, follow_symlinks=False)
-
-
-def _sync(directory: Path) -> None:
-    with contextlib.suppress(OSError):  # not every system can
-        descriptor = os.open(directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def check_size(path: Path, entry: FileEntry) -> None:
-    """Raise TicketError unless the file is there and as long as ticket.json says."""
-    if not path.is_file():
-        raise TicketError(f"{path}: missing")
-    size = path.stat().st_size
-    if size != entry.bytes:
-        kind = "truncated" if size < entry.bytes else "oversized"
-        raise TicketError(f"{path}: {kind}: it has {size} bytes, but ticket.json says {entry.bytes}")

@@ -11,10 +11,20 @@ from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import base_weights
 from ticketzoo.ticket.build import most_parameters
-from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, BaseRewind, Replicate, SeedRewind, TicketConfig
+from ticketzoo.ticket.config import (
+    MASKS_FILE,
+    RECIPE_FILE,
+    RESULTS_FILE,
+    REWIND_FILE,
+    VALUES_FILE,
+    BaseRewind,
+    Replicate,
+    SeedRewind,
+    TicketConfig,
+)
 from ticketzoo.ticket.draw import drawn_state
 from ticketzoo.ticket.files import Files
-from ticketzoo.ticket.folder import masks_path, rewind_path, values_path
+from ticketzoo.ticket.folder import replicate_path
 from ticketzoo.ticket.levels import PackedLevels, everything
 from ticketzoo.ticket.masks_file import read_masks
 from ticketzoo.ticket.rewind import PackedState, pack_state, sha256_of_levels
@@ -137,7 +147,7 @@ def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, b
 
 
 def _read_levels(files: Files, config: TicketConfig, replicate: Replicate, masks_only: bool) -> PackedLevels:
-    name = masks_path(replicate.seed)
+    name = replicate_path(replicate.seed, MASKS_FILE)
     files.require({name: replicate.files[name]} if masks_only else replicate.files)
     path, where = files.checked(name, replicate.files[name]), files.where(name)
     index = config.index_of(replicate.seed)
@@ -172,7 +182,7 @@ def _draw(files: Files, config: TicketConfig, rewind: SeedRewind, replicate: Rep
 
 
 def _read_rewind(files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
-    name = rewind_path(replicate.seed)
+    name = replicate_path(replicate.seed, REWIND_FILE)
     known = places(levels, config.masked, own=config.rewind.levels is not None)
     states = _read(files, name, replicate, known, levels, config.rewind.kind)
     _check_digest(states, replicate.rewind_sha256, files.where(name))
@@ -182,7 +192,7 @@ def _read_rewind(files: Files, config: TicketConfig, replicate: Replicate, level
 def _read_values(files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
     if config.values is None:
         return {}
-    name = values_path(replicate.seed)
+    name = replicate_path(replicate.seed, VALUES_FILE)
     states = _read(files, name, replicate, value_places(levels, config.values.levels), levels, "packed")
     _check_digest(states, replicate.values_sha256, files.where(name))
     return states

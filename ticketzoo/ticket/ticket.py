@@ -6,24 +6,19 @@ from typing import Any
 
 from torch import nn
 
-from ticketzoo.errors import TicketError
 from ticketzoo.hub.folder import HubOptions
 from ticketzoo.masks.attach import detach
-from ticketzoo.masks.plain import plain_model
 from ticketzoo.models import load_base
 from ticketzoo.models.state import State
-from ticketzoo.models.transformers import differences
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.build import build_architecture, most_parameters
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.files import ticket_files_of
-from ticketzoo.ticket.fit import fit, warn_of_another_base
-from ticketzoo.ticket.folder import CONFIG_FILE
+from ticketzoo.ticket.fit import check_kind, fit
 from ticketzoo.ticket.found import Found, documents_of, pack
 from ticketzoo.ticket.publish import Publishable
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict import Verdict
-from ticketzoo.util.text import for_terminal
 
 
 class Ticket(Publishable):
@@ -52,25 +47,11 @@ class Ticket(Publishable):
     ) -> "Ticket":
         """Open a ticket in a folder or on the Hub. Its masks are read and checked now, weights when asked for.
 
+        `repo_id_or_folder` is a Path, or a text that names a folder (`./folder`) or a Hub id (`owner/name`,
+        `hub:owner/name@revision`). All other arguments are those of `ticketzoo.load_ticket`, which says what they do.
+
         Of a ticket on the Hub everything comes from one commit. Fetched now are ticket.json and the chosen replicate's
         files; another replicate's, the recipe, the results and base weights once they are asked for.
-
-        Args:
-            repo_id_or_folder: a Path, or a text that names a folder (`./folder`) or a Hub id (`owner/name`,
-                `hub:owner/name@revision`).
-            level: a packaged level. Default: the sparsest that the verdict calls winning or matching, or else the
-                sparsest of all.
-            sparsity: instead of a level, the packaged one nearest to this fraction removed, in [0, 1).
-            seed: of a replicate; the first by default.
-            masks_only: do without weights: they are not fetched and need not be there.
-            mask_sha256: digest that the ticket's masks must have, as `ticketzoo info` shows it.
-            base: folder with a copy of the model that the ticket rewinds to, read instead of the Hub's. It must have
-                the digest that the ticket states.
-            revision: branch, tag or commit on the Hub; the main branch by default.
-            cache_dir: where the Hub's client keeps what it fetched; `HF_HUB_CACHE` by default.
-            local_files_only: use nothing but that cache.
-            token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
-            force_download: fetch anew what is in the cache.
 
         Raises:
             TicketError: a damaged ticket or unknown format, other masks than `mask_sha256`, and for a level,
@@ -78,10 +59,7 @@ class Ticket(Publishable):
         """
         options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
         files = ticket_files_of(repo_id_or_folder, revision, options)
-        config = files.config()
-        if mask_sha256 is not None and config.mask_sha256 != mask_sha256:
-            found = f"its masks have digest {config.mask_sha256}, not {for_terminal(mask_sha256)} as was asked for"
-            raise TicketError(f"{files.where(CONFIG_FILE)}: {found}: it is not that ticket, or was changed since")
+        config = files.config(mask_sha256)
         stored = stored_in(files, config, masks_only=masks_only, base=Path(base) if base else None)
         return cls._view(config, stored, level=level, sparsity=sparsity, seed=seed)
 
@@ -201,10 +179,7 @@ class Ticket(Publishable):
             TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape,
                 or whose mask keeps nothing.
         """
-        if unlike := differences(self.config.architecture.model_dump(), plain_model(model)):
-            raise TicketError(f"the ticket does not fit the model: {'; '.join(unlike)}")
-        if isinstance(self.config.rewind, BaseRewind):
-            warn_of_another_base(self.config.rewind.repo_id, model)
+        check_kind(self.config, model)
         state = self._weights if rewind else None
         head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
         fit(model, self.masks, state, head=head, leave=leave, masked=self.config.masked, may_be_empty=False)

@@ -1,23 +1,18 @@
 """Writing a ticket into a folder: all of it, or nothing."""
 
+import contextlib
+import os
 import re
-from collections.abc import Mapping
+import shutil
+import uuid
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig, check_config
-from ticketzoo.ticket.folder import (
-    CONFIG_FILE,
-    entry_of,
-    is_ours,
-    masks_path,
-    replacing,
-    replicate_paths,
-    rewind_path,
-    values_path,
-    write_file,
-)
+from ticketzoo.ticket.config import MASKS_FILE, RECIPE_FILE, RESULTS_FILE, REWIND_FILE, TicketConfig, check_config
+from ticketzoo.ticket.folder import CONFIG_FILE, entry_of, is_ours, replicate_path, replicate_paths
 from ticketzoo.ticket.masks_file import masks_to_bytes
 from ticketzoo.ticket.state_file import states_to_bytes
 from ticketzoo.ticket.stored import Stored, StoredReplicate
@@ -45,14 +40,86 @@ def save(config: TicketConfig, stored: Stored, folder: Path, extras: Mapping[str
 
 
 def _content(config: TicketConfig, replicate: StoredReplicate, seed: int, path: str) -> bytes:
-    if path == masks_path(seed):
+    if path == replicate_path(seed, MASKS_FILE):
         return masks_to_bytes(replicate.levels)
-    if path == rewind_path(seed):
+    if path == replicate_path(seed, REWIND_FILE):
         return states_to_bytes(replicate.rewind, config.rewind.kind)
-    assert path == values_path(seed)
     return states_to_bytes(replicate.values, "packed")
 
 
 def _write(folder: Path, name: str, content: bytes) -> dict[str, Any]:
     write_file(folder / name, content)
     return entry_of(content).model_dump()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write `content`, onto the disk and not only into its cache."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Give a new empty folder that replaces the ticket at `folder`, if any, once the block has ended well.
+
+    Until then `folder` stays as it was. Files there that are no part of a ticket (a card, plots) move along unless the
+    block has written them anew.
+
+    Raises:
+        TicketError: `folder` holds anything but a ticket, or cannot be written.
+    """
+    folder = folder.resolve()
+    token = uuid.uuid4().hex[:8]
+    new, old = (folder.with_name(f".{folder.name}.{token}.{state}") for state in ("new", "old"))
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise TicketError(f"{folder}: is a file, not a folder to write a ticket into")
+        if folder.is_dir() and any(folder.iterdir()) and not (folder / CONFIG_FILE).is_file():
+            raise TicketError(f"{folder}: holds something else than a ticket: choose a new folder, or empty this one")
+        new.mkdir(parents=True)
+        yield new
+        if folder.is_dir():
+            _copy_foreign(folder, new)
+        for directory in (new, *(path for path in new.iterdir() if path.is_dir())):
+            _sync(directory)
+        _swap(new, folder, old)
+    except OSError as error:
+        raise TicketError(f"{folder}: cannot write the ticket: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+
+
+def _swap(new: Path, folder: Path, old: Path) -> None:
+    replaced = folder.exists()
+    if replaced:
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if replaced:
+            old.rename(folder)
+        raise
+    _sync(folder.parent)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _copy_foreign(folder: Path, new: Path) -> None:
+    for path in folder.iterdir():
+        if is_ours(path.name) or (new / path.name).exists():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, new / path.name, symlinks=True)
+        else:
+            shutil.copy2(path, new / path.name, follow_symlinks=False)
+
+
+def _sync(directory: Path) -> None:
+    with contextlib.suppress(OSError):  # not every system can
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

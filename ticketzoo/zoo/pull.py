@@ -4,8 +4,9 @@ from pathlib import Path
 
 from ticketzoo.hub.folder import HubOptions
 from ticketzoo.ticket.files import hub_files
-from ticketzoo.ticket.folder import CONFIG_FILE, file_entries, replacing, write_file
+from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.publish import extra_files
+from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.zoo.verify import Check, verify_ticket
 
 

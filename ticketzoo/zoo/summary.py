@@ -15,7 +15,7 @@ from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.card_kinds import kind_facts
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
 from ticketzoo.ticket.files import Files
-from ticketzoo.ticket.folder import file_entries, ticket_files
+from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
 
@@ -136,7 +136,8 @@ class TicketSummary:
         if self.files.hub:
             return {name: entry.model_dump() for name, entry in file_entries(self.config).items()}
         beside = [self.folder / "README.md", *sorted(self.folder.glob("*.png"))]
-        paths = [path for path in (*ticket_files(self.folder, self.config), *beside) if path.is_file()]
+        files = [self.folder / name for name in (CONFIG_FILE, *file_entries(self.config))]
+        paths = [path for path in (*files, *beside) if path.is_file()]
         return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
 
     def _dense(self) -> str:

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.config import REWINDS, BaseRewind, Filters, TicketConfig
+from ticketzoo.ticket.config import MASKS_FILE, REWINDS, BaseRewind, Filters, TicketConfig
 from ticketzoo.ticket.files import Files
-from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, masks_path, read_config
+from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, read_config, replicate_path
 from ticketzoo.ticket.levels import PackedLevels, empty_layers
 from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.structure import check_filters
@@ -59,7 +59,7 @@ def verify_ticket(folder: str | Path) -> list[Check]:
 
 
 def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLevels) -> Iterator[Check]:
-    file = masks_path(seed)
+    file = replicate_path(seed, MASKS_FILE)
     nested = "nested" if all(entry.nested for entry in config.levels) else "nested where stated"
     yield Check(file, f"covers {len(levels.shapes)} parameters at {len(levels)} levels, {nested}, counts as declared")
     yield Check(file, f"masks have digest {levels.sha256()}")
