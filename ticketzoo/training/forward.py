@@ -1,13 +1,15 @@
-"""The model as the training loop calls it: laid out in memory, shared among processes, compiled as asked."""
+"""The model and the batches as the training loop has them: laid out in memory, shared among processes, compiled."""
 
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import nn
 
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
+from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
+from ticketzoo.util.signals import interrupted
 
 
 def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -> nn.Module:
@@ -26,6 +28,15 @@ def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -
         called = cast(nn.Module, torch.compile(called, dynamic=False))
     processes.own_random_numbers(called)
     return called
+
+
+def share_of(task: Task, batch: Any) -> tuple[float, bool]:
+    """Return this process's weight in the mean over processes, and whether any of them has met a signal."""
+    if processes.count() == 1:
+        return 1.0, False
+    size = task.size(batch)
+    whole, signals = processes.summed(size, interrupted())
+    return size * processes.count() / max(whole, 1), signals > 0
 
 
 def is_compilers(error: BaseException) -> bool:

@@ -3,24 +3,21 @@
 from collections.abc import Generator
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.attach import hooks_paused
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.callbacks import BetweenUpdates, Callbacks
 from ticketzoo.training.config import TrainingConfig
-from ticketzoo.training.forward import forward_of
+from ticketzoo.training.forward import forward_of, share_of
 from ticketzoo.training.generators import restored_generators, seed_generators
 from ticketzoo.training.optim import create_optimizer, set_learning_rate
 from ticketzoo.training.record import Record, measure
-from ticketzoo.util.signals import interrupted
 
 
 def train(
@@ -97,7 +94,7 @@ class _Descent:
             for step, batch in enumerate(task.batches(config.batch_size, self.seed, start, total, device), start):
                 set_learning_rate(self.optimizer, config, step, total, per_epoch)
                 seed_generators(device, derive_seed(self.seed, "augment", step))
-                weight, told_to_stop = _agree(task, batch)
+                weight, told_to_stop = share_of(task, batch)
                 with bf16:
                     loss = task.loss(self.forward, batch)
                 loss = loss if weight == 1 else loss * weight
@@ -120,12 +117,3 @@ def _lengths(task: Task, config: TrainingConfig, start_step: int) -> tuple[int, 
     if total <= start_step:
         raise RecipeError(f"training.steps: {config.steps} is {total} iterations, none of them after {start_step}")
     return total, max(1, config.evaluate_every.iterations(per_epoch))
-
-
-def _agree(task: Task, batch: Any) -> tuple[float, bool]:
-    """Return this process's weight in the mean over processes, and whether any of them has met a signal."""
-    if processes.count() == 1:
-        return 1.0, False
-    size = task.size(batch)
-    whole, signals = processes.summed(size, interrupted())
-    return size * processes.count() / max(whole, 1), signals > 0
