@@ -16,6 +16,7 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.models import model_state, prunable_parameters
 from ticketzoo.models.create import initial_state
 from ticketzoo.recipe import parse_recipe
+from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.targets.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.targets.recipe import TransferRecipe
@@ -83,20 +84,36 @@ class Jobs(Store):
         return super().run(job, label, **keys)
 
 
-def transferred(ticket: Ticket, folder: Path, data: Path, base: Path | None) -> dict[str, Job]:
-    """The trainings of a transfer to the same texts, by arm."""
+class Heard(Quiet):
+    def __init__(self, warnings: list[str]) -> None:
+        self.warnings = warnings
+
+    def warn(self, message: str) -> None:
+        self.warnings.append(message)
+
+
+def transferred(
+    ticket: Ticket,
+    folder: Path,
+    data: Path,
+    base: Path | None,
+    target: dict[str, Any] | None = None,
+    warnings: list[str] | None = None,
+) -> dict[str, Job]:
+    """The trainings of a transfer to the same texts, or to another target, by arm."""
     content = {
         "name": "letters",
         "tickets": ["it"],
         "base": None if base is None else str(base),
         "levels": [1],
-        "targets": [{"task": task(data)}],
+        "targets": [{"task": target or task(data)}],
         "training": {"steps": "1it", "batch_size": 8},
         "arms": ["ticket", "dense", "random_mask", "random_reinit"],
         "seeds": [0],
     }
     recipe = parse_recipe(content, TransferRecipe, "test")
     with Jobs(folder) as cells:
+        cells.progress = Heard([] if warnings is None else warnings)
         evaluate_transfer(recipe, [ticket], load_targets(recipe, [ticket]), cells)
     return cells.jobs
 
@@ -176,16 +193,34 @@ def test_a_model_without_a_pooler_gets_a_fresh_one(
     assert torch.isfinite(ticket.build()(input_ids=torch.tensor([[2, 5, 3]])).logits).all()
 
 
-def test_a_ticket_that_keeps_nothing_of_a_layer_in_use_is_refused_before_anything_is_trained(
-    tmp_path: Path, base: Path, data: Path
-) -> None:
+def with_pooler_weights(count: int) -> Ticket:
+    """A ticket that keeps, at level 1, all weights but those of the pooler, of which it keeps `count`."""
     masks = {
         name: torch.ones_like(weight, dtype=torch.bool) for name, weight in prunable_parameters(tiny_bert()).items()
     }
-    pooler = {"pooler.dense.weight": torch.zeros(64, 64, dtype=torch.bool)}
+    pooler = torch.zeros(64 * 64, dtype=torch.bool)
+    pooler[:count] = True
     state = {name: tensor.clone() for name, tensor in model_state(tiny_bert()).items()}
-    replicate = Found(0, pack_levels([(0, masks), (1, masks | pooler)]), state)
-    bare = make_ticket(architecture=tiny_architecture(None), replicates=[replicate])
+    levels = [(0, masks), (1, masks | {"pooler.dense.weight": pooler.view(64, 64)})]
+    return make_ticket(architecture=tiny_architecture(None), replicates=[Found(0, pack_levels(levels), state)])
+
+
+def test_a_ticket_that_keeps_nothing_of_a_layer_in_use_is_refused_before_anything_is_trained(
+    tmp_path: Path, base: Path, data: Path
+) -> None:
     with pytest.raises(TicketError, match=r"at level 1: no weight is kept of bert\.pooler\.dense\.weight"):
-        transferred(bare, tmp_path, data, base)
+        transferred(with_pooler_weights(0), tmp_path, data, base)
     assert list(tmp_path.glob("*/cell.json")) == []
+
+
+def test_a_target_whose_head_does_without_that_layer_is_measured(tmp_path: Path, base: Path, data: Path) -> None:
+    texts = {"type": "fill-mask", "dataset": {"path": str(data), "column": "sentence", "validation": 0}}
+    jobs = transferred(with_pooler_weights(0), tmp_path, data, base, texts | {"max_length": 16})
+    assert not jobs["ticket"].masks["bert.pooler.dense.weight"].any()
+
+
+def test_next_to_nothing_in_a_layer_in_use_is_said(tmp_path: Path, base: Path, data: Path) -> None:
+    warnings: list[str] = []
+    transferred(with_pooler_weights(4), tmp_path, data, base, warnings=warnings)
+    assert len(warnings) == 1
+    assert warnings[0].endswith("at level 1: bert.pooler.dense.weight keeps 4 of 4,096 weights")

@@ -1,12 +1,14 @@
 """A layer of which a mask keeps nothing: named, and refused where a model uses it."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from tiny_bert import make_ticket, random_masks, tiny_architecture, tiny_bert, tokens
+from tiny_bert import CONFIG, make_ticket, random_masks, tiny_architecture, tiny_bert, tokens
 from torch import nn
-from transformers import Trainer, TrainingArguments
+from transformers import BertConfig, BertForMaskedLM, Trainer, TrainingArguments
 
 from ticketzoo import Ticket, TicketCallback
 from ticketzoo.errors import TicketError
@@ -36,6 +38,11 @@ def classifier() -> nn.Module:
     return tiny_bert("text-classification", seed=3)
 
 
+def theirs() -> nn.Module:
+    """The library's own model, which has no pooler; ours has one that its head does not use."""
+    return BertForMaskedLM(BertConfig(**CONFIG))
+
+
 def test_it_is_named_with_its_level(ticket: Ticket, tmp_path: Path) -> None:
     (line,) = ticket.empty_layers
     assert line.startswith(LINE)
@@ -47,8 +54,8 @@ def test_it_is_named_with_its_level(ticket: Ticket, tmp_path: Path) -> None:
 def test_a_model_that_uses_it_is_left_as_it_was(ticket: Ticket) -> None:
     model = classifier()
     before = {name: value.clone() for name, value in model_state(model).items()}
-    message = r"no weight is kept of bert.pooler.dense.weight.*a denser level, or .* leave=\['bert.pooler.dense'\]"
-    with pytest.raises(TicketError, match=message):
+    refusal = r"^'tiny-bert.mlm-imp' at level 2 .*: no weight is kept of bert.pooler.dense.weight"
+    with pytest.raises(TicketError, match=refusal + r".*a denser level, or .* leave=\['bert.pooler.dense'\]"):
         ticket.apply(model)
     assert all(torch.equal(before[name], value) for name, value in model_state(model).items())
 
@@ -75,14 +82,30 @@ def test_with_the_pooler_left_dense_logits_differ_and_the_encoder_learns(ticket:
     assert (query[~mask] == 0).all()
 
 
-def test_a_head_that_does_without_it_needs_nothing(ticket: Ticket) -> None:
-    from tiny_bert import CONFIG
-    from transformers import BertConfig, BertForMaskedLM
-
-    model = BertForMaskedLM(BertConfig(**CONFIG))
+@pytest.mark.parametrize("model", [theirs(), tiny_bert("fill-mask"), tiny_bert("question-answering")])
+def test_a_head_that_does_without_it_needs_nothing(ticket: Ticket, model: nn.Module) -> None:
     ticket.apply(model)
     weight = model.get_parameter("bert.encoder.layer.1.output.dense.weight")
     assert (weight[~ticket.masks["encoder.layer.1.output.dense.weight"]] == 0).all()
+
+
+def test_a_model_of_a_ticket_is_built_dead_only_if_asked_for(ticket: Ticket) -> None:
+    with pytest.raises(TicketError, match=r"at level 2: no weight is kept of pooler.dense.weight.*allow_empty=True"):
+        ticket.build()
+    dead: Any = ticket.build(allow_empty=True)
+    constant = dead(input_ids=tokens()).pooler_output
+    assert torch.equal(constant[0], constant[1])
+    ticket.at(level=1).build()
+
+
+def test_next_to_nothing_is_used_with_a_warning(ticket: Ticket) -> None:
+    message = r"at level 1: bert.pooler.dense.weight keeps 1 of 4,096 weights.*leave=\['bert.pooler.dense'\]"
+    with pytest.warns(UserWarning, match=message):
+        ticket.at(level=1).apply(classifier())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        ticket.at(level=1).apply(classifier(), leave="bert.pooler")
+        ticket.at(level=1).apply(theirs())
 
 
 def test_leave_must_name_a_module(ticket: Ticket) -> None:

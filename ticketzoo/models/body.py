@@ -7,6 +7,7 @@ names tensors as the bare encoder does, so that it fits the encoder alone and un
 from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
+import torch
 from torch import nn
 
 ValueT = TypeVar("ValueT")
@@ -32,6 +33,22 @@ def outside_body(model: nn.Module) -> list[str]:
     """Return the names of modules beside the body of a `transformers` model, such as `cls`; none if it is a body."""
     prefix = body_prefix(model)
     return [name for name, _ in model.named_children() if name != prefix.rstrip(".")] if prefix else []
+
+
+def unused_by_head(model: nn.Module) -> set[str]:
+    """Return the names of parameters that the head of a `transformers` model does without.
+
+    Encoders built here are whole under every head; the library's own class of the model makes only the parts that it
+    computes with: no pooler in BertForMaskedLM and BertForQuestionAnswering. Of other models none are named.
+
+    Args:
+        model: not wrapped by `torch.compile` or DistributedDataParallel.
+    """
+    if not body_prefix(model):
+        return set()
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        own = type(model)(model.config)
+    return dict(model.named_parameters()).keys() - dict(own.named_parameters()).keys()
 
 
 def in_body(name: str, model: nn.Module) -> bool:

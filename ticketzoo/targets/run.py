@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.ticket.fit import refuse_empty
+from ticketzoo.ticket.empty import nearly_empty, refuse_empty
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.parametrisation import FROZEN, WEIGHTS
 
@@ -88,8 +89,8 @@ def evaluate_transfer(
         for target in targets
         for index, seed in enumerate(recipe.seeds)
     ]
-    for comparison in comparisons:
-        comparison.check()
+    for line in dict.fromkeys(line for comparison in comparisons for line in comparison.check()):
+        cells.progress.warn(line)
     random_trainings = count_controls(recipe.controls, recipe.draws)
     cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
 
@@ -119,10 +120,19 @@ class _Comparison:
     def at(self, level: int) -> Ticket:
         return self.ticket.at(level=level, seed=self.replicate)
 
-    def check(self) -> None:
-        """Raise TicketError or ModelError where the ticket or the model it was found on does not fit the target."""
+    def check(self) -> list[str]:
+        """Return a line for each layer in use that keeps next to nothing.
+
+        Raises:
+            TicketError, ModelError: the ticket or the model it was found on does not fit the target.
+        """
+        lines = []
         for level in self.levels:
-            self._start(ticket_job(self.at(level), self.target, self.seed)[0])
+            job, _ = ticket_job(self.at(level), self.target, self.seed)
+            self._start(job)
+            few = nearly_empty(job.masks, partial(create_from_architecture, job.architecture, seed=0))
+            lines += [f"{self.ticket.name} on {self.target.name} at level {level}: {line}" for line in few]
+        return lines
 
     def _start(self, job: Job) -> State | None:
         """Return the state of the pretrained model under the head of the ticket's training `job`."""
@@ -198,7 +208,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     remedy = "choose a denser level, or find the ticket again with finder.exclude naming them"
     frozen = ticket.config.masked == "frozen"
     if not frozen:
-        refuse_empty(masks, f"{where} at level {ticket.level}", remedy)
+        refuse_empty(masks, model, f"{where} at level {ticket.level}", remedy)
     known = {name: mask for name, mask in model_names_of(ticket.known_rewind, model).items() if name in moved}
     if target.head == "random_mask":
         masks |= _random_head(ticket, fresh, head, seed)

@@ -16,6 +16,7 @@ from ticketzoo.models.patterns import is_bias
 from ticketzoo.models.state import live_state
 from ticketzoo.models.transformers import differences
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.ticket.empty import nearly_empty, refuse_empty
 from ticketzoo.util.text import for_terminal
 
 
@@ -27,7 +28,7 @@ def fit(
     head: Sequence[str] | None = None,
     leave: Sequence[str] = (),
     masked: Masked = "zero",
-    may_be_empty: bool = True,
+    ticket: str | None = None,
 ) -> None:
     """Copy `state` into `model`, cast to its dtypes and devices, and attach `masks`.
 
@@ -39,10 +40,12 @@ def fit(
             `transformers` model all beside its encoder; then the tensors of another head in `state` are left out.
         leave: names of further modules whose parameters stay as they are.
         masked: hold what masks exclude at 0.0 (`zero`) or where it starts (`frozen`).
-        may_be_empty: whether a mask may keep nothing; one that freezes all of a layer may.
+        ticket: name and level of the ticket, whose masks must then keep something of every layer in use; one that
+            freezes all of a layer may. Without it they need not.
 
     Raises:
-        TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape.
+        TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape,
+            or whose mask keeps nothing.
     """
     plain, targets = plain_model(model), _tensors(model)
     for key, modules in (("head", head or ()), ("leave", leave)):
@@ -57,10 +60,13 @@ def fit(
     if masks and not covered and head is None:
         raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
     masks = covered
-    if not may_be_empty and masked == "zero":
-        bare = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not (mask.any() or is_bias(name))})
-        remedy = f"choose a denser level, or keep the model's own with leave={bare}"
-        refuse_empty(masks, "the ticket cannot be used on this model", remedy)
+    if ticket is not None and masked == "zero":
+        empty = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not (mask.any() or is_bias(name))})
+        remedy = "choose a denser level, or keep the model's own with leave="
+        refuse_empty(masks, plain, f"{ticket} cannot be used on this model", f"{remedy}{empty}")
+        for line in nearly_empty(masks, lambda: plain):
+            layer = line.partition(" ")[0].rpartition(".")[0]
+            warnings.warn(f"{ticket}: {line}, so little gets through it; {remedy}{[layer]}", stacklevel=3)
     given: Mapping[str, Tensor] = masks
     if state is not None:
         given = {name: tensor for name, tensor in model_names_of(state, plain).items() if not is_left(name)}
@@ -72,18 +78,6 @@ def fit(
             for name, tensor in given.items():
                 targets[name].copy_(tensor)
     attach(model, masks, masked=masked)
-
-
-def refuse_empty(masks: Mapping[str, Tensor], where: str, remedy: str) -> None:
-    """Raise TicketError, naming them, if masks of parameters that a model uses keep nothing.
-
-    The output of such a layer is constant: nothing before it would learn. A layer can do without its bias.
-    """
-    weights = {name: mask for name, mask in masks.items() if not is_bias(name)}
-    if empty := [name for name, mask in weights.items() if mask.numel() and not mask.any()]:
-        raise TicketError(
-            f"{where}: no weight is kept of {', '.join(empty)}, so nothing before it would learn; {remedy}"
-        )
 
 
 def check_kind(config: TicketConfig, model: nn.Module) -> None:

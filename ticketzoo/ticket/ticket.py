@@ -9,10 +9,12 @@ from torch import nn
 from ticketzoo.hub.folder import HubOptions
 from ticketzoo.masks.attach import detach
 from ticketzoo.models import load_base
+from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.build import build_architecture, most_parameters
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.empty import refuse_empty
 from ticketzoo.ticket.files import ticket_files_of
 from ticketzoo.ticket.fit import check_kind, fit
 from ticketzoo.ticket.found import Found, documents_of, pack
@@ -138,18 +140,25 @@ class Ticket(Publishable):
         config, stored = pack(content, replicates, base=base, package_from=package_from, documents=documents)
         return cls._view(config, stored)
 
-    def build(self, seed: int = 0) -> nn.Module:
+    def build(self, seed: int = 0, *, allow_empty: bool = False) -> nn.Module:
         """Return the model, masked, at the rewind weights, on the CPU in training mode.
 
         Of a ticket with `use: as-is`, at its trained values where it has some, in evaluation mode. Where the weights
         are a base model's, which has no head of this shape, the head is fresh, drawn from `seed`.
 
+        Args:
+            seed: of what is fresh.
+            allow_empty: whether the masks of a layer in use may keep nothing: then nothing before it learns.
+
         Raises:
             ModelError: an unknown architecture, one of the ticket's author, or a base that does not fit it.
-            TicketError: a ticket that does not fit.
+            TicketError: a ticket that does not fit, and masks that keep nothing of a layer in use.
         """
         config, state = self.config, self._weights
         model = build_architecture(config.architecture, seed, at_most=most_parameters(config, state))
+        if config.masked == "zero" and not allow_empty:
+            remedy = "choose a denser level, or build it all the same with allow_empty=True"
+            refuse_empty(model_names_of(self.masks, model), model, self._at_level, remedy)
         if config.architecture.library == "transformers" and isinstance(config.rewind, BaseRewind):
             load_base(model, state)
             fit(model, self.masks, head=(), masked=config.masked)
@@ -182,12 +191,17 @@ class Ticket(Publishable):
         check_kind(self.config, model)
         state = self._weights if rewind else None
         head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
-        fit(model, self.masks, state, head=head, leave=leave, masked=self.config.masked, may_be_empty=False)
+        masked, ticket = self.config.masked, self._at_level
+        fit(model, self.masks, state, head=head, leave=leave, masked=masked, ticket=ticket)
 
     @staticmethod
     def remove(model: nn.Module) -> None:
         """Make `model` an ordinary one again; its pruned weights stay as they are until something trains them."""
         detach(model)
+
+    @property
+    def _at_level(self) -> str:
+        return f"'{self.name}' at level {self.level}"
 
     @property
     def _weights(self) -> State:

@@ -1,0 +1,40 @@
+"""Layers of which a ticket's masks keep nothing, or next to nothing, under a model that uses them."""
+
+from collections.abc import Callable, Mapping
+
+from torch import Tensor, nn
+
+from ticketzoo.errors import TicketError
+from ticketzoo.models.body import unused_by_head
+from ticketzoo.models.patterns import is_bias
+from ticketzoo.ticket.levels import NEARLY_EMPTY
+
+
+def refuse_empty(masks: Mapping[str, Tensor], model: nn.Module, where: str, remedy: str) -> None:
+    """Raise TicketError, naming them, if masks of parameters that `model` uses keep nothing.
+
+    The output of such a layer is constant: nothing before it would learn. All layers count as used but those that the
+    head of a `transformers` model does without, and biases.
+    """
+    empty = [name for name, mask in masks.items() if mask.numel() and not mask.any() and not is_bias(name)]
+    if used := _used(empty, lambda: model):
+        raise TicketError(
+            f"{where}: no weight is kept of {', '.join(used)}, so nothing before it would learn; {remedy}"
+        )
+
+
+def nearly_empty(masks: Mapping[str, Tensor], model: Callable[[], nn.Module]) -> list[str]:
+    """Return a line such as "fc2.weight keeps 3 of 30,000 weights" for each layer in use that keeps next to nothing.
+
+    Args:
+        masks: by the names of parameters in the model.
+        model: gives it; called only if there is such a layer.
+    """
+    kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+    few = [name for name, count in kept.items() if not is_bias(name) and 0 < count < NEARLY_EMPTY * masks[name].numel()]
+    return [f"{name} keeps {kept[name]:,} of {masks[name].numel():,} weights" for name in _used(few, model)]
+
+
+def _used(names: list[str], model: Callable[[], nn.Module]) -> list[str]:
+    unused = unused_by_head(model()) if names else set()
+    return [name for name in names if name not in unused]
