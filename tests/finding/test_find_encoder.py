@@ -15,7 +15,7 @@ from ticketzoo import Ticket, TicketCallback, load_ticket
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.finding.package import find_and_package, plan_find
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.finding.run import find_tickets
+from ticketzoo.finding.run import Search, find_tickets
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.models.create import arguments_for
@@ -27,6 +27,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.text_classification import TextClassificationConfig
 from ticketzoo.ticket import BaseWeights
 from ticketzoo.training import TrainingConfig, train
+from ticketzoo.zoo.summary import read_summary
 
 COMMIT = "1" * 40
 LAYERS = PRUNABLE - 64 * 64
@@ -105,6 +106,10 @@ def test_the_ticket_is_masks_and_a_reference(folder: Path, base: Path, ticket: T
     assert sorted(file.name for file in (folder / "seed-0").iterdir()) == ["masks.safetensors"]
     assert "encoder.layer.0.attention.self.query.weight" in ticket.masks
     assert "pooler.dense.weight" not in ticket.masks  # masked words do not train it
+    assert ticket.config.pruning.not_trained == ["pooler.dense.weight"]
+    left_out = "**not pruned**: pooler.dense.weight, which fill-mask does not train"
+    assert left_out in (folder / "README.md").read_text()
+    assert "not pruned    pooler.dense.weight" in read_summary(folder).lines()
     weights = BaseWeights.from_folder(base, "big/bert", COMMIT).state
     for name, mask in ticket.masks.items():
         assert torch.equal(ticket.rewind_state[name], weights[name] * mask)
@@ -117,8 +122,19 @@ def test_its_plan(folder: Path, tmp_path: Path, base: Path, data: Path) -> None:
     plan = plan_find(recipe(base, data), tmp_path, seconds=0.01)
     assert (plan.trainings, plan.iterations) == (2 * (1 + 4 + 1), 4 * 12)  # head, levels, magnitude
     assert list(plan.timings) == ["seed 0 head", "seed 0 level 1/3"]
+    (warning,) = plan.warnings
+    assert warning.startswith("not pruned, as letters does not train them: bert.pooler.dense.weight (finder.include ")
     masks = sum(tensor.nbytes for file in folder.rglob("masks.safetensors") for tensor in load_file(file).values())
     assert plan.disk_bytes["ticket"] == pytest.approx(masks, abs=100)  # the weights are the pretrained model's
+
+
+def test_include_brings_the_pooler_in_without_a_word(tmp_path: Path, base: Path, data: Path, caches: None) -> None:
+    whole = recipe(base, data, finder={"levels": 3, "include": ["bert.pooler.dense"]}, arm_levels=None)
+    task = create_task(whole.task, tokenizer=whole.model.tokenizer)
+    with Store(tmp_path, device=CPU) as store:
+        search = Search(whole, task, store)
+    assert search.idle == []
+    assert sum(mask.numel() for mask in search.dense.values()) == PRUNABLE
 
 
 def test_seeds_find_other_tickets_and_the_magnitude_arm_is_measured(ticket: Ticket) -> None:

@@ -17,6 +17,7 @@ from ticketzoo.models import model_state
 from ticketzoo.ticket import Found
 from ticketzoo.ticket.levels import pack_levels
 from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.summary import read_summary
 
 POOLER = "pooler.dense.weight"
 LINE = f"{POOLER} keeps 1 of 4,096 weights at level 1 and nothing from level 2 (sparsity 0."
@@ -47,8 +48,20 @@ def test_it_is_named_with_its_level(ticket: Ticket, tmp_path: Path) -> None:
     (line,) = ticket.empty_layers
     assert line.startswith(LINE)
     assert LINE in ticket_card(ticket.config, [], empty=ticket.empty_layers).replace("\\", "")
-    checks = verify_ticket(ticket.save_pretrained(tmp_path / "ticket"))
+    folder = ticket.save_pretrained(tmp_path / "ticket")
+    assert read_summary(folder).lines()[-1] == f"empty layer   {line}"
+    checks = verify_ticket(folder)
     assert [check.holds for check in checks if "NOTE" in check.holds] == [f"NOTE: {line}"]
+
+
+def test_of_several_replicates_each_is_looked_at() -> None:
+    """Seed 1 keeps two weights: of `second` none; seed 0 keeps one of each."""
+    masks = [{"first": torch.eye(2).bool()[:1], "second": torch.eye(2).bool()[1:]}]
+    masks.append({"first": torch.ones(1, 2).bool(), "second": torch.zeros(1, 2).bool()})
+    state = {"first": torch.ones(1, 2), "second": torch.ones(1, 2)}
+    replicates = [Found(seed, pack_levels([(3, one)]), state) for seed, one in enumerate(masks)]
+    ticket = make_ticket(replicates=replicates, package_from=3)
+    assert ticket.empty_layers == ["second keeps nothing from level 3 (sparsity 0.500) on (seed 1)"]
 
 
 def test_a_model_that_uses_it_is_left_as_it_was(ticket: Ticket) -> None:

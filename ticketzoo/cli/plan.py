@@ -12,6 +12,8 @@ def print_plan(plan: Plan, as_json: bool) -> None:
     if as_json:
         print_json(asdict(plan))
         return
+    for warning in plan.warnings:
+        print(f"warning      {for_terminal(warning)}")
     print(f"trainings    {plan.trainings:,} to do; {plan.finished:,} finished in {for_terminal(plan.cells)}")
     if plan.trainings:
         print(f"iterations   {plan.iterations:,}")

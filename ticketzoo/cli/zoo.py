@@ -60,7 +60,7 @@ def list_tickets(
 
 
 def info(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
-    """Say what a ticket is: how sparse, how good, its verdict, its files. No masks or weights are read or fetched.
+    """Say what a ticket is: how sparse, how good, its verdict, its files. No masks or weights are fetched.
 
     Examples:
 

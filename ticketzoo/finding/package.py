@@ -109,13 +109,14 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     finder, architecture = recipe.finder, finding.model.architecture
     model = create_from_architecture(architecture, seed=0)
     own = isinstance(architecture, OwnArchitecture)
+    not_trained = list(bare_names(dict.fromkeys(finding.idle), model))
     base = _base(finding)
     return Ticket.create(
         name=recipe.name,
         architecture=custom_architecture(model, architecture["name"]) if own else architecture,
         task=recipe.task.type,
         source=task.source,
-        pruning={"method": finder.method, **stated(finder)},
+        pruning={"method": finder.method, **stated(finder), "not_trained": not_trained},
         rewind_step=rewind_step(recipe, task),
         rewinding=getattr(finder, "rewinding", "weights"),
         replicates=[_found(one, model, recipe.package_from, base is not None) for one in finding.replicates],

@@ -47,6 +47,8 @@ class Finding:
     """All that a recipe's run found and measured."""
 
     model: SourceModel
+    idle: list[str]
+    """Parameters that the task does not train, which were not pruned."""
     replicates: list[Replicate]
     rows: list[Row]
     seconds: list[float]
@@ -63,14 +65,13 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Store, model: SourceMode
         RunError: the method gave masks that cannot be; or see `Store`.
     """
     search = Search(recipe, task, cells, model=model)
-    if search.idle:
-        cells.progress.warn(f"not pruned, as {task.name} does not train them: {', '.join(search.idle)}")
+    search.say_what_is_not_pruned()
     cells.progress.planned(recipe.trainings)
     replicates = cells.each(search.replicate, recipe.seeds)
     controls = cells.each(search.measure, (control for one in replicates for control in search.controls(one)))
     rows = [row for one in replicates for row in one.rows] + [row for found, _ in controls for row in found]
     seconds = [time for one in replicates for time in one.seconds] + [time for _, time in controls]
-    return Finding(search.model, replicates, rows, seconds)
+    return Finding(search.model, search.idle, replicates, rows, seconds)
 
 
 class Search:
@@ -89,6 +90,12 @@ class Search:
         if not self.dense:
             raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
         Pruner.of(recipe.finder).check(self.dense, recipe.finder.levels)
+
+    def say_what_is_not_pruned(self) -> None:
+        """Warn of parameters that the task does not train, in one line."""
+        if self.idle:
+            what = f"not pruned, as {self.task.name} does not train them: {', '.join(self.idle)}"
+            self.cells.progress.warn(f"{what} (finder.include brings them in)")
 
     def lab(self, seed: int) -> RecipeLab:
         """Return the lab of `seed`, in which a method works."""

@@ -48,6 +48,7 @@ def trained_copies(recipe: StabilityRecipe, task: Task, store: Store) -> Iterato
     if recipe.line.split == "validation" and not task.has_validation:
         raise RecipeError(f"line.split: {task.name} has no validation split; choose test")
     search = Search(recipe.find_recipe(steps[0]), task, store)
+    search.say_what_is_not_pruned()
     store.progress.planned(recipe.work)
     for seed in recipe.seeds:
         lab = search.lab(seed)

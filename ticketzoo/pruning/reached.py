@@ -18,7 +18,7 @@ def unreached(model: nn.Module, task: Task, names: Iterable[str]) -> list[str]:
 
     They are no part of what the loss is computed from, such as the pooler of an encoder under masked language modeling:
     training leaves them as they were, so nothing is known of their worth. One small batch is looked at, in evaluation
-    mode. A gradient that is zero on it counts as a gradient.
+    mode. A gradient that is zero on it counts as a gradient. Of several processes all give the same.
 
     Args:
         model: on the CPU; afterwards it is as before, but that these parameters require gradients.
@@ -31,8 +31,11 @@ def unreached(model: nn.Module, task: Task, names: Iterable[str]) -> list[str]:
     parameters = [model.get_parameter(name).requires_grad_() for name in names]
     model.eval()
     try:
-        loss = task.loss(model, batch)
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+        with torch.random.fork_rng(devices=[]):
+            loss = task.loss(model, batch)
+            gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
     finally:
         model.train(training)
-    return [name for name, gradient in zip(names, gradients, strict=True) if gradient is None]
+    reached = {name for name, gradient in zip(names, gradients, strict=True) if gradient is not None}
+    anywhere = set().union(*processes.from_each(reached))
+    return [name for name in names if name not in anywhere]

@@ -14,6 +14,7 @@ from ticketzoo.errors import RunError
 from ticketzoo.models.state import State
 from ticketzoo.runs.cell import Cell, read_cell
 from ticketzoo.runs.files import environment, read_state
+from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Store
 from ticketzoo.runs.timing import Timing, time_training
 from ticketzoo.training.checkpoint import KEPT
@@ -54,6 +55,8 @@ class Plan:
     device_bytes: int | None = None
     """Peak memory of the GPU while it timed."""
     not_counted: tuple[str, ...] = NOT_COUNTED
+    warnings: tuple[str, ...] = ()
+    """Lines that a user should read."""
 
 
 @dataclass
@@ -89,6 +92,17 @@ class _Kind:
         return _bytes(self.job.state) * (1 + _remembered(self.job.training.optimizer))
 
 
+class _Warnings(Quiet):
+    """A progress that keeps what it should warn of."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def warn(self, message: str) -> None:
+        """Keep the message."""
+        self.messages.append(message)
+
+
 class PlannedCells(Store):
     """A store in which nothing is trained or written.
 
@@ -99,7 +113,8 @@ class PlannedCells(Store):
     def __init__(self, folder: Path, *, device: torch.device) -> None:
         if processes.count() > 1:
             raise RunError("a plan is made by one process: leave out torchrun or accelerate launch")
-        super().__init__(folder, device=device)
+        self._warnings = _Warnings()
+        super().__init__(folder, device=device, progress=self._warnings)
         self._asked_for: set[Path] = set()
         self._unfinished: dict[str, _Kind] = {}
         self._finished = 0
@@ -126,6 +141,7 @@ class PlannedCells(Store):
         Raises RunError, as a run would, where a kind does not fit into memory or cannot be compiled.
         """
         plan = Plan(environment(self.device)["device"], str(self.folder), self._finished)
+        plan.warnings = tuple(self._warnings.messages)
         for kind in self._unfinished.values():
             with in_one_line(kind.label, kind.job, self.device):
                 timing = time_training(kind.job, self.device, seconds)

@@ -75,7 +75,7 @@ def render_card(
         cost: what finding it took: any of `trainings`, `seconds`, `device`.
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
-        empty: lines of `ticketzoo.ticket.levels.empty_layers`.
+        empty: lines of `ticketzoo.ticket.empty.empty_layers`.
     """
     from huggingface_hub import ModelCard
 
@@ -119,6 +119,7 @@ def _facts(config: TicketConfig) -> Facts:
         ("architecture", f"{config.architecture.name}({kwargs}), of {config.architecture.library}"),
         ("task", config.task),
         ("prunable weights", f"{config.prunable_weights:,}"),
+        ("not pruned", _not_pruned(config)),
         ("packaged levels", f"{levels}; sparsity {' to '.join((sparsities[0], sparsities[-1]))}" if levels else None),
         ("rewinds to", rewind_words(config)),
         *kind_facts(config),
@@ -206,6 +207,12 @@ def _cost(cost: Mapping[str, Any]) -> Facts:
         ("time", None if seconds is None else show_duration(seconds)),
         ("device", cost.get("device")),
     )
+
+
+def _not_pruned(config: TicketConfig) -> str | None:
+    names = config.pruning.not_trained
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{', '.join(names[:10])}{more}, which {config.task} does not train" if names else None
 
 
 def _plot(file: str) -> dict[str, str]:

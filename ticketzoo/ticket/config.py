@@ -95,6 +95,8 @@ class TicketConfig(Part):
     @model_validator(mode="after")
     def _is_consistent(self) -> "TicketConfig":
         _refuse_repeats("pruning.parameters: name", [parameter.name for parameter in self.pruning.parameters])
+        if both := [name for name in self.pruning.not_trained if name in self.shapes]:
+            raise ValueError(f"pruning.not_trained: {both[0]} is among pruning.parameters")
         _refuse_repeats("replicates: seed", [replicate.seed for replicate in self.replicates])
         if self.prunable_weights > MAX_WEIGHTS:
             raise ValueError(f"pruning.parameters: {self.prunable_weights} weights, more than {MAX_WEIGHTS}")
@@ -124,7 +126,7 @@ def _of_format_2(config: TicketConfig) -> Iterator[str]:
     parts += [(f"replicates.{number}.", one) for number, one in enumerate(config.replicates)]
     for path, part in parts:
         for name, field in type(part).model_fields.items():
-            if field.exclude_if is not None and getattr(part, name) != field.default:
+            if field.json_schema_extra == {"format": 2} and getattr(part, name) != field.default:
                 yield path + name
     if REWINDS[config.rewind.kind].first_format > 1:
         yield f"rewind.kind {config.rewind.kind}"

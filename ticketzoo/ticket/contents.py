@@ -8,7 +8,8 @@ from ticketzoo.errors import TicketError
 from ticketzoo.masks.masks import Masks, sparsity_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.config import EXTRA, LevelEntry, TicketConfig
-from ticketzoo.ticket.levels import MaskBits, empty_layers, unpack
+from ticketzoo.ticket.empty import empty_layers
+from ticketzoo.ticket.levels import MaskBits, unpack
 from ticketzoo.ticket.stored import Stored, StoredReplicate, places
 from ticketzoo.util.text import for_terminal
 
@@ -88,8 +89,8 @@ class Contents:
 
     @property
     def empty_layers(self) -> list[str]:
-        """A line for each parameter of which this replicate keeps next to nothing at some packaged level."""
-        return empty_layers(self._replicate.levels, {entry.level: entry.sparsity for entry in self.levels})
+        """A line for each parameter of which a replicate keeps next to nothing at some packaged level."""
+        return empty_layers(self._stored, self.config)
 
     @property
     def rewind_state(self) -> State:

@@ -7,7 +7,27 @@ from torch import Tensor, nn
 from ticketzoo.errors import TicketError
 from ticketzoo.models.body import unused_by_head
 from ticketzoo.models.patterns import is_bias
-from ticketzoo.ticket.levels import NEARLY_EMPTY
+from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.levels import NEARLY_EMPTY, empty_in
+from ticketzoo.ticket.stored import Stored
+
+
+def empty_layers(stored: Stored, config: TicketConfig) -> list[str]:
+    """Return a line for each parameter of which a replicate keeps next to nothing at some packaged level.
+
+    Such as "pooler.dense.weight keeps 20 of 147,456 weights at level 5 and nothing from level 6 (sparsity 0.600) on",
+    with the seed where there are several replicates.
+
+    Raises:
+        TicketError: a damaged file of masks.
+    """
+    sparsities = {entry.level: entry.sparsity for entry in config.levels}
+    seeds = [replicate.seed for replicate in config.replicates]
+    return [
+        line if len(seeds) == 1 else f"{line} (seed {seed})"
+        for seed in seeds
+        for line in empty_in(stored.replicates[seed].levels, sparsities)
+    ]
 
 
 def refuse_empty(masks: Mapping[str, Tensor], model: nn.Module, where: str, remedy: str) -> None:

@@ -80,7 +80,8 @@ class Pruning(Part):
     """The way the ticket was found.
 
     `rate` is the fraction removed a round, for all or by pattern of parameter names: of the survivors, or with
-    `rate_of: original` of all prunable weights. Of format 2 are `criterion` (what a weight is worth), `structure` (what
+    `rate_of: original` of all prunable weights. `not_trained` are parameters that the masks leave out because the task
+    does not train them. Of format 2 are `criterion` (what a weight is worth), `structure` (what
     is removed as one), `schedule` (what each level keeps) and `compared` (what is ranked together and how).
     """
 
@@ -88,6 +89,7 @@ class Pruning(Part):
     scope: Text
     rate: Sparsity | dict[str, Sparsity] | None = None
     rate_of: Text = "survivors"
+    not_trained: list[TensorName] = Field(default=[], max_length=65_536, exclude_if=lambda names: not names)
     criterion: Text | None = of_format_2()
     structure: Text | Filters | None = of_format_2()
     schedule: Text | None = of_format_2()

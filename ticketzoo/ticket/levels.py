@@ -143,7 +143,7 @@ def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLev
     return PackedLevels(shapes, encoded)
 
 
-def empty_layers(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:
+def empty_in(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:
     """Return a line for each parameter of which next to nothing is left, less than a weight in a thousand.
 
     Args:
@@ -157,7 +157,10 @@ def empty_layers(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[
         few = [level for level in levels if 0 < kept[level][name] < NEARLY_EMPTY * size]
         none = [level for level in levels if kept[level][name] == 0]
         said = [f"{kept[level][name]:,} of {size:,} weights at level {level}" for level in few[:1]]
-        said += [f"nothing from level {level} (sparsity {show_sparsity(sparsities[level])}) on" for level in none[:1]]
+        if none:
+            where = f"level {none[0]} (sparsity {show_sparsity(sparsities[none[0]])})"
+            to_the_end = len(none) == sum(level >= none[0] for level in levels)
+            said.append(f"nothing from {where} on" if to_the_end else f"nothing at {where}")
         if said:
             lines.append(f"{name} keeps {' and '.join(said)}")
     return lines

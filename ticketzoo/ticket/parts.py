@@ -26,4 +26,4 @@ class Part(BaseModel):
 
 def of_format_2(default: Any = None) -> Any:
     """Return a field that format 1 does not have: it is left out of ticket.json where it has its default."""
-    return Field(default=default, exclude_if=lambda value: value == default)
+    return Field(default=default, exclude_if=lambda value: value == default, json_schema_extra={"format": 2})

@@ -1,4 +1,4 @@
-"""A ticket as `list`, `search` and `info` show it; no masks or weights are read."""
+"""A ticket as `list`, `search` and `info` show it; nothing of its masks and weights is fetched."""
 
 import hashlib
 import json
@@ -14,6 +14,7 @@ from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.card_kinds import kind_facts
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
+from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
@@ -75,6 +76,7 @@ class TicketSummary:
                 "mask_sha256": self.config.mask_sha256,
                 "verdict": config["verdict"],
                 "license": config["license"],
+                "empty_layers": self.empty_layers,
             }
             | {key: config[key] for key in ("masked", "use", "values", "derived") if key in config}
         )
@@ -105,6 +107,16 @@ class TicketSummary:
             return "not measured"
         return verdict.label + (f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else "")
 
+    @property
+    def empty_layers(self) -> list[str]:
+        """A line for each parameter that is pruned away, or nearly. Of a ticket on the Hub they are not looked at."""
+        if self.files.hub:
+            return []
+        try:
+            return empty_layers(stored_in(self.files, self.config, masks_only=True), self.config)
+        except TicketError:
+            return ["the masks cannot be read"]
+
     def lines(self) -> list[str]:
         """Return the lines that `info` prints."""
         config = self.config
@@ -116,6 +128,7 @@ class TicketSummary:
             "task": f"{config.task} on {source}",
             "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
             "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
+            "not pruned": ", ".join(config.pruning.not_trained),
             "rewind": _rewind(config),
             **{name: fact for name, fact in kind_facts(config) if fact},
             "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
@@ -123,13 +136,13 @@ class TicketSummary:
             "masks": f"sha256 {config.mask_sha256}",
             "verdict": sentence(config.verdict) if config.verdict else "not measured",
         }
-        lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items()]
+        lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items() if value]
         labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}
         lines += ["", f"{'level':>5}  {'sparsity':>8}  {'kept':>12}  verdict"]
         for entry in config.levels:
             shown, label = show_sparsity(entry.sparsity), labels.get(entry.level, "")
             lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept_in_words:>12}  {label}")
-        return lines
+        return lines + [f"empty layer   {for_terminal(line)}" for line in self.empty_layers]
 
     def _files(self) -> dict[str, dict[str, Any]]:
         """Return the size and digest by path: as they are in a folder, as ticket.json declares them on the Hub."""

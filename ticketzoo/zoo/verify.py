@@ -8,7 +8,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import MASKS_FILE, REWINDS, BaseRewind, Filters, TicketConfig
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, read_config, replicate_path
-from ticketzoo.ticket.levels import PackedLevels, empty_layers
+from ticketzoo.ticket.levels import PackedLevels, empty_in
 from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
@@ -64,7 +64,7 @@ def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLe
     yield Check(file, f"covers {len(levels.shapes)} parameters at {len(levels)} levels, {nested}, counts as declared")
     yield Check(file, f"masks have digest {levels.sha256()}")
     sparsities = {entry.level: entry.sparsity for entry in config.levels}
-    yield from (Check(file, f"NOTE: {line}") for line in empty_layers(levels, sparsities))
+    yield from (Check(file, f"NOTE: {line}") for line in empty_in(levels, sparsities))
     structure = config.pruning.structure
     if isinstance(structure, Filters):
         stated = config.replicates[config.index_of(seed)].filters or {}
