@@ -1,5 +1,6 @@
 """A layer of which a mask keeps nothing: named, and refused where a model uses it."""
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.models import model_state
 from ticketzoo.ticket import Found
+from ticketzoo.ticket.config import check_config
 from ticketzoo.ticket.levels import pack_levels
 from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
@@ -124,3 +126,13 @@ def test_next_to_nothing_is_used_with_a_warning(ticket: Ticket) -> None:
 def test_leave_must_name_a_module(ticket: Ticket) -> None:
     with pytest.raises(TicketError, match=r"leave 'bert\.poler' is not the name of a module"):
         ticket.apply(classifier(), leave=["bert.poler"])
+
+
+def test_what_the_task_did_not_train_is_stated_in_format_1(ticket: Ticket) -> None:
+    content = ticket.config.model_dump(mode="json")
+    assert "not_trained" not in content["pruning"]
+    stated = check_config(content | {"pruning": content["pruning"] | {"not_trained": ["head.weight"]}}, "here")
+    assert stated.in_its_format().format == 1
+    assert json.loads(stated.to_json())["pruning"]["not_trained"] == ["head.weight"]
+    with pytest.raises(TicketError, match=r"pruning.not_trained: pooler.dense.weight is among pruning.parameters"):
+        check_config(content | {"pruning": content["pruning"] | {"not_trained": [POOLER]}}, "here")
