@@ -35,10 +35,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
 
 
-def test_python_examples_run_one_after_another() -> None:
+def test_python_examples_run_one_after_another(tmp_path: Path) -> None:
     code = "\n".join(block for block in blocks("python") if "transformers" not in block)
     assert "load_ticket" in code
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert "ticketzoo.find(" in code
+    place = {"TICKETZOO_REGISTRY": str(ROOT / "registry"), "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | place, check=True)
 
 
 def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache(tmp_path: Path) -> None:
