@@ -299,6 +299,31 @@ def test_a_method_that_gives_no_masks_is_named_with_what_it_gave(tmp_path: Path,
     assert message in str(caught.value)
 
 
+def test_a_method_that_passes_off_the_dense_training_as_a_ticket_s_is_named(tmp_path: Path) -> None:
+    def passing_off(lab: Lab, config: MethodConfig) -> Iterator[Level]:
+        dense = lab.train(lab.dense, lab.initial)
+        yield Level(lab.dense, lab.initial, dense)
+        yield Level(lab.prune(dense, lab.dense, to=1), lab.initial, dense)
+
+    METHODS.add("passing-off", config=MethodConfig, cite="", words="")(passing_off)
+    with pytest.raises(RunError, match="gave for level 1 a training under other masks than its own"):
+        find(tmp_path, finder={"method": "passing-off"}, seeds=[0])
+
+
+def test_level_0_is_the_dense_network(tmp_path: Path) -> None:
+    def sparse(lab: Lab, config: MethodConfig) -> Iterator[Level]:
+        yield Level(lab.prune(lab.initial, lab.dense, to=1), lab.initial)
+
+    METHODS.add("sparse", config=MethodConfig, cite="", words="")(sparse)
+    with pytest.raises(RunError, match="gave for level 0 masks that prune: level 0 is the dense network"):
+        find(tmp_path, finder={"method": "sparse"}, seeds=[0])
+
+
+def test_only_what_is_included_may_be_left(tmp_path: Path) -> None:
+    ticket = load_ticket(str(find(tmp_path, finder={"exclude": ["out"]}, arms=["ticket", "dense"], seeds=[0])))
+    assert list(ticket.masks) == ["lstm.weight_ih_l0", "lstm.weight_hh_l0"]
+
+
 def test_a_method_that_stops_early_is_named(tmp_path: Path) -> None:
     def early(lab: Lab, config: MethodConfig) -> Iterator[Level]:
         yield Level(lab.dense, lab.initial)

@@ -92,6 +92,18 @@ def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: i
         ({"arm_levels": [2, 2], "finder": {"levels": 3}}, "arm_levels must differ from each other"),
         ({"package_from": 4, "finder": {"levels": 3}}, "package_from is beyond finder.levels (3)"),
         (
+            {"finder": {"method": "at-init", "prune": "movement"}},
+            "criterion movement compares weights with a training, and at-init prunes before",
+        ),
+        (
+            {"finder": {"method": "one-shot-initial", "prune": "magnitude-increase"}},
+            "criterion magnitude-increase compares weights with a training, and one-shot-initial prunes before",
+        ),
+        (
+            {"finder": {"prune": {"criterion": "random", "structure": "filter"}}},
+            "criterion random scores single weights: it goes with structure: weight",
+        ),
+        (
             {"finder": {"method": "edge-popup"}},
             "a ticket of method: edge-popup holds its last level alone: set package_from to finder.levels (1)",
         ),

@@ -12,7 +12,7 @@ from ticketzoo.api.progress import RunProgress
 from ticketzoo.api.recipes import read_for
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.instability import StabilityRecipe, run_stability
@@ -108,9 +108,13 @@ def judge(measured: Ticket | Iterable[Mapping[str, Any]], *, metric: str | None 
 
     Raises:
         ValueError: the rows are about several tickets.
-        TicketError: the rows are damaged.
+        TicketError: the rows are damaged, or none has that metric or moment.
     """
     rows = measured.results if isinstance(measured, Ticket) else [dict(row) for row in measured]
+    for key, asked in (("metric", metric), ("at", at)):
+        known = sorted({str(row.get(key)) for row in rows})
+        if asked is not None and rows and asked not in known:
+            raise TicketError(f"judge: no row has {key} {asked!r}; there are {', '.join(known)}")
     return verdicts.judge(rows, metric=metric, at=at)
 
 

@@ -6,6 +6,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from ticketzoo.finding.rewinding import REWINDINGS
 from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.recipe import Steps
 
 
@@ -24,6 +25,12 @@ class MethodConfig(PruningConfig):
     def last_level_alone(self) -> str | None:
         """The reason, as it stands in the recipe, why a ticket holds the last level alone; None where it does not."""
         return None
+
+    def check_untrained(self) -> None:
+        """Raise ValueError for a criterion that compares with a training, where the method prunes before any."""
+        criterion = self.pruning.criterion.name
+        if CRITERIA[criterion].needs_training:
+            raise ValueError(f"criterion {criterion} compares weights with a training, and {self.method} prunes before")
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> "MethodConfig":

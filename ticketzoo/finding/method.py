@@ -4,6 +4,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import torch
+
 from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, check_masks, kept, total
 from ticketzoo.models.state import State
@@ -108,21 +110,28 @@ class Level:
     learn: Parametrisation = WEIGHTS
     extras: Mapping[str, State] = field(default_factory=dict)
 
-    def check(self, dense: Masks, gave: str) -> None:
-        """Raise RunError unless the masks are of the same parameters as `dense`, of their shapes, and keep something.
+    def check(self, all_true: Masks, gave: str, *, dense: bool = False) -> None:
+        """Raise RunError unless the masks are of all prunable parameters, keep something, and fit the training.
 
         Args:
-            dense: masks of all prunable parameters.
+            all_true: masks of all prunable parameters.
             gave: begins the message.
+            dense: whether the level has to keep everything.
         """
         try:
-            check_masks(self.masks, {name: mask.shape for name, mask in dense.items()})
+            check_masks(self.masks, {name: mask.shape for name, mask in all_true.items()})
         except TicketError as error:
             raise RunError(f"{gave}: {error}") from None
-        if missing := [name for name in dense if name not in self.masks]:
+        if missing := [name for name in all_true if name not in self.masks]:
             raise RunError(f"{gave} no mask of {', '.join(missing)}")
         if not kept(self.masks):
             raise RunError(f"{gave} masks that keep no weight")
+        if dense and kept(self.masks) < total(self.masks):
+            raise RunError(f"{gave} masks that prune: level 0 is the dense network")
+        if self.trained is not None and any(
+            not torch.equal(self.trained.masks[name], self.masks[name]) for name in all_true
+        ):
+            raise RunError(f"{gave} a training under other masks than its own")
 
 
 class Lab(Protocol):

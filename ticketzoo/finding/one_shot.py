@@ -16,6 +16,7 @@ class UntrainedConfig(RewindingConfig):
     def _trained_weights_are_there(self) -> "UntrainedConfig":
         if self.rewinding == "learning-rate":
             raise ValueError(f"rewinding: learning-rate keeps trained weights, but method: {self.method} prunes none")
+        self.check_untrained()
         return self
 
 

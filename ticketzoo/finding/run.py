@@ -110,14 +110,13 @@ class Search:
         rows: list[Row] = []
 
         def measured() -> Iterator[tuple[int, Masks]]:
+            nonlocal extras
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
-                level.check(self.dense, f"method {finder.method!r} gave for level {number}")
+                level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
                 trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
                 starts.append(level.start)
                 learn.append(level.learn)
-                extras.update(
-                    {f"{name}-seed-{seed}-level-{number}.safetensors": one for name, one in level.extras.items()}
-                )
+                extras |= {f"{kind}-seed-{seed}-level-{number}.safetensors": one for kind, one in level.extras.items()}
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks
                 lab.level = number + 1

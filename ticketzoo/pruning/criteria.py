@@ -25,9 +25,13 @@ class Criterion(Part):
     Attributes:
         words: what a card says the weights are removed by.
         by_magnitude: whether weights are ranked by the absolute value of their scores, compared as float32.
+        needs_training: whether weights are compared with what their training started from: before it all are equal.
+        of_single_weights: whether sums of scores over a filter mean nothing.
     """
 
     by_magnitude: bool = False
+    needs_training: bool = False
+    of_single_weights: bool = False
 
     def scores(self, probe: Probe) -> Scores:
         """Return the scores of all masked parameters, checked but for NaN, which ranking finds.
@@ -67,13 +71,20 @@ def magnitude(probe: Probe) -> Scores:
     return probe.weights
 
 
-@CRITERIA.add("magnitude-increase", cite="Zhou et al. 2019, section 3", words="smallest increase of magnitude")
+@CRITERIA.add(
+    "magnitude-increase",
+    cite="Zhou et al. 2019, section 3",
+    words="smallest increase of magnitude",
+    needs_training=True,
+)
 def magnitude_increase(probe: Probe) -> Scores:
     """Score by |w| - |w0|, w0 being what the training started from. Negative where a weight shrank."""
     return {name: probe.weights[name].double().abs() - probe.start[name].double().abs() for name in probe.masks}
 
 
-@CRITERIA.add("movement", cite="Zhou et al. 2019, section 3", words="smallest movement in training")
+@CRITERIA.add(
+    "movement", cite="Zhou et al. 2019, section 3", words="smallest movement in training", needs_training=True
+)
 def movement(probe: Probe) -> Scores:
     """Score by |w - w0|, w0 being what the training started from."""
     return {name: (probe.weights[name].double() - probe.start[name].double()).abs() for name in probe.masks}
@@ -85,7 +96,7 @@ def large_init(probe: Probe) -> Scores:
     return {name: probe.start[name].double().abs() for name in probe.masks}
 
 
-@CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance")
+@CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance", of_single_weights=True)
 def random(probe: Probe) -> Scores:
     """Score each layer by one random permutation of the recipe's seed, so that levels nest."""
     scores = {}

@@ -26,6 +26,8 @@ def unreached(model: nn.Module, task: Task, names: Iterable[str]) -> list[str]:
         names: of parameters of the model.
     """
     names, device, training = list(names), torch.device("cpu"), model.training
+    if not names:
+        return []
     size = EXAMPLES * processes.count()
     (batch,) = task.batches(size, derive_seed(0, "reached"), 0, 1, device)
     parameters = [model.get_parameter(name).requires_grad_() for name in names]

@@ -86,7 +86,10 @@ def uniform(layers: Layers, left: Left) -> list[Group]:
 
 @SCOPES.add("uniform+", cite="Gale et al. 2019, section 4", words="one density, first and last layer denser")
 def uniform_plus(layers: Layers, left: Left) -> list[Group]:
-    """Keep the first convolution dense and a fifth of the last linear layer at least; all others have one density."""
+    """Keep the first convolution dense; where less than a fifth of all is kept, a fifth of the last linear layer.
+
+    All other layers have one density.
+    """
     count, whole = _in_all(layers, left), sum(layer.units for layer in layers.values())
     convolutions = [name for name, layer in layers.items() if len(layer.shape) > 2]
     fixed = {name: layers[name].kept for name in convolutions[:1]}

@@ -189,6 +189,8 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
         TicketError: the ticket's layers, but for the head, do not fit the target's model; or the head is to be kept
             and the classes differ.
     """
+    if ticket.config.use == "as-is":
+        raise TicketError(f"{ticket.name}: is used as it is, not retrained: evaluate ticket.build() on {target.name}")
     source = ticket.config.architecture
     name = full_name(source.library, source.name)
     architecture = architecture_for(name, source.kwargs, target.task.signature)
