@@ -1,9 +1,14 @@
 """A user's own model and data: found, packaged and applied in a few lines, without a recipe file."""
 
+import pickle
+import random
+import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
@@ -12,7 +17,9 @@ from torch.utils.data import Dataset
 
 import ticketzoo
 from ticketzoo.errors import DataError, ModelError, RecipeError, TicketzooError
+from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.tasks.metrics import Metric
+from ticketzoo.tasks.own import OwnTask
 
 DIGITS = load_digits()
 IMAGES = torch.tensor(DIGITS.images, dtype=torch.float32).flatten(1)[:300] / 16
@@ -127,7 +134,7 @@ def test_a_data_set_of_dicts_a_criterion_by_name_and_an_evaluation_of_ones_own(t
         finder={"levels": 1, "rewind": "5it"}, arms=["ticket", "dense"], name="sums.own-imp",
     )  # fmt: skip
     assert ticket.config.pruning.criterion == "movement"
-    assert {row["metric"] for row in ticket.results} == {"test_worst", "test_loss", "train_loss"}
+    assert {row["metric"] for row in ticket.results} == {"test_worst", "train_loss"}
     assert ticketzoo.judge(ticket).metric == "test_worst"
 
 
@@ -141,6 +148,8 @@ WRONG: list[tuple[dict[str, Any], type[TicketzooError], str]] = [
     ({"evaluate": None}, RecipeError, "give a recipe, or all of model, train and evaluate"),
     ({"prune": "magnitud"}, RecipeError, "did you mean magnitude"),
     ({"training": {"step": "3it"}}, RecipeError, "unknown key 'training.step', did you mean 'steps'"),
+    ({"metric": "rmse"}, DataError, "metric 'rmse' is unknown: give Metric('rmse', higher_is_better=...)"),
+    ({"evaluate": lambda model: [1]}, DataError, "evaluate: must return a dict of numbers by name, not list"),
     ({"metric": "f1"}, DataError, "metric 'f1' is not among what evaluate gives: loss, accuracy"),
 ]
 
@@ -169,3 +178,115 @@ def test_a_recipe_by_name_with_overrides(tmp_path: Path) -> None:
     assert ticket.name == "lenet-300-100.digits-0-4-imp"
     with pytest.raises(RecipeError, match="for another command"):
         ticketzoo.transfer("quickstart", out=tmp_path)
+
+
+def activated(activation: type[nn.Module]) -> nn.Module:
+    return nn.Sequential(nn.Linear(64, 6), activation(), nn.Linear(6, 10))
+
+
+def scaled_loss(by: float, outputs: Tensor, targets: Tensor) -> Tensor:
+    return by * torch.nn.functional.cross_entropy(outputs, targets)
+
+
+def shifted(by: float) -> Callable[[nn.Module], dict[str, float]]:
+    return lambda model: {"accuracy": float((model(IMAGES).argmax(1) == LABELS).float().mean()) - by}
+
+
+def test_what_changes_the_numbers_is_trained_anew_in_the_same_folder(tmp_path: Path) -> None:
+    first: dict[str, Any] = {
+        "model": partial(activated, nn.ReLU), "loss": partial(scaled_loss, 1.0), "evaluate": shifted(0.0),
+        "finder": {"levels": 1}, "arms": ["ticket", "dense"], "seeds": [0], "name": "small.own-imp",
+        "training": {"steps": "2it", "batch_size": 20},
+    }  # fmt: skip
+
+    def cells(**changed: Any) -> int:
+        find(tmp_path, **(first | changed))
+        return len(list(tmp_path.glob("cells/*/cell.json")))
+
+    assert cells() == 2
+    assert cells(model=partial(activated, nn.ReLU), evaluate=shifted(0.0)) == 2
+    assert cells(model=partial(activated, nn.Tanh)) == 4
+    assert cells(loss=partial(scaled_loss, 2.0)) == 6
+    assert cells(evaluate=shifted(0.5)) == 8
+    lock = threading.Lock()
+    assert cells(loss=lambda outputs, targets: scaled_loss(1.0 if lock else 2.0, outputs, targets)) == 10
+    assert cells(loss=lambda outputs, targets: scaled_loss(1.0 if lock else 2.0, outputs, targets)) == 12
+
+
+class Dropping(nn.Module):
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.layer, self.p = nn.Linear(2, 2), p
+
+
+def test_an_architecture_is_known_by_settings_and_travels_as_it_was_described() -> None:
+    described = OwnArchitecture(partial(Dropping, 0.0))
+    assert described == OwnArchitecture(partial(Dropping, 0.0))
+    assert described != OwnArchitecture(partial(Dropping, 0.9))
+    travelled = pickle.loads(pickle.dumps(described))
+    assert travelled == described
+    assert torch.equal(travelled.build(3).layer.weight, described.build(3).layer.weight)
+
+
+def test_to_describe_an_architecture_draws_nothing() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(1)
+    torch.manual_seed(0)
+    OwnArchitecture(Mlp)
+    assert torch.equal(torch.rand(1), expected)
+
+
+class Noisy(Dataset[Any]):
+    """Inputs with noise of all three global generators; targets of 32 bits."""
+
+    def __len__(self) -> int:
+        return 10
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        noise = [random.random(), float(np.random.rand()), float(torch.rand(()))]  # noqa: NPY002
+        return torch.tensor(noise, dtype=torch.float64), torch.tensor(index % 2, dtype=torch.int32)
+
+
+def test_a_batch_of_random_examples_is_a_function_of_seed_and_iteration() -> None:
+    task, cpu = OwnTask(Noisy(), Noisy()), torch.device("cpu")
+    whole = list(task.batches(4, 0, 0, 5, cpu))
+    (late,) = task.batches(4, 0, 4, 5, cpu)
+    assert torch.equal(whole[4][0], late[0])
+    assert not torch.equal(whole[3][0], late[0])
+    assert late[0].dtype == torch.float32
+    assert late[1].dtype == torch.int64
+    assert task.identity == OwnTask(Noisy(), Noisy()).identity
+
+
+def test_examples_that_no_seed_repeats_are_refused() -> None:
+    class Counting(Noisy):
+        reads = 0
+
+        def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+            self.reads += 1
+            return torch.tensor([float(self.reads)]), torch.tensor(0)
+
+    with pytest.raises(DataError, match="train: an example differs between two reads: draw its random numbers"):
+        OwnTask(Counting(), Noisy())
+
+
+def test_validation_examples_need_not_give_a_metric_of_ones_own(tmp_path: Path) -> None:
+    ticket = find(
+        tmp_path, evaluate=lambda model: {"nine": 9.0}, metric=Metric("nine"), seeds=[0], arms=["ticket", "dense"],
+        validation=(IMAGES[200:], LABELS[200:]), finder={"levels": 1}, training={"steps": "2it", "batch_size": 20},
+    )  # fmt: skip
+    assert "validation_loss" in {row["metric"] for row in ticket.results}
+    assert {row["value"] for row in ticket.results if row["metric"] == "test_nine"} == {9.0}
+
+
+class _Net(Mlp):
+    pass
+
+
+def test_a_supermask_of_a_private_class_has_a_name_and_its_last_level(tmp_path: Path) -> None:
+    ticket = find(
+        tmp_path, model=_Net, seeds=[0], arms=["ticket", "dense"], finder={"method": "edge-popup"},
+        training={"steps": "2it", "batch_size": 20},
+    )  # fmt: skip
+    assert ticket.name == "net.own-edge-popup"
+    assert ticket.masks

@@ -1,5 +1,6 @@
 """Find tickets: by a recipe, or of a user's own model and data."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, overload
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from ticketzoo.api.run import find_by_recipe, folder_of, running
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.finding.method import METHODS
 from ticketzoo.finding.start import SourceModel
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.recipe import parse_recipe
@@ -17,6 +19,7 @@ from ticketzoo.runs.progress import Progress
 from ticketzoo.tasks.metrics import Metric
 from ticketzoo.tasks.own import Evaluate, Examples, Loss, OwnTask
 from ticketzoo.ticket import Ticket
+from ticketzoo.util.random_state import seeded
 
 Data = Examples | tuple[Tensor, Tensor]
 
@@ -86,7 +89,8 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         )
         ticket.apply(MyNetwork())
 
-    A run that was stopped goes on where it was when the same call is made again.
+    A run that was stopped goes on where it was when the same call is made again. Another network, loss, `evaluate` or
+    data are trained anew, and so are those whose code cannot be told (that hold a lock, say).
 
     Args:
         recipe: a file, the name of a shipped recipe, or a `FindRecipe`; in place of model and data.
@@ -98,7 +102,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         loss: `loss(outputs, targets)`, the mean over a batch; by default cross-entropy for integer targets, else the
             mean squared error.
         metric: what decides the verdict; by default `accuracy` for integer targets, else `loss`, of which less is
-            better. A `Metric` says so of others.
+            better. Give a `Metric` for any that is not registered.
         prune: a criterion by name, or the keys of a recipe's `finder.prune`.
         finder: the other keys of a recipe's `finder` section: `method`, `levels`, `rate`, `rewind`, `include`, ...
         training: the keys of a recipe's `training` section: `steps`, `batch_size`, `optimizer`, `schedule`, ...
@@ -125,7 +129,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     if model is None or train is None or evaluate is None:
         raise RecipeError("find: give a recipe, or all of model, train and evaluate")
     architecture = OwnArchitecture(model)
-    name = name or f"{architecture['name'].lower()}.own-{(finder or {}).get('method', 'imp')}"
+    name = name or f"{_plain(architecture['name'])}.own-{(finder or {}).get('method', 'imp')}"
     task = OwnTask(
         train, evaluate, validation=validation, loss=loss, metric=metric, name=name.partition(".")[2] or name
     )
@@ -137,8 +141,32 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         "finder": {**(finder or {}), **({} if prune == "magnitude" else {"prune": prune})},
         "arms": list(arms),
         "seeds": list(seeds),
+        "package_from": _package_from(finder or {}),
     }
     parsed = parse_recipe(content, FindRecipe, name)
     with running(device, executor, progress) as where:
+        _try_evaluation(architecture, task, where["device"])
         source = SourceModel(architecture)
         return find_and_package(parsed, folder_of(name, out), task=task, model=source, **where)[0]
+
+
+def _plain(name: str) -> str:
+    """Return the name of a class as one that a ticket may have: `_Net` is `net`."""
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("_-")[:64] or "network"
+
+
+def _package_from(finder: Mapping[str, Any]) -> int:
+    """Return the level from which on the ticket is packaged: 0, or the last where a method's ticket holds it alone."""
+    method = finder.get("method", "imp")
+    if method not in METHODS:
+        return 0  # reading the recipe says so
+    config: Any = METHODS[method].config.model_construct()
+    level = finder.get("levels", config.levels)
+    return level if config.last_level_alone else 0
+
+
+def _try_evaluation(architecture: OwnArchitecture, task: OwnTask, device: torch.device | None) -> None:
+    """Evaluate a fresh network, so that a metric which is not there is said before any training."""
+    device = device or torch.device("cpu")
+    with seeded(0):
+        task.evaluate(architecture.build(0).to(device).eval(), "test", device)

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+import secrets
 from collections.abc import Callable, Iterator, Mapping, Sized
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
@@ -15,12 +16,18 @@ from ticketzoo.distributed import processes
 from ticketzoo.errors import DataError
 from ticketzoo.models.signature import Features, Observation, Signature
 from ticketzoo.recipe import DataName
-from ticketzoo.tasks.metrics import ACCURACY, LOSS, Metric, metric_called
+from ticketzoo.seeds import derive_seed
+from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric
 from ticketzoo.tasks.table import TASKS, TaskSection
 from ticketzoo.tasks.task import Task
+from ticketzoo.util.digest import digest_of
+from ticketzoo.util.random_state import seeded
 
 EVALUATION_BATCH = 256
 """Examples that are evaluated together."""
+
+_READ_TWICE = 4
+"""Examples that are read twice to see whether they are the same again."""
 
 Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
 """`loss(outputs, targets)`: a scalar, the mean over the examples of a batch."""
@@ -65,21 +72,22 @@ class OwnTask:
             evaluate: held-out examples, or a function of the model that gives numbers by name.
             validation: further held-out examples, looked at during training; none by default.
             loss: by default cross-entropy for integer targets, the mean squared error for others.
-            metric: what decides between arms: a name that `evaluate` gives, or a `Metric`. By default `accuracy` for
-                integer targets, else `loss`, of which less is better.
+            metric: what decides between arms, as `evaluate` gives it: a registered name, or a `Metric`. By default
+                `accuracy` for integer targets, else `loss`, of which less is better.
             name: of the data, for tables and tickets.
 
         Raises:
-            DataError: there are no examples, they are no pairs, or the metric is not among what `evaluate` gives.
+            DataError: there are no examples, they are no pairs, two reads of one differ, or the metric's name is not
+                registered.
         """
         self._train = _examples(train, "train")
         self._held_out = {"validation": _examples(validation, "validation") if validation is not None else None}
         self._evaluate = evaluate if callable(evaluate) else None
         self._held_out["test"] = None if self._evaluate else _examples(cast(Examples, evaluate), "evaluate")
-        _, targets = _collated(self._train, [0])
+        _, targets = _drawn(self._train, [0], seed=0)
         classes = not targets.is_floating_point()
         self._loss = loss or (F.cross_entropy if classes else F.mse_loss)
-        self.metric = metric_called(metric) if isinstance(metric, str) else metric or (ACCURACY if classes else LOSS)
+        self.metric = _metric(metric) if metric is not None else ACCURACY if classes else LOSS
         self.name, self.signature = name, Signature(Observation(()), Features(1))
         self.has_validation = validation is not None
         self.examples = {
@@ -87,8 +95,13 @@ class OwnTask:
             for split, examples in {"train": self._train, **self._held_out}.items()
         }
         fingerprint = _fingerprint([self._train, *self._held_out.values()])
-        named = getattr(self._loss, "__qualname__", type(self._loss).__qualname__)
-        self.identity = {"type": "own", "fingerprint": fingerprint, "loss": named, "metric": self.metric.name}
+        self.identity = {
+            "type": "own",
+            "fingerprint": fingerprint,
+            "loss": _code_of(self._loss),
+            "evaluate": _code_of(self._evaluate),
+            "metric": self.metric.name,
+        }
         self.source = {"dataset": name, "revision": None, "fingerprint": fingerprint}
 
     def steps_per_epoch(self, batch_size: int) -> int:
@@ -96,9 +109,14 @@ class OwnTask:
         return math.ceil(len(self._train) / batch_size)
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
-        """Yield (inputs, targets) of iterations `start` to `stop - 1`, this process's share of each."""
-        for chosen in training_order(len(self._train), batch_size, seed, start, stop):
-            yield _moved(_collated(self._train, chosen.tolist()), device)
+        """Yield (inputs, targets) of iterations `start` to `stop - 1`, this process's share of each.
+
+        Examples that draw random numbers draw those of (`seed`, iteration, process).
+        """
+        order = training_order(len(self._train), batch_size, seed, start, stop)
+        for step, chosen in enumerate(order, start):
+            drawn_from = derive_seed(seed, "examples", step, processes.rank())
+            yield _moved(_drawn(self._train, chosen.tolist(), drawn_from), device)
 
     def loss(self, model: nn.Module, batch: tuple[Any, Tensor]) -> Tensor:
         """Return the loss of a batch."""
@@ -111,26 +129,29 @@ class OwnTask:
 
     @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Return `loss`, of integer targets `accuracy`, and what the user's function gives.
+        """Return `loss`, of integer targets `accuracy`, of examples; on the test split what the user's function gives.
 
         Raises:
             DataError: the deciding metric is not among them.
         """
         examples = self._held_out[split]
-        found = dict(self._evaluate(model)) if split == "test" and self._evaluate else {}
-        found = {key: float(value) for key, value in found.items()}
         if examples is not None:
-            found |= self._measured(model, examples, device)
+            found = self._measured(model, examples, device)
+        else:
+            given = self._evaluate(model) if self._evaluate else {}
+            if not isinstance(given, Mapping):
+                raise DataError(f"evaluate: must return a dict of numbers by name, not {type(given).__name__}")
+            found = {key: float(value) for key, value in given.items()}
         if split == "test" and self.metric.name not in found:
-            raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {', '.join(found)}")
-        found.setdefault("loss", found.get(self.metric.name, math.nan))
+            gives = ", ".join(found) or "nothing"
+            raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {gives}")
         return found
 
     def _measured(self, model: nn.Module, examples: Examples, device: torch.device) -> dict[str, float]:
         losses, right, whole = 0.0, 0.0, False
         numbers = torch.arange(len(examples)).split(EVALUATION_BATCH)
         for chosen in processes.mine(numbers):
-            inputs, targets = _moved(_collated(examples, chosen.tolist()), device)
+            inputs, targets = _moved(_drawn(examples, chosen.tolist(), int(chosen[0])), device)
             outputs = _outputs(model, inputs)
             losses += self._loss(outputs, targets).item() * len(targets)
             whole = isinstance(outputs, Tensor) and not targets.is_floating_point() and outputs.dim() == 2
@@ -159,7 +180,36 @@ def _examples(given: Examples | tuple[Tensor, Tensor], which: str) -> Examples:
     pair = given[0]
     if not isinstance(pair, tuple | list) or len(pair) != 2:
         raise DataError(f"{which}: an example must be a pair of an input and a target, not {type(pair).__name__}")
+    few = list(range(min(len(given), _READ_TWICE)))
+    if _fingerprint([given], few) != _fingerprint([given], few):
+        how = "draw its random numbers from torch's, numpy's or Python's global generator, which are seeded"
+        raise DataError(f"{which}: an example differs between two reads: {how}")
     return given
+
+
+def _metric(given: str | Metric) -> Metric:
+    if isinstance(given, str) and given not in METRICS:
+        raise DataError(f"metric {given!r} is unknown: give Metric({given!r}, higher_is_better=...)")
+    return METRICS[given] if isinstance(given, str) else given
+
+
+def _code_of(function: Callable[..., Any] | None) -> str | None:
+    """Return a digest of a function with all it refers to; a random one, so that nothing is reused, of unknown code."""
+    if function is None:
+        return None
+    return digest_of(function) or f"unknown {processes.from_each(secrets.token_hex(16))[0]}"
+
+
+def _drawn(examples: Examples, chosen: list[int], seed: int) -> tuple[Any, Tensor]:
+    """Return a batch of examples, the random numbers that they draw from `seed`, in the types that networks take."""
+    with seeded(seed):
+        inputs, targets = _collated(examples, chosen)
+    inputs = {key: _single(value) for key, value in inputs.items()} if isinstance(inputs, Mapping) else _single(inputs)
+    return inputs, _single(targets) if targets.is_floating_point() else targets.long()
+
+
+def _single(tensor: Tensor) -> Tensor:
+    return tensor.to(torch.get_default_dtype()) if tensor.dtype == torch.float64 else tensor
 
 
 def _collated(examples: Examples, chosen: list[int]) -> tuple[Any, Tensor]:
@@ -182,15 +232,16 @@ def _moved(batch: tuple[Any, Tensor], device: torch.device) -> tuple[Any, Tensor
     return on_device(inputs, device), on_device(targets, device)
 
 
-def _fingerprint(splits: list[Examples | None]) -> str:
-    """Return a digest of all examples, read in order."""
+def _fingerprint(splits: list[Examples | None], few: list[int] | None = None) -> str:
+    """Return a digest of all examples, or of those numbered `few`, read in order."""
     digest = hashlib.sha256()
     for examples in splits:
         digest.update(b"split")
         if examples is None:
             continue
-        for chosen in torch.arange(len(examples)).split(EVALUATION_BATCH):
-            inputs, targets = _collated(examples, chosen.tolist())
+        numbers = torch.arange(len(examples)) if few is None else torch.tensor(few)
+        for chosen in numbers.split(EVALUATION_BATCH):
+            inputs, targets = _drawn(examples, chosen.tolist(), int(chosen[0]))
             parts = inputs.items() if isinstance(inputs, Mapping) else [("input", inputs)]
             for key, tensor in [*parts, ("target", targets)]:
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())

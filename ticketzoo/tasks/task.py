@@ -54,7 +54,10 @@ class Task(Protocol):
         ...
 
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
-        """Return metrics on `"validation"` or `"test"`: at least `loss` and the task's `metric`; processes share it."""
+        """Return metrics on `"validation"`, at least `loss`, or on `"test"`, at least the task's `metric`.
+
+        Processes share the work.
+        """
         ...
 
 

@@ -91,7 +91,7 @@ def _check_finite(point: dict[str, Any]) -> None:
 
 def _scores(split: str, model: nn.Module, task: Task, device: torch.device) -> dict[str, float]:
     metrics = task.evaluate(model, split, device)
-    if missing := [name for name in ("loss", task.metric.name) if name not in metrics]:
-        gave = ", ".join(metrics) or "nothing"
-        raise RunError(f"task {task.name}: evaluate gave no {' and no '.join(missing)}, only {gave}")
+    needed = "loss" if split == "validation" else task.metric.name
+    if needed not in metrics:
+        raise RunError(f"task {task.name}: evaluate gave no {needed}, only {', '.join(metrics) or 'nothing'}")
     return {f"{split}_{name}": value for name, value in metrics.items()}
