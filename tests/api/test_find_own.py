@@ -65,6 +65,19 @@ def test_it_is_packaged_with_all_arms_and_a_verdict(run: tuple[ticketzoo.Ticket,
     ticketzoo.verify(folder / ticket.name)
 
 
+def test_a_notebook_shows_what_it_is_and_the_verdict(run: tuple[ticketzoo.Ticket, Path]) -> None:
+    shown = run[0]._repr_html_()
+    assert "<b>mlp.own-imp</b>" in shown
+    assert "Mlp" in shown
+    assert ticketzoo.judge(run[0])._repr_html_() in shown
+    assert "ticket.apply(network)" in (run[1] / "mlp.own-imp" / "README.md").read_text()
+
+
+def test_a_metric_that_no_row_has_is_named(run: tuple[ticketzoo.Ticket, Path]) -> None:
+    with pytest.raises(TicketzooError, match="judge: no row has metric 'accuracy'; there are test_accuracy"):
+        ticketzoo.judge(run[0], metric="accuracy")
+
+
 def test_the_ticket_fits_the_users_network_and_trains_in_any_loop(run: tuple[ticketzoo.Ticket, Path]) -> None:
     ticket = ticketzoo.load_ticket(str(run[1] / "mlp.own-imp"), level=2)
     model = Mlp()

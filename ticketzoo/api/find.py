@@ -105,11 +105,13 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
             better. Give a `Metric` for any that is not registered.
         prune: a criterion by name, or the keys of a recipe's `finder.prune`.
         finder: the other keys of a recipe's `finder` section: `method`, `levels`, `rate`, `rewind`, `include`, ...
-        training: the keys of a recipe's `training` section: `steps`, `batch_size`, `optimizer`, `schedule`, ...
+        training: the keys of a recipe's `training` section: `steps`, `batch_size`, `optimizer`, `schedule`, ...; by
+            default 20 epochs in batches of 128 by SGD at a constant learning rate of 0.1.
         arms: what is measured beside the ticket.
         seeds: one replicate each.
-        name: of the ticket; by default the network's class in lower case.
-        out: working folder, `runs/<name>` by default; the ticket is in `<out>/<name>`.
+        name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
+        out: working folder, `runs/<name>` by default. The ticket is in `<out>/<name>`:
+            `load_ticket("./runs/NAME/NAME")`.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
         progress: whether to show progress, or who is told of it.

@@ -15,7 +15,7 @@ from ticketzoo.ticket.card_kinds import (
     summary_words,
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
-from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, show_duration, show_numbers, show_sparsity
 
@@ -133,7 +133,12 @@ def _loading(config: TicketConfig, reference: str) -> str:
     if headline is not None:
         level, note = f", level={headline.level}", f"  # sparsity {show_sparsity(headline.sparsity)}"
     call = f"load_ticket({json.dumps(reference)}{level})"
-    return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\nmodel = ticket.build()", "python")
+    put = (
+        "ticket.apply(network)  # one that you build"
+        if config.architecture.library == CUSTOM
+        else "model = ticket.build()"
+    )
+    return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\n{put}", "python")
 
 
 def _found(config: TicketConfig) -> Facts:

@@ -10,6 +10,7 @@ from ticketzoo.models.state import State
 from ticketzoo.ticket.config import EXTRA, LevelEntry, TicketConfig
 from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.levels import MaskBits, unpack
+from ticketzoo.ticket.show import ticket_html
 from ticketzoo.ticket.stored import Stored, StoredReplicate, places
 from ticketzoo.util.text import for_terminal
 
@@ -187,6 +188,13 @@ class Contents:
 
     def __repr__(self) -> str:
         return f"Ticket('{self.name}', level={self.level}, sparsity={self.sparsity:.4f}, seed={self.seed})"
+
+    def _repr_html_(self) -> str:
+        return ticket_html(self.config, f"level {self.level}, sparsity {self.sparsity:.4f}, seed {self.seed}")
+
+    @property
+    def _at_level(self) -> str:
+        return f"'{self.name}' at level {self.level}"
 
 
 def _choose_level(config: TicketConfig, level: int | None, sparsity: float | None) -> int:

@@ -75,8 +75,11 @@ def pack(
         TicketError: no replicates, weights that do not fit their masks, levels that differ between replicates, and
             fields that ticket.json may not hold.
     """
+    from ticketzoo import __version__
+
     if not replicates:
         raise TicketError("a ticket needs at least one replicate")
+    content = {"name": content["name"], "library_version": __version__, **content}
     weights = None
     if base is not None:
         weights = base_state(content["architecture"].get("library"), content["architecture"].get("name"), base.state)

@@ -120,11 +120,8 @@ class Ticket(Publishable):
             TicketError: masks that aren't bool, weights that don't fit their masks or are NaN, levels that differ
                 between replicates, and fields that ticket.json may not hold.
         """
-        from ticketzoo import __version__
-
         content = {
             "name": name,
-            "library_version": __version__,
             "architecture": dict(architecture),
             "task": task,
             "source": dict(source),
@@ -191,17 +188,12 @@ class Ticket(Publishable):
         check_kind(self.config, model)
         state = self._weights if rewind else None
         head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
-        masked, ticket = self.config.masked, self._at_level
-        fit(model, self.masks, state, head=head, leave=leave, masked=masked, ticket=ticket)
+        fit(model, self.masks, state, head=head, leave=leave, masked=self.config.masked, ticket=self._at_level)
 
     @staticmethod
     def remove(model: nn.Module) -> None:
         """Make `model` an ordinary one again; its pruned weights stay as they are until something trains them."""
         detach(model)
-
-    @property
-    def _at_level(self) -> str:
-        return f"'{self.name}' at level {self.level}"
 
     @property
     def _weights(self) -> State:
