@@ -2,10 +2,11 @@
 
 import json
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -55,3 +56,62 @@ def test_more_tensors_than_the_file_can_hold_are_not_listed(tmp_path: Path) -> N
     edit_config(folder, declare)
     with at_most(24 * MIB), pytest.raises(TicketError, match=r"has no tensor 'level-0/w1', .* and more"):
         Ticket.from_pretrained(folder)
+
+
+def many_levels(count: int) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
+    """Masks of a million weights of which all levels but the first keep one."""
+    for level in range(count):
+        mask = torch.zeros(2**20, dtype=torch.bool)
+        mask[12345 : 12346 if level else None] = True
+        yield level, {"w": mask}
+
+
+@pytest.mark.parametrize("kind", ["packed", "signed"])
+def test_weights_of_many_levels_are_read_one_level_at_a_time(tmp_path: Path, kind: str) -> None:
+    """80 levels with a weight and a value each: a bit for each weight and level would be 10 MiB, 128 KiB a level."""
+    levels, state = dict(many_levels(80)), {"w": torch.full((2**20,), 3.0)}
+    values = dict.fromkeys(range(1, 80), state)
+    found = Found(0, levels, rewind_levels=dict.fromkeys(levels, state), values=values)
+    folder = toy_ticket(replicates=[found], rewind_kind=kind).save_pretrained(tmp_path / "toy")
+    ticket = Ticket.from_pretrained(folder, level=79)
+    with at_most(6 * MIB):  # a level takes 1 MiB as bools, and its bits about 1.5 MiB while they are decoded
+        assert ticket.rewind_state["w"].nonzero().tolist() == [[12345]]
+        assert ticket.trained_state is not None
+        assert ticket.trained_state["w"].sum() == 3
+        assert ticket.at(level=78).rewind_state["w"].sum() == 3
+
+
+class Made(Mapping[int, dict[str, torch.Tensor]]):
+    """States of 4 MiB that are made when they are asked for."""
+
+    def __getitem__(self, level: int) -> dict[str, torch.Tensor]:
+        return {"w": torch.from_numpy(np.full(2**20, float(level), np.float32))}
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(range(20))
+
+    def __len__(self) -> int:
+        return 20
+
+
+def test_states_of_levels_are_asked_for_one_at_a_time() -> None:
+    """20 states of 4 MiB are packed in memory for two of them; masks come ready."""
+    levels = dict(many_levels(20))
+    del levels[0]
+    with at_most(16 * MIB):
+        ticket = toy_ticket(replicates=[Found(0, levels, rewind_levels=Made())])
+    assert [int(ticket.at(level=level).rewind_state["w"].sum()) for level in (1, 19)] == [1, 19]
+
+
+def test_weights_of_a_level_that_changed_since_are_refused(tmp_path: Path) -> None:
+    """All levels are checked at first, and each again when it is read."""
+    levels = dict(many_levels(3))
+    folder = tmp_path / "toy"
+    for value in (1.0, 2.0):
+        states = {level: {"w": torch.full((2**20,), value)} for level in levels}
+        toy_ticket(replicates=[Found(0, levels, rewind_levels=states)]).save_pretrained(folder)
+        if value == 1:
+            ticket = Ticket.from_pretrained(folder, level=1)
+            assert ticket.rewind_state["w"].sum() == 1
+    with pytest.raises(TicketError, match="has changed since it was first read: load the ticket again"):
+        _ = ticket.at(level=2).rewind_state

@@ -12,6 +12,7 @@ from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.by_level import ByLevel, KeptPlaces, LevelStates, Places
 from ticketzoo.ticket.config import (
     EXTRA,
     RECIPE_FILE,
@@ -26,9 +27,9 @@ from ticketzoo.ticket.draw import drawn_state
 from ticketzoo.ticket.fields import Architecture
 from ticketzoo.ticket.folder import entry_of
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.ticket.rewind import PackedState, pack_state
+from ticketzoo.ticket.rewind import pack_state
 from ticketzoo.ticket.state_file import FORMS
-from ticketzoo.ticket.stored import Stored, StoredReplicate, places, sha256_of, value_places
+from ticketzoo.ticket.stored import States, Stored, StoredReplicate, places, sha256_of
 from ticketzoo.ticket.structure import filters_of
 
 
@@ -41,7 +42,8 @@ class Found:
         levels: bool masks by level and parameter name.
         rewind_state: the state to train from, dense, with buffers; None where a base model's weights, `rewind_levels`
             or `draw_seed` say what it is.
-        rewind_levels: instead, for levels that start from weights of their own, the state of each.
+        rewind_levels: instead, for levels that start from weights of their own, the state of each; one is asked for at
+            a time, so that a mapping that reads them needs memory for one.
         draw_seed: instead, the seed from which `ticketzoo.models` draws the initialisation: it is not stored.
         values: trained weights by level, dense; beside those of all masked parameters any other tensors.
     """
@@ -89,7 +91,7 @@ def pack(
         if found.seed in stored:
             raise TicketError(f"seed {found.seed} has two replicates")
         levels = _pack_levels(found, package_from)
-        rewind = dict(_pack_rewind(found, content, levels, weights))
+        rewind = _pack_rewind(found, content, levels, weights)
         stored[found.seed] = StoredReplicate(_Constant(levels), _Constant(rewind), _Constant(_values(found, levels)))
     entries = list(_level_entries({seed: one.levels for seed, one in stored.items()}))
     content = content | {"levels": entries, "replicates": list(_stated(stored, content))}
@@ -132,38 +134,44 @@ def _pack_levels(found: Found, package_from: int) -> PackedLevels:
     return pack_levels((level, found.levels[level]) for level in packaged)
 
 
-def _pack_rewind(
-    found: Found, content: Mapping[str, Any], levels: PackedLevels, base: State | None
-) -> Iterator[tuple[int | None, PackedState]]:
-    """Yield the packed weights that all levels start from (None), or those of each level."""
+def _pack_rewind(found: Found, content: Mapping[str, Any], levels: PackedLevels, base: State | None) -> States:
+    """Return the packed weights that all levels start from (None), or those of each level."""
     given = [base, found.rewind_state, found.rewind_levels, found.draw_seed]
     if sum(one is not None for one in given) != 1:
         ways = "a rewind state, a state for each level, the seed of an initialisation, or base weights for all seeds"
         raise TicketError(f"seed {found.seed}: give one of {ways}")
     if (found.draw_seed is None) == (content["rewind"]["kind"] == "seed"):
         raise TicketError(f"seed {found.seed}: rewind_kind='seed' goes with a draw_seed for every replicate")
-    states = found.rewind_levels or {}
+    states: Mapping[Any, Mapping[str, Tensor]] = found.rewind_levels or {}
     if found.draw_seed is not None:
-        states = {None: drawn_state(Architecture.model_validate(content["architecture"]), found.draw_seed)}  # type: ignore[dict-item]
+        states = {None: drawn_state(Architecture.model_validate(content["architecture"]), found.draw_seed)}
     elif found.rewind_levels is None:
         states = {None: base if base is not None else found.rewind_state}  # type: ignore[dict-item]
-    for level, (bits, _) in places(levels, content.get("masked", "zero"), own=found.rewind_levels is not None).items():
-        if level not in states:
-            raise TicketError(f"seed {found.seed}: level {level} has no rewind state")
-        packed = pack_state(states[level], bits, levels.shapes, "the rewind weights")  # type: ignore[index]
-        if (form := content["rewind"]["kind"]) in FORMS:
-            for name in levels.shapes:
-                FORMS[form].make(name, packed.tensors[name])  # refuses what the form cannot hold
-        yield level, packed
+    known = places(levels, content.get("masked", "zero"), own=found.rewind_levels is not None)
+    there = set(states)
+    if missing := [level for level in known if level not in there]:
+        raise TicketError(f"seed {found.seed}: level {missing[0]} has no rewind state")
+    return _pack_states(states, known, levels, "the rewind weights", content["rewind"]["kind"])
 
 
-def _values(found: Found, levels: PackedLevels) -> dict[int | None, PackedState]:
+def _values(found: Found, levels: PackedLevels) -> States:
     values = found.values or {}
     if unknown := [level for level in values if level not in levels]:
         raise TicketError(f"seed {found.seed}: values of level {unknown[0]}, which is not packaged")
-    known = value_places(levels, sorted(values))
-    what = "the trained values"
-    return {level: pack_state(values[level], known[level].bits, levels.shapes, what) for level in known}  # type: ignore[index]
+    return _pack_states(values, KeptPlaces(levels, sorted(values)), levels, "the trained values", "packed")
+
+
+def _pack_states(
+    states: Mapping[Any, Mapping[str, Tensor]], known: ByLevel[Places], levels: PackedLevels, what: str, form: str
+) -> States:
+    """Pack one state after the other; refuse what the form cannot hold."""
+    tensors: dict[int | None, State] = {}
+    for level, (bits, _) in known.walk():
+        tensors[level] = pack_state(states[level], bits, levels.shapes, what).tensors
+        if form in FORMS:
+            for name in levels.shapes:
+                FORMS[form].make(name, tensors[level][name])
+    return LevelStates(levels.shapes, known, tensors)
 
 
 def _stated(stored: Mapping[int, StoredReplicate], content: Mapping[str, Any]) -> Iterator[dict[str, Any]]:

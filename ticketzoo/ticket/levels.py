@@ -44,6 +44,9 @@ class PackedLevels(Mapping[int, Masks]):
     def __len__(self) -> int:
         return len(self.encoded)
 
+    def __contains__(self, level: object) -> bool:
+        return level in self.encoded
+
     @property
     def densest(self) -> int:
         """The first packaged level; of nested masks, the one that keeps most."""

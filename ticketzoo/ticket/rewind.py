@@ -1,7 +1,7 @@
 """The weights of a ticket as it holds them: the values at the places that are known, everything else whole."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks import bits as bit
-from ticketzoo.masks.digests import digest_of_digests, state_sha256
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models.state import State
 from ticketzoo.ticket.levels import MaskBits, Shapes, unpack
 
@@ -62,11 +62,6 @@ class PackedState:
     def sha256(self) -> str:
         """Return the digest of the dense tensors."""
         return state_sha256(self.dense())
-
-
-def sha256_of_levels(states: Iterable[tuple[int, PackedState]]) -> str:
-    """Return the digest over the weights of several levels."""
-    return digest_of_digests((f"level-{level}", state.sha256()) for level, state in states)
 
 
 def pack_state(state: Mapping[str, Tensor], known: MaskBits, shapes: Shapes, what: str) -> PackedState:

@@ -5,10 +5,11 @@ parameter `scale/<name>`, a float32 of shape (1,), and `sign/<name>`, a bit per 
 Where levels have weights of their own, all names begin with `level-<n>/`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import safetensors.torch
 import torch
@@ -17,7 +18,8 @@ from torch import Tensor
 from ticketzoo.errors import TicketError
 from ticketzoo.masks import bits as bit
 from ticketzoo.models.state import State
-from ticketzoo.ticket.levels import MaskBits, Shapes
+from ticketzoo.ticket.by_level import ByLevel, Places
+from ticketzoo.ticket.levels import Shapes
 from ticketzoo.ticket.rewind import PackedState, check_dtype, check_values
 from ticketzoo.ticket.tensor_file import check_keys, check_tensor_name, dtype_of, open_tensors, read_bits, read_values
 from ticketzoo.util.registry import Registry
@@ -38,13 +40,6 @@ class Form:
     make: Callable[[str, Tensor], State]
     keys: Callable[[str], list[str]]
     read: Callable[[Any, str, str, int, str, str], Tensor]
-
-
-class Places(NamedTuple):
-    """The weights of which a file holds values: a bit for each, and words for what keeps them."""
-
-    bits: MaskBits
-    words: str
 
 
 FORMS: Registry[Form] = Registry("form of weights", Form, error=TicketError)
@@ -95,53 +90,102 @@ def signed(name: str, values: Tensor) -> State:
     return {f"scale/{name}": scale, f"sign/{name}": torch.from_numpy(bit.pack((values > 0).numpy()))}
 
 
-def states_to_bytes(states: Mapping[int | None, PackedState], form: str) -> bytes:
+def states_to_bytes(states: ByLevel[PackedState], form: str) -> bytes:
     """Return the content of a file with the weights of each level, or of all (None); equal weights give equal bytes."""
     tensors: State = {}
-    for level, state in states.items():
+    for level, state in states.walk():
         for name, tensor in state.tensors.items():
             held = FORMS[form].make(name, tensor) if name in state.shapes else {name: tensor}
             tensors |= {_prefix(level) + key: one for key, one in held.items()}
     return safetensors.torch.save(tensors)
 
 
-def read_states(
-    path: Path, where: str, shapes: Shapes, known: Mapping[int | None, Places], form: str
-) -> dict[int | None, PackedState]:
-    """Read a file with the weights of each level, or of all (None).
+@dataclass(frozen=True, eq=False)
+class StateFile(ByLevel[PackedState]):
+    """A file with the weights of each level, or of all (None), read a level at a time.
 
-    Args:
+    Reading raises TicketError where something does not fit; the message names `where` and the tensor.
+
+    Attributes:
         path: of the file.
         where: its name in messages.
         shapes: of the masked parameters.
         known: the places of which the file holds values.
         form: one of `FORMS`.
-
-    Raises:
-        TicketError: something does not fit; the message names `where` and the tensor.
     """
-    read, states = FORMS[form], {}
-    with open_tensors(path, where, "pt") as file:
-        keys = set(file.keys())
-        masked = {level: [_prefix(level) + key for name in shapes for key in read.keys(name)] for level in known}
+
+    path: Path
+    where: str
+    shapes: Shapes
+    known: ByLevel[Places]
+    form: str
+
+    def __getitem__(self, level: int | None) -> PackedState:
+        with open_tensors(self.path, self.where, "pt") as file:
+            whole = self._check_names(file)
+            return self._read(file, level, self.known[level], whole[level])
+
+    def __iter__(self) -> Iterator[int | None]:
+        return iter(self.known)
+
+    def walk(self) -> Iterator[tuple[int | None, PackedState]]:
+        """Yield the levels and their weights; all names are checked before the first."""
+        with open_tensors(self.path, self.where, "pt") as file:
+            whole = self._check_names(file)
+            for level, places in self.known.walk():
+                yield level, self._read(file, level, places, whole[level])
+
+    def _check_names(self, file: Any) -> dict[int | None, dict[str, str]]:
+        """Return, by level, the names of tensors without a mask by their names in the file."""
+        form, keys, where = FORMS[self.form], set(file.keys()), self.where
+        masked = {level: [_prefix(level) + key for name in self.shapes for key in form.keys(name)] for level in self}
         of_masks = {key for names in masked.values() for key in names}
         check_keys(keys & of_masks, (key for names in masked.values() for key in names), where)
-        whole = {level: _whole(keys - of_masks, _prefix(level), shapes) for level in known}
+        whole = {level: _whole(keys - of_masks, _prefix(level), self.shapes) for level in self}
         check_keys(keys, of_masks | {key for names in whole.values() for key in names}, where)
         for names in whole.values():
             for key, name in names.items():
                 check_tensor_name(name, where)
                 check_dtype(key, dtype_of(file, key, where), False, where)
-        for level, (bits, words) in known.items():
-            tensors = {name: file.get_tensor(key) for key, name in whole[level].items()}
-            for name in shapes:
-                count = bit.popcount(bits[name])
-                why = f"{words} {count} weights"
-                tensors[name] = read.read(file, _prefix(level), name, count, why, where)
-            ordered = {name: tensors[name] for name in sorted(tensors)}
-            check_values(ordered, shapes, where)
-            states[level] = PackedState(shapes, bits, ordered)
-    return states
+        return whole
+
+    def _read(self, file: Any, level: int | None, places: Places, whole: Mapping[str, str]) -> PackedState:
+        tensors = {name: file.get_tensor(key) for key, name in whole.items()}
+        for name in self.shapes:
+            count = bit.popcount(places.bits[name])
+            why = f"{places.words} {count} weights"
+            tensors[name] = FORMS[self.form].read(file, _prefix(level), name, count, why, self.where)
+        ordered = {name: tensors[name] for name in sorted(tensors)}
+        check_values(ordered, self.shapes, self.where)
+        return PackedState(self.shapes, places.bits, ordered)
+
+
+@dataclass(frozen=True, eq=False)
+class CheckedLevels(ByLevel[PackedState]):
+    """Weights of levels in a file whose digests are known: read again when asked for, the latest kept."""
+
+    file: StateFile
+    digests: Mapping[int | None, str]
+
+    def __getitem__(self, level: int | None) -> PackedState:
+        return self._latest(level)
+
+    def __iter__(self) -> Iterator[int | None]:
+        return iter(self.digests)
+
+    def walk(self) -> Iterator[tuple[int | None, PackedState]]:
+        """Yield the levels and their weights, read and checked again."""
+        for level, state in self.file.walk():
+            yield level, self._checked(level, state)
+
+    @cached_property
+    def _latest(self) -> Callable[[int | None], PackedState]:
+        return lru_cache(1)(lambda level: self._checked(level, self.file[level]))
+
+    def _checked(self, level: int | None, state: PackedState) -> PackedState:
+        if state.sha256() != self.digests[level]:
+            raise TicketError(f"{self.file.where}: has changed since it was first read: load the ticket again")
+        return state
 
 
 def _prefix(level: int | None) -> str:

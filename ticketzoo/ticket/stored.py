@@ -1,16 +1,18 @@
 """The content of a ticket's files: read when it is asked for, checked when it is read, and read once."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from ticketzoo.errors import TicketError
+from ticketzoo.masks.digests import digest_of_digests
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import base_weights
 from ticketzoo.ticket.build import most_parameters
+from ticketzoo.ticket.by_level import ByLevel, Held, KeptPlaces, Places
 from ticketzoo.ticket.config import (
     MASKS_FILE,
     RECIPE_FILE,
@@ -27,11 +29,11 @@ from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import replicate_path
 from ticketzoo.ticket.levels import PackedLevels, everything
 from ticketzoo.ticket.masks_file import read_masks
-from ticketzoo.ticket.rewind import PackedState, pack_state, sha256_of_levels
-from ticketzoo.ticket.state_file import Places, read_states
+from ticketzoo.ticket.rewind import PackedState, pack_state
+from ticketzoo.ticket.state_file import CheckedLevels, StateFile
 from ticketzoo.util.strict_json import parse_json
 
-States: TypeAlias = Mapping[int | None, PackedState]
+States: TypeAlias = ByLevel[PackedState]
 """Packed weights by level; those that all levels share under None."""
 
 
@@ -89,32 +91,30 @@ class Stored:
         return rows
 
 
-def places(levels: PackedLevels, masked: str, *, own: bool) -> dict[int | None, Places]:
+def places(levels: PackedLevels, masked: str, *, own: bool) -> ByLevel[Places]:
     """Return the places of which rewind weights are known, for all levels (None) or of levels with their `own`.
 
     Those that masks keep; all where what they exclude stays at its start value.
     """
     if masked == "frozen":
         whole = Places(everything(levels.shapes), "frozen weights are all known:")
-        return dict.fromkeys(levels, whole) if own else {None: whole}
+        return Held(dict.fromkeys(levels, whole) if own else {None: whole})
     if own:
-        return {level: Places(bits, f"its mask at level {level} keeps") for level, bits in levels.walk()}
+        return KeptPlaces(levels, list(levels))
     nested = all(levels.nested(level) for level in levels)
     words = f"its mask at level {levels.densest} keeps" if nested else "its masks together keep"
-    return {None: Places(levels.union(), words)}
-
-
-def value_places(levels: PackedLevels, packaged: Sequence[int]) -> dict[int | None, Places]:
-    """Return the places of which trained values are known: those that each level's masks keep."""
-    return {level: Places(levels.bits(level), f"its mask at level {level} keeps") for level in packaged}
+    return Held({None: Places(levels.union(), words)})
 
 
 def sha256_of(states: States) -> str:
     """Return the digest of weights, of each level or of all."""
-    shared = states.get(None)
-    if shared is not None:
-        return shared.sha256()
-    return sha256_of_levels((level, state) for level, state in states.items() if level is not None)
+    return _joined({level: state.sha256() for level, state in states.walk()})
+
+
+def _joined(digests: Mapping[int | None, str]) -> str:
+    if None in digests:
+        return digests[None]
+    return digest_of_digests((f"level-{level}", digest) for level, digest in digests.items())
 
 
 def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, base: Path | None = None) -> Stored:
@@ -168,45 +168,58 @@ def _read_base(files: Files, config: TicketConfig, rewind: BaseRewind, folder: P
 
 def _pack_base(read: Callable[[], State], config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
     known = places(levels, config.masked, own=False)[None].bits
-    return {None: pack_state(read(), known, levels.shapes, "the base weights")}
+    return Held({None: pack_state(read(), known, levels.shapes, "the base weights")})
 
 
 def _draw(files: Files, config: TicketConfig, rewind: SeedRewind, replicate: Replicate, levels: PackedLevels) -> States:
     seed = rewind.seeds[config.index_of(replicate.seed)]
     drawn = drawn_state(config.architecture, seed, at_most=most_parameters(config, {}))
     known = places(levels, config.masked, own=False)[None].bits
-    states: States = {None: pack_state(drawn, known, levels.shapes, f"the weights drawn from seed {seed}")}
+    states = Held({None: pack_state(drawn, known, levels.shapes, f"the weights drawn from seed {seed}")})
     why = "this version of torch draws other numbers, or the ticket was altered"
-    _check_digest(states, replicate.rewind_sha256, f"{files.where('ticket.json')}: seed {replicate.seed}", why)
+    _check_digest(
+        sha256_of(states), replicate.rewind_sha256, f"{files.where('ticket.json')}: seed {replicate.seed}", why
+    )
     return states
 
 
 def _read_rewind(files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
     name = replicate_path(replicate.seed, REWIND_FILE)
     known = places(levels, config.masked, own=config.rewind.levels is not None)
-    states = _read(files, name, replicate, known, levels, config.rewind.kind)
-    _check_digest(states, replicate.rewind_sha256, files.where(name))
-    return states
+    return _read(files, name, replicate, known, levels, config.rewind.kind, replicate.rewind_sha256)
 
 
 def _read_values(files: Files, config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:
     if config.values is None:
-        return {}
+        return Held({})
     name = replicate_path(replicate.seed, VALUES_FILE)
-    states = _read(files, name, replicate, value_places(levels, config.values.levels), levels, "packed")
-    _check_digest(states, replicate.values_sha256, files.where(name))
-    return states
+    known = KeptPlaces(levels, config.values.levels)
+    return _read(files, name, replicate, known, levels, "packed", replicate.values_sha256)
 
 
 def _read(
-    files: Files, name: str, replicate: Replicate, known: Mapping[int | None, Places], levels: PackedLevels, form: str
+    files: Files,
+    name: str,
+    replicate: Replicate,
+    known: ByLevel[Places],
+    levels: PackedLevels,
+    form: str,
+    declared: str | None,
 ) -> States:
+    """Return the weights in a file, with the digest that is declared: those of levels are read again when asked for."""
     path, where = files.checked(name, replicate.files[name]), files.where(name)
-    return read_states(path, where, levels.shapes, known, form)
+    file = StateFile(path, where, levels.shapes, known, form)
+    if None in known:
+        held = Held(dict(file.walk()))
+        _check_digest(sha256_of(held), declared, where)
+        return held
+    digests = {level: state.sha256() for level, state in file.walk()}
+    _check_digest(_joined(digests), declared, where)
+    return CheckedLevels(file, digests)
 
 
-def _check_digest(states: States, declared: str | None, where: str, why: str = "") -> None:
-    if (digest := sha256_of(states)) != declared:
+def _check_digest(digest: str, declared: str | None, where: str, why: str = "") -> None:
+    if digest != declared:
         what = "trained values" if where.endswith("values.safetensors") else "rewind weights"
         hint = f": {why}" if why else ""
         raise TicketError(f"{where}: the {what} have digest {digest}, but ticket.json says {declared}{hint}")

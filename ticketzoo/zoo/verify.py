@@ -80,11 +80,11 @@ def _check_weights(folder: Path, config: TicketConfig, seed: int, stored: Stored
     if isinstance(config.rewind, BaseRewind):
         return
     replicate = stored.replicates[seed]
-    tensors = sum(len(state.tensors) for state in replicate.rewind.values())
+    tensors = sum(len(state.tensors) for _, state in replicate.rewind.walk())
     drawn = "" if REWINDS[config.rewind.kind].in_file else ", drawn from a seed"
     yield Check(f"seed-{seed}/rewind.safetensors", f"{tensors} tensors{drawn}, finite, digest as declared")
     if config.values:
-        tensors = sum(len(state.tensors) for state in replicate.values.values())
+        tensors = sum(len(state.tensors) for _, state in replicate.values.walk())
         yield Check(f"seed-{seed}/values.safetensors", f"{tensors} tensors, finite, digest as declared")
     if config.architecture.parameters is None:
         for entry in config.levels if config.rewind.levels or config.values else config.levels[:1]:
@@ -92,7 +92,7 @@ def _check_weights(folder: Path, config: TicketConfig, seed: int, stored: Stored
         yield Check(f"seed-{seed}", f"fits {config.architecture.name}")
         return
     stated = {parameter.name: tuple(parameter.shape) for parameter in config.architecture.parameters}
-    for state in replicate.rewind.values():
+    for _, state in replicate.rewind.walk():
         found = {name: tuple(tensor.shape) for name, tensor in state.dense().items()}
         if found != stated:
             wrong = min(name for name in {*found, *stated} if found.get(name) != stated.get(name))
