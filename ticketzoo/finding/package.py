@@ -2,6 +2,8 @@
 
 import math
 import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -15,11 +17,13 @@ from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
+from ticketzoo.finding.method import Start
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import Finding, Replicate, find_tickets
 from ticketzoo.finding.start import SourceModel, load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.models.own import OwnArchitecture
+from ticketzoo.models.state import State
 from ticketzoo.pruning.config import stated
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
@@ -139,8 +143,25 @@ def _found(replicate: Replicate, model: nn.Module, package_from: int, by_referen
     packaged = range(package_from, len(replicate.starts))
     if all(replicate.starts[level] == replicate.starts[-1] for level in packaged if level):
         return Found(replicate.seed, levels, bare_names(replicate.starts[-1].state, model))
-    starts = {level: bare_names(replicate.starts[level].state, model) for level in packaged}
-    return Found(replicate.seed, levels, rewind_levels=starts)
+    return Found(replicate.seed, levels, rewind_levels=_Starts(replicate.starts, packaged, model))
+
+
+@dataclass(frozen=True, eq=False)
+class _Starts(Mapping[int, State]):
+    """The state that each packaged level starts from, read when it is asked for."""
+
+    starts: Sequence[Start]
+    packaged: range
+    model: nn.Module
+
+    def __getitem__(self, level: int) -> State:
+        return bare_names(self.starts[level].state, self.model)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.packaged)
+
+    def __len__(self) -> int:
+        return len(self.packaged)
 
 
 def _base(finding: Finding) -> BaseWeights | None:
