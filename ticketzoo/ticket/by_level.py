@@ -35,7 +35,7 @@ class ByLevel(Mapping[int | None, T]):
 
 @dataclass(frozen=True, eq=False)
 class Held(ByLevel[T]):
-    """What is held whole: that which all levels share, or nothing."""
+    """The part that is held whole: what all levels share, or nothing."""
 
     held: Mapping[int | None, T]
 
