@@ -12,6 +12,7 @@ statistics, plots, cards and helpers. The bounds are what was measured: a file m
 
 import ast
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -100,7 +101,8 @@ def importing(frame: FrameType | None) -> bool:
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """The walk in a process of its own, in which nothing has been called, cached or imported before."""
     command = [sys.executable, __file__, str(tmp_path_factory.mktemp("walk"))]
-    done = subprocess.run(command, capture_output=True, text=True)
+    source = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}  # not the package that is installed, if it is another
+    done = subprocess.run(command, capture_output=True, text=True, env=source)
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout.splitlines()[-1]))
 
