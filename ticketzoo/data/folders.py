@@ -1,0 +1,164 @@
+"""A user's folder as it is laid out: which of its files belong to which split, and to which class of it.
+
+Splits are what the first level of the folder calls so (`train/`, `Test/`, `valid_set/`, ...; of tables `train.csv`). No
+name below that, of a class or of a file, ever decides a split, and no name is a pattern. What is not used is listed.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ticketzoo.data.walk import walk
+from ticketzoo.errors import DataError
+from ticketzoo.util.text import show_names
+
+TRAIN, VALIDATION, TEST = "train", "validation", "test"
+_WORDS = {
+    TRAIN: ("train", "training"),
+    VALIDATION: ("val", "valid", "validation", "validate", "validating", "dev", "development"),
+    TEST: ("test", "testing", "eval", "evaluation", "evaluate", "evaluating"),
+}
+_KINDS = ("", "set", "sets", "split", "data", "dataset", "folder", "images", "imgs", "pictures", "texts", "files")
+_SPLITS = {word + kind: split for split, words in _WORDS.items() for word in words for kind in _KINDS}
+NO_CLASS = ""
+"""The class of files that lie in no class folder."""
+
+
+@dataclass
+class Layout:
+    """The splits and classes of a folder.
+
+    Attributes:
+        root: the folder.
+        splits: split ("train", "validation", "test") -> class -> files, sorted by path; the class is NO_CLASS of files
+            that lie in no class folder. Names of classes are in unicode's composed form (NFC).
+        left_out: reason -> files that were not used, relative to the folder.
+        remarks: further things to say about the layout, a sentence each.
+    """
+
+    root: Path
+    splits: dict[str, dict[str, list[Path]]]
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the classes of all splits, sorted."""
+        return sorted({name for classes in self.splits.values() for name in classes} - {NO_CLASS})
+
+    def files(self, split: str) -> list[Path]:
+        """Return the files of a split, of whatever class, sorted by path."""
+        return sorted((file for files in self.splits[split].values() for file in files), key=str)
+
+    def leave_out(self, reason: str, files: Iterable[str]) -> None:
+        """Note files as not used."""
+        if files := list(files):
+            self.left_out[reason] = sorted(self.left_out.get(reason, []) + files)
+
+    def left_out_words(self) -> list[str]:
+        """Return what was left out, a sentence for each reason, with counts and examples."""
+        return [
+            f"{len(files):,} left out: {reason} ({show_names(files, 3)})" for reason, files in self.left_out.items()
+        ]
+
+
+def split_named(name: str) -> str | None:
+    """Return the split ("train", "validation" or "test") that a folder of the first level is by its name, if one."""
+    return _SPLITS.get(re.sub(r"[-_. ]", "", unicodedata.normalize("NFKC", name).casefold()))
+
+
+def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str) -> Layout:
+    """Return the splits and class folders of `root`, of the files that `accepts` takes.
+
+    A class is a folder right in a split's folder, with all that is below it; without splits, a folder of the first
+    level, and all are "train". A folder `data/` that holds everything counts as the first level.
+
+    Args:
+        root: a folder.
+        accepts: tells by path whether a file is data.
+        what: the kind of the files, in plural, for messages: "images".
+
+    Raises:
+        DataError: the layout can be read in more than one way, links go in a circle, or a folder cannot be read.
+    """
+    found = walk(root)
+    taken = [name for name in found.files if accepts(root / name)]
+    layout = Layout(root, {}, dict(found.left_out))
+    layout.leave_out(f"no {what}", sorted(set(found.files) - set(taken)))
+    top = "data/" if taken and all(name.startswith("data/") for name in taken) else ""
+    _divide(layout, top, [name[len(top) :] for name in taken], what)
+    for name in _empty_splits(root / top, {name[len(top) :].split("/")[0] for name in taken}):
+        layout.remarks.append(f"{name}/ holds no {what}")
+    return layout
+
+
+def _divide(layout: Layout, top: str, names: list[str], what: str) -> None:
+    """Fill in the splits of `names`, paths below the first level, which is the folder `top`."""
+    folders: dict[str, list[str]] = {}
+    for name in names:
+        first, _, rest = name.partition("/")
+        folders.setdefault(first if rest else "", []).append(rest or first)
+    loose = folders.pop("", [])
+    named = {folder: split for folder in folders if (split := split_named(folder))}
+    deep = {folder for folder in named if any("/" in rest for rest in folders[folder])}
+    others = sorted(set(folders) - set(named))
+    root = layout.root / top
+    if named and (deep or not others):
+        _check_splits(root, named, deep, others)
+        for folder in sorted(named, key=lambda folder: (TRAIN, VALIDATION, TEST).index(named[folder])):
+            layout.splits[named[folder]] = _classes(layout, f"{top}{folder}/", folders[folder])
+        for folder in others:
+            layout.leave_out(f"in {folder}/, which is no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])
+        layout.leave_out(f"{what} in no split", [top + name for name in loose])
+    elif folders:
+        _check_classes(root, folders)
+        layout.splits[TRAIN] = _classes(layout, top, names)
+    elif loose:
+        layout.splits[TRAIN] = {NO_CLASS: [root / name for name in loose]}
+
+
+def _classes(layout: Layout, folder: str, names: list[str]) -> dict[str, list[Path]]:
+    """Return class -> files of the split whose folder this is; files beside class folders are left out."""
+    classes: dict[str, list[Path]] = {}
+    for name in names:
+        first, _, rest = name.partition("/")
+        label = unicodedata.normalize("NFC", first) if rest else NO_CLASS
+        classes.setdefault(label, []).append(layout.root / (folder + name))
+    if len(classes) > 1 and (loose := classes.pop(NO_CLASS, None)):
+        layout.leave_out("in no class folder", [folder + file.name for file in loose])
+    return dict(sorted(classes.items()))
+
+
+def _check_splits(root: Path, named: dict[str, str], deep: set[str], others: list[str]) -> None:
+    """Raise DataError for two folders of one split, or none to train on beside folders that may have been meant."""
+    for split in dict.fromkeys(named.values()):
+        if len(same := sorted(folder for folder in named if named[folder] == split)) > 1:
+            raise DataError(f"{root} has several folders of the split {split!r}, {_folders(same)}: leave one of them")
+    if others and TRAIN not in named.values():
+        raise DataError(
+            f"{root} has {_folders(sorted(deep))}, but no train/ beside it, only {_folders(others)}: "
+            "name what to train on train/; if all are classes, put them into a folder train/"
+        )
+
+
+def _check_classes(root: Path, folders: dict[str, list[str]]) -> None:
+    """Raise DataError if folders of the first level hold folders of the same names: are they splits or classes?"""
+    inside: dict[str, str] = {}
+    for folder, names in folders.items():
+        for below in {name.split("/")[0] for name in names if "/" in name}:
+            if (other := inside.setdefault(unicodedata.normalize("NFC", below), folder)) != folder:
+                raise DataError(
+                    f"{root} has {below}/ both in {other}/ and in {folder}/: if these are splits, name them train/ and "
+                    "test/; if they are classes, put them into a folder train/"
+                )
+
+
+def _empty_splits(root: Path, used: set[str]) -> list[str]:
+    names = [entry.name for entry in root.iterdir() if entry.name not in used and entry.is_dir()]
+    return sorted(name for name in names if split_named(name))
+
+
+def _folders(names: list[str]) -> str:
+    return show_names([f"{name}/" for name in names], 5)
