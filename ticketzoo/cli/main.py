@@ -6,14 +6,16 @@
 import logging
 import sys
 from importlib import import_module
-from typing import NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
+from ticketzoo import __version__
 from ticketzoo.cli import recipes
+from ticketzoo.cli.output import any_encoding, print_json
 from ticketzoo.errors import TicketzooError
 from ticketzoo.util.os_errors import in_words
-from ticketzoo.util.signals import Interrupted, exit_status, interruptible, raise_when_interrupted
+from ticketzoo.util.signals import Interrupted, as_usual, exit_status, interruptible, raise_when_interrupted
 from ticketzoo.util.text import for_terminal
 
 app = typer.Typer(
@@ -25,6 +27,23 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"ticketzoo {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
+
+
 for module in ("find", "transfer", "stability", "zoo", "search", "push_pull", "export"):
     import_module(f"ticketzoo.cli.{module}").register(app)
 app.add_typer(recipes.app, name="recipe")
@@ -33,10 +52,11 @@ app.add_typer(recipes.app, name="recipe")
 def main() -> NoReturn:
     """Run the command line and exit."""
     raise_when_interrupted()
+    any_encoding()
     logging.getLogger("ticketzoo").addHandler(_Warnings())
     try:
         with interruptible("interrupted"):
-            app()
+            status = _run()
     except TicketzooError as error:
         fail(str(error))
     except Interrupted as error:
@@ -46,7 +66,26 @@ def main() -> NoReturn:
         sys.exit(1)
     except OSError as error:  # a file that a command reads or writes beside its own checks
         fail(f"{in_words(error)} and run again")
-    sys.exit(0)
+    finally:
+        as_usual()
+    sys.exit(status)
+
+
+def _run() -> int:
+    """Run the command and return its exit status. With `--json`, wrong usage is told in a JSON document, too."""
+    if not _as_json():
+        app()
+    try:
+        status: Any = app(standalone_mode=False)
+    except Exception as error:  # wrong usage is of a class that typer does not name
+        if not hasattr(error, "format_message"):
+            raise
+        fail(error.format_message(), getattr(error, "exit_code", 2))
+    return status if isinstance(status, int) else 0
+
+
+def _as_json() -> bool:
+    return "--json" in sys.argv[1:]
 
 
 class _Warnings(logging.Handler):
@@ -57,6 +96,8 @@ class _Warnings(logging.Handler):
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
-    """Print one line on standard error and exit with `status`."""
+    """Print one line on standard error, with `--json` also a document that says it, and exit with `status`."""
     print(f"ticketzoo: {for_terminal(message)}", file=sys.stderr)
+    if _as_json():
+        print_json({"ok": False, "error": for_terminal(message), "status": status})
     sys.exit(status)

@@ -50,9 +50,12 @@ def search(
 
 def show(hits: "Hits", where: str, as_json: bool) -> None:
     """Print the tickets that were found, and on standard error what was left out."""
+    from rich.measure import Measurement
+    from rich.padding import Padding
     from rich.table import Table
 
-    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.cli.output import WIDE, console, print_json
+    from ticketzoo.util.text import for_terminal
     from ticketzoo.zoo.summary import COLUMNS
 
     for reason in hits.left_out:
@@ -60,7 +63,18 @@ def show(hits: "Hits", where: str, as_json: bool) -> None:
     if as_json:
         print_json([summary.as_json() for summary in hits.summaries])
         return
+    if not hits.summaries:
+        print(f"no such tickets in {for_terminal(where)}")
+        return
     table = Table(*COLUMNS)
     for summary in hits.summaries:
         table.add_row(*(escape(cell) for cell in summary.cells()))
-    console().print(table if hits.summaries else f"no such tickets in {where}", markup=bool(hits.summaries))
+    screen = console()
+    if Measurement.get(screen, screen.options.update_width(WIDE), table).maximum <= screen.width:
+        screen.print(table)
+        return
+    for summary in hits.summaries:  # a name is one word on a line of its own, however narrow the terminal
+        name, *cells = summary.cells()
+        print(name)
+        facts = (f"{column} {cell}" for column, cell in zip(COLUMNS[1:], cells, strict=True) if cell)
+        screen.print(Padding(escape(", ".join(facts)), (0, 0, 0, 4)))

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
+
+from ticketzoo.util.files import write_tensors
 
 
 def tokens(key: Any, make: Callable[[], dict[str, Tensor]]) -> dict[str, Tensor]:
@@ -51,7 +52,7 @@ def write_cached(file: Path, tensors: Mapping[str, Tensor]) -> None:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent) as folder:
             made = Path(folder) / file.name
-            save_file(dict(tensors), made, metadata={"sha256": _sha256(tensors)})
+            write_tensors(made, dict(tensors), {"sha256": _sha256(tensors)})
             made.replace(file)
 
 

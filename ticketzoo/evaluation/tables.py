@@ -43,7 +43,7 @@ class Table:
 
         table = RichTable(caption=Text(for_terminal(self.caption)), caption_justify="left")
         for column, side in zip(self.columns, self.align, strict=True):
-            table.add_column(Text(for_terminal(column)), justify="left" if side == "l" else "right")
+            table.add_column(Text(for_terminal(column)), justify="left" if side == "l" else "right", overflow="fold")
         for row in self.rows:
             table.add_row(*(Text(for_terminal(cell)) for cell in row))
         return table

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.util.files import write_tensors
 
 Tensors = dict[str, Tensor]
 
@@ -53,11 +53,7 @@ def export_ticket(ticket: Ticket, form: str, out: Path) -> None:
         raise TicketError(f"cannot export to {form!r}; known forms: {', '.join(FORMATS)}")
     if out.exists():
         raise TicketError(f"{out}: exists; choose another name")
-    temporary = out.with_name(f".{out.name}.partial")
     try:
-        save_file(FORMATS[form](ticket), temporary, metadata={"format": "pt"})
-        temporary.replace(out)
+        write_tensors(out, FORMATS[form](ticket), {"format": "pt"})
     except (OSError, RuntimeError) as error:
         raise TicketError(f"{out}: cannot be written: {error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -37,11 +37,16 @@ def sync_folder(folder: Path) -> None:
 def replacing_file(path: Path) -> Iterator[Path]:
     """Give a temporary path whose file replaces `path` after the block: `path` is ever the old file or the new.
 
-    It is the same in every process, so that the next one replaces what a killed one had not finished.
+    It is the same in every process, so that the next one replaces what a killed one had not finished. The file has the
+    mode that the umask gives, whatever the library that writes it does.
     """
     temporary = path.with_name(f".{path.name}.new")
     try:
+        temporary.unlink(missing_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode & 0o777
         yield temporary
+        temporary.chmod(mode)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)

@@ -10,6 +10,8 @@ _received: list[int] = []
 """The signals that came."""
 _waiting = [0]
 """How many blocks of `ending_by_itself` are under way."""
+_said = ["interrupted"]
+"""What is said of an interruption; the innermost block of `interruptible` last."""
 
 
 class Interrupted(BaseException):
@@ -19,6 +21,7 @@ class Interrupted(BaseException):
 def raise_when_interrupted() -> None:
     """Make the first SIGINT or SIGTERM raise Interrupted in this process; the next has its usual effect.
 
+    Within an import, where libraries turn exceptions into others or lose them, it ends the process with one line.
     In one of several processes that a launcher started it has none: launchers pass on what may have come already.
     Processes forked from this one get KeyboardInterrupt, which data loaders' workers expect.
     """
@@ -31,11 +34,28 @@ def raise_when_interrupted() -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN if launched else signal.SIG_DFL)
         _received.append(number)
-        if not _waiting[0]:
-            raise Interrupted
+        if _waiting[0]:
+            return
+        if not launched and _importing(frame):
+            os.write(2, f"ticketzoo: {_said[-1]}\n".encode(errors="replace"))
+            os._exit(exit_status())
+        raise Interrupted
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
+
+
+def as_usual() -> None:
+    """Give SIGINT and SIGTERM their usual effect again, unless one came: nothing is left to end tidily."""
+    for number in (signal.SIGINT, signal.SIGTERM) if not _received else ():
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _importing(frame: FrameType | None) -> bool:
+    """Tell whether `frame` is in the course of an import."""
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
 
 
 @contextmanager
@@ -70,6 +90,7 @@ def interruptible(message: str) -> Iterator[None]:
 
     Compiled code may also turn what a handler raises into an error of its own, such as a file that cannot be read.
     """
+    _said.append(message)
     try:
         yield
     except SystemExit:
@@ -78,3 +99,5 @@ def interruptible(message: str) -> Iterator[None]:
         if error.args if isinstance(error, Interrupted) else not _received:
             raise
         raise Interrupted(message) from None
+    finally:
+        _said.pop()
