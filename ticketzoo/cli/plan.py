@@ -36,6 +36,7 @@ def _print_timings(plan: Plan) -> None:
         places = ", ".join(f"{place:,}" for place in timing.places)
         print(f"             {_short(timing.iteration)} an iteration, loading of data included: {timing.timed} timed")
         print(f"             from iterations {places} on ({for_terminal(label)})")
+        print(f"             {timing.threads} processor thread{'s' * (timing.threads > 1)}")
         for split, seconds in timing.evaluation.items():
             guess = " (a guess: as if it were trained on)" if split in timing.guessed else ""
             print(f"             {_short(seconds)} an evaluation of {split}{guess}")

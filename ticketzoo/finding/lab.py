@@ -17,6 +17,7 @@ from ticketzoo.runs.plan import NotTrainedYet, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation
+from ticketzoo.training.record import Record
 
 
 @dataclass
@@ -33,8 +34,8 @@ class RecipeLab:
     """Goes before the labels of trainings."""
     level: int = 0
     """The level that the method is at, for labels."""
-    seconds: list[float] = field(default_factory=list)
-    """Duration of each training so far."""
+    records: list[Record] = field(default_factory=list)
+    """Of each training so far."""
 
     @property
     def levels(self) -> int:
@@ -49,7 +50,7 @@ class RecipeLab:
             return Start(lambda: state)
         job = Job(self.model.architecture, state, {}, self.task, self.recipe.head_first, self.seed, learn=HEAD)
         cell = self.cells.run(job, f"{self.label}seed {self.seed} head", keep_final=True)
-        self.seconds.append(cell.record.seconds)
+        self.records.append(cell.record)
         return Start(cell.final_state)
 
     def steps(self, length: Steps) -> int:
@@ -76,7 +77,7 @@ class RecipeLab:
         """
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
         cell = self.cells.run(self.job(masks, start, learn), label, keep_final=True, snapshot_steps=keep)
-        self.seconds.append(cell.record.seconds)
+        self.records.append(cell.record)
         return Trained(cell, start, masks)
 
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:

@@ -197,8 +197,9 @@ def make_card(
     if task.has_validation:
         files["early-stopping.png"] = plot_early_stopping(rows, target=task.name).png()
     cost = {
-        "trainings": len(finding.seconds),
-        "seconds": round(sum(finding.seconds)),
+        "trainings": len(finding.records),
+        "seconds": round(sum(record.seconds for record in finding.records)),
+        "cpu_seconds": round(sum(record.cpu_seconds for record in finding.records)),
         "device": environment(device)["device"],
     }
     card = ticket_card(

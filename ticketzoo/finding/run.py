@@ -20,6 +20,7 @@ from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
 from ticketzoo.training.parametrisation import Parametrisation
+from ticketzoo.training.record import Record
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,7 @@ class Replicate:
     extras: dict[str, State]
     """Further tensors to package, by file name."""
     rows: list[Row]
-    seconds: list[float]
-    """Duration of each training."""
+    records: list[Record]
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class Finding:
     """Parameters that the task does not train, which were not pruned."""
     replicates: list[Replicate]
     rows: list[Row]
-    seconds: list[float]
-    """Duration of each training."""
+    records: list[Record]
+    """Of each training."""
 
 
 def find_tickets(recipe: FindRecipe, task: Task, cells: Store, model: SourceModel | None = None) -> Finding:
@@ -70,8 +70,8 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Store, model: SourceMode
     replicates = cells.each(search.replicate, recipe.seeds)
     controls = cells.each(search.measure, (control for one in replicates for control in search.controls(one)))
     rows = [row for one in replicates for row in one.rows] + [row for found, _ in controls for row in found]
-    seconds = [time for one in replicates for time in one.seconds] + [time for _, time in controls]
-    return Finding(search.model, search.idle, replicates, rows, seconds)
+    records = [record for one in replicates for record in one.records] + [record for _, record in controls]
+    return Finding(search.model, search.idle, replicates, rows, records)
 
 
 class Search:
@@ -125,7 +125,7 @@ class Search:
         if len(levels) <= finder.levels:
             gave = f"method {finder.method!r} gave {len(levels) - 1} levels"
             raise RunError(f"{gave}, but finder.levels asks for {finder.levels}")
-        return Replicate(seed, levels, lab.initial, starts, learn, extras, rows, lab.seconds)
+        return Replicate(seed, levels, lab.initial, starts, learn, extras, rows, lab.records)
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""
@@ -135,12 +135,12 @@ class Search:
             labels = self._labels(replicate.seed, level, masks)
             yield from control_trainings(lab.job(masks, start, learn), labels, arms, draws=draws, known=start.known)
 
-    def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], float]:
-        """Train a control. Returns its rows and how long it took, in seconds."""
+    def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], Record]:
+        """Train a control. Returns its rows and its record."""
         job, labels = control
         level = f"level {labels['level']}/{self.recipe.finder.levels}"
         record = self.cells.run(job, f"{self.label}seed {labels['seed']} {level} {labels['arm']}").record
-        return rows_of(record, self.task.metric, **labels), record.seconds
+        return rows_of(record, self.task.metric, **labels), record
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
         labels = self._labels(seed, number, level.masks)

@@ -17,6 +17,7 @@ from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
 from ticketzoo.training.parametrisation import Learned, join_learned, split_learned
 from ticketzoo.training.record import Record
+from ticketzoo.training.threads import threads_for
 from ticketzoo.util.files import sync_folder, writing_into
 
 _FINAL = "final.safetensors"
@@ -105,12 +106,12 @@ def train_cell(training: Training, device: torch.device, checkpoint_seconds: flo
         resumption=Resumption(half_done, checkpoint_seconds, progress.warn),
     )
     start = job.start_step
-    record = train(model, job.task, job.training, seed=job.seed, device=device, start_step=start, callbacks=callbacks)
-    content = {
-        "specification": training.specification,
-        "record": vars(record),
-        "environment": environment(device),
-    }
+    with threads_for(job, model, device):
+        record = train(
+            model, job.task, job.training, seed=job.seed, device=device, start_step=start, callbacks=callbacks
+        )
+        measured_in = environment(device)
+    content = {"specification": training.specification, "record": vars(record), "environment": measured_in}
     learned = job.learn.learned(model)
     states = {_LEARNED: split_learned(learned)} | ({_FINAL: learned.weights} if training.keep_final else {})
     processes.from_first(lambda: _finish(half_done, training.folder, content, states))

@@ -15,6 +15,7 @@ from ticketzoo.recipe import Steps
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
+from ticketzoo.training.threads import threads_for
 
 PLACES = (1 / 2, 1 / 6, 5 / 6)
 """Places of a training at which iterations are timed: progressive resizing makes later ones slower."""
@@ -35,6 +36,7 @@ class Timing:
         guessed: splits too large to try: each of their examples is taken to cost as much as one of training.
         process_bytes: peak memory of this process; the workers that load data have their own.
         device_bytes: peak memory reserved on the GPU; None where there is none.
+        threads: processor threads of torch that the training gets.
     """
 
     iteration: float
@@ -44,6 +46,7 @@ class Timing:
     guessed: tuple[str, ...]
     process_bytes: int
     device_bytes: int | None
+    threads: int
 
 
 def time_training(job: Job, device: torch.device, seconds: float) -> Timing:
@@ -60,14 +63,15 @@ def time_training(job: Job, device: torch.device, seconds: float) -> Timing:
         torch.cuda.reset_peak_memory_stats(device)
     model, endless = job.model(device), job.training.model_copy(update={"steps": Steps(10**12, "it")})
     measured: dict[int, _TimedTask] = {}
-    for place in PLACES:
-        start = int(place * job.iterations)
-        measured[start] = _TimedTask(job.task, device, seconds)
-        train(model, cast(Task, measured[start]), endless, seed=job.seed, device=device, start_step=start)
-        if measured[start].timed < _ENOUGH:
-            break
-    iteration = statistics.fmean(task.seconds for task in measured.values())
-    evaluation, guessed = _time_evaluation(job, model, device, iteration, _PATIENCE * seconds)
+    with threads_for(job, model, device) as threads:
+        for place in PLACES:
+            start = int(place * job.iterations)
+            measured[start] = _TimedTask(job.task, device, seconds)
+            train(model, cast(Task, measured[start]), endless, seed=job.seed, device=device, start_step=start)
+            if measured[start].timed < _ENOUGH:
+                break
+        iteration = statistics.fmean(task.seconds for task in measured.values())
+        evaluation, guessed = _time_evaluation(job, model, device, iteration, _PATIENCE * seconds)
     return Timing(
         iteration,
         sum(task.timed for task in measured.values()),
@@ -76,6 +80,7 @@ def time_training(job: Job, device: torch.device, seconds: float) -> Timing:
         guessed,
         _peak_of_process(),
         torch.cuda.max_memory_reserved(device) if device.type == "cuda" else None,
+        threads,
     )
 
 

@@ -72,7 +72,7 @@ def render_card(
         evidence: what was measured; None where that was not looked at, and the card says neither what was measured nor
             what was not.
         plots: names of PNG files beside the card. Anything but a plain file name raises ValueError.
-        cost: what finding it took: any of `trainings`, `seconds`, `device`.
+        cost: what finding it took: any of `trainings`, `seconds`, `cpu_seconds`, `device`.
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
@@ -206,10 +206,11 @@ def _provenance(config: TicketConfig) -> Facts:
 
 
 def _cost(cost: Mapping[str, Any]) -> Facts:
-    trainings, seconds = cost.get("trainings"), cost.get("seconds")
+    trainings, seconds, cpu = (cost.get(key) for key in ("trainings", "seconds", "cpu_seconds"))
     return _known(
         ("trainings", None if trainings is None else f"{trainings:,}"),
         ("time", None if seconds is None else show_duration(seconds)),
+        ("processor time", show_duration(cpu) if cpu else None),
         ("device", cost.get("device")),
     )
 

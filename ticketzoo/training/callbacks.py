@@ -81,6 +81,7 @@ class BetweenUpdates:
             record, step = Record(**checkpoint.record), checkpoint.step
         now = time.monotonic()
         self._record, self._began, self._saved, self._shown = record, now - record.seconds, now, 0.0
+        self._cpu_began = time.process_time() - record.cpu_seconds
         self._snapshot(step)
         return record, step
 
@@ -96,7 +97,7 @@ class BetweenUpdates:
         """
         self._snapshot(step)
         now = time.monotonic()
-        self._record.seconds = now - self._began
+        self._record.seconds, self._record.cpu_seconds = now - self._began, time.process_time() - self._cpu_began
         if now - self._shown > 0.1 or step == self._total:
             self._callbacks.on_progress(step, self._total)
             self._shown = now

@@ -24,6 +24,8 @@ class Record:
     curve: list[dict[str, Any]] = field(default_factory=list)
     """The validation metrics at every evaluation, and the loss of the last training batch (`train_loss`)."""
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Processor time of this process and its threads."""
 
 
 def measure(
