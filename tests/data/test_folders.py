@@ -120,7 +120,7 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
         "in extra/, which is no split": ["extra/a/0.png"],
     }
     assert layout.remarks == ["test/ holds no images"]
-    assert "1 left out: in no class folder (train/preview.png)" in layout.left_out_words()
+    assert "1 left out, in no class folder: train/preview.png" in layout.left_out_words()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,13 @@ _WORDS = {
 }
 _KINDS = ("", "set", "sets", "split", "data", "dataset", "folder", "images", "imgs", "pictures", "texts", "files")
 _SPLITS = {word + kind: split for split, words in _WORDS.items() for word in words for kind in _KINDS}
+IMAGES = (
+    *(".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm"),
+    *(".pcx", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
+)
+"""Suffixes of images."""
+_ORDINARY = re.compile(r"(README|LICEN[CS]E|CITATION|CHANGELOG)[^/]*$|\.git[^/]*$|\.(DS_Store|cache)$", re.I)
+"""Files that belong to no data, of which nothing is said."""
 NO_CLASS = ""
 """The class of files that lie in no class folder."""
 
@@ -59,9 +66,8 @@ class Layout:
 
     def left_out_words(self) -> list[str]:
         """Return what was left out, a sentence for each reason, with counts and examples."""
-        return [
-            f"{len(files):,} left out: {reason} ({show_names(files, 3)})" for reason, files in self.left_out.items()
-        ]
+        told = {reason: [f for f in files if not _ORDINARY.match(f)] for reason, files in self.left_out.items()}
+        return [f"{len(files):,} left out, {reason}: {show_names(files, 3)}" for reason, files in told.items() if files]
 
 
 def split_named(name: str) -> str | None:
@@ -69,7 +75,7 @@ def split_named(name: str) -> str | None:
     return _SPLITS.get(re.sub(r"[-_. ]", "", unicodedata.normalize("NFKC", name).casefold()))
 
 
-def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str) -> Layout:
+def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str, *, with_classes: bool = True) -> Layout:
     """Return the splits and class folders of `root`, of the files that `accepts` takes.
 
     A class is a folder right in a split's folder, with all that is below it; without splits, a folder of the first
@@ -79,6 +85,7 @@ def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str) -> La
         root: a folder.
         accepts: tells by path whether a file is data.
         what: the kind of the files, in plural, for messages: "images".
+        with_classes: False: folders mean nothing but splits, and all files are of NO_CLASS.
 
     Raises:
         DataError: the layout can be read in more than one way, links go in a circle, or a folder cannot be read.
@@ -88,13 +95,13 @@ def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str) -> La
     layout = Layout(root, {}, dict(found.left_out))
     layout.leave_out(f"no {what}", sorted(set(found.files) - set(taken)))
     top = "data/" if taken and all(name.startswith("data/") for name in taken) else ""
-    _divide(layout, top, [name[len(top) :] for name in taken], what)
+    _divide(layout, top, [name[len(top) :] for name in taken], what, with_classes)
     for name in _empty_splits(root / top, {name[len(top) :].split("/")[0] for name in taken}):
         layout.remarks.append(f"{name}/ holds no {what}")
     return layout
 
 
-def _divide(layout: Layout, top: str, names: list[str], what: str) -> None:
+def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes: bool) -> None:
     """Fill in the splits of `names`, paths below the first level, which is the folder `top`."""
     folders: dict[str, list[str]] = {}
     for name in names:
@@ -105,26 +112,26 @@ def _divide(layout: Layout, top: str, names: list[str], what: str) -> None:
     deep = {folder for folder in named if any("/" in rest for rest in folders[folder])}
     others = sorted(set(folders) - set(named))
     root = layout.root / top
-    if named and (deep or not others):
+    if named and (deep or not others or not with_classes):
         _check_splits(root, named, deep, others)
         for folder in sorted(named, key=lambda folder: (TRAIN, VALIDATION, TEST).index(named[folder])):
-            layout.splits[named[folder]] = _classes(layout, f"{top}{folder}/", folders[folder])
+            files = folders[folder]
+            layout.splits[named[folder]] = _of_split(layout, f"{top}{folder}/", files, with_classes)
         for folder in others:
             layout.leave_out(f"in {folder}/, which is no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
-    elif folders:
-        _check_classes(root, folders)
-        layout.splits[TRAIN] = _classes(layout, top, names)
-    elif loose:
-        layout.splits[TRAIN] = {NO_CLASS: [root / name for name in loose]}
+    elif names:
+        if with_classes:
+            _check_classes(root, folders)
+        layout.splits[TRAIN] = _of_split(layout, top, names, with_classes)
 
 
-def _classes(layout: Layout, folder: str, names: list[str]) -> dict[str, list[Path]]:
+def _of_split(layout: Layout, folder: str, names: list[str], with_classes: bool) -> dict[str, list[Path]]:
     """Return class -> files of the split whose folder this is; files beside class folders are left out."""
     classes: dict[str, list[Path]] = {}
     for name in names:
         first, _, rest = name.partition("/")
-        label = unicodedata.normalize("NFC", first) if rest else NO_CLASS
+        label = unicodedata.normalize("NFC", first) if rest and with_classes else NO_CLASS
         classes.setdefault(label, []).append(layout.root / (folder + name))
     if len(classes) > 1 and (loose := classes.pop(NO_CLASS, None)):
         layout.leave_out("in no class folder", [folder + file.name for file in loose])

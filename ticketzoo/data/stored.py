@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field
 from torch import Tensor
 
 from ticketzoo.data.splits import random_share
+from ticketzoo.data.stored_folder import load_folder
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config
 
@@ -136,16 +137,27 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
             raise DataError(f"no data set at {path}: there is no such folder") from error
     try:
         with _no_bars_without_a_terminal():
-            return load_dataset(str(folder) if folder.is_dir() else path, name, revision=revision)
+            return load_folder(folder, name) if folder.is_dir() else load_dataset(path, name, revision=revision)
+    except DataError:
+        raise
     except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
         tried = f"the folder {path}" if folder.is_dir() else f"data set {path}: no such folder here, and on the Hub"
-        why = "one of its files has no rows" if isinstance(error, StopIteration) else one_line(error)
+        why = "one of its files has no rows" if isinstance(error, StopIteration) else one_line(_cause(error))
         other = (
             f" (its name, {name!r}, is as in the recipe: unset it for a folder without)"
             if folder.is_dir() and name
             else ""
         )
         raise DataError(f"could not load {tried}: {why}{other}") from error
+
+
+def _cause(error: Exception) -> Exception:
+    """Return the error that made `datasets` say that an error occurred."""
+    from datasets.exceptions import DatasetGenerationError
+
+    while isinstance(error, DatasetGenerationError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__
+    return error
 
 
 def one_line(error: Exception) -> str:

@@ -1,21 +1,20 @@
-"""Sources of images: scikit-learn's digits, or what `datasets.load_dataset` reads, as tables of images."""
+"""Sources of images, as tables: scikit-learn's digits, a user's folder, or what `datasets` reads."""
 
 import logging
-from collections.abc import Iterator
-from io import BytesIO
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ticketzoo.data.labels import find_image_column, find_label_column, number_classes
-from ticketzoo.data.stored import load_stored, one_line
+from ticketzoo.data.images.folder import FolderSource, image_folder
+from ticketzoo.data.images.table import StoredSource
+from ticketzoo.data.stored import load_stored
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
     from PIL.Image import Image
 
 _log = logging.getLogger("ticketzoo")
@@ -46,7 +45,7 @@ class ImageSource(Protocol):
 
     splits: list[str]
 
-    def tables(self, splits: list[str]) -> tuple[list[ImageTable], list[str]]:
+    def tables(self, splits: list[str]) -> tuple[Sequence[ImageTable], list[str]]:
         """Return the tables of `splits`, and the names of the classes their labels number."""
 
 
@@ -62,6 +61,9 @@ def open_source(
         if Path(path).is_dir():
             _log.warning("digits is read from scikit-learn; for the folder of that name write ./digits")
         return Digits()
+    folder = Path(path).expanduser()
+    if folder.is_dir() and name is None and (layout := image_folder(folder)) is not None:
+        return FolderSource(path, layout)
     return StoredSource(path, load_stored(path, name, revision), image_column, label_column)
 
 
@@ -80,7 +82,7 @@ class Digits:
         self.labels = torch.from_numpy(digits.target).long()
         self._images = (digits.images * 255 / 16).round().astype(np.uint8)
 
-    def tables(self, splits: list[str]) -> tuple[list[ImageTable], list[str]]:
+    def tables(self, splits: list[str]) -> tuple[Sequence[ImageTable], list[str]]:
         """Return the one table, as often as asked for."""
         return [self for _ in splits], [str(digit) for digit in range(10)]
 
@@ -97,95 +99,3 @@ class Digits:
     def where(self, row: int) -> str:
         """Return the row in scikit-learn's table."""
         return f"image {row} of digits"
-
-
-class StoredSource:
-    """A `datasets` data set with an image and a label column."""
-
-    def __init__(self, path: str, stored: "DatasetDict", image_column: str | None, label_column: str | None) -> None:
-        self.splits = list(stored)
-        features = next(iter(stored.values())).features
-        self._path = path
-        self._stored = stored
-        self._image_column = find_image_column(path, features, image_column)
-        self._label_column = find_label_column(path, features, label_column)
-        self._label_feature = features[self._label_column]
-
-    def tables(self, splits: list[str]) -> tuple[list[ImageTable], list[str]]:
-        """Return the same as ImageSource.tables.
-
-        Raises:
-            DataError: missing labels, or integers that skip some.
-        """
-        stored = [self._stored[split].with_format("arrow")[:].column(self._label_column) for split in splits]
-        for split, column in zip(splits, stored, strict=True):
-            if column.null_count:
-                row = column.is_null().index(True).as_py()
-                raise DataError(
-                    f"image {row} of split {split!r} of {self._path} has no label in column {self._label_column!r}"
-                )
-        values = [column.to_numpy() for column in stored]
-        numbered, names = number_classes(f"{self._path}, column {self._label_column!r}", self._label_feature, values)
-        return [
-            StoredTable(self._stored[split], self._image_column, labels, f"split {split!r} of {self._path}")
-            for split, labels in zip(splits, numbered, strict=True)
-        ], names
-
-
-class StoredTable:
-    """A split of a `datasets` data set, its images read as stored bytes and decoded here."""
-
-    def __init__(self, table: "Dataset", image_column: str, labels: Tensor, described: str) -> None:
-        from datasets import Image
-
-        self.described = described
-        self.labels = labels
-        self.identity: str | None = f"{table._fingerprint}/{image_column}"
-        self._column = image_column
-        images = table.select_columns([image_column]).cast_column(image_column, Image(decode=False))
-        self._table = images.with_format("arrow")
-
-    def read(self, rows: list[int]) -> Iterator["Image | DataError"]:
-        """Yield the images of `rows`, turned upright as their EXIF says."""
-        for row, stored in zip(rows, self.encoded(rows), strict=True):
-            if isinstance(stored, DataError):
-                yield stored
-                continue
-            try:
-                image = _upright(stored)
-            except Exception as error:  # Pillow's decoders raise whatever their format's parser does
-                yield DataError(f"{self.where(row)} cannot be read: {one_line(error)}")
-            else:
-                yield image
-
-    def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
-        """Yield the stored bytes of `rows`."""
-        for row, cell in zip(rows, self._cells(rows), strict=True):
-            if cell is None or (cell["bytes"] is None and cell["path"] is None):
-                yield DataError(f"{self.where(row)} is missing: its cell is empty")
-                continue
-            try:
-                stored = Path(cell["path"]).read_bytes() if cell["bytes"] is None else cell["bytes"]
-            except OSError as error:
-                yield DataError(f"{self.where(row)} cannot be read: {error.strerror}")
-            else:
-                yield stored
-
-    def where(self, row: int) -> str:
-        """Return row, split and data set, and the file if the image came from one."""
-        cell = self._cells([row])[0]
-        return f"image {row} of {self.described}" + (f" ({cell['path']})" if cell and cell["path"] else "")
-
-    def _cells(self, rows: list[int]) -> list[dict[str, Any] | None]:
-        return self._table[rows].column(self._column).to_pylist()
-
-
-def _upright(stored: bytes) -> "Image":
-    from PIL import ExifTags, Image, ImageOps
-
-    try:
-        image: Image.Image = Image.open(BytesIO(stored))
-    except Image.UnidentifiedImageError:
-        raise ValueError("it is not an image of a known kind") from None  # Pillow's message tells a place in memory
-    image.load()
-    return image if image.getexif().get(ExifTags.Base.Orientation) is None else ImageOps.exif_transpose(image)

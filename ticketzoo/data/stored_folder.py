@@ -1,0 +1,158 @@
+"""A local folder of tables, read by `datasets` from exact lists of files; folders that it has written itself."""
+
+import hashlib
+import logging
+import re
+import zipfile
+from collections import Counter
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, Any
+
+from ticketzoo.data.contents import content_key
+from ticketzoo.data.folders import IMAGES, TRAIN, Layout, resolve_folder, split_named
+from ticketzoo.data.table_files import resolve_tables
+from ticketzoo.data.walk import walk
+from ticketzoo.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import DatasetDict
+    from datasets.data_files import DataFilesDict
+
+_log = logging.getLogger("ticketzoo")
+
+KINDS = {
+    f".{suffix}": kind
+    for kind, suffixes in {
+        "parquet": ("parquet", "geoparquet", "gpq"),
+        "arrow": ("arrow",),
+        "json": ("jsonl", "ndjson", "json"),
+        "csv": ("csv",),
+        "tsv": ("tsv",),
+        "text": ("txt",),
+        "webdataset": ("tar",),
+        "hdf5": ("h5", "hdf5"),
+        "xml": ("xml",),
+        "zip": ("zip",),
+    }.items()
+    for suffix in suffixes
+}
+"""Suffix -> kind of table, those preferred first."""
+_BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {"tsv": ("csv", {"sep": "\t"})}
+METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_SAVED = ("dataset_dict.json", "state.json")
+_OF_HUB = ("dataset_infos.json", ".huggingface.yaml")
+_PATTERN = re.compile(r"[*?\[\]]")
+
+
+def load_folder(folder: Path, name: str | None = None) -> "DatasetDict":
+    """Return the splits of a local folder; their fingerprints are of the files' contents.
+
+    Raises:
+        DataError: it holds no tables, or can be read in more than one way.
+        Exception: whatever `datasets` raises for what cannot be read.
+    """
+    from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
+
+    if any((folder / file).is_file() for file in _SAVED):
+        key = _key_of_all(folder)
+        saved = load_from_disk(folder)
+        stored = DatasetDict({TRAIN: saved}) if isinstance(saved, Dataset) else saved
+    elif name is not None or of_hub(folder):
+        if _PATTERN.search(str(folder.resolve())):
+            raise DataError(f"{folder}: rename it, `datasets` takes *, ?, [ and ] in its path for a pattern")
+        key = _key_of_all(folder)
+        stored = load_dataset(str(folder), name, cache_dir=_cache_dir(key))
+    else:
+        builder, options, layout = _by_builder(folder)
+        log_left_out(layout)
+        files = {split: layout.files(split) for split in layout.splits}
+        key = content_key(folder, [file for part in files.values() for file in part])
+        stored = load_dataset(builder, data_files=_exactly(files, key), **options)
+    for split, table in stored.items():
+        table._fingerprint = hashlib.sha256(f"{key} {name} {split}".encode()).hexdigest()[:16]
+    return stored
+
+
+def of_hub(folder: Path) -> bool:
+    """Tell whether a folder says itself how `datasets` is to read it, as copies of Hub data sets do."""
+    if any((folder / file).is_file() for file in _OF_HUB):
+        return True
+    card = folder / "README.md"
+    if not card.is_file():
+        return False
+    parts = card.read_text(encoding="utf-8", errors="replace").split("---", 2)
+    return len(parts) == 3 and not parts[0].strip() and bool(re.search(r"^(configs|dataset_info):", parts[1], re.M))
+
+
+def holds_metadata(folder: Path, names: Iterable[str]) -> bool:
+    """Tell whether one of the files `names` is a table that describes the images beside it: `metadata.csv`, .."""
+    return any(PurePath(name).name in METADATA and _names_files(folder / name) for name in names)
+
+
+def log_left_out(layout: Layout) -> None:
+    """Warn once of what of a folder is not used."""
+    if words := layout.left_out_words():
+        _log.warning("%s: %s", layout.root, "; ".join(words))
+
+
+def _names_files(file: Path) -> bool:
+    """Tell whether a table has a column of file names."""
+    if file.suffix == ".parquet":
+        from pyarrow.parquet import read_schema
+
+        return any(re.search(r"(^|_)file_names?$", column) for column in read_schema(file).names)
+    with file.open(encoding="utf-8-sig", errors="replace") as lines:
+        return bool(re.search(r"(^|[\"',_{ ])file_names?([\"', ]|$)", lines.readline().strip()))
+
+
+def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
+    """Return the builder of `datasets` for what is in a folder, its options, and the files by split."""
+    if holds_metadata(folder, (name for name in walk(folder).files if PurePath(name).name in METADATA)):
+        taken = (*IMAGES, *METADATA)
+        layout = resolve_folder(folder, lambda file: file.name.lower().endswith(taken), "images", with_classes=False)
+        return "imagefolder", {}, layout
+    kind, layout = resolve_tables(folder, KINDS)
+    if kind is None:
+        raise DataError(f"could not load the folder {folder}: there are no images or tables in it")
+    if kind == "zip":
+        return (*_BUILDERS.get(kind := _in_archive(layout.files(next(iter(layout.splits)))[0]), (kind, {})), layout)
+    return (*_BUILDERS.get(kind, (kind, {})), layout)
+
+
+def _in_archive(archive: Path) -> str:
+    """Return the kind of the files in a zip archive.
+
+    Raises:
+        DataError: it holds folders of splits, or nothing that is known.
+    """
+    with zipfile.ZipFile(archive) as opened:
+        names = [PurePath(name) for name in opened.namelist() if not name.endswith("/")]
+    if any(split_named(part) for name in names for part in name.parts[:-2]):
+        raise DataError(f"{archive} holds folders of splits: unpack it")
+    kinds = Counter(
+        "imagefolder" if name.suffix.lower() in IMAGES else KINDS.get(name.suffix.lower()) for name in names
+    )
+    kind = max(kinds, key=kinds.__getitem__, default=None)
+    if kind is None or kind == "zip":
+        raise DataError(f"{archive} holds no images or tables")
+    return kind
+
+
+def _exactly(files: dict[str, list[Path]], key: str) -> "DataFilesDict":
+    """Return the files for `datasets` as no patterns; what it remembers of them goes by `key`."""
+    from datasets.data_files import DataFilesDict, DataFilesList
+
+    return DataFilesDict(
+        {split: DataFilesList([str(file.absolute()) for file in part], [(key,)]) for split, part in files.items()}
+    )
+
+
+def _key_of_all(folder: Path) -> str:
+    return content_key(folder, [folder / name for name in walk(folder).files])
+
+
+def _cache_dir(key: str) -> str:
+    import datasets.config
+
+    return str(Path(datasets.config.HF_DATASETS_CACHE) / f"folder-{key[:32]}")
