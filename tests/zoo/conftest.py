@@ -5,7 +5,8 @@ from hub_server.fixtures import LocalHub
 from toy_zoo import ZOO, make_ticket
 
 from ticketzoo import Ticket
-from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub import limits as hub_limits
+from ticketzoo.hub.limits import HubLimits
 
 
 @pytest.fixture(autouse=True)
@@ -13,7 +14,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub.utils import disable_progress_bars
 
     disable_progress_bars()
-    monkeypatch.setattr(hub_calls, "WAITS", (0.01, 0.02, 0.04))
+    monkeypatch.setattr(hub_limits, "in_force", lambda: HubLimits(waits=(0.01, 0.02, 0.04)))
 
 
 @pytest.fixture

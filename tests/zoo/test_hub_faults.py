@@ -16,8 +16,9 @@ from toy_zoo import ZOO, equal, make_ticket
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketzooError
-from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.errors import HubConflict
+from ticketzoo.hub.limits import HubLimits
 from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.pull import pull_ticket
 
@@ -90,7 +91,7 @@ def test_429_is_waited_out_as_long_as_told(hub: LocalHub, pushed: Ticket) -> Non
 
 def test_429_that_asks_for_too_long_is_not_waited_out(hub: LocalHub, pushed: Ticket) -> None:
     fault = hub.faults.fail("GET", "/api/models/*", status=429, retry_after=3000)
-    refused(lambda: load_ticket(ZOO), "alice/zoo@main", "429", "in 3000 seconds")
+    refused(lambda: load_ticket(ZOO), "alice/zoo@main", "429", "in 50 min 0 s")
     assert fault.fired == 1
 
 
@@ -103,8 +104,7 @@ def test_a_slow_body_arrives(hub: LocalHub, pushed: Ticket) -> None:
 def test_a_server_that_says_nothing_is_left(
     hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(hub_calls, "TIMEOUT", 0.2)
-    monkeypatch.setattr(hub_calls, "WAITS", ())
+    monkeypatch.setattr(hub_limits, "in_force", lambda: HubLimits(seconds=0.5))
     if call == "info":
         hub.faults.hang("GET", "/api/models/*", times=None)
         refused(lambda: load_ticket(ZOO), "alice/zoo@main", "did not answer in time")

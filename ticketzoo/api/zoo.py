@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.tables import Table
-from ticketzoo.hub.folder import HubOptions
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference
 from ticketzoo.ticket import Ticket

@@ -92,7 +92,7 @@ def pull(
         ticketzoo pull owner/lenet-300-100.mnist-imp@v1 --to copy
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
-    from ticketzoo.hub.folder import HubOptions
+    from ticketzoo.hub.options import HubOptions
     from ticketzoo.hub.references import hub_reference
     from ticketzoo.zoo.pull import pull_ticket
 

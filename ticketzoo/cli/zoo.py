@@ -107,7 +107,7 @@ def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: Jso
 
 def _files(ticket: str, registry: Path | None) -> "Files":
     """Return the files of a ticket in a folder or on the Hub, where they are fetched when they are asked for."""
-    from ticketzoo.hub.folder import HubOptions
+    from ticketzoo.hub.options import HubOptions
     from ticketzoo.hub.references import HubReference, parse_reference
     from ticketzoo.ticket.files import Files, hub_files
     from ticketzoo.zoo import ticket_folder

@@ -1,12 +1,18 @@
-"""Calls through the Hub's own client: with a time limit, repeated where that may help, in one line when they fail."""
+"""Calls through the Hub's own client: within limits, repeated where that may help, in one line when they fail."""
 
 import contextlib
+import contextvars
+import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as NoResult
+from typing import TYPE_CHECKING, TypeVar
 
+from ticketzoo.hub import limits as hub_limits
+from ticketzoo.hub.bounds import Call, TooSlow, current, limit_client, uploads
 from ticketzoo.hub.errors import HubUnreachable, network_errors, refusal
 
 if TYPE_CHECKING:
@@ -14,18 +20,12 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-TIMEOUT = float(os.environ.get("TICKETZOO_HUB_TIMEOUT", "60"))
-"""Seconds that a server may stay silent."""
-
-WAITS = (1.0, 2.0, 4.0)
-"""Seconds before each repetition of a call that failed for a passing reason."""
-
-LONGEST_WAIT = 60.0
-"""Seconds of `Retry-After` that are waited out; a server that asks for more is not asked again."""
+_log = logging.getLogger("ticketzoo")
 
 
 def client(token: str | bool | None = None) -> "HfApi":
     """Return the Hub's client; without `token` it uses the one of the environment or of `hf auth login`."""
+    os.environ.setdefault("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "1")  # its own repetitions take minutes
     from huggingface_hub import HfApi
 
     from ticketzoo import __version__
@@ -40,58 +40,99 @@ def is_offline() -> bool:
     return is_offline_mode()
 
 
-def call_hub(function: Callable[[], T], where: str, *, token: object = None, repeat: bool = True) -> T:
+def call_hub(
+    function: Callable[[], T],
+    where: str,
+    *,
+    token: object = None,
+    repeat: bool = True,
+    at_most: int | None = None,
+    sent: int | None = None,
+) -> T:
     """Return what `function`, which asks the Hub about `where`, returns.
 
     Timeouts, dropped connections, 429 and 5xx are waited out, up to three times, as long as `Retry-After` asks or 1, 2
-    and 4 seconds; nothing else is tried again, and with `repeat=False` nothing at all.
+    and 4 seconds, while the limits in force leave time; nothing else is tried again, and with `repeat=False` nothing
+    at all.
+
+    Args:
+        function: the call.
+        where: its subject, as messages name it.
+        token: to remove from messages.
+        repeat: whether it may be repeated.
+        at_most: bytes of the file that is fetched; None where none is.
+        sent: bytes of the files that are sent; None where none are.
 
     Raises:
         HubUnreachable: there is no connection, or the server cannot answer.
         RegistryError: anything else that went wrong.
     """
-    waits = list(WAITS) if repeat else []
+    limits = hub_limits.in_force()
+    waits = list(limits.waits) if repeat else []
+    until = time.monotonic() + limits.time_for(at_most or sent or 0)
+    silence = limits.seconds / 3 if repeat else limits.seconds
+    asked = 0.0
     while True:
+        call = Call(until, silence, limits.answer_bytes if at_most is None else at_most)
         try:
-            with _time_limit():
-                return function()
+            with _sending(call, sent is not None):
+                return _within(call, function)
         except network_errors() as error:
             told = refusal(error, where, token)
-            if not isinstance(told, HubUnreachable) or not waits or told.seconds > LONGEST_WAIT:
-                raise told from None
-            time.sleep(max(waits.pop(0), told.seconds))
-
-
-class _TimeLimit:
-    """The number of calls under way, and the time limit that the client had before the first of them."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.calls = 0
-        self.session: Any = None
-        self.before: Any = None
-
-
-_limit = _TimeLimit()
+        asked += told.seconds if isinstance(told, HubUnreachable) else 0.0
+        if not isinstance(told, HubUnreachable) or not waits or asked > limits.longest_wait:
+            raise told
+        pause = max(waits.pop(0), told.seconds)
+        until += told.seconds
+        if time.monotonic() + pause > until:
+            raise told
+        if told.seconds:
+            _log.warning("%s: the Hub asks to wait: trying again in %.0f seconds", where, pause)
+        time.sleep(pause)
 
 
 @contextlib.contextmanager
-def _time_limit() -> Iterator[None]:
-    """Make requests time out within the block, unless whoever made the client's session has given it limits."""
-    from huggingface_hub.utils import get_session
-
-    with _limit.lock:
-        _limit.calls += 1
-        if _limit.calls == 1:
-            _limit.session = get_session()
-            _limit.before = _limit.session.timeout
-            if not any(_limit.before.as_dict().values()):
-                _limit.session.timeout = TIMEOUT
+def _sending(call: Call, sends: bool) -> Iterator[None]:
+    """Let the hooks know of a call that sends files."""
+    if not sends:
+        yield
+        return
+    uploads.append(call)
     try:
         yield
     finally:
-        with _limit.lock:
-            _limit.calls -= 1
-            if _limit.calls == 0:
-                _limit.session.timeout = _limit.before
-                _limit.session = None
+        uploads.remove(call)
+
+
+def _within(call: Call, function: Callable[[], T]) -> T:
+    """Return what `function` returns before the call's time is up.
+
+    It runs in a thread of its own: what no hook sees (names looked up, headers that trickle, Xet) ends for the caller,
+    too, when the time is up. That thread is left to end by itself, and the hooks stop whatever it still asks for.
+
+    Raises:
+        TooSlow: the time is up.
+    """
+    limit_client()
+    future: Future[T] = Future()
+
+    def work() -> None:
+        current.set(call)
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread.start()
+    try:
+        return future.result(max(0.0, call.until - time.monotonic()))
+    except NoResult:
+        if future.done():
+            raise
+        raise TooSlow from None
+    except BaseException:
+        if not future.done():  # interrupted: let the client remove what it has half written
+            call.until = 0.0
+            thread.join(1.0)
+        raise

@@ -2,14 +2,16 @@
 
 import errno
 import re
+import time
+from email.utils import mktime_tz, parsedate_tz
 
 from ticketzoo.errors import RegistryError
-from ticketzoo.util.text import for_terminal
-
-IN_PASSING = (408, 429, 500, 502, 503, 504)
-"""Statuses after which the same request may succeed."""
+from ticketzoo.hub.bounds import IN_PASSING, NotAHub, TooLong, TooSlow
+from ticketzoo.hub.limits import VARIABLE
+from ticketzoo.util.text import for_terminal, show_duration
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_OF_ANSWERS = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
 _LOG_IN = "log in with `hf auth login` or set HF_TOKEN"
 
 
@@ -40,8 +42,8 @@ def network_errors() -> tuple[type[Exception], ...]:
     from huggingface_hub.errors import EntryNotFoundError
     from huggingface_hub.utils import httpx
 
-    of_answers = (ValueError, KeyError, TypeError)
-    return (httpx.HTTPError, httpx.InvalidURL, EntryNotFoundError, OSError, RuntimeError, *of_answers)
+    of_limits = (NotAHub, TooLong, TooSlow)
+    return (httpx.HTTPError, httpx.InvalidURL, EntryNotFoundError, OSError, RuntimeError, *of_limits, *_OF_ANSWERS)
 
 
 def without_tokens(text: object, token: object = None) -> str:
@@ -84,15 +86,27 @@ def _told(error: Exception, where: str, token: object) -> RegistryError:
 def _retry_after(error: Exception) -> float:
     """Return the seconds that the server asks to wait; 0 if it does not."""
     response = getattr(error, "response", None)
-    told = response.headers.get("Retry-After", "") if response is not None else ""
-    return float(told) if re.fullmatch(r"\d{1,6}", told) else 0.0
+    headers = response.headers if response is not None else {}
+    told = headers.get("Retry-After", "").strip()
+    reset = re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})\b", headers.get("RateLimit", ""))
+    if re.fullmatch(r"\d{1,9}", told):
+        return float(told)
+    if date := parsedate_tz(told):
+        return max(0.0, mktime_tz(date) - time.time())
+    return float(reset[1]) if reset else 0.0
+
+
+def _when(error: Exception) -> str:
+    """Return when the server says to try again, in words."""
+    wait = _retry_after(error)
+    return f"in {show_duration(wait)}" if wait else "later"
 
 
 def _cause(error: Exception) -> Exception:
     """Return the error behind one that the client has wrapped."""
     from huggingface_hub.errors import LocalEntryNotFoundError
 
-    wraps = type(error) is RuntimeError or isinstance(error, LocalEntryNotFoundError)
+    wraps = type(error) in (RuntimeError, ValueError) or isinstance(error, LocalEntryNotFoundError)
     return error.__cause__ if wraps and isinstance(error.__cause__, Exception) else error
 
 
@@ -109,20 +123,25 @@ def _by_status(error: Exception, where: str, token: object) -> RegistryError:
     if status in (409, 412):
         return HubConflict(f"{where}: someone else has pushed in the meantime: look at it, then push again")
     if status == 429:
-        wait = _retry_after(error)
-        when = f"in {wait:.0f} seconds" if wait else "later"
-        return HubUnreachable(f"{where}: the Hub allows no more requests now (429): try again {when}, or log in")
+        advice = f"try again {_when(error)}, or log in"
+        return HubUnreachable(f"{where}: the Hub allows no more requests now (429): {advice}")
     if status in IN_PASSING:
-        return HubUnreachable(f"{where}: the Hub cannot answer now ({status}): try again later")
+        return HubUnreachable(f"{where}: the Hub cannot answer now ({status}): try again {_when(error)}")
     return RegistryError(f"{where}: the Hub refuses: {said} (status {status})")
 
 
 def _by_kind(error: Exception, where: str, token: object) -> RegistryError:
+    from huggingface_hub.errors import FileMetadataError, HFValidationError, LocalEntryNotFoundError
     from huggingface_hub.utils import httpx
 
     said = without_tokens(error, token) or type(error).__name__
-    if isinstance(error, httpx.TimeoutException):
-        return HubUnreachable(f"{where}: the Hub did not answer in time: try again, or set TICKETZOO_HUB_TIMEOUT")
+    if isinstance(error, (httpx.TimeoutException, TooSlow)):
+        return HubUnreachable(f"{where}: the Hub did not answer in time: try again, or set {VARIABLE}")
+    if isinstance(error, TooLong):
+        return RegistryError(f"{where}: {said}: the server is broken or hostile: nothing of it is used")
+    refused = isinstance(error, (HFValidationError, LocalEntryNotFoundError)) or said.startswith("Invalid metadata")
+    if isinstance(error, (NotAHub, FileMetadataError)) or (isinstance(error, _OF_ANSWERS) and not refused):
+        return RegistryError(f"{where}: not a Hub's answer ({said[:200]}): check HF_ENDPOINT")
     if isinstance(error, (httpx.TransportError, ConnectionError)):
         advice = "check the network and HF_ENDPOINT; on a server without Xet set HF_HUB_DISABLE_XET=1"
         return HubUnreachable(f"{where}: the connection failed ({said[:200]}): {advice}")
@@ -132,5 +151,6 @@ def _by_kind(error: Exception, where: str, token: object) -> RegistryError:
         return HubUnreachable(f"{where}: arrived incomplete: {said[:200]}: try again")
     if isinstance(error, OSError):
         advice = "check that the cache (HF_HOME or cache_dir) can be written"
-        return RegistryError(f"{where}: {error.strerror or said}: {advice}")
+        place = f" ({for_terminal(error.filename)[-300:]})" if error.filename else ""
+        return RegistryError(f"{where}: {error.strerror or said}{place}: {advice}")
     return RegistryError(f"{where}: the Hub refuses: {said}")

@@ -3,42 +3,25 @@
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from ticketzoo.errors import RegistryError
+from ticketzoo.hub import limits as hub_limits
+from ticketzoo.hub.cache import COMMIT, find_cached, find_commit, make_way, not_cached
 from ticketzoo.hub.calls import call_hub, client, is_offline
 from ticketzoo.hub.errors import HubUnreachable
-from ticketzoo.hub.remote import RemoteFile, ask_about, is_intact, read_listing
+from ticketzoo.hub.options import HubOptions
+from ticketzoo.hub.remote import RemoteFile, ask_about, is_intact
 from ticketzoo.util.text import for_terminal
 
 CONFIG_FILE = "ticket.json"
-_COMMIT = re.compile(r"[0-9a-f]{40}")
 _TICKET_FILE = re.compile(
     r"ticket\.json|recipe\.yaml|results\.jsonl|seed-\d{1,19}/(masks|rewind|values)\.safetensors|extra/[\w.-]{1,122}",
     re.ASCII,
 )
 _REVISION = re.compile(r"(?!.*\.\.)[\w][\w./+-]{0,199}", re.ASCII)
 _log = logging.getLogger("ticketzoo")
-
-
-@dataclass(frozen=True)
-class HubOptions:
-    """Options of fetching.
-
-    Attributes:
-        cache_dir: of the Hub's client; its own (`HF_HUB_CACHE`) by default.
-        token: to use instead of the one of the environment or of `hf auth login`; False for none.
-        local_files_only: whether to use nothing but the cache.
-        force_download: whether to fetch again what the cache has.
-    """
-
-    cache_dir: Path | None = None
-    token: str | bool | None = field(default=None, repr=False)
-    local_files_only: bool = False
-    force_download: bool = False
 
 
 class HubFolder:
@@ -66,7 +49,7 @@ class HubFolder:
     @cached_property
     def listing(self) -> dict[str, RemoteFile]:
         """Every file of the commit, by path. Raises RegistryError."""
-        return read_listing(ask_about(self.repo_id, self.commit, self.options.token))
+        return ask_about(self.repo_id, self.commit, self.options.token).files
 
     def names(self) -> list[str]:
         """Return the paths of all files, or without a network of those in the cache.
@@ -74,7 +57,7 @@ class HubFolder:
         Raises:
             RegistryError: the files cannot be listed.
         """
-        if not (self.options.local_files_only or is_offline()):
+        if not self.is_offline():
             try:
                 return list(self.listing)
             except HubUnreachable as error:
@@ -91,7 +74,7 @@ class HubFolder:
         """
         if find_cached(self.repo_id, name, self.commit, self.options):
             return True
-        return not (self.options.local_files_only or is_offline()) and name in self.listing
+        return not self.is_offline() and name in self.listing
 
     def path(self, name: str, *, size: int | None = None, at_most: int | None = None) -> Path:
         """Return the path of the file `name` in the cache; fetch it if it is not there.
@@ -116,16 +99,16 @@ class HubFolder:
         except RegistryError as error:
             if cached is None:
                 raise
-            remedy = "when connected, load it with force_download=True"
-            raise RegistryError(f"{self}: {name}: the copy in the cache is damaged; {remedy} ({error})") from None
+            remedy = "; when connected, load it with force_download=True" if self.is_offline() else ""
+            raise RegistryError(f"{self}: {name}: the copy in the cache is damaged{remedy} ({error})") from None
 
     def fetch(self, name: str, *, size: int | None = None, at_most: int | None = None, force: bool = True) -> Path:
         """Fetch a file as `path` does, but even if the cache has it, unless `force` is False."""
         where = f"{self}: {name}"
-        if self.options.local_files_only or is_offline():
-            raise RegistryError(f"{where}: not in the cache, and no network is allowed: load it once with a connection")
+        if self.is_offline():
+            raise not_cached(self.repo_id, name, self.commit, self.options, where)
         if "listing" not in vars(self):
-            self.listing = read_listing(ask_about(self.repo_id, self.commit, self.options.token, where))
+            self.listing = ask_about(self.repo_id, self.commit, self.options.token, where).files
         remote = self.listing.get(name)
         if remote is None:
             raise RegistryError(f"{where}: the repository has no such file: ask its owner to push the ticket again")
@@ -135,7 +118,7 @@ class HubFolder:
             raise RegistryError(f"{where}: has {remote.size} bytes, more than the {at_most} it may have: not fetched")
         self._forced.add(name)
         for again in (False, True):
-            path = self._download(name, self.commit, force or again)
+            path = self._download(name, self.commit, force or again, remote)
             if is_intact(path, remote):
                 return path
         advice = "try another network, or ask its owner to push the ticket again"
@@ -143,10 +126,14 @@ class HubFolder:
 
     def remember(self, revision: str) -> None:
         """Let the cache know that `revision` means this commit, so that it can be named without a network."""
-        if revision == self.commit or self.options.local_files_only or is_offline():
+        if revision == self.commit or self.is_offline():
             return
         if find_commit(self.repo_id, revision, CONFIG_FILE, self.options) != self.commit:
-            self._download(CONFIG_FILE, revision, False)
+            self._download(CONFIG_FILE, revision, False, None)
+
+    def is_offline(self) -> bool:
+        """Tell whether nothing but the cache may be used."""
+        return self.options.local_files_only or is_offline()
 
     def _is_as_stored(self, path: Path, name: str) -> bool:
         """Tell whether a cached file has the id that the Hub stated when it was fetched, as far as that is known."""
@@ -158,16 +145,18 @@ class HubFolder:
             return is_intact(path, listed)
         if re.fullmatch(r"[0-9a-f]{64}", blob):
             return is_intact(path, RemoteFile(size, None, blob))
-        return not _COMMIT.fullmatch(blob) or is_intact(path, RemoteFile(size, blob, None))
+        return not COMMIT.fullmatch(blob) or is_intact(path, RemoteFile(size, blob, None))
 
-    def _download(self, name: str, revision: str, force: bool) -> Path:
+    def _download(self, name: str, revision: str, force: bool, remote: RemoteFile | None) -> Path:
         api, options = client(self.options.token), self.options
+        make_way(self.repo_id, name, revision, remote, options)
         path = call_hub(
             lambda: api.hf_hub_download(
                 self.repo_id, name, revision=revision, cache_dir=options.cache_dir, force_download=force
             ),
             f"{self}: {name}",
             token=options.token,
+            at_most=remote.size if remote else hub_limits.in_force().answer_bytes,
         )
         return Path(path)
 
@@ -189,19 +178,19 @@ def open_hub(
     offline = options.local_files_only or is_offline()
     commits = (find_commit(repo_id, wanted, name, options) for name in known_by)
     cached = next((commit for commit in commits if commit), None)
-    if cached and (offline or (_COMMIT.fullmatch(wanted) and not options.force_download)):
+    if cached and (offline or (COMMIT.fullmatch(wanted) and not options.force_download)):
         return HubFolder(repo_id, cached, options)
     where = f"hub:{repo_id}@{for_terminal(wanted)}"
     if offline:
-        raise RegistryError(f"{where}: not in the cache, and no network is allowed: load it once with a connection")
+        raise not_cached(repo_id, known_by[0], wanted, options, where)
     try:
-        info = ask_about(repo_id, wanted, options.token)
+        remote = ask_about(repo_id, wanted, options.token)
     except HubUnreachable as error:
         if not cached or options.force_download:
             raise
         _log.warning("%s; using commit %s from the cache", error, cached)
         return HubFolder(repo_id, cached, options)
-    hub = HubFolder(repo_id, _checked_commit(info, where), options, read_listing(info))
+    hub = HubFolder(repo_id, remote.commit, options, remote.files)
     if not any(name in hub.listing for name in known_by):
         raise RegistryError(f"{hub}: the repository has no {' or '.join(known_by)}: it is not what was asked for")
     return hub
@@ -224,25 +213,3 @@ def fetch_whole(repo_id: str, revision: str | None, options: HubOptions) -> Path
 def is_ticket_file(name: str) -> bool:
     """Tell whether a ticket's format gives a meaning to a file of this path in a repository."""
     return _TICKET_FILE.fullmatch(name) is not None
-
-
-def find_cached(repo_id: str, name: str, revision: str, options: HubOptions) -> Path | None:
-    """Return the path of a file in the cache, or None."""
-    from huggingface_hub import try_to_load_from_cache
-
-    found = try_to_load_from_cache(repo_id, name, cache_dir=options.cache_dir, revision=revision)
-    return Path(found) if isinstance(found, str) else None
-
-
-def find_commit(repo_id: str, revision: str, name: str, options: HubOptions) -> str | None:
-    """Return the commit at which the cache has the file `name` of `revision`, or None."""
-    path = find_cached(repo_id, name, revision, options)
-    commit = path.parents[name.count("/")].name if path else ""
-    return commit if _COMMIT.fullmatch(commit) else None
-
-
-def _checked_commit(info: Any, where: str) -> str:
-    commit = info.sha
-    if not isinstance(commit, str) or not _COMMIT.fullmatch(commit):
-        raise RegistryError(f"{where}: the server does not say which commit this is: is HF_ENDPOINT a Hub?")
-    return commit

@@ -1,28 +1,33 @@
 """Publishing files to a model repository on the Hub: all of them in one commit, or none."""
 
 import hashlib
+import logging
+import math
 import re
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ticketzoo.errors import RegistryError
-from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.calls import call_hub, client
 from ticketzoo.hub.errors import HubConflict, HubMissing, HubRevisionMissing, HubUnreachable
-from ticketzoo.hub.folder import is_ticket_file
-from ticketzoo.hub.remote import RemoteFile, ask_about, git_id, read_listing
+from ticketzoo.hub.folder import HubFolder, is_ticket_file
+from ticketzoo.hub.options import HubOptions
+from ticketzoo.hub.remote import RemoteFile, RemoteRepo, ask_about, git_id
+from ticketzoo.hub.stamp import is_stamped, stamp_card
 from ticketzoo.util.text import for_terminal
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 CARD = "README.md"
-_STAMP = "\n<!-- made by ticketzoo; sha256 of the text above: {} -->\n"
-_STAMPED = re.compile(r"(.*)\n<!-- made by ticketzoo; sha256 of the text above: ([0-9a-f]{64}) -->\s*", re.S)
+MAX_CARD_BYTES = 10 * 2**20
 _TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
+
+_log = logging.getLogger("ticketzoo")
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Destination:
     revision: str | None = None
     create_pr: bool = False
     message: str | None = None
-    token: str | bool | None = None
+    token: str | bool | None = field(default=None, repr=False)
     replace_card: bool = False
 
     def __str__(self) -> str:
@@ -68,23 +73,16 @@ class Published:
     card_kept: bool
 
 
-@dataclass(frozen=True)
-class _State:
-    """The branch before the commit: its head and files."""
-
-    commit: str
-    files: dict[str, RemoteFile]
-
-
-def publish(files: Mapping[str, Path | bytes], to: Destination) -> Published:
-    """Make the repository hold `files`, in one commit on top of what it holds now, and no other files of a ticket.
+def publish(files: Callable[[str], Mapping[str, Path | bytes]], to: Destination) -> Published:
+    """Make the repository hold files, in one commit on top of what it holds now, and no other files of a ticket.
 
     Files of other sorts stay, and so does a README.md that was edited on the Hub. An answer that is lost on the way is
-    asked for again, not the commit repeated.
+    asked for again, not the commit repeated. A repository that was renamed is published to by its name now; if nothing
+    but that name has changed, there is no commit.
 
     Args:
-        files: by path in the repository; a README.md among them is stamped with its digest, by which an edited one is
-            told apart later.
+        files: gives them for the repository of a name, by path; a README.md among them is stamped with its digest, by
+            which an edited one is told apart later.
         to: the repository.
 
     Raises:
@@ -92,16 +90,22 @@ def publish(files: Mapping[str, Path | bytes], to: Destination) -> Published:
         RegistryError: a file holds a token, the repository is public but `to.private` asks otherwise, the user may not
             write there, the Hub refuses a file, or cannot be reached.
     """
-    contents = {**files, CARD: stamp_card(_content(files[CARD]).decode())} if CARD in files else dict(files)
-    for name, content in contents.items():
+    asked = to.repo_id
+    before = _stamped(files(asked))
+    for name, content in before.items():
         _refuse_tokens(name, content, to)
     api = client(to.token)
     state = first = _state_or_new(api, to)
-    waits = list(hub_calls.WAITS)
+    contents = before
+    if state.repo_id != asked:
+        _log.warning("hub:%s: the repository is called %s now", asked, state.repo_id)
+        to, contents = replace(to, repo_id=state.repo_id), _stamped(files(state.repo_id))
+    limits = hub_limits.in_force()
+    waits, until = list(limits.waits), time.monotonic() + limits.time_for(_size(contents))
     while True:
-        kept = _is_edited(api, to, state) if CARD in contents and not to.replace_card else False
-        changes = _changes({n: c for n, c in contents.items() if not (kept and n == CARD)}, state)
-        if not changes:
+        kept = _is_edited(to, state) if CARD in contents and not to.replace_card else False
+        changes = _changes(contents, state, kept)
+        if not changes or not _changes(before, state, kept):
             made = state.commit != first.commit
             return Published(_commit_url(api, to, state.commit), state.commit, made, kept)
         if state.commit != first.commit:
@@ -116,27 +120,19 @@ def publish(files: Mapping[str, Path | bytes], to: Destination) -> Published:
             if to.create_pr:
                 advice = "it may exist nevertheless: look at the repository before asking again"
                 raise HubUnreachable(f"{error}; the pull request's answer is lost, {advice}") from None
-            if not waits or error.seconds > hub_calls.LONGEST_WAIT:
+            pause = max(waits.pop(0), error.seconds) if waits else math.inf
+            if time.monotonic() + pause > until:
                 raise
-            time.sleep(max(waits.pop(0), error.seconds))
+            time.sleep(pause)
             state = _state(to)
 
 
-def stamp_card(text: str) -> bytes:
-    """Return the text of a README.md with its own digest at the end."""
-    old = _STAMPED.fullmatch(text)
-    text = (old[1] if old else text).rstrip("\n") + "\n"
-    return (text + _STAMP.format(_digest(text))).encode()
+def _stamped(files: Mapping[str, Path | bytes]) -> dict[str, Path | bytes]:
+    return {**files, CARD: stamp_card(_content(files[CARD]).decode())} if CARD in files else dict(files)
 
 
-def is_stamped(card: bytes) -> bool:
-    """Tell whether a README.md is as `stamp_card` left it."""
-    match = _STAMPED.fullmatch(card.decode(errors="replace").replace("\r\n", "\n"))
-    return match is not None and _digest(match[1]) == match[2]
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+def _size(contents: Mapping[str, Path | bytes]) -> int:
+    return sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in contents.values())
 
 
 def _content(content: Path | bytes) -> bytes:
@@ -151,15 +147,16 @@ def _refuse_tokens(name: str, content: Path | bytes, to: Destination) -> None:
         raise RegistryError(f"{to}: {name} holds an access token: nothing was published; remove and revoke it")
 
 
-def _state(to: Destination) -> _State:
-    info = ask_about(to.repo_id, to.revision or "main", to.token)
-    if to.private and not info.private:
+def _state(to: Destination) -> RemoteRepo:
+    """Return the branch as it is: its head and files."""
+    found = ask_about(to.repo_id, to.revision or "main", to.token)
+    if to.private and not found.private:
         advice = "make it private in its settings first, or push without private"
         raise RegistryError(f"{to}: the repository exists and is public: {advice}; nothing was published")
-    return _State(info.sha, read_listing(info))
+    return found
 
 
-def _state_or_new(api: "HfApi", to: Destination) -> _State:
+def _state_or_new(api: "HfApi", to: Destination) -> RemoteRepo:
     """Return the branch as it is; the repository and the branch are made where they do not exist."""
     try:
         return _state(to)
@@ -180,21 +177,21 @@ def _make_branch(api: "HfApi", to: Destination) -> None:
     call_hub(lambda: api.create_branch(to.repo_id, branch=branch, exist_ok=True), str(to), token=to.token)
 
 
-def _is_edited(api: "HfApi", to: Destination, state: _State) -> bool:
+def _is_edited(to: Destination, state: RemoteRepo) -> bool:
     """Tell whether the repository has a README.md that somebody edited there."""
-    if CARD not in state.files:
-        return False
-    path = call_hub(
-        lambda: api.hf_hub_download(to.repo_id, CARD, revision=state.commit), f"{to}: {CARD}", token=to.token
-    )
-    return not is_stamped(Path(path).read_bytes())
+    there = state.files.get(CARD)
+    if there is None or there.size > MAX_CARD_BYTES:
+        return there is not None
+    hub = HubFolder(state.repo_id, state.commit, HubOptions(token=to.token), state.files)
+    return not is_stamped(hub.path(CARD).read_bytes())
 
 
-def _changes(contents: Mapping[str, Path | bytes], state: _State) -> list[Any]:
+def _changes(contents: Mapping[str, Path | bytes], state: RemoteRepo, keep_card: bool) -> list[Any]:
     """Return the operations that make the branch hold `contents`, and no other files of a ticket."""
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete
 
-    changed = [name for name, content in sorted(contents.items()) if not _is_there(content, state.files.get(name))]
+    wanted = {name: content for name, content in sorted(contents.items()) if not (keep_card and name == CARD)}
+    changed = [name for name, content in wanted.items() if not _is_there(content, state.files.get(name))]
     gone = sorted(name for name in state.files if is_ticket_file(name) and name not in contents)
     return [
         *(CommitOperationAdd(path_in_repo=name, path_or_fileobj=contents[name]) for name in changed),
@@ -213,7 +210,8 @@ def _is_there(content: Path | bytes, remote: RemoteFile | None) -> bool:
         return hashlib.file_digest(file, "sha256").hexdigest() == remote.sha256
 
 
-def _commit(api: "HfApi", to: Destination, state: _State, changes: Iterable[Any], kept: bool) -> Published:
+def _commit(api: "HfApi", to: Destination, state: RemoteRepo, changes: Sequence[Any], kept: bool) -> Published:
+    sent = sum(change.upload_info.size for change in changes if hasattr(change, "upload_info"))
     made = call_hub(
         lambda: api.create_commit(
             to.repo_id,
@@ -226,6 +224,7 @@ def _commit(api: "HfApi", to: Destination, state: _State, changes: Iterable[Any]
         str(to),
         token=to.token,
         repeat=False,
+        sent=sent,
     )
     return Published(for_terminal(made.pr_url or made.commit_url), for_terminal(made.oid), True, kept)
 

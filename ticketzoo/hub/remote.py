@@ -1,13 +1,19 @@
-"""The Hub's statements about a repository's files: names, sizes and ids, and whether a local copy agrees."""
+"""The Hub's statements about a repository, checked: its name, its commit, and the names, sizes and ids of its files."""
 
 import hashlib
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ticketzoo.hub import calls as hub_calls
+from ticketzoo.hub.bounds import NotAHub
 from ticketzoo.hub.calls import call_hub, client
 from ticketzoo.util.text import for_terminal
+
+REPO_ID = re.compile(r"[A-Za-z0-9_][\w.-]{0,95}/[A-Za-z0-9_][\w.-]{0,95}", re.ASCII)
+_GIT_ID, _SHA256 = re.compile(r"[0-9a-f]{40}"), re.compile(r"[0-9a-f]{64}")
+_LARGEST = 2**50
 
 
 @dataclass(frozen=True)
@@ -19,27 +25,65 @@ class RemoteFile:
     sha256: str | None
 
 
-def ask_about(repo_id: str, revision: str, token: str | bool | None, where: str | None = None) -> Any:
-    """Return the Hub's `ModelInfo`, with sizes and ids of all files.
+@dataclass(frozen=True)
+class RemoteRepo:
+    """The Hub's statements about a repository at one commit.
+
+    Attributes:
+        repo_id: its name now, `owner/name`; another than the one asked for where it was renamed.
+        commit: in full.
+        private: whether it is.
+        files: by path.
+    """
+
+    repo_id: str
+    commit: str
+    private: bool
+    files: dict[str, RemoteFile]
+
+
+def ask_about(repo_id: str, revision: str, token: str | bool | None, where: str | None = None) -> RemoteRepo:
+    """Return the Hub's statements about a repository at a branch, tag or commit.
 
     Raises:
-        RegistryError: the Hub cannot be asked; the message names `where`.
+        RegistryError: the Hub cannot be asked, or gives an answer that no Hub gives; the message names `where`.
     """
     api = client(token)
     return call_hub(
-        lambda: api.model_info(repo_id, revision=revision, files_metadata=True, timeout=hub_calls.TIMEOUT),
+        lambda: _read(api.model_info(repo_id, revision=revision, files_metadata=True)),
         where or f"hub:{repo_id}@{for_terminal(revision)}",
         token=token,
     )
 
 
-def read_listing(info: Any) -> dict[str, RemoteFile]:
-    """Return the files in a `ModelInfo`, by path."""
-    files = {}
-    for sibling in info.siblings or []:
-        lfs = sibling.lfs
-        files[sibling.rfilename] = RemoteFile(sibling.size or 0, sibling.blob_id, lfs.sha256 if lfs else None)
-    return files
+def _read(info: Any) -> RemoteRepo:
+    """Return the content of a `ModelInfo`. Raises NotAHub."""
+    siblings = info.siblings or []
+    _require(info.id, "id", lambda value: isinstance(value, str) and REPO_ID.fullmatch(value))
+    _require(info.sha, "commit", lambda value: _is_id(value, _GIT_ID))
+    _require(info.private, "private", lambda value: isinstance(value, bool))
+    _require(siblings, "list of files", lambda value: isinstance(value, list))
+    return RemoteRepo(info.id, info.sha, info.private, dict(map(_read_file, siblings)))
+
+
+def _read_file(sibling: Any) -> tuple[str, RemoteFile]:
+    name, lfs = sibling.rfilename, sibling.lfs
+    _require(name, "name of a file", lambda value: isinstance(value, str) and value)
+    where = f" of {for_terminal(name)[:100]}"
+    _require(sibling.size, f"size{where}", lambda value: type(value) is int and 0 <= value < _LARGEST)
+    _require(sibling.blob_id, f"id{where}", lambda value: value is None or _is_id(value, _GIT_ID))
+    sha256 = lfs.sha256 if lfs else None
+    _require(sha256, f"sha256{where}", lambda value: value is None or _is_id(value, _SHA256))
+    return name, RemoteFile(sibling.size, sibling.blob_id, sha256)
+
+
+def _is_id(value: object, pattern: re.Pattern[str]) -> bool:
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _require(value: object, what: str, is_right: Callable[[Any], object]) -> None:
+    if not is_right(value):
+        raise NotAHub(f"its {what} is {for_terminal(repr(value))[:100]}")
 
 
 def git_id(content: bytes) -> str:

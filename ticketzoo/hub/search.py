@@ -1,13 +1,14 @@
 """Finding tickets on the Hub: model repositories with the tag `ticketzoo`."""
 
 import itertools
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from ticketzoo.hub.bounds import NotAHub
 from ticketzoo.hub.calls import call_hub, client
-
-_REPO_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*", re.ASCII)
+from ticketzoo.hub.remote import REPO_ID
+from ticketzoo.util.text import for_terminal
 
 
 @dataclass(frozen=True)
@@ -29,12 +30,16 @@ def find_on_hub(
         RegistryError: the Hub cannot be searched.
     """
     api = client(token)
-    found = call_hub(
-        lambda: list(
-            itertools.islice(api.list_models(filter=["ticketzoo", *tags], author=owner, full=True, limit=limit), limit)
-        ),
-        f"hub:{owner or ''}",
-        token=token,
-    )
-    listed = [Listed(model.id, model.sha) for model in found if _REPO_ID.fullmatch(model.id)]
-    return sorted(listed, key=lambda one: one.repo_id)
+
+    def ask() -> list[Listed]:
+        found = api.list_models(filter=["ticketzoo", *tags], author=owner, full=True, limit=limit)
+        return [_listed(model) for model in itertools.islice(found, limit)]
+
+    listed = call_hub(ask, f"hub:{owner or ''}", token=token)
+    return sorted((one for one in listed if REPO_ID.fullmatch(one.repo_id)), key=lambda one: one.repo_id)
+
+
+def _listed(model: Any) -> Listed:
+    if not isinstance(model.id, str) or not isinstance(model.sha, str | None):
+        raise NotAHub(f"it lists {for_terminal(repr(model.id))[:100]} at {for_terminal(repr(model.sha))[:100]}")
+    return Listed(model.id, model.sha)

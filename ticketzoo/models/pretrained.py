@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.hub.folder import HubOptions, open_hub
+from ticketzoo.hub.folder import open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.references import FolderReference, HubReference, parse_reference
 from ticketzoo.models import transformers
 from ticketzoo.models.architecture import LIBRARIES, Library

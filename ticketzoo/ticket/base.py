@@ -12,8 +12,9 @@ from pathlib import Path
 from torch import Tensor
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.hub.folder import HubOptions, open_hub
+from ticketzoo.hub.folder import open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.ticket.rewinds import BaseRewind
 from ticketzoo.ticket.tensor_file import open_tensors

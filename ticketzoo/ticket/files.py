@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.hub.folder import HubFolder, HubOptions, open_hub
+from ticketzoo.hub.folder import HubFolder, open_hub
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
 from ticketzoo.ticket.config import (
     MAX_CONFIG_BYTES,
@@ -93,9 +94,9 @@ class Files:
         try:
             self.hub.fetch(name, size=size)
         except RegistryError as error:
-            what = "the copy in the cache is damaged"
-            remedy = f"and fetching it again failed: {error}; when connected, load it with force_download=True"
-            raise RegistryError(f"{self.where(name)}: {what} ({damage}), {remedy}") from None
+            what = f"the copy in the cache is damaged ({damage}), and fetching it again failed"
+            remedy = "; when connected, load it with force_download=True" if self.hub.is_offline() else ""
+            raise RegistryError(f"{self.where(name)}: {what}: {error}{remedy}") from None
 
 
 def hub_files(repo_id: str, revision: str | None, options: HubOptions) -> Files:

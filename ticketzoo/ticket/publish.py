@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.hub.push import Destination, Published, publish
+from ticketzoo.hub.push import CARD, MAX_CARD_BYTES, Destination, Published, publish
 from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.ticket.card import render_card
 from ticketzoo.ticket.card_metadata import tags
@@ -23,8 +23,7 @@ from ticketzoo.ticket.stored import Stored
 from ticketzoo.ticket.write import save
 from ticketzoo.util.text import for_terminal
 
-CARD = "README.md"
-MAX_CARD_BYTES, MAX_PLOT_BYTES = 10 * 2**20, 10 * 2**20
+MAX_PLOT_BYTES = 10 * 2**20
 _PLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}\.png")
 
 
@@ -93,9 +92,14 @@ def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None
             contents[name] = files.checked(name, entry)
         beside = extra_files(files)
         text = card if card is not None else beside.pop(CARD, b"").decode() or render_card(config, None)
-        named, published = (f"load_ticket({json.dumps(name)}" for name in (config.name, to.repo_id))
-        contents |= {**beside, CARD: _findable(text.replace(named, published), config).encode()}
-        return publish(contents, to)
+
+        def files_for(repo_id: str) -> dict[str, Path | bytes]:
+            card = text
+            for name in (config.name, to.repo_id):
+                card = card.replace(f"load_ticket({json.dumps(name)}", f"load_ticket({json.dumps(repo_id)}")
+            return {**contents, **beside, CARD: _findable(card, config).encode()}
+
+        return publish(files_for, to)
 
 
 def _findable(card: str, config: TicketConfig) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from ticketzoo.hub.folder import HubOptions
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.masks.attach import detach
 from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of

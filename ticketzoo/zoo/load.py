@@ -5,7 +5,8 @@ import os
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError
-from ticketzoo.hub.folder import HubOptions, fetch_whole
+from ticketzoo.hub.folder import fetch_whole
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
 from ticketzoo.ticket.ticket import Ticket
 

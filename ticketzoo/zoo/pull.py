@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ticketzoo.hub.folder import HubOptions
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.ticket.files import hub_files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.publish import extra_files

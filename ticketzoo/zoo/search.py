@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.hub.folder import HubOptions
+from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.search import Listed, find_on_hub
 from ticketzoo.ticket.card_metadata import (
     data_name,

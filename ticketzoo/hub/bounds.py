@@ -1,0 +1,204 @@
+"""The client's session, kept within the limits of the call it is used in; outside our calls it is as it was.
+
+Every request, redirects and the client's own repetitions included, passes two hooks. Headers from which the client
+makes paths are checked before it sees them, bodies are counted and timed while they arrive, and a failure is given back
+at once: waiting and repeating are for `calls.call_hub`.
+"""
+
+import contextvars
+import logging
+import re
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from huggingface_hub.utils import httpx
+
+IN_PASSING = (408, 429, 500, 502, 503, 504)
+"""Statuses after which the same request may succeed."""
+
+_ERROR_BYTES = 2**16
+_HEADERS = {
+    "X-Repo-Commit": re.compile(r"[0-9a-f]{40}"),
+    "X-Xet-Hash": re.compile(r"[0-9a-fA-F]{64}"),
+    "X-Linked-ETag": re.compile(r'(W/)?"?[0-9A-Za-z][\w.-]{0,127}"?', re.ASCII),
+}
+_log = logging.getLogger("ticketzoo.hub")
+
+
+class NotAHub(Exception):
+    """The server gave an answer that no Hub gives."""
+
+
+class TooLong(Exception):
+    """More bytes arrive than the answer may have."""
+
+
+class TooSlow(Exception):
+    """The call has taken as long as it may."""
+
+
+class Dropped(ConnectionError):
+    """The connection ended before there was an answer."""
+
+
+@dataclass(eq=False)
+class Call:
+    """A call under way.
+
+    Attributes:
+        until: time on the monotonic clock at which it is given up.
+        silence: seconds that the server may say nothing.
+        at_most: bytes that an answer may have.
+    """
+
+    until: float
+    silence: float
+    at_most: int
+    unanswered: set[tuple[str, str]] = field(default_factory=set)
+
+    def seconds_left(self) -> float:
+        """Return the seconds left. Raises TooSlow when there are none."""
+        left = self.until - time.monotonic()
+        if left <= 0:
+            raise TooSlow
+        return left
+
+
+current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("current", default=None)
+uploads: list[Call] = []
+"""Calls under way that send files, which the client does in threads of its own."""
+
+_installing = threading.Lock()
+
+
+def _call_of(request: "httpx.Request") -> Call | None:
+    sends = request.method in ("PUT", "POST") and uploads
+    return current.get() or (uploads[-1] if sends else None)
+
+
+def before_request(request: "httpx.Request") -> None:
+    """Give a request of our calls its time limits; refuse one that the client repeats by itself."""
+    call = _call_of(request)
+    if call is None:
+        return
+    most = min(call.silence, call.seconds_left())
+    key = (request.method, str(request.url))
+    if key in call.unanswered:
+        raise Dropped("the connection ended before there was an answer")
+    call.unanswered.add(key)
+    request.headers["Accept-Encoding"] = "identity"
+    given = request.extensions.get("timeout", {})
+    limited = {name: min(most, most if (own := given.get(name)) is None else own) for name in _TIMEOUTS}
+    request.extensions = {**request.extensions, "timeout": limited}
+
+
+_TIMEOUTS = ("connect", "read", "write", "pool")
+
+
+def after_response(response: "httpx.Response") -> None:
+    """Check the headers of an answer to our calls, bound its body, and raise at once for a passing failure."""
+    from huggingface_hub.utils import hf_raise_for_status
+
+    call = _call_of(response.request)
+    if call is None:
+        return
+    call.unanswered.discard((response.request.method, str(response.request.url)))
+    most = call.at_most if response.is_success else max(call.at_most, _ERROR_BYTES)
+    response.stream = _bounded(response.stream, call, most, _decoder(response))
+    _check_headers(response)
+    if response.status_code in IN_PASSING:
+        hf_raise_for_status(response)
+
+
+def _check_headers(response: "httpx.Response") -> None:
+    """Raise NotAHub for a header that the client would make a path of, and that is not a plain name."""
+    names = {**_HEADERS, "ETag": _HEADERS["X-Linked-ETag"]} if response.request.method == "HEAD" else _HEADERS
+    for name, pattern in names.items():
+        value = response.headers.get(name)
+        if value is not None and not pattern.fullmatch(value):
+            raise NotAHub(f"its {name} is {value[:100]!r}")
+
+
+def _decoder(response: "httpx.Response") -> Any:
+    """Return what decompresses the body, although none of that was asked for; None for a plain body."""
+    encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if encoding in ("identity", ""):
+        return None
+    if encoding not in ("gzip", "x-gzip", "deflate"):
+        raise NotAHub(f"its body is compressed as {encoding[:40]!r}, which was not asked for")
+    for name in ("Content-Encoding", "Content-Length"):
+        response.headers.pop(name, None)
+    return zlib.decompressobj(zlib.MAX_WBITS | 32)
+
+
+def _bounded(stream: Any, call: Call, at_most: int, decoder: Any) -> Any:
+    from huggingface_hub.utils import httpx
+
+    class BoundedStream(httpx.SyncByteStream):
+        def __iter__(self) -> Iterator[bytes]:
+            count = 0
+            for piece in _pieces(stream, decoder):
+                call.seconds_left()
+                count += len(piece)
+                if count > at_most:
+                    raise TooLong(f"more than {at_most} bytes arrive, all that it may have")
+                yield piece
+
+        def close(self) -> None:
+            stream.close()
+
+    return BoundedStream()
+
+
+def _pieces(stream: Any, decoder: Any) -> Iterator[bytes]:
+    """Return the body in pieces, decompressed little by little."""
+    try:
+        for chunk in stream:
+            yield b"" if decoder else chunk
+            while decoder and chunk:
+                yield decoder.decompress(chunk, 2**16)
+                chunk = decoder.unconsumed_tail
+        if decoder:
+            yield decoder.flush()
+    except zlib.error:
+        raise NotAHub("its compressed body cannot be read") from None
+
+
+@dataclass(frozen=True)
+class _LimitedFactory:
+    """Makes the client's sessions as before, with the two hooks."""
+
+    factory: Any
+
+    def __call__(self) -> Any:
+        session = self.factory()
+        hooks = session.event_hooks
+        session.event_hooks = {
+            "request": [*hooks["request"], before_request],
+            "response": [*hooks["response"], after_response],
+        }
+        return session
+
+
+def _is_ours_to_say(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the client's log may be shown: not in our calls, unless debugging was asked for."""
+    in_call = current.get() is not None or bool(uploads)
+    return not in_call or record.levelno >= logging.ERROR or _log.isEnabledFor(logging.DEBUG)
+
+
+def limit_client() -> None:
+    """Have every session of the client keep to the limits of our calls, and its log be quiet in them."""
+    from huggingface_hub.utils import _http, set_client_factory
+
+    with _installing:
+        factory = _http._GLOBAL_CLIENT_FACTORY
+        if isinstance(factory, _LimitedFactory):
+            return
+        set_client_factory(_LimitedFactory(factory))
+        for handler in logging.getLogger("huggingface_hub").handlers:
+            handler.addFilter(_is_ours_to_say)
