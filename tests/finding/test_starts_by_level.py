@@ -5,12 +5,11 @@ import weakref
 import torch
 from toy_ticket import Toy, toy_ticket
 
-from ticketzoo.finding.method import Start
-from ticketzoo.finding.package import _found
+from ticketzoo.finding.method import Level, Start
+from ticketzoo.finding.replicates import packaged
 from ticketzoo.finding.run import Replicate
 from ticketzoo.models.state import State
 from ticketzoo.ticket.levels import pack_levels
-from ticketzoo.training.parametrisation import WEIGHTS
 
 
 def test_one_state_at_a_time_is_in_memory() -> None:
@@ -31,8 +30,8 @@ def test_one_state_at_a_time_is_in_memory() -> None:
     starts = [start(level) for level in range(4)]
     masks = {"fc1.weight": torch.ones(2, 5, dtype=torch.bool)}
     levels = pack_levels((level, masks) for level in range(4))
-    replicate = Replicate(0, levels, starts[0], starts, [WEIGHTS] * 4, {}, [], [])
-    found = _found(replicate, Toy(), 1, False)
+    replicate = Replicate(0, levels, starts[0], [Level({}, one) for one in starts], [], [])
+    found = packaged(replicate, Toy(), 1, by_reference=False, trained=False)
     assert alive == []
     ticket = toy_ticket(replicates=[found], package_from=1)
     assert len(alive) == 3

@@ -15,8 +15,11 @@ def export(
     ticket: TicketArgument,
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.")],
     form: Annotated[
-        str, typer.Option("--to", metavar="FORMAT", help="state-dict, torch-prune or masks.")
+        str, typer.Option("--to", metavar="FORMAT", help="state-dict, trained, torch-prune or masks.")
     ] = "state-dict",
+    trained: Annotated[
+        bool, typer.Option("--trained", help="The trained sparse network; short for --to trained.")
+    ] = False,
     level: Annotated[int | None, typer.Option(help="Pruning level.", show_default="the ticket's own choice")] = None,
     seed: Annotated[int | None, typer.Option(help="Replicate.", show_default="the first")] = None,
     registry: RegistryOption = None,
@@ -29,12 +32,15 @@ def export(
         ticketzoo export lenet-300-100.mnist-imp --level 9 --to state-dict lenet.safetensors
 
         ticketzoo export lenet-300-100.mnist-imp --level 9 --to torch-prune pruned.safetensors
+
+        ticketzoo export ./runs/NAME/NAME --trained network.safetensors
     """
     from ticketzoo import load_ticket
     from ticketzoo.cli.output import print_json
     from ticketzoo.ticket.export import export_ticket
 
     loaded = load_ticket(ticket, level=level, seed=seed, registry=registry)
+    form = "trained" if trained else form
     export_ticket(loaded, form, out)
     if as_json:
         print_json({"file": str(out), "to": form, "level": loaded.level, "sparsity": loaded.sparsity})

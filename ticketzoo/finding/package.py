@@ -2,14 +2,9 @@
 
 import math
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
-from torch import nn
 
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import ticket_card
@@ -17,20 +12,19 @@ from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
-from ticketzoo.finding.method import Start
 from ticketzoo.finding.recipe import FindRecipe
-from ticketzoo.finding.run import Finding, Replicate, find_tickets
+from ticketzoo.finding.replicates import extra_files, packaged
+from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import SourceModel, load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.models.own import OwnArchitecture
-from ticketzoo.models.state import State
 from ticketzoo.pruning.config import stated
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
-from ticketzoo.ticket import Found, Ticket, custom_architecture
+from ticketzoo.ticket import Ticket, custom_architecture
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.training.parametrisation import NOTHING
 
@@ -104,7 +98,7 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
         plan.not_counted += (str(unknown), "the ticket's size")
         return plan
     plan = cells.plan(seconds=seconds)
-    plan.disk_bytes["ticket"] = _ticket_bytes(recipe, task, finding)
+    plan.disk_bytes["ticket"] = _ticket_bytes(recipe, finding)
     return plan
 
 
@@ -123,50 +117,24 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         pruning={"method": finder.method, **stated(finder), "not_trained": not_trained},
         rewind_step=rewind_step(recipe, task),
         rewinding=getattr(finder, "rewinding", "weights"),
-        replicates=[_found(one, model, recipe.package_from, base is not None) for one in finding.replicates],
+        replicates=[
+            packaged(one, model, recipe.package_from, by_reference=base is not None, trained=recipe.package_trained)
+            for one in finding.replicates
+        ],
         base=base,
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe),
         results=finding.rows,
         verdict=judge(finding.rows),
         license=recipe.license,
-        use="as-is" if all(one.learn[-1] == NOTHING for one in finding.replicates) else "train",
-        files={name: save(state) for one in finding.replicates for name, state in one.extras.items()},
+        use="as-is" if all(one.found[-1].learn == NOTHING for one in finding.replicates) else "train",
+        files={name: content for one in finding.replicates for name, content in extra_files(one)},
     )
-
-
-def _found(replicate: Replicate, model: nn.Module, package_from: int, by_reference: bool) -> Found:
-    """Return what a seed found, as a ticket packages it: one state to start from, or each level's own."""
-    levels = replicate.levels.renamed(partial(bare_names, model=model))
-    if by_reference:
-        return Found(replicate.seed, levels)
-    packaged = range(package_from, len(replicate.starts))
-    if all(replicate.starts[level] == replicate.starts[-1] for level in packaged if level):
-        return Found(replicate.seed, levels, bare_names(replicate.starts[-1].state, model))
-    return Found(replicate.seed, levels, rewind_levels=_Starts(replicate.starts, packaged, model))
-
-
-@dataclass(frozen=True, eq=False)
-class _Starts(Mapping[int, State]):
-    """The state that each packaged level starts from, read when it is asked for."""
-
-    starts: Sequence[Start]
-    packaged: range
-    model: nn.Module
-
-    def __getitem__(self, level: int) -> State:
-        return bare_names(self.starts[level].state, self.model)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.packaged)
-
-    def __len__(self) -> int:
-        return len(self.packaged)
 
 
 def _base(finding: Finding) -> BaseWeights | None:
     """Return the pretrained weights that the ticket rewinds to and need not hold, if it does."""
-    return finding.model.base if all(one.starts[-1] == one.initial for one in finding.replicates) else None
+    return finding.model.base if all(one.found[-1].start == one.initial for one in finding.replicates) else None
 
 
 def rewind_step(recipe: FindRecipe, task: Task) -> int:
@@ -175,16 +143,17 @@ def rewind_step(recipe: FindRecipe, task: Task) -> int:
     return steps_before_the_end(finder.rewind, recipe, task) if isinstance(finder, RewindingConfig) else 0
 
 
-def _ticket_bytes(recipe: FindRecipe, task: Task, finding: Finding) -> int:
-    """Return the size of masks, a bit for each weight that the level before keeps, and of the rewind weights."""
+def _ticket_bytes(recipe: FindRecipe, finding: Finding) -> int:
+    """Return the size of masks, a bit for each weight that the level before keeps, and of the weights."""
     size, packaged = 0, range(recipe.package_from, recipe.finder.levels + 1)
     for replicate in finding.replicates:
         kept = {level: replicate.levels.kept(level) for level in packaged}
         before = [{name: math.prod(shape) for name, shape in replicate.levels.shapes.items()}, *kept.values()][:-1]
         size += sum(math.ceil(count / 8) for counts in before for count in counts.values())
-        if _base(finding) is None:
-            for name, tensor in replicate.starts[-1].state.items():
-                size += kept[recipe.package_from].get(name, tensor.numel()) * tensor.element_size()
+        stored = [] if _base(finding) is not None else [kept[recipe.package_from]]
+        for counts in stored + list(kept.values()) * recipe.package_trained:
+            for name, tensor in replicate.found[-1].start.state.items():
+                size += counts.get(name, tensor.numel()) * tensor.element_size()
     return size
 
 

@@ -63,6 +63,8 @@ class FindRecipe(Config):
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     package_from: Annotated[int, Field(ge=0)] = 0
     """Densest level that is packaged; rewind weights are stored for its survivors."""
+    package_trained: bool = False
+    """Whether the trained weights of every packaged level are packaged, too (`Ticket.trained_state`)."""
     license: str | None = None
     """SPDX identifier of the ticket's licence."""
 

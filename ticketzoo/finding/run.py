@@ -1,7 +1,7 @@
 """From a recipe to tickets: the method's levels for each seed, and the arms that they are compared with."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.controls import Labels, control_trainings, dense_labels, ticket_labels
@@ -12,14 +12,12 @@ from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.models import create_from_architecture
-from ticketzoo.models.state import State
 from ticketzoo.pruning.config import dense_masks, included, prunable
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.training.parametrisation import Parametrisation
 from ticketzoo.training.record import Record
 
 
@@ -32,12 +30,8 @@ class Replicate:
     """The masks of levels 0, 1, ..."""
     initial: Start
     """The weights of step 0."""
-    starts: list[Start]
-    """What each level's ticket is trained from."""
-    learn: list[Parametrisation]
-    """What each level's ticket and the arms beside it learn."""
-    extras: dict[str, State]
-    """Further tensors to package, by file name."""
+    found: list[Level]
+    """What the method yielded for each level, trained; the masks are in `levels`."""
     rows: list[Row]
     records: list[Record]
 
@@ -104,19 +98,14 @@ class Search:
     def replicate(self, seed: int) -> Replicate:
         """Run the method with `seed` and measure every level that it yields. Raises as `find_tickets` does."""
         lab, finder = self.lab(seed), self.recipe.finder
-        starts: list[Start] = []
-        learn: list[Parametrisation] = []
-        extras: dict[str, State] = {}
+        found: list[Level] = []
         rows: list[Row] = []
 
         def measured() -> Iterator[tuple[int, Masks]]:
-            nonlocal extras
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
                 trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
-                starts.append(level.start)
-                learn.append(level.learn)
-                extras |= {f"{kind}-seed-{seed}-level-{number}.safetensors": one for kind, one in level.extras.items()}
+                found.append(replace(level, masks={}, trained=replace(trained, masks={})))
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks
                 lab.level = number + 1
@@ -125,15 +114,15 @@ class Search:
         if len(levels) <= finder.levels:
             gave = f"method {finder.method!r} gave {len(levels) - 1} levels"
             raise RunError(f"{gave}, but finder.levels asks for {finder.levels}")
-        return Replicate(seed, levels, lab.initial, starts, learn, extras, rows, lab.records)
+        return Replicate(seed, levels, lab.initial, found, rows, lab.records)
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""
         lab, arms, draws = self.lab(replicate.seed), self.recipe.controls, self.recipe.draws
         for level in self.recipe.control_levels:
-            masks, start, learn = replicate.levels[level], replicate.starts[level], replicate.learn[level]
-            labels = self._labels(replicate.seed, level, masks)
-            yield from control_trainings(lab.job(masks, start, learn), labels, arms, draws=draws, known=start.known)
+            masks, found = replicate.levels[level], replicate.found[level]
+            job, labels = lab.job(masks, found.start, found.learn), self._labels(replicate.seed, level, masks)
+            yield from control_trainings(job, labels, arms, draws=draws, known=found.start.known)
 
     def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], Record]:
         """Train a control. Returns its rows and its record."""

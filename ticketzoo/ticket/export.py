@@ -18,6 +18,19 @@ def dense_state(ticket: Ticket) -> Tensors:
     return {name: tensor.contiguous() for name, tensor in ticket.rewind_state.items()}
 
 
+def trained_state(ticket: Ticket) -> Tensors:
+    """Return the trained weights as a plain state dict, pruned weights 0.0.
+
+    Raises:
+        TicketError: the ticket holds none of this level.
+    """
+    state = ticket.trained_state
+    if state is None:
+        remedy = "find it again with --set package_trained=true: what is trained already is not trained again"
+        raise TicketError(f"{ticket.name}: holds no trained weights of level {ticket.level}; {remedy}")
+    return {name: tensor.contiguous() for name, tensor in state.items()}
+
+
 def torch_prune_state(ticket: Ticket) -> Tensors:
     """Return the state dict under `torch.nn.utils.prune`: `<name>_orig` and a float `<name>_mask` per weight."""
     state: Tensors = {}
@@ -38,6 +51,7 @@ def mask_tensors(ticket: Ticket) -> Tensors:
 
 FORMATS: dict[str, Callable[[Ticket], Tensors]] = {
     "state-dict": dense_state,
+    "trained": trained_state,
     "torch-prune": torch_prune_state,
     "masks": mask_tensors,
 }
