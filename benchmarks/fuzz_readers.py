@@ -73,7 +73,7 @@ def make(name: str, replicates: list[Found], **keys: Any) -> Ticket:
     fields: dict[str, Any] = {
         "architecture": architecture_of("lenet-300-100", KWARGS), "task": "image-classification",
         "source": {"dataset": "none"}, "pruning": {"method": "imp", "scope": "global", "rate": 0.5},
-        "recipe_text": "name: fuzzed\n", "results": [{"value": 0.5}],
+        "recipe_text": "name: fuzzed\n",
     }  # fmt: skip
     return Ticket.create(name=name, replicates=replicates, **{**fields, **keys})
 

@@ -21,6 +21,11 @@ MASKS, REWIND = "seed-7/masks.safetensors", "seed-7/rewind.safetensors"
 # Which of the ten weights of fc1 (two rows of five) and the two of fc2 each level keeps.
 KEPT = {1: ([0, 2, 3, 5, 6, 7, 8, 9], [0, 1]), 2: ([0, 3, 5, 6, 7, 8], [0, 1]), 4: ([0, 5, 6, 7], [1])}
 
+ROW: dict[str, Any] = {
+    "ticket": "toy.numbers-imp", "level": 1, "sparsity": 2 / 12, "arm": "ticket", "target": "toy", "seed": 7, "draw": 0,
+    "at": "final", "step": 10, "metric": "test_accuracy", "value": 0.5,
+}  # fmt: skip
+
 
 class Toy(nn.Module):
     """12 prunable weights; biases, normalisation and its integer buffer are not pruned."""
@@ -94,7 +99,7 @@ def fields(**changed: Any) -> dict[str, Any]:
             Found(3, {level: masks(level, mirrored=True) for level in KEPT}, rewind_state()),
         ],
         "recipe_text": "name: toy.numbers-imp\n",
-        "results": [{"ticket": "toy.numbers-imp", "level": 1, "value": 0.5}],
+        "results": [ROW],
         **changed,
     }
 
@@ -112,12 +117,13 @@ def edit_config(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
 
 
 def forge(folder: Path, name: str, content: bytes) -> None:
-    """Write `content` into a file of the replicate of seed 7, and its size and digest into ticket.json."""
+    """Write `content` into a file of the ticket, and its size and digest into ticket.json."""
     (folder / name).write_bytes(content)
 
     def declare(config: dict[str, Any]) -> None:
         entry = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        config["replicates"][0]["files"][name] = entry
+        files = [one["files"] for one in config["replicates"] if name in one["files"]] or [config["files"]]
+        files[0][name] = entry
 
     edit_config(folder, declare)
 

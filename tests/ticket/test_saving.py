@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from toy_ticket import toy_ticket
+from toy_ticket import ROW, toy_ticket
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket import Ticket
@@ -57,7 +57,7 @@ def test_a_full_disk_leaves_the_old_ticket_and_nothing_else(tmp_path: Path) -> N
     folder = toy_ticket(results=()).save_pretrained(tmp_path / "toy")
     before = files(folder)
     with disk_full_after(2000), pytest.raises(TicketError, match="toy: cannot write the ticket: File too large"):
-        toy_ticket(results=[{"value": 0.5}] * 1000).save_pretrained(folder)
+        toy_ticket(results=[ROW | {"seed": seed} for seed in range(1000)]).save_pretrained(folder)
     assert files(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["toy"]
 
@@ -112,7 +112,10 @@ def test_extras_have_plain_names_of_their_own(tmp_path: Path, name: str) -> None
         ("rewind_step", -1, "rewind.packed.step: Input should be greater than or equal to 0"),
         ("pruning", {"method": "imp", "scope": "global", "rate": 1.5}, "pruning.rate"),
         ("verdict", {"label": "best"}, "verdict.rule: Field required"),
-        ("results", [{"value": float("nan")}], "results: not JSON"),
+        ("results", [ROW | {"value": float("nan")}], "results: not JSON"),
+        ("results", [ROW | {"more": {1, 2}}], "results: not JSON"),
+        ("results", [ROW, {"value": "much"}], "results: row 2: value: 'much' is no finite number"),
+        ("recipe_text", "a: &a [*a]", "recipe.yaml: not a recipe: line 1: the value contains itself"),
     ],
 )
 def test_fields_that_ticket_json_may_not_hold(field: str, value: object, message: str) -> None:

@@ -1,7 +1,9 @@
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_ticket import forge
 from toy_zoo import ROWS, save_ticket
 
 from ticketzoo.zoo.summary import COLUMNS, read_summary
@@ -21,5 +23,7 @@ from ticketzoo.zoo.summary import COLUMNS, read_summary
 def test_a_ticket_is_listed_whatever_a_stranger_wrote_into_its_results(
     tmp_path: Path, rows: list[dict[str, Any]], shown: str
 ) -> None:
-    summary = read_summary(save_ticket(tmp_path / "ticket", results=rows))
+    folder = save_ticket(tmp_path / "ticket")
+    forge(folder, "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+    summary = read_summary(folder)
     assert dict(zip(COLUMNS, summary.cells(), strict=True))["dense"] == shown

@@ -5,10 +5,10 @@ A row's metric is a split and a name, such as `test_accuracy`; its value is neve
 
 from collections.abc import Collection, Iterable, Mapping
 
-from ticketzoo.tasks.metrics import ACCURACY, Metric, metric_called
+from ticketzoo.tasks.metrics import Metric, metric_called
+from ticketzoo.ticket.rows import DEFAULT_METRIC
 
-DEFAULT = f"test_{ACCURACY.name}"
-"""The metric by which arms are compared on a target none of whose rows says otherwise."""
+DEFAULT = DEFAULT_METRIC
 
 LESS_IS_BETTER = "less is better"
 

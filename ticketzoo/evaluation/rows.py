@@ -1,65 +1,20 @@
-"""Measured rows, as results.jsonl holds them, from the record of a training."""
+"""Measured rows, as results.jsonl holds them, from the record of a training. `ticketzoo.ticket.rows` types them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Unpack
 
-from pydantic import ValidationError
-
-from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.controls import Labels
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.recipe import Config, dump_recipe
 from ticketzoo.tasks.metrics import Metric
-from ticketzoo.ticket.parts import Count, Level, Part, Seed, Sparsity, Text
+from ticketzoo.ticket.rows import Row as Row
+from ticketzoo.ticket.rows import check_rows as check_rows
 from ticketzoo.training.record import Record
 from ticketzoo.util.files import write_atomically
 
-Row = dict[str, Any]
-"""One line of `results.jsonl`: the columns of `MeasuredRow`, and what a later version may add."""
-
 _SPLITS = ("test", "validation", "train")
-
-
-class MeasuredRow(Part):
-    """The columns of a row and their bounds.
-
-    Attributes:
-        at: "final" for the end of training, "best" for the step of minimum validation loss.
-        step: updates after which it was measured.
-        metric: a split and a name, such as `test_accuracy`.
-        value: the number; a fraction, never in percent. Only the metric that is asked for needs to be finite.
-        decides: True for the metric by which arms are compared on the target, unless that is the test accuracy.
-        higher_is_better: False for a deciding metric of which less is better.
-    """
-
-    ticket: Text
-    level: Level
-    sparsity: Sparsity
-    arm: Text
-    target: Text
-    seed: Seed
-    draw: Count
-    at: Text
-    step: Count
-    metric: Text
-    value: Any
-    decides: bool = False
-    higher_is_better: bool = True
-
-
-def check_rows(rows: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return `rows`, which may come from a stranger, as a list. Raises TicketError for one that is no `MeasuredRow`."""
-    checked = list(rows)
-    for number, row in enumerate(checked, 1):
-        try:
-            MeasuredRow.model_validate(dict(row))
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(map(str, first["loc"]))
-            raise TicketError(f"results: row {number}: {where}: {first['msg']}; measure it again") from None
-    return checked
 
 
 def rows_of(record: Record, metric: Metric, **labels: Unpack[Labels]) -> list[Row]:

@@ -12,12 +12,11 @@ from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET
 from ticketzoo.evaluation.metrics import DEFAULT, metric_of
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.tasks.metrics import METRICS
+from ticketzoo.ticket.rows import deciding_metrics as deciding_metrics
+from ticketzoo.ticket.rows import is_finite as is_finite
 
 Row = Mapping[str, Any]
-"""One line of `results.jsonl`: see `ticketzoo.evaluation.rows.MeasuredRow`."""
-
-LARGEST = 1e305
-"""Numbers beyond this cannot be averaged in float64."""
+"""One line of `results.jsonl`: see `ticketzoo.ticket.rows.MeasuredRow`."""
 
 
 @dataclass(frozen=True)
@@ -103,17 +102,6 @@ def falling_metrics(groups: Iterable[Group]) -> set[str]:
     return {group.metric for group in groups if not group.higher_is_better}
 
 
-def deciding_metrics(rows: Iterable[Row]) -> dict[str, str]:
-    """Return by target the metric by which arms are compared there, such as `test_accuracy`."""
-    targets: dict[str, str] = {}
-    for row in rows:
-        if row.get("decides"):
-            targets[row["target"]] = row["metric"]
-        else:
-            targets.setdefault(row["target"], DEFAULT)
-    return targets
-
-
 def group_rows(
     rows: Iterable[Row], *, metric: str | None = None, at: str = "final", value: str = "value"
 ) -> list[Group]:
@@ -176,11 +164,6 @@ def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
             if difference is not None:
                 differences[group.key] = difference
     return differences
-
-
-def is_finite(value: object) -> bool:
-    """Return True for a number that can be averaged."""
-    return isinstance(value, int | float) and -LARGEST <= value <= LARGEST
 
 
 def _finite(row: Row, value: str) -> float:

@@ -5,22 +5,28 @@ from typing import Any
 import yaml
 from yaml.nodes import CollectionNode, MappingNode, Node, ScalarNode
 
-MAX_VALUES = 100_000
-"""Values in a document, those that aliases repeat counted as often as they appear."""
+MAX_VALUES, MAX_DEPTH = 100_000, 64
+"""Values in a document, those that aliases repeat counted as often as they appear; and how deep they nest."""
+
+_MAX_BITS = 64
 
 
-def parse_yaml(text: str) -> Any:
+def parse_yaml(text: str, *, most: int = MAX_VALUES) -> Any:
     """Return the one document in `text` as plain Python values; None when it is empty.
+
+    Args:
+        text: of the document.
+        most: values that it may have. The first one too many ends the reading.
 
     Raises:
         ValueError: in one line.
     """
     try:
-        loader = yaml.SafeLoader(text)
+        loader = _Bounded(text, most)
         root = loader.get_single_node()
         if root is None:
             return None
-        _count_values(root, {})
+        _count_values(root, {}, most)
         return _unshared(loader.construct_document(root))
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
@@ -28,14 +34,39 @@ def parse_yaml(text: str) -> Any:
         raise ValueError("it is nested too deeply") from None
 
 
+class _Bounded(yaml.SafeLoader):
+    """A loader that counts values, and how deep they nest, while it makes them."""
+
+    def __init__(self, text: str, most: int) -> None:
+        super().__init__(text)
+        self._most, self._made, self._depth = most, 0, 0
+
+    def compose_node(self, parent: Node | None, index: Any) -> Node | None:
+        """Make a node and all below it."""
+        self._made += 1
+        self._depth += 1
+        if self._made > self._most:
+            raise ValueError(f"line {self.line + 1}: more than {self._most:,} values")
+        if self._depth > MAX_DEPTH:
+            raise ValueError(f"line {self.line + 1}: nested too deeply, more than {MAX_DEPTH}")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+
 def _unshared(value: Any) -> Any:
-    """Return a copy in which what an alias repeats is a value of its own, so that changing one leaves the other."""
+    """Return a copy in which what an alias repeats is a value of its own, so that changing one leaves the other.
+
+    Raises ValueError for a whole number of more than 64 bits, which could not even be printed.
+    """
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise ValueError(f"a number of {value.bit_length()} bits is out of range")
     if isinstance(value, dict):
         return {key: _unshared(item) for key, item in value.items()}
     return [_unshared(item) for item in value] if isinstance(value, list) else value
 
 
-def _count_values(node: Node, counted: dict[int, int]) -> int:
+def _count_values(node: Node, counted: dict[int, int], most: int) -> int:
     """Return the number of values `node` stands for. `counted` remembers nodes, 0 while they are being counted."""
     if id(node) in counted:
         if counted[id(node)] == 0:
@@ -48,9 +79,9 @@ def _count_values(node: Node, counted: dict[int, int]) -> int:
         children = [child for pair in node.value for child in pair]
     elif isinstance(node, CollectionNode):
         children = node.value
-    counted[id(node)] = 1 + sum(_count_values(child, counted) for child in children)
-    if counted[id(node)] > MAX_VALUES:
-        raise ValueError(f"{_line(node)}: more than {MAX_VALUES:,} values, aliases written out")
+    counted[id(node)] = 1 + sum(_count_values(child, counted, most) for child in children)
+    if counted[id(node)] > most:
+        raise ValueError(f"{_line(node)}: more than {most:,} values, aliases written out")
     return counted[id(node)]
 
 

@@ -12,12 +12,12 @@ from ticketzoo.models.arguments import shorten
 from ticketzoo.models.body import in_body
 from ticketzoo.models.pretrained import base_state, pretrained_reference
 from ticketzoo.models.state import State
-from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.runs.store import Job
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.base import read_weights
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.recipe_file import parse_recipe
 
 
 def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor] | None:
@@ -56,11 +56,7 @@ def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:
 
 def _model_name(ticket: Ticket) -> str | None:
     """Return the name of the model in the ticket's recipe; None where it has no recipe that names one."""
-    try:
-        recipe = parse_yaml(ticket.recipe_text or "")
-    except ValueError:
-        return None
-    match recipe:
+    match parse_recipe(ticket.recipe_text or "", f"'{ticket.name}': recipe.yaml"):
         case {"model": str(name)} | {"model": {"name": str(name)}}:
             return name
     return None

@@ -153,16 +153,16 @@ class Contents:
         """Every measured number: a row of results.jsonl each.
 
         Raises:
-            TicketError: a damaged file.
+            TicketError: a damaged file, or rows that a ticket cannot have; the message names the row.
         """
-        return self._stored.results
+        return [dict(row) for row in self._stored.results]
 
     @property
     def recipe_text(self) -> str | None:
         """The recipe that made the ticket, as YAML.
 
         Raises:
-            TicketError: a damaged file.
+            TicketError: a damaged file, or one that is no recipe: not YAML, or out of bounds.
         """
         return self._stored.recipe_text
 

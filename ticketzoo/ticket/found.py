@@ -27,7 +27,9 @@ from ticketzoo.ticket.draw import drawn_state
 from ticketzoo.ticket.fields import Architecture
 from ticketzoo.ticket.folder import entry_of
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
+from ticketzoo.ticket.recipe_file import read_recipe_text
 from ticketzoo.ticket.rewind import pack_state
+from ticketzoo.ticket.rows import check_row, read_rows
 from ticketzoo.ticket.state_file import FORMS
 from ticketzoo.ticket.stored import States, Stored, StoredReplicate, places, sha256_of
 from ticketzoo.ticket.structure import filters_of
@@ -115,15 +117,19 @@ def documents_of(
     """Return the content of a ticket's documents, by path below its folder.
 
     Raises:
-        TicketError: results that JSON cannot hold.
+        TicketError: a recipe or results that a ticket cannot hold.
     """
     documents = {f"{EXTRA}/{name}": content for name, content in further.items()}
     if recipe_text is not None:
-        documents[RECIPE_FILE] = recipe_text.encode()
+        read_recipe_text(documents.setdefault(RECIPE_FILE, recipe_text.encode()), RECIPE_FILE)
+    rows = list(results)
     try:
-        lines = "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in results)
+        for number, row in enumerate(rows, 1):
+            check_row(row, f"results: row {number}", complete=False)
+        lines = "".join(json.dumps(dict(row), allow_nan=False) + "\n" for row in rows)
     except (TypeError, ValueError) as error:
         raise TicketError(f"results: not JSON: {error}") from None
+    read_rows(lines.encode(), "results")
     return documents | ({RESULTS_FILE: lines.encode()} if lines else {})
 
 

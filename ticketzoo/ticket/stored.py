@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.digests import digest_of_digests
@@ -29,9 +29,13 @@ from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import replicate_path
 from ticketzoo.ticket.levels import PackedLevels, everything
 from ticketzoo.ticket.masks_file import read_masks
+from ticketzoo.ticket.recipe_file import MAX_RECIPE_BYTES, read_recipe_text
 from ticketzoo.ticket.rewind import PackedState, pack_state
+from ticketzoo.ticket.rows import MAX_RESULTS_BYTES, Row, read_rows
 from ticketzoo.ticket.state_file import CheckedLevels, StateFile
-from ticketzoo.util.strict_json import parse_json
+
+MOST_BYTES = {RECIPE_FILE: MAX_RECIPE_BYTES, RESULTS_FILE: MAX_RESULTS_BYTES}
+"""Bounds of a ticket's documents, by name."""
 
 States: TypeAlias = ByLevel[PackedState]
 """Packed weights by level; those that all levels share under None."""
@@ -77,18 +81,17 @@ class Stored:
     @cached_property
     def recipe_text(self) -> str | None:
         """The recipe that made the ticket, as YAML; None when it has none."""
-        text = self.read_document(RECIPE_FILE)
-        return None if text is None else text.decode(errors="replace")
+        content = self.read_document(RECIPE_FILE)
+        return None if content is None else read_recipe_text(content, self.where(RECIPE_FILE))
 
     @cached_property
-    def results(self) -> list[dict[str, Any]]:
+    def results(self) -> list[Row]:
         """Every measured number, a dict each."""
-        lines = (self.read_document(RESULTS_FILE) or b"").splitlines()
-        rows = [parse_json(line, f"{RESULTS_FILE} line {number}") for number, line in enumerate(lines, 1)]
-        for number, row in enumerate(rows, 1):
-            if not isinstance(row, dict):
-                raise TicketError(f"{RESULTS_FILE} line {number}: must be a JSON object")
-        return rows
+        return read_rows(self.read_document(RESULTS_FILE) or b"", self.where(RESULTS_FILE))
+
+    def where(self, name: str) -> str:
+        """Return a file in messages."""
+        return self.files.where(name) if self.files else name
 
 
 def places(levels: PackedLevels, masked: str, *, own: bool) -> ByLevel[Places]:
@@ -227,4 +230,9 @@ def _check_digest(digest: str, declared: str | None, where: str, why: str = "") 
 
 def _read_document(files: Files, config: TicketConfig, name: str) -> bytes | None:
     entries = {str(known): entry for known, entry in config.files.items()}
-    return files.checked(name, entries[name]).read_bytes() if name in entries else None
+    if name not in entries:
+        return None
+    size, most = entries[name].bytes, MOST_BYTES.get(name)
+    if most is not None and size > most:
+        raise TicketError(f"{files.where(name)}: {size:,} bytes, more than the {most:,} that a ticket may have of it")
+    return files.checked(name, entries[name]).read_bytes()
