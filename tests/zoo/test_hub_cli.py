@@ -53,6 +53,21 @@ def test_push_search_pull_verify(hub: LocalHub, here: Path) -> None:
         assert (here / "copy" / path.relative_to(folder)).read_bytes() == path.read_bytes()
 
 
+def test_push_warns_of_local_paths_and_of_no_licence(
+    hub: LocalHub, here: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    hub.login("alice")
+    recipe = "name: lenet.digits-imp\ntask: {dataset: {path: /home/alice/secret}}\n"
+    save_ticket(here / "registry" / "lenet.digits-imp", license=None, recipe_text=recipe)
+    run("push lenet.digits-imp alice/zoo")
+    assert "no licence is stated" in caplog.text
+    assert "name folders of this machine" in caplog.text
+    caplog.clear()
+    save_ticket(here / "registry" / "lenet.digits-imp")
+    run("push lenet.digits-imp alice/zoo")
+    assert not caplog.text
+
+
 def test_the_card_of_a_pushed_folder_has_its_measurements(hub: LocalHub, here: Path) -> None:
     hub.login("alice")
     save_ticket(here / "registry" / "lenet.digits-imp")

@@ -110,8 +110,8 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         arms: what is measured beside the ticket.
         seeds: one replicate each.
         name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
-        out: working folder, `runs/<name>` by default. The ticket is in `<out>/<name>`:
-            `load_ticket("./runs/NAME/NAME")`.
+        out: working folder, `runs/<name>` by default. The ticket is in `<out>/<name>`; in `runs` it is found by name:
+            `load_ticket("NAME")`. A ticket of that name with other settings is kept beside it.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
         progress: whether to show progress, or who is told of it.
@@ -130,6 +130,9 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
             return find_by_recipe(recipe, set, out, where)
     if model is None or train is None or evaluate is None:
         raise RecipeError("find: give a recipe, or all of model, train and evaluate")
+    for what, section in (("finder", finder), ("training", training)):
+        if section is not None and not isinstance(section, Mapping):
+            raise RecipeError(f"find: {what}: give keys and their values, not {type(section).__name__}")
     architecture = OwnArchitecture(model)
     name = name or f"{_plain(architecture['name'])}.own-{(finder or {}).get('method', 'imp')}"
     task = OwnTask(

@@ -1,6 +1,7 @@
 """Recipes by path or by the name of a shipped one."""
 
 import difflib
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -12,6 +13,8 @@ from ticketzoo.recipe import read_content, read_recipe
 from ticketzoo.util.shipped import shipped, shipped_recipes
 
 R = TypeVar("R", bound=BaseModel)
+
+_log = logging.getLogger("ticketzoo")
 
 KEYS = {"transfer": "targets", "stability": "rewind_steps"}
 """Commands, and a key that every recipe of theirs has and no other."""
@@ -47,7 +50,20 @@ def read_for(command: str, recipe: str | Path, recipe_type: type[R], overrides: 
     path = recipe_path(recipe)
     if (other := command_of(path)) != command:
         raise RecipeError(f"recipe {path}: is for another command: run ticketzoo {other} {recipe}")
-    return read_recipe(path, recipe_type, list(overrides or []))
+    overrides = list(overrides or [])
+    return read_recipe(path, recipe_type, [*overrides, *_without_license(path, overrides)])
+
+
+def _without_license(path: Path, overrides: Sequence[str]) -> list[str]:
+    """Return the override that leaves out a licence which was stated for other data, or nothing."""
+    keys = [override.partition("=")[0] for override in overrides]
+    stated = read_content(path).get("license")
+    if stated is None or "license" in keys or not {"task", "task.dataset", "task.dataset.path"}.intersection(keys):
+        return []
+    _log.warning(
+        "license: the recipe's, %s, is for its own data and is left out; --set license=... states yours", stated
+    )
+    return ["license=null"]
 
 
 def command_of(path: Path) -> str:

@@ -110,6 +110,8 @@ def judge(measured: Ticket | Iterable[Mapping[str, Any]], *, metric: str | None 
         ValueError: the rows are about several tickets.
         TicketError: the rows are damaged, or none has that metric or moment.
     """
+    if isinstance(measured, str | Path):
+        raise TicketError("judge: give a ticket (load_ticket opens one) or rows of results.jsonl, not its name")
     rows = measured.results if isinstance(measured, Ticket) else [dict(row) for row in measured]
     for key, asked in (("metric", metric), ("at", at)):
         known = sorted({str(row.get(key)) for row in rows})

@@ -8,7 +8,7 @@ from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference
 from ticketzoo.ticket import Ticket
-from ticketzoo.zoo import Check, default_registry, ticket_folder, verify_ticket
+from ticketzoo.zoo import Check, ticket_folder, verify_ticket
 from ticketzoo.zoo import search as searching
 from ticketzoo.zoo.pull import pull_ticket
 from ticketzoo.zoo.summary import COLUMNS
@@ -31,7 +31,7 @@ def search(
         ticketzoo.search("hub:", verdict="winning")
 
     Args:
-        registry: a folder, `hub:` for all of the Hub, or `hub:owner`; by default the registry that `load_ticket` uses.
+        registry: a folder, `hub:` for all of the Hub, or `hub:owner`; by default where `load_ticket` looks.
         architecture: such as `lenet-300-100` or `torchvision/resnet50`.
         task: such as `image-classification`.
         source: data set that the ticket was found on, such as `ylecun/mnist`.
@@ -47,10 +47,9 @@ def search(
         RegistryError: there is no such folder, the Hub cannot be searched, or a value that cannot be.
     """
     query = searching.Query(architecture, task, source, sparsity, verdict)
-    where = default_registry() if registry is None else registry
-    hits = searching.search(where, query, limit=limit, token=token)
+    hits = searching.search(registry, query, limit=limit, token=token)
     left_out = "".join(f" Left out: {reason}." for reason in hits.left_out)
-    caption = f"{len(hits.summaries)} tickets in {where}.{left_out}"
+    caption = f"{len(hits.summaries)} tickets in {hits.where}.{left_out}"
     return Table(caption, COLUMNS, "lllrrrrll", tuple(summary.cells() for summary in hits.summaries))
 
 
@@ -140,5 +139,5 @@ def push(
 
 def _folder(ticket: str | Path, registry: str | Path | None) -> Path:
     if isinstance(ticket, Path) or not isinstance(parse_reference(ticket), HubReference):
-        return ticket_folder(str(ticket), Path(registry) if registry else None)
+        return ticket_folder(ticket, registry)
     return ticket_folder(f"./{ticket}", None)

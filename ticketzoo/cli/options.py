@@ -26,16 +26,21 @@ OutOption = Annotated[
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 TicketArgument = Annotated[
-    str, typer.Argument(metavar="TICKET", help="A folder, a name in the registry, or hub:owner/name.")
+    str,
+    typer.Argument(
+        metavar="TICKET", help="A name (ticketzoo list), a folder (./folder), or a Hub id (owner/name[@revision])."
+    ),
 ]
+REGISTRY_DEFAULT = (
+    "registry/ and runs/ here, then the tickets that come with ticketzoo; TICKETZOO_REGISTRY replaces first and last"
+)
 RegistryOption = Annotated[
     Path | None,
     typer.Option(
         "--registry",
         metavar="DIR",
-        envvar="TICKETZOO_REGISTRY",
-        show_default="registry/ here, else the one that comes with the source",
-        help="Folder of tickets in which names are looked up.",
+        show_default=REGISTRY_DEFAULT,
+        help="Folder of tickets, or of runs, in which a name is looked up; no matter for folders and Hub ids.",
     ),
 ]
 DeviceOption = Annotated[

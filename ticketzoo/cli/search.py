@@ -45,10 +45,10 @@ def search(
     from ticketzoo.zoo.search import search as find
 
     quiet_transfers()
-    show(find(registry, Query(architecture, task, source, sparsity, verdict), limit=limit), registry, as_json)
+    show(find(registry, Query(architecture, task, source, sparsity, verdict), limit=limit), as_json)
 
 
-def show(hits: "Hits", where: str, as_json: bool) -> None:
+def show(hits: "Hits", as_json: bool) -> None:
     """Print the tickets that were found, and on standard error what was left out."""
     from rich.measure import Measurement
     from rich.padding import Padding
@@ -64,7 +64,7 @@ def show(hits: "Hits", where: str, as_json: bool) -> None:
         print_json([summary.as_json() for summary in hits.summaries])
         return
     if not hits.summaries:
-        print(f"no such tickets in {for_terminal(where)}")
+        print(f"no such tickets in {for_terminal(hits.where)}")
         return
     table = Table(*COLUMNS)
     for summary in hits.summaries:

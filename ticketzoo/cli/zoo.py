@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ticketzoo.cli.options import JsonOption, RegistryOption, TicketArgument
+from ticketzoo.cli.options import REGISTRY_DEFAULT, JsonOption, RegistryOption, TicketArgument
 
 if TYPE_CHECKING:
     from ticketzoo.ticket.files import Files
@@ -25,8 +25,7 @@ def list_tickets(
         typer.Option(
             "--registry",
             metavar="DIR|hub:OWNER",
-            envvar="TICKETZOO_REGISTRY",
-            show_default="registry/ here, else the one that comes with the source",
+            show_default=REGISTRY_DEFAULT,
             help="A folder of tickets, or one of the Hub's owners.",
         ),
     ] = None,
@@ -38,25 +37,25 @@ def list_tickets(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List the tickets of a registry.
+    """List the tickets that there are: those of `registry/` and `runs/` here, and those that come with ticketzoo.
 
     Examples:
 
         ticketzoo list --filter fashion
 
+        ticketzoo list --registry runs
+
         ticketzoo list --registry hub:OWNER
     """
     from ticketzoo.cli.output import quiet_transfers
     from ticketzoo.cli.search import show
-    from ticketzoo.zoo import default_registry
     from ticketzoo.zoo.search import Hits, Query, search
 
     quiet_transfers()
-    where = registry or str(default_registry())
-    hits = search(where, Query(), limit=1000)
+    hits = search(registry, Query(), limit=1000)
     wanted = [text.lower() for text in filters or []]
     shown = [one for one in hits.summaries if all(any(text in value for value in one.searchable) for text in wanted)]
-    show(Hits(shown, hits.left_out), where, as_json)
+    show(Hits(shown, hits.left_out, hits.where), as_json)
 
 
 def info(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False) -> None:

@@ -10,6 +10,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.verdict import judge
+from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
 from ticketzoo.finding.recipe import FindRecipe
@@ -31,7 +32,7 @@ from ticketzoo.training.parametrisation import NOTHING
 
 def find_and_package(
     recipe: FindRecipe,
-    out: Path,
+    out: str | Path,
     *,
     task: Task | None = None,
     model: SourceModel | None = None,
@@ -62,6 +63,7 @@ def find_and_package(
         RunError: see `Store`.
         TicketError: the ticket's folder cannot be written.
     """
+    out = Path(out)
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     task = task or load_task(recipe.task, recipe.model)
     with Store(
@@ -74,13 +76,15 @@ def find_and_package(
             extras = make_card(ticket, finding, recipe, task, cells.device)
             for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
                 shutil.rmtree(half_written)
+            if kept := keep_another(out / recipe.name, ticket):
+                cells.progress.warn(f"{out / recipe.name} held another ticket, which is kept as {kept}")
             return ticket.save_pretrained(out / recipe.name, extras=extras)
 
         folder = processes.from_first(write)
     return ticket, folder
 
 
-def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = None, seconds: float = 0.5) -> Plan:
+def plan_find(recipe: FindRecipe, out: str | Path, *, device: torch.device | None = None, seconds: float = 0.5) -> Plan:
     """Return what `find_and_package` has left to do; writes nothing. Raises as it does before anything is trained.
 
     Args:
@@ -90,7 +94,7 @@ def plan_find(recipe: FindRecipe, out: Path, *, device: torch.device | None = No
         seconds: how long iterations are timed at each of three places of a training, about.
     """
     task = load_task(recipe.task, recipe.model)
-    cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    cells = PlannedCells(Path(out) / "cells", device=device or torch.device("cpu"))
     try:
         finding = find_tickets(recipe, task, cells)
     except NotTrainedYet as unknown:
@@ -123,7 +127,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         ],
         base=base,
         package_from=recipe.package_from,
-        recipe_text=dump_recipe(recipe),
+        recipe_text=dump_recipe(recipe, public=True),
         results=finding.rows,
         verdict=judge(finding.rows),
         license=recipe.license,

@@ -34,8 +34,8 @@ class HubReference:
 Reference = FolderReference | NameReference | HubReference
 
 
-def parse_reference(text: str) -> Reference:
-    """Read a reference.
+def parse_reference(text: str | Path) -> Reference:
+    """Read a reference; a Path is a folder.
 
     `./x`, `../x`, `/x`, `~/x`, `.` and paths of three or more parts, before any `@`, are folders;
     `hub:owner/name[@revision]` and `owner/name[@revision]` are Hub ids; a single word is a name in the registry.
@@ -43,6 +43,10 @@ def parse_reference(text: str) -> Reference:
     Raises:
         RegistryError: it is none of these, or `owner/name` is also a folder here.
     """
+    if isinstance(text, Path):
+        return FolderReference(text.expanduser())
+    if not isinstance(text, str):
+        raise RegistryError(f"a ticket is a text or a Path, not {type(text).__name__}")
     if text.startswith("hub:"):
         return _hub_reference(text.removeprefix("hub:"), text)
     slashes = text.partition("@")[0].count("/")

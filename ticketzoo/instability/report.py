@@ -47,7 +47,7 @@ class StabilityReport:
 
 def run_stability(
     recipe: StabilityRecipe,
-    out: Path,
+    out: str | Path,
     *,
     device: torch.device | None = None,
     executor: str = "local",
@@ -68,6 +68,7 @@ def run_stability(
         RecipeError, ModelError, DataError: the recipe asks for what cannot be.
         RunError: see `Store`.
     """
+    out = Path(out)
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     task = load_task(recipe.task, recipe.model)
     with Store(
@@ -78,7 +79,7 @@ def run_stability(
 
 
 def plan_stability(
-    recipe: StabilityRecipe, out: Path, *, device: torch.device | None = None, seconds: float = 0.5
+    recipe: StabilityRecipe, out: str | Path, *, device: torch.device | None = None, seconds: float = 0.5
 ) -> Plan:
     """Return the trainings that `run_stability` has left to do; write nothing.
 
@@ -93,7 +94,7 @@ def plan_stability(
         RunError: a finished training cannot be read, or one to be timed does not fit into memory.
     """
     task = load_task(recipe.task, recipe.model)
-    store = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    store = PlannedCells(Path(out) / "cells", device=device or torch.device("cpu"))
     networks = len(list(trained_copies(recipe, task, store)))
     plan = store.plan(seconds=seconds)
     plan.not_counted += (f"errors at {recipe.line.points} points of each of {networks * recipe.pairs} lines",)

@@ -4,6 +4,7 @@ from ticketzoo.recipe.config import Config as Config
 from ticketzoo.recipe.config import DataName as DataName
 from ticketzoo.recipe.config import RecipeName as RecipeName
 from ticketzoo.recipe.config import Seed as Seed
+from ticketzoo.recipe.local import without_local_paths as without_local_paths
 from ticketzoo.recipe.reading import dump_recipe as dump_recipe
 from ticketzoo.recipe.reading import parse_recipe as parse_recipe
 from ticketzoo.recipe.reading import read_content as read_content

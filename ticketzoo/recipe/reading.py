@@ -12,12 +12,13 @@ from pydantic.fields import FieldInfo
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.recipe.local import without_local_paths
 from ticketzoo.recipe.table import ConfiguredBy
 
 R = TypeVar("R", bound=BaseModel)
 
 
-def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = None) -> R:
+def read_recipe(path: str | Path, recipe_type: type[R], overrides: list[str] | None = None) -> R:
     """Read the YAML file `path` as a `recipe_type`, with `overrides` such as `training.steps=5ep` applied.
 
     Raises:
@@ -29,14 +30,14 @@ def read_recipe(path: Path, recipe_type: type[R], overrides: list[str] | None = 
     return parse_recipe(content, recipe_type, str(path))
 
 
-def read_content(path: Path) -> dict[str, Any]:
+def read_content(path: str | Path) -> dict[str, Any]:
     """Return the keys and values of the YAML file `path`, unchecked.
 
     Raises:
         RecipeError: it is missing or no YAML mapping.
     """
     try:
-        content = parse_yaml(path.read_text(encoding="utf-8"))
+        content = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise RecipeError(f"recipe {path}: {error.strerror}") from None
     except ValueError as error:
@@ -57,9 +58,13 @@ def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R
         raise RecipeError(f"recipe {where}: {'; '.join(dict.fromkeys(problems))}") from None
 
 
-def dump_recipe(recipe: BaseModel) -> str:
-    """Return the recipe as YAML with every default visible; reading it back gives an equal recipe."""
-    return yaml.safe_dump(recipe.model_dump(mode="json", exclude_none=True), sort_keys=False, width=100)
+def dump_recipe(recipe: BaseModel, *, public: bool = False) -> str:
+    """Return the recipe as YAML with every default visible; reading it back gives an equal recipe.
+
+    One to be published (`public`) has no absolute paths of this machine, but the last parts of folders.
+    """
+    content = recipe.model_dump(mode="json", exclude_none=True)
+    return yaml.safe_dump(without_local_paths(content) if public else content, sort_keys=False, width=100)
 
 
 def _apply_override(content: dict[str, Any], override: str) -> None:

@@ -56,16 +56,16 @@ class Store:
 
     def __init__(
         self,
-        folder: Path,
+        folder: str | Path,
         executor: str = "local",
         *,
         device: torch.device | None = None,
         checkpoint_seconds: float = 60.0,
         progress: Progress | None = None,
     ) -> None:
-        self.folder, self.progress = folder, progress or Quiet()
+        self.folder, self.progress = Path(folder), progress or Quiet()
         self._executor = EXECUTORS[executor].make(device, checkpoint_seconds)
-        self._lock = FileLock(folder / ".lock")
+        self._lock = FileLock(self.folder / ".lock")
         self._opened = ExitStack()
 
     @property

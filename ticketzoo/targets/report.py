@@ -36,9 +36,9 @@ class TransferReport:
 
 def run_transfer(
     recipe: TransferRecipe,
-    out: Path,
+    out: str | Path,
     *,
-    registry: Path | None = None,
+    registry: str | Path | None = None,
     device: torch.device | None = None,
     executor: str = "local",
     checkpoint_seconds: float = 60.0,
@@ -62,6 +62,7 @@ def run_transfer(
         DataError: a data set is missing or unusable.
         RunError: see `Store`.
     """
+    out = Path(out)
     processes.check_same("the recipe:", recipe.model_dump(mode="json"))
     with processes.first_of_machine_first():
         tickets = _load(recipe, registry)
@@ -76,9 +77,9 @@ def run_transfer(
 
 def plan_transfer(
     recipe: TransferRecipe,
-    out: Path,
+    out: str | Path,
     *,
-    registry: Path | None = None,
+    registry: str | Path | None = None,
     device: torch.device | None = None,
     seconds: float = 0.5,
 ) -> Plan:
@@ -95,12 +96,12 @@ def plan_transfer(
         RegistryError, TicketError, DataError: as `run_transfer` raises them before anything is trained.
     """
     tickets = _load(recipe, registry)
-    cells = PlannedCells(out / "cells", device=device or torch.device("cpu"))
+    cells = PlannedCells(Path(out) / "cells", device=device or torch.device("cpu"))
     evaluate_transfer(recipe, tickets, load_targets(recipe, tickets), cells)
     return cells.plan(seconds=seconds)
 
 
-def _load(recipe: TransferRecipe, registry: Path | None) -> list[Ticket]:
+def _load(recipe: TransferRecipe, registry: str | Path | None) -> list[Ticket]:
     def load(reference: str) -> Ticket:
         ticket = Ticket.from_pretrained(folder := ticket_folder(reference, registry))
         refers = isinstance(ticket.config.rewind, BaseRewind)

@@ -57,12 +57,13 @@ FORMATS: dict[str, Callable[[Ticket], Tensors]] = {
 }
 
 
-def export_ticket(ticket: Ticket, form: str, out: Path) -> None:
+def export_ticket(ticket: Ticket, form: str, out: str | Path) -> None:
     """Write `ticket` to the file `out` in one of `FORMATS`.
 
     Raises:
         TicketError: an unknown form, a file that exists, or one that cannot be written.
     """
+    out = Path(out)
     if form not in FORMATS:
         raise TicketError(f"cannot export to {form!r}; known forms: {', '.join(FORMATS)}")
     if out.exists():

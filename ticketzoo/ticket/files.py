@@ -118,7 +118,7 @@ def ticket_files_of(repo_id_or_folder: str | Path, revision: str | None, options
         RegistryError: a text that is neither, two revisions, and what cannot be fetched.
     """
     if isinstance(repo_id_or_folder, Path):
-        return Files(repo_id_or_folder.absolute(), None, options)
+        return Files(repo_id_or_folder.expanduser().absolute(), None, options)
     match parse_reference(repo_id_or_folder):
         case HubReference(repo_id, stated):
             if stated and revision and stated != revision:

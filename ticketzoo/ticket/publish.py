@@ -1,6 +1,7 @@
 """Saving a ticket in a folder and publishing it on the Hub, whole, with its card and plots."""
 
 import json
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,9 +14,11 @@ import yaml
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.push import CARD, MAX_CARD_BYTES, Destination, Published, publish
 from ticketzoo.hub.references import HubReference, parse_reference
+from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.recipe.local import without_local_paths
 from ticketzoo.ticket.card import render_card
 from ticketzoo.ticket.card_metadata import tags
-from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.config import RECIPE_FILE, TicketConfig
 from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
@@ -24,6 +27,7 @@ from ticketzoo.ticket.write import save
 from ticketzoo.util.text import for_terminal
 
 MAX_PLOT_BYTES = 10 * 2**20
+_log = logging.getLogger("ticketzoo")
 _PLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}\.png")
 
 
@@ -99,7 +103,20 @@ def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None
                 card = card.replace(f"load_ticket({json.dumps(name)}", f"load_ticket({json.dumps(repo_id)}")
             return {**contents, **beside, CARD: _findable(card, config).encode()}
 
+        _warn(config, stored.read_document(RECIPE_FILE), to)
         return publish(files_for, to)
+
+
+def _warn(config: TicketConfig, recipe: bytes | None, to: Destination) -> None:
+    """Warn, before anything is published, of a licence that is not stated and of paths of this machine."""
+    if config.license is None:
+        _log.warning("%s: no licence is stated, so others may not use it; find it with --set license=mit, say", to)
+    try:
+        content = parse_yaml((recipe or b"").decode())
+    except ValueError:
+        return
+    if content != without_local_paths(content):
+        _log.warning("%s: recipe.yaml and the card name folders of this machine; found anew they name none", to)
 
 
 def _findable(card: str, config: TicketConfig) -> str:

@@ -59,10 +59,12 @@ class Ticket(Publishable):
             TicketError: a damaged ticket or unknown format, other masks than `mask_sha256`, and for a level,
                 sparsity or seed not packaged; RegistryError for what cannot be fetched.
         """
-        options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
+        options = HubOptions(
+            Path(cache_dir).expanduser() if cache_dir else None, token, local_files_only, force_download
+        )
         files = ticket_files_of(repo_id_or_folder, revision, options)
         config = files.config(mask_sha256)
-        stored = stored_in(files, config, masks_only=masks_only, base=Path(base) if base else None)
+        stored = stored_in(files, config, masks_only=masks_only, base=Path(base).expanduser() if base else None)
         return cls._view(config, stored, level=level, sparsity=sparsity, seed=seed)
 
     @classmethod

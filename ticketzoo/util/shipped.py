@@ -1,4 +1,4 @@
-"""Files that travel with the package: the recipes and the model card template.
+"""Files that travel with the package: the recipes, the model card template, and tickets.
 
 A wheel holds them in `ticketzoo/shipped/`; in a checkout they are in the repository root, beside the package.
 """
@@ -29,6 +29,11 @@ def shipped_recipes() -> list[str]:
     """Return the names of the shipped recipes, as `recipes/quickstart.yaml`."""
     root = _root()
     return sorted(path.relative_to(root).as_posix() for path in (root / "recipes").rglob("*.yaml"))
+
+
+def shipped_registry() -> Path:
+    """Return the folder of the tickets that come with ticketzoo: in a wheel a small one, in a checkout the zoo."""
+    return _root() / "registry"
 
 
 def _root() -> Path:

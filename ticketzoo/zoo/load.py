@@ -1,18 +1,14 @@
-"""Load a ticket by name, folder or Hub id. A registry is a folder: one ticket a subfolder, found by name."""
+"""Load a ticket by name, folder or Hub id."""
 
-import difflib
-import os
 from pathlib import Path
 
-from ticketzoo.errors import RegistryError
-from ticketzoo.hub.folder import fetch_whole
-from ticketzoo.hub.options import HubOptions
-from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
+from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.zoo.places import ticket_folder
 
 
 def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
-    reference: str,
+    reference: str | Path,
     *,
     level: int | None = None,
     sparsity: float | None = None,
@@ -30,13 +26,13 @@ def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
     """Load a ticket by a name in the registry, a folder (`./folder`) or a Hub id (`owner/name`, `hub:owner/name@v1`).
 
     Args:
-        reference: the ticket.
+        reference: the ticket; a Path is a folder.
         level: a packaged level. Default: the sparsest that the verdict calls winning or matching on its source, or
             else the sparsest of all.
         sparsity: instead of a level, the packaged one nearest to this fraction removed, in [0, 1).
         seed: of a replicate; the first by default.
-        registry: folder in which names are looked up. Default: `$TICKETZOO_REGISTRY`, else `registry/` in the current
-            folder, else the one that comes with the source.
+        registry: folder in which names are looked up. Default: `registry/` in the current folder, `runs/` there, and
+            the tickets that come with ticketzoo; `$TICKETZOO_REGISTRY` takes the place of the first and the last.
         masks_only: whether to do without rewind weights: they are not fetched and need not be there.
         mask_sha256: digest that the ticket's masks must have, as `ticketzoo info` shows it.
         base: folder with a copy of the model that the ticket rewinds to, read instead of the Hub's. It must have the
@@ -54,7 +50,7 @@ def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
     """
     on_hub = isinstance(parse_reference(reference), HubReference)
     return Ticket.from_pretrained(
-        reference if on_hub else ticket_folder(reference, Path(registry) if registry else None),
+        reference if on_hub else ticket_folder(reference, registry),
         level=level,
         sparsity=sparsity,
         seed=seed,
@@ -67,55 +63,3 @@ def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
         token=token,
         force_download=force_download,
     )
-
-
-def default_registry() -> Path:
-    """Return `$TICKETZOO_REGISTRY`, else `registry/` in the current folder, else the one beside a checkout's source."""
-    if given := os.environ.get("TICKETZOO_REGISTRY"):
-        return Path(given).expanduser()
-    here, source = Path("registry"), Path(__file__).resolve().parents[2] / "registry"
-    return source if source.is_dir() and not here.is_dir() else here
-
-
-def ticket_folders(registry: Path) -> list[Path]:
-    """Return the folders in `registry` that hold a ticket, by name.
-
-    Raises:
-        RegistryError: there is no such folder.
-    """
-    if not registry.is_dir():
-        raise RegistryError(f"registry {registry}: no such folder; give one with --registry or TICKETZOO_REGISTRY")
-    return sorted(path.parent for path in registry.glob("*/ticket.json"))
-
-
-def ticket_folder(reference: str, registry: Path | None = None) -> Path:
-    """Return the folder of the ticket that `reference` means (see `parse_reference`); `registry` has the names.
-
-    A ticket on the Hub is fetched whole, from one commit, into the cache of the Hub's client.
-
-    Raises:
-        RegistryError: there is no such ticket, the message lists near names; or it cannot be fetched.
-    """
-    match parse_reference(reference):
-        case FolderReference(path):
-            if not (path / "ticket.json").is_file():
-                raise RegistryError(f"{path}: holds no ticket; find one first (ticketzoo find), or see ticketzoo list")
-            return path
-        case NameReference(name):
-            return _by_name(name, registry or default_registry())
-        case HubReference(repo_id, revision):
-            return fetch_whole(repo_id, revision, HubOptions())
-
-
-def _by_name(name: str, registry: Path) -> Path:
-    names = [folder.name for folder in ticket_folders(registry)]
-    if name in names:
-        return registry / name
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
-    if Path(name, "ticket.json").is_file():
-        hint = f"the folder of that name is ./{name}"
-    elif near:
-        hint = f"did you mean {', '.join(near)}?"
-    else:
-        hint = f"it has {', '.join(names) or 'no tickets'}"
-    raise RegistryError(f"no ticket {name!r} in {registry}; {hint}")

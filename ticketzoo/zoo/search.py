@@ -3,7 +3,8 @@
 import re
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from numbers import Real
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
@@ -21,7 +22,7 @@ from ticketzoo.ticket.card_metadata import (
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import hub_files
 from ticketzoo.ticket.verdict import LABELS
-from ticketzoo.zoo import ticket_folders
+from ticketzoo.zoo.places import in_words, registries, ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
 
 
@@ -44,8 +45,9 @@ class Query:
     verdict: str | None = None
 
     def __post_init__(self) -> None:
-        if self.sparsity is not None and not 0 <= self.sparsity < 1:
-            raise RegistryError(f"sparsity {self.sparsity}: a fraction removed is in [0, 1): write 0.9 for 90%")
+        number = isinstance(self.sparsity, Real | None)
+        if not number or (self.sparsity is not None and not 0 <= self.sparsity < 1):
+            raise RegistryError(f"sparsity {self.sparsity!r}: a fraction removed is in [0, 1): write 0.9 for 90%")
         if self.verdict is not None and self.verdict not in LABELS:
             raise RegistryError(f"verdict {self.verdict!r}: choose one of {', '.join(LABELS)}")
 
@@ -73,14 +75,17 @@ class Query:
 
 @dataclass(frozen=True)
 class Hits:
-    """Tickets that were found, and in one line each what was left out and why."""
+    """Tickets that were found, in one line each what was left out and why, and where was looked."""
 
     summaries: list[TicketSummary]
     left_out: list[str]
+    where: str = ""
 
 
-def search(registry: str | Path, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
+def search(registry: str | Path | None, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
     """Return the tickets in a folder, on the Hub (`hub:`) or of one of its owners (`hub:owner`) that `query` describes.
+
+    Without a registry they are those that names are looked up among (`ticketzoo.zoo.registries`).
 
     On the Hub the cards' tags narrow the search, and every ticket.json is fetched and has the last word: a card that
     promises what its ticket is not is left out. So are tickets that cannot be read.
@@ -88,25 +93,29 @@ def search(registry: str | Path, query: Query, *, limit: int = 100, token: str |
     Raises:
         RegistryError: there is no such folder, or the Hub cannot be searched.
     """
-    text = str(registry)
+    text = "" if registry is None else str(registry)
     if not text.startswith("hub:"):
-        return _hits(query, map(_summary_in, ticket_folders(Path(text).expanduser())))
+        places = registries() if registry is None else [Path(registry).expanduser()]
+        found = [folder for place in places for folder in ticket_folders(place)]
+        return _hits(query, map(_summary_in, found), in_words(places))
     owner = text.removeprefix("hub:")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}|", owner):
         raise RegistryError(f"{text!r}: write hub: for all of the Hub, or hub:OWNER")
     listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
     with ThreadPoolExecutor(8) as pool:
-        return _hits(query, pool.map(lambda one: _summary_on_hub(one, token), listed))
+        return _hits(query, pool.map(lambda one: _summary_on_hub(one, token), listed), text)
 
 
-def _hits(query: Query, found: Iterable[TicketSummary | str]) -> Hits:
-    summaries, left_out = [], []
+def _hits(query: Query, found: Iterable[TicketSummary | str], where: str) -> Hits:
+    summaries: list[TicketSummary] = []
+    left_out = []
     for one in found:
         if isinstance(one, str):
             left_out.append(one)
         elif query.matches(one.config):
-            summaries.append(one)
-    return Hits(summaries, left_out)
+            known = one.title in (other.title for other in summaries)
+            summaries.append(replace(one, called=f"./{one.folder}") if known and not one.files.hub else one)
+    return Hits(summaries, left_out, where)
 
 
 def _summary_in(folder: Path) -> TicketSummary | str:

@@ -29,6 +29,8 @@ class TicketSummary:
 
     files: Files
     config: TicketConfig
+    called: str | None = None
+    """What it is loaded by, if not by its folder's name."""
 
     @property
     def folder(self) -> Path:
@@ -42,8 +44,8 @@ class TicketSummary:
 
     @property
     def title(self) -> str:
-        """Its name, or on the Hub the id that it is loaded by."""
-        return self.files.hub.repo_id if self.files.hub else self.config.name
+        """The name of its folder, or on the Hub the id, that it is loaded by."""
+        return self.called or (self.files.hub.repo_id if self.files.hub else self.folder.name)
 
     @property
     def architecture(self) -> str:

@@ -1,0 +1,130 @@
+"""Where a ticket is found by its name, and how it gets there."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_zoo import equal, make_ticket, save_ticket
+
+import ticketzoo
+from ticketzoo import Ticket, load_ticket
+from ticketzoo.errors import RegistryError, TicketError, TicketzooError
+from ticketzoo.util.shipped import shipped_registry
+from ticketzoo.zoo import registries, ticket_folder, ticket_folders
+from ticketzoo.zoo.add import add_ticket
+
+NAME = "lenet.digits-imp"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TICKETZOO_REGISTRY", raising=False)
+    return tmp_path
+
+
+def names(table: Any) -> list[str]:
+    return [row[0] for row in table.rows]
+
+
+def test_the_ticket_of_a_run_is_found_by_name_from_the_folder_where_the_run_was_made(here: Path) -> None:
+    made = save_ticket(here / "runs" / "try" / NAME)
+    (made.parent / f".{NAME}.1a2b.new").mkdir()
+    (made.parent / f".{NAME}.1a2b.new" / "ticket.json").write_text("half")
+    assert equal(load_ticket(NAME), Ticket.from_pretrained(made))
+    assert NAME in names(ticketzoo.search())
+    assert names(ticketzoo.search("runs")) == [NAME] == names(ticketzoo.search(here / "runs" / "try"))
+    with pytest.raises(RegistryError, match=f"no ticket 'lenet.digit-imp' in runs, .*did you mean {NAME}"):
+        load_ticket("lenet.digit-imp")
+
+
+def test_a_registry_goes_before_runs_and_those_before_what_comes_with_ticketzoo(
+    here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert registries() == [shipped_registry()]
+    save_ticket(here / "runs" / NAME / NAME)
+    save_ticket(here / "registry" / NAME)
+    assert registries() == [Path("registry"), Path("runs"), shipped_registry()]
+    with caplog.at_level(logging.WARNING, "ticketzoo"):
+        assert ticket_folder(NAME) == Path("registry", NAME)
+        assert not caplog.records, "both have the same masks"
+        make_ticket(replicates=make_ticket_of_seeds(1)).save_pretrained(here / "registry" / NAME)
+        assert ticket_folder(NAME) == Path("registry", NAME)
+    assert f"the other is ./runs/{NAME}/{NAME}" in caplog.text
+    assert [name for name in names(ticketzoo.search()) if NAME in name] == [NAME, f"./runs/{NAME}/{NAME}"]
+    monkeypatch.setenv("TICKETZOO_REGISTRY", str(here / "elsewhere"))
+    with pytest.raises(RegistryError, match="elsewhere: no such folder"):
+        load_ticket(NAME)
+    save_ticket(here / "elsewhere" / "other")
+    assert registries() == [here / "elsewhere", Path("runs")]
+
+
+def make_ticket_of_seeds(*seeds: int) -> list[Any]:
+    from toy_zoo import found
+
+    return [found(seed) for seed in seeds]
+
+
+def test_a_folder_that_is_registry_and_shipped_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shipped_registry().parent)
+    assert registries()[0] == Path("registry")
+    assert len({place.resolve() for place in registries()}) == len(registries())
+
+
+def test_add_copies_a_ticket_once_and_replaces_another_only_if_told(here: Path) -> None:
+    made = save_ticket(here / "runs" / "try" / NAME)
+    (made / "README.md").write_text("a card\n")
+    added = add_ticket(made)
+    assert added == Path("registry", NAME) == add_ticket(str(made))
+    assert (added / "README.md").read_text() == "a card\n"
+    assert [folder.name for folder in ticket_folders("registry")] == [NAME]
+    other = make_ticket(replicates=make_ticket_of_seeds(1)).save_pretrained(here / "other")
+    with pytest.raises(RegistryError, match=r"registry/lenet\.digits-imp: another ticket has that name; --replace"):
+        add_ticket(other)
+    add_ticket(other, replace=True)
+    assert equal(load_ticket(NAME), Ticket.from_pretrained(other))
+    (other / "seed-1" / "masks.safetensors").write_bytes(b"")
+    with pytest.raises(TicketError, match="truncated"):
+        add_ticket(other, "registry-2")
+    assert not Path("registry-2", NAME).exists()
+
+
+def test_a_path_and_a_text_are_both_taken(here: Path) -> None:
+    made = save_ticket(here / "zoo" / NAME)
+    for ticket in (load_ticket(made), load_ticket(str(made)), load_ticket(NAME, registry=made.parent)):
+        assert equal(ticket, Ticket.from_pretrained(str(made)))
+    assert ticketzoo.verify(made) == ticketzoo.verify(f"./zoo/{NAME}") == ticketzoo.verify(NAME, registry="zoo")
+    assert ticket_folder(Path("zoo", NAME)) == Path("zoo", NAME)
+    with pytest.raises(RegistryError, match=f"^{NAME}: holds no ticket"):
+        load_ticket(Path(NAME))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"sparsity": "0.9"}, "sparsity: give a number such as 0.9, not '0.9'"),
+        ({"level": "2"}, "level: give a number such as 9, not '2'"),
+        ({"level": 1.0}, "level: give a number such as 9, not 1.0"),
+        ({"seed": True}, "seed: give a number such as 0, not True"),
+    ],
+)
+def test_a_wrong_type_is_one_line(here: Path, arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(TicketError) as raised:
+        load_ticket(save_ticket(here / NAME), **arguments)
+    assert str(raised.value) == said
+
+
+def test_other_wrong_types_are_one_line_too(here: Path) -> None:
+    find: Any = ticketzoo.find
+    calls: list[Any] = [
+        lambda: load_ticket(3),
+        lambda: ticketzoo.search("runs", sparsity="0.9"),
+        lambda: ticketzoo.judge("ticket"),
+        lambda: find(3),
+        lambda: find(model=list, train=(), evaluate=(), training="5ep"),
+    ]
+    for call in calls:
+        with pytest.raises(TicketzooError) as raised:
+            call()
+        assert "\n" not in str(raised.value)

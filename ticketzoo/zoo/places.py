@@ -1,0 +1,114 @@
+"""Places of tickets. A registry is a folder: one ticket a subfolder, found by name; so is a folder of runs."""
+
+import difflib
+import logging
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.hub.folder import fetch_whole
+from ticketzoo.hub.options import HubOptions
+from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
+from ticketzoo.ticket.folder import CONFIG_FILE, read_config
+from ticketzoo.util.shipped import shipped_registry
+from ticketzoo.util.text import show_names
+
+VARIABLE = "TICKETZOO_REGISTRY"
+RUNS = Path("runs")
+"""The folder in which commands make their runs: the ticket of the run NAME is in `runs/NAME/NAME`."""
+
+_log = logging.getLogger("ticketzoo")
+
+
+def own_registry() -> Path:
+    """Return the folder that tickets are added to: `$TICKETZOO_REGISTRY`, else `registry/` in the current folder."""
+    return Path(os.environ.get(VARIABLE) or "registry").expanduser()
+
+
+def registries() -> list[Path]:
+    """Return the folders in which names are looked up, the first found first.
+
+    They are `registry/` and `runs/` in the current folder, and the tickets that come with ticketzoo.
+    `$TICKETZOO_REGISTRY` takes the place of the first and the last.
+    """
+    given = VARIABLE in os.environ
+    known = [own_registry(), RUNS, *([] if given else [shipped_registry()])]
+    there = {folder.resolve(): folder for folder in reversed(known) if folder.is_dir() or (given and folder != RUNS)}
+    return list(there.values())[::-1]
+
+
+def ticket_folders(registry: str | Path) -> list[Path]:
+    """Return the folders in `registry` that hold a ticket, by name; also of runs there, which hold theirs in a folder.
+
+    Raises:
+        RegistryError: there is no such folder.
+    """
+    registry = Path(registry).expanduser()
+    if not registry.is_dir():
+        raise RegistryError(f"registry {registry}: no such folder; give one with --registry or {VARIABLE}")
+    found = [path.parent for pattern in ("*", "*/*") for path in registry.glob(f"{pattern}/{CONFIG_FILE}")]
+    shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(registry).parts)]
+    return sorted(shown, key=lambda path: (path.name, path))
+
+
+def ticket_folder(reference: str | Path, registry: str | Path | None = None) -> Path:
+    """Return the folder of the ticket that `reference` means (see `parse_reference`).
+
+    A ticket on the Hub is fetched whole, from one commit, into the cache of the Hub's client.
+
+    Args:
+        reference: the ticket.
+        registry: folder in which a name is looked up; by default `registries()`.
+
+    Raises:
+        RegistryError: there is no such ticket, the message lists near names; or it cannot be fetched.
+    """
+    match parse_reference(reference):
+        case FolderReference(path):
+            if not (path / CONFIG_FILE).is_file():
+                raise RegistryError(f"{path}: holds no ticket; find one first (ticketzoo find), or see ticketzoo list")
+            return path
+        case NameReference(name):
+            return _by_name(name, [Path(registry)] if registry else registries())
+        case HubReference(repo_id, revision):
+            return fetch_whole(repo_id, revision, HubOptions())
+
+
+def in_words(places: Sequence[Path]) -> str:
+    """Return the folders as messages name them."""
+    return show_names(places) or "registry/, runs/"
+
+
+def _by_name(name: str, places: Sequence[Path]) -> Path:
+    folders = [folder for place in places for folder in ticket_folders(place)]
+    if found := [folder for folder in folders if folder.name == name]:
+        _warn_of_others(found)
+        return found[0]
+    names = list(dict.fromkeys(folder.name for folder in folders))
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    if Path(name, CONFIG_FILE).is_file():
+        hint = f"the folder of that name is ./{name}"
+    elif near:
+        hint = f"did you mean {', '.join(near)}?"
+    elif names:
+        hint = f"there {'is' if len(names) == 1 else 'are'} {show_names(names)}"
+    else:
+        hint = "there are no tickets"
+    raise RegistryError(f"no ticket {name!r} in {in_words(places)}; {hint}")
+
+
+def _warn_of_others(found: Sequence[Path]) -> None:
+    """Warn of tickets that have the name of the first, but other masks."""
+    first = _masks(found[0])
+    for other in found[1:]:
+        if _masks(other) != first:
+            means = f"{found[0].name!r} means the one in {found[0]}"
+            _log.warning("two tickets have one name: %s; the other is ./%s", means, other)
+
+
+def _masks(folder: Path) -> str | None:
+    try:
+        return read_config(folder).mask_sha256
+    except TicketError:
+        return None
