@@ -218,6 +218,17 @@ def test_evaluation_is_the_mean_over_all_masked_positions(
     assert task.evaluate(Favourite(favourite, score), "test", CPU) == pytest.approx(expected)
 
 
+def test_guesses_are_scored_as_networks_are(folder: Path, letters: Path) -> None:
+    task = task_of(folder, letters, sequences="lines", mask=0.9)
+    sequences, _, chosen = task._held_out["test"]
+    there = sequences.ids[chosen].unique().tolist()
+    guesses = task.guesses("test")
+    scored = [task.evaluate(Favourite(guess, 2.0), "test", CPU)["accuracy"] for guess in there]
+    assert guesses["accuracy"] == pytest.approx(scored)
+    shares = guesses["accuracy"]
+    assert guesses["perplexity"] == pytest.approx([math.prod(share**-share for share in shares)])
+
+
 def test_evaluation_masks_the_same_tokens_every_time(folder: Path, letters: Path) -> None:
     model = bert()
     first, again = (task_of(folder, letters, sequences="lines") for _ in range(2))

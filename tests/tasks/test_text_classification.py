@@ -268,3 +268,9 @@ def test_a_recipe_tells_the_tasks_apart_by_type() -> None:
     content = {"type": "text-classification", "dataset": {"path": "nyu-mll/glue", "name": "rte"}}
     config = parse_recipe(content, TextClassificationConfig, "here")
     assert (config.max_length, config.dataset.columns, config.metric) == (128, None, None)
+
+
+def test_guesses(folder: Path, letters: Path) -> None:
+    """Two of three test rows are good."""
+    guesses = task_of(folder, letters).guesses("test")
+    assert guesses == {"accuracy": [pytest.approx(1 / 3), pytest.approx(2 / 3)], "matthews": [0, 0], "f1": [0, 0.8]}

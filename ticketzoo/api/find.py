@@ -17,7 +17,8 @@ from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.progress import Progress
 from ticketzoo.tasks.metrics import Metric
-from ticketzoo.tasks.own import Evaluate, Examples, Loss, OwnTask
+from ticketzoo.tasks.own import Evaluate, Loss, OwnTask
+from ticketzoo.tasks.own_examples import Examples
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.random_state import seeded
 

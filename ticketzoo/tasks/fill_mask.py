@@ -154,6 +154,16 @@ class FillMask:
             "perplexity": math.exp(mean) if mean < 700 else math.inf,
         }
 
+    def guesses(self, split: str) -> dict[str, list[float]]:
+        """Return what guesses score that ignore the context.
+
+        `accuracy` of guessing each token that was masked, throughout; `perplexity` of the frequencies of masked tokens.
+        """
+        sequences, _, chosen = self._held_out[split]
+        counts = sequences.ids[chosen].bincount().double()
+        shares = (counts / counts.sum())[counts > 0]
+        return {"accuracy": shares.tolist(), "perplexity": [(-shares * shares.log()).sum().exp().item()]}
+
     def _masked_once(self, sequences: Sequences) -> tuple[Sequences, Tensor, Tensor]:
         """Return sequences, what is seen of their tokens and what is to be guessed, the same in every evaluation."""
         seen, chosen = mask_tokens(sequences.ids, self._tokenizer, self._mask, derive_seed(0, "evaluation mask"))

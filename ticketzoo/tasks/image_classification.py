@@ -20,7 +20,7 @@ from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.recipe import DataName
-from ticketzoo.tasks.metrics import ACCURACY
+from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
 from ticketzoo.tasks.task import SCORED_PER_CLASS
 
@@ -91,7 +91,7 @@ class ImageClassification:
             "revision": config.dataset.revision,
             "fingerprint": data.fingerprint,
         }
-        self._label_smoothing = config.label_smoothing
+        self._label_smoothing, self._classes = config.label_smoothing, data.num_classes
         self._normalize = config.normalize.build(data.train)
         self._augment = config.augment.build()
         self._train = data.train if self._augment else self._normalized_once(data.train)
@@ -180,6 +180,10 @@ class ImageClassification:
         if not seen:
             raise DataError(f"no {split} image of {self.name} can be read")
         return {"loss": loss / seen, "accuracy": rightly / seen}
+
+    def guesses(self, split: str) -> dict[str, list[float]]:
+        """Return the share of each class in a held-out split, the accuracy of guessing it throughout."""
+        return {"accuracy": guessed_classes(self._held_out[split].labels, self._classes)["accuracy"]}
 
     def _ready(self, images: Tensor) -> Tensor:
         return images if images.is_floating_point() else self._normalize(images)

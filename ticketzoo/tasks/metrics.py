@@ -50,6 +50,15 @@ def metric_called(name: str) -> Metric:
     return METRICS[name] if name in METRICS else Metric(name)
 
 
+def guessed_classes(labels: Tensor, count: int) -> dict[str, list[float]]:
+    """Return what guessing one class throughout scores, for each of `count` classes: see `classification_metrics`."""
+    shares = (labels.bincount(minlength=count).double() / max(1, len(labels))).tolist()
+    metrics = {"accuracy": shares, "matthews": [0.0] * count}
+    if count == 2:
+        metrics["f1"] = [0.0, 2 * shares[1] / (1 + shares[1])]
+    return metrics
+
+
 def classification_metrics(scores: Tensor, labels: Tensor) -> dict[str, float]:
     """Return the metrics of float scores [n, classes] and int64 labels [n].
 

@@ -1,47 +1,39 @@
 """A task of a user's own examples: any pairs of inputs and targets, any loss, any metric."""
 
-import hashlib
 import math
 import secrets
-from collections.abc import Callable, Iterator, Mapping, Sized
-from typing import Any, Literal, Protocol, TypeAlias, cast
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Literal, TypeAlias, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.utils.data import TensorDataset, default_collate
 
-from ticketzoo.data.order import on_device, training_order
+from ticketzoo.data.order import training_order
 from ticketzoo.distributed import processes
 from ticketzoo.errors import DataError
 from ticketzoo.models.signature import Features, Observation, Signature
 from ticketzoo.recipe import DataName
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric
+from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric, guessed_classes
+from ticketzoo.tasks.own_examples import (
+    EVALUATION_BATCH,
+    Examples,
+    batches_of,
+    drawn,
+    examples_of,
+    fingerprint_of,
+    moved,
+)
 from ticketzoo.tasks.table import TASKS, TaskSection
 from ticketzoo.tasks.task import Task
 from ticketzoo.util.digest import digest_of
-from ticketzoo.util.random_state import seeded
-
-EVALUATION_BATCH = 256
-"""Examples that are evaluated together."""
-
-_READ_TWICE = 4
-"""Examples that are read twice to see whether they are the same again."""
 
 Loss: TypeAlias = Callable[[Any, Tensor], Tensor]
 """`loss(outputs, targets)`: a scalar, the mean over the examples of a batch."""
 
 Evaluate: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
 """`evaluate(model)`: numbers by name, among them the deciding metric; the model is in evaluation mode."""
-
-
-class Examples(Protocol):
-    """A data set as torch has it: `len(examples)` pairs `examples[index]` of an input and a target."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
 
 
 class OwnSection(TaskSection):
@@ -80,11 +72,11 @@ class OwnTask:
             DataError: there are no examples, they are no pairs, two reads of one differ, or the metric's name is not
                 registered.
         """
-        self._train = _examples(train, "train")
-        self._held_out = {"validation": _examples(validation, "validation") if validation is not None else None}
+        self._train = examples_of(train, "train")
+        self._held_out = {"validation": examples_of(validation, "validation") if validation is not None else None}
         self._evaluate = evaluate if callable(evaluate) else None
-        self._held_out["test"] = None if self._evaluate else _examples(cast(Examples, evaluate), "evaluate")
-        _, targets = _drawn(self._train, [0], seed=0)
+        self._held_out["test"] = None if self._evaluate else examples_of(cast(Examples, evaluate), "evaluate")
+        _, targets = drawn(self._train, [0], seed=0)
         classes = not targets.is_floating_point()
         self._loss = loss or (F.cross_entropy if classes else F.mse_loss)
         self.metric = _metric(metric) if metric is not None else ACCURACY if classes else LOSS
@@ -94,7 +86,7 @@ class OwnTask:
             split: 0 if examples is None else len(examples)
             for split, examples in {"train": self._train, **self._held_out}.items()
         }
-        fingerprint = _fingerprint([self._train, *self._held_out.values()])
+        fingerprint = fingerprint_of([self._train, *self._held_out.values()])
         self.identity = {
             "type": "own",
             "fingerprint": fingerprint,
@@ -116,7 +108,7 @@ class OwnTask:
         order = training_order(len(self._train), batch_size, seed, start, stop)
         for step, chosen in enumerate(order, start):
             drawn_from = derive_seed(seed, "examples", step, processes.rank())
-            yield _moved(_drawn(self._train, chosen.tolist(), drawn_from), device)
+            yield moved(drawn(self._train, chosen.tolist(), drawn_from), device)
 
     def loss(self, model: nn.Module, batch: tuple[Any, Tensor]) -> Tensor:
         """Return the loss of a batch."""
@@ -147,11 +139,18 @@ class OwnTask:
             raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {gives}")
         return found
 
+    def guesses(self, split: str) -> dict[str, list[float]]:
+        """Return the share of each class in a held-out split; nothing where there are no classes or no examples."""
+        examples = self._held_out[split]
+        if examples is None or self.metric != ACCURACY:
+            return {}
+        targets = torch.cat([targets for _, targets in batches_of(examples)])
+        return {} if targets.is_floating_point() else guessed_classes(targets, int(targets.max()) + 1)
+
     def _measured(self, model: nn.Module, examples: Examples, device: torch.device) -> dict[str, float]:
         losses, right, whole = 0.0, 0.0, False
-        numbers = torch.arange(len(examples)).split(EVALUATION_BATCH)
-        for chosen in processes.mine(numbers):
-            inputs, targets = _moved(_drawn(examples, chosen.tolist(), int(chosen[0])), device)
+        for chosen in processes.mine(torch.arange(len(examples)).split(EVALUATION_BATCH)):
+            inputs, targets = moved(drawn(examples, chosen.tolist(), int(chosen[0])), device)
             outputs = _outputs(model, inputs)
             losses += self._loss(outputs, targets).item() * len(targets)
             whole = isinstance(outputs, Tensor) and not targets.is_floating_point() and outputs.dim() == 2
@@ -168,25 +167,6 @@ def _from_a_recipe(section: OwnSection) -> Task:
     )
 
 
-def _examples(given: Examples | tuple[Tensor, Tensor], which: str) -> Examples:
-    if isinstance(given, tuple) and all(isinstance(part, Tensor) for part in given):
-        if len({len(part) for part in given}) != 1:
-            raise DataError(f"{which}: has {' and '.join(str(len(part)) for part in given)} inputs and targets")
-        given = cast(Examples, TensorDataset(*given))
-    if not isinstance(given, Sized) or not hasattr(given, "__getitem__"):
-        raise DataError(f"{which}: give tensors (inputs, targets) or a data set of pairs, not {type(given).__name__}")
-    if len(given) == 0:
-        raise DataError(f"{which}: has no examples")
-    pair = given[0]
-    if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise DataError(f"{which}: an example must be a pair of an input and a target, not {type(pair).__name__}")
-    few = list(range(min(len(given), _READ_TWICE)))
-    if _fingerprint([given], few) != _fingerprint([given], few):
-        how = "draw its random numbers from torch's, numpy's or Python's global generator, which are seeded"
-        raise DataError(f"{which}: an example differs between two reads: {how}")
-    return given
-
-
 def _metric(given: str | Metric) -> Metric:
     if isinstance(given, str) and given not in METRICS:
         raise DataError(f"metric {given!r} is unknown: give Metric({given!r}, higher_is_better=...)")
@@ -200,50 +180,6 @@ def _code_of(function: Callable[..., Any] | None) -> str | None:
     return digest_of(function) or f"unknown {processes.from_each(secrets.token_hex(16))[0]}"
 
 
-def _drawn(examples: Examples, chosen: list[int], seed: int) -> tuple[Any, Tensor]:
-    """Return a batch of examples, the random numbers that they draw from `seed`, in the types that networks take."""
-    with seeded(seed):
-        inputs, targets = _collated(examples, chosen)
-    inputs = {key: _single(value) for key, value in inputs.items()} if isinstance(inputs, Mapping) else _single(inputs)
-    return inputs, _single(targets) if targets.is_floating_point() else targets.long()
-
-
-def _single(tensor: Tensor) -> Tensor:
-    return tensor.to(torch.get_default_dtype()) if tensor.dtype == torch.float64 else tensor
-
-
-def _collated(examples: Examples, chosen: list[int]) -> tuple[Any, Tensor]:
-    if isinstance(examples, TensorDataset):
-        inputs, targets = examples.tensors
-        return inputs[chosen], targets[chosen]
-    inputs, targets = default_collate([tuple(examples[index]) for index in chosen])
-    return inputs, torch.as_tensor(targets)
-
-
 def _outputs(model: nn.Module, inputs: Any) -> Any:
     outputs = model(**inputs) if isinstance(inputs, Mapping) else model(inputs)
     return getattr(outputs, "logits", outputs)
-
-
-def _moved(batch: tuple[Any, Tensor], device: torch.device) -> tuple[Any, Tensor]:
-    inputs, targets = batch
-    if isinstance(inputs, Mapping):
-        return {key: on_device(value, device) for key, value in inputs.items()}, on_device(targets, device)
-    return on_device(inputs, device), on_device(targets, device)
-
-
-def _fingerprint(splits: list[Examples | None], few: list[int] | None = None) -> str:
-    """Return a digest of all examples, or of those numbered `few`, read in order."""
-    digest = hashlib.sha256()
-    for examples in splits:
-        digest.update(b"split")
-        if examples is None:
-            continue
-        numbers = torch.arange(len(examples)) if few is None else torch.tensor(few)
-        for chosen in numbers.split(EVALUATION_BATCH):
-            inputs, targets = _drawn(examples, chosen.tolist(), int(chosen[0]))
-            parts = inputs.items() if isinstance(inputs, Mapping) else [("input", inputs)]
-            for key, tensor in [*parts, ("target", targets)]:
-                digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
-                digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()

@@ -73,5 +73,14 @@ class ScoringTask(Task, Protocol):
         ...
 
 
+@runtime_checkable
+class GuessableTask(Task, Protocol):
+    """A task of which it is known what a network scores that takes no notice of its input."""
+
+    def guesses(self, split: str) -> dict[str, list[float]]:
+        """Return, by metric, what each constant guess scores on a held-out split: of classes, the share of each."""
+        ...
+
+
 SCORED_PER_CLASS = 10
 """Examples of a class in a batch for scores, at most (Frankle et al. 2021, appendix B)."""
