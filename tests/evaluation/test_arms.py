@@ -1,3 +1,5 @@
+import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from ticketzoo.evaluation.arms import ARMS, Draw
-from ticketzoo.evaluation.controls import control_trainings, count_controls, dense_training, ticket_labels
+from ticketzoo.evaluation.controls import Controls, dense_training, ticket_labels
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks, shuffled_masks
 from ticketzoo.models import architecture_of
@@ -19,7 +21,7 @@ from ticketzoo.training import TrainingConfig
 
 # 4 inputs, 6 and 2 hidden units, 3 classes
 ARCHITECTURE = architecture_of("lenet-300-100", {"in_shape": [1, 2, 2], "num_classes": 3, "width": 0.02})
-RANDOM_ARMS = ["random_reinit", "random_mask", "shuffled_mask"]
+RANDOM_ARMS = ["random_reinit", "random_mask", "shuffled_mask", "permuted_values", "rescaled_reinit"]
 
 
 class NoTask:
@@ -100,7 +102,80 @@ def test_random_reinit_keeps_the_masks_and_draws_every_weight_anew() -> None:
     assert same(reinit.masks, job.masks)
     for other in (job.state, initial_state(ARCHITECTURE, job.seed)):  # neither the ticket's nor dense's start
         assert not (reinit.state["fc1.weight"] == other["fc1.weight"]).any()
-    assert reinit.start_step == job.start_step
+    assert (job.start_step, reinit.start_step) == (5, 0)
+    early = ARMS["random_reinit"].make(job, Draw("random_reinit", reinit_from="rewind-step"))
+    assert early.start_step == 5
+    assert same(early.state, reinit.state)
+
+
+def test_permuted_values_are_the_kept_ones_of_each_layer_in_another_order() -> None:
+    job = ticket()
+    moved = arm_job("permuted_values", job)
+    assert same(moved.masks, job.masks)
+    assert moved.start_step == job.start_step
+    for name, mask in job.masks.items():
+        before, after = job.state[name], moved.state[name]
+        assert torch.equal(before[mask].sort().values, after[mask].sort().values)
+        assert not torch.equal(before[mask], after[mask])
+        assert torch.equal(before[~mask], after[~mask])
+    assert torch.equal(job.state["fc1.bias"], moved.state["fc1.bias"])
+
+
+def test_large_init_keeps_the_largest_weights_of_each_layer_at_the_ticket_s_counts() -> None:
+    job = ticket()
+    large = arm_job("large_init", job)
+    assert counts(large.masks) == counts(job.masks) == [8, 6, 6]
+    assert same(large.state, job.state)
+    size = job.state["fc1.weight"].abs()
+    assert size[large.masks["fc1.weight"]].min() > size[~large.masks["fc1.weight"]].max()
+
+
+def test_large_init_looks_at_the_weights_that_a_packaged_ticket_has() -> None:
+    job = ticket()
+    known = {name: mask.clone() for name, mask in job.masks.items()}
+    known["fc1.weight"].view(-1)[1] = True
+    large = arm_job("large_init", job, known=known)
+    assert counts(large.masks) == [8, 6, 6]
+    assert not (large.masks["fc1.weight"] & ~known["fc1.weight"]).any()
+
+
+def test_rescaled_reinit_is_as_large_as_the_ticket_in_each_layer() -> None:
+    job = ticket()
+    job = replace(job, state={name: 3 * tensor for name, tensor in job.state.items()})
+    fresh, scaled = arm_job("random_reinit", job), arm_job("rescaled_reinit", job)
+    assert scaled.start_step == 0
+    for name, mask in job.masks.items():
+        rms = [one.state[name][mask].square().mean().sqrt() for one in (job, scaled)]
+        assert torch.allclose(rms[0], rms[1])
+        ratio = scaled.state[name] / initial_state(ARCHITECTURE, job.seed, "rescaled_reinit", 0)[name]
+        assert torch.allclose(ratio, ratio.flatten()[0])
+    assert not torch.equal(fresh.state["fc1.weight"], scaled.state["fc1.weight"])
+
+
+def test_dense_long_is_dense_for_as_long_as_the_whole_search() -> None:
+    job = ticket(seed=3)
+    training = TrainingConfig.model_validate({"steps": "2ep", "schedule": {"name": "step", "milestones": ["1ep"]}})
+    job = replace(job, training=training)
+    dense, long = arm_job("dense", job), ARMS["dense_long"].make(job, Draw("dense_long", trainings=16))
+    assert str(long.training.steps) == "32ep"
+    assert [str(step) for step in long.training.schedule.milestones] == ["16ep"]
+    assert same(long.state, dense.state)
+    assert (long.masks, long.start_step, long.seed) == ({}, 0, 3)
+
+
+ADDRESSES = {
+    "ticket": "ca208893ec116775",
+    "dense": "91f4a2592d0f6cc0",
+    "random_mask": "93f6a2c4f5bd299a",
+    "shuffled_mask": "34d8054451b1255d",
+    "magnitude": "61dda8ce11d5e7fd",
+}
+
+
+@pytest.mark.parametrize("arm", ADDRESSES)
+def test_trainings_of_earlier_versions_are_found_again(arm: str) -> None:
+    specification = json.dumps(arm_job(arm, ticket()).specification(), sort_keys=True)
+    assert hashlib.sha256(specification.encode()).hexdigest()[:16] == ADDRESSES[arm]
 
 
 @pytest.mark.parametrize("arm", ["random_mask", "shuffled_mask"])
@@ -162,20 +237,25 @@ def test_initialisations_follow_the_seed_and_the_stream() -> None:
 def test_the_readme_s_table_of_arms_is_the_table() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     told = [line for line in readme.splitlines() if line.startswith(tuple(f"| `{name}` |" for name in ARMS))]
-    arms = [entry for entry in ARMS.values() if entry.expected]
+    arms = [entry for entry in ARMS.values() if not entry.same_as]
     assert told == [f"| `{arm.name}` | {arm.masks} | {arm.weights} |" for arm in arms]
 
 
 def test_controls_of_a_training_are_labelled_as_its_rows_with_arm_and_draw() -> None:
     labels = ticket_labels(ticket="t", level=3, sparsity=0.5, target="mnist", seed=7)
-    arms = ["random_mask", "magnitude"]
-    made = list(control_trainings(ticket(seed=7), labels, arms, draws=2))
-    drawn = [(said["arm"], said["draw"]) for _, said in made]
-    assert drawn == [("random_mask", 0), ("random_mask", 1), ("magnitude", 0)]
-    assert len(made) == count_controls(arms, 2) == 3
-    assert all({**said, "arm": "ticket", "draw": 0} == labels for _, said in made)
-    assert [list(said) for _, said in made] == [list(labels)] * 3
-    for job, said in made:
+    controls = Controls(("random_mask", "magnitude", "dense_long"), trainings=4)
+    made = list(controls.beside(ticket(seed=7), labels, once=True))
+    drawn = [(said["arm"], said["draw"], said["level"], said["sparsity"]) for _, said in made]
+    assert drawn == [
+        ("random_mask", 0, 3, 0.5),
+        ("random_mask", 1, 3, 0.5),
+        ("magnitude", 0, 3, 0.5),
+        ("dense_long", 0, 0, 0.0),
+    ]
+    assert len(list(controls.beside(ticket(seed=7), labels, once=False))) == 3
+    assert (controls.count(1), controls.count(5)) == (3 + 1, 3 * 5 + 1)
+    assert [list(said) for _, said in made] == [list(labels)] * 4
+    for job, said in made[:3]:
         expected = arm_job(said["arm"], ticket(seed=7), draw=said["draw"])
         assert job.specification() == expected.specification()
     dense, said = dense_training(ticket(seed=7), labels)

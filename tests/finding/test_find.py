@@ -251,7 +251,7 @@ def test_random_masks_start_afresh_where_trained_weights_were_pruned(tmp_path: P
     finder = {"levels": 2, "rewind": "4it", "rewinding": "learning-rate", "rate": 0.5}
     arms = ["random_mask"]
     (replicate,) = find(tmp_path, task, finder=finder, package_from=2, arms=arms, arm_levels=[2]).replicates
-    _, first, _, drawn = task.trainings
+    _, first, _, drawn, _ = task.trainings
     chosen, known = drawn.start["fc1.weight"] != 0, replicate.levels[1]["fc1.weight"]
     assert int(chosen.sum()) == kept({"": replicate.levels[2]["fc1.weight"]})
     assert torch.equal(drawn.start["fc1.weight"][chosen & known], first.end["fc1.weight"][chosen & known])
@@ -315,17 +315,17 @@ def test_the_arms_train_what_they_say(tmp_path: Path) -> None:
     task = WatchedDigits()
     arms = ["random_reinit", "random_mask", "shuffled_mask"]
     (replicate,) = find(tmp_path, task, arms=arms, arm_levels=[1], finder={"levels": 1, "rewind": "2it"}).replicates
-    ticket, reinit, drawn, shuffled = task.trainings[1:]
+    ticket, reinit, drawn, again, shuffled = task.trainings[1:]
     assert_equal(reinit.start, masked(reinit.start, replicate.levels[1]))
     assert not torch.equal(reinit.start["fc1.weight"], ticket.start["fc1.weight"])
-    for other in (drawn, shuffled):
+    for other in (drawn, again, shuffled):
         positions = {name: other.start[name] != 0 for name in WEIGHTS}
         assert_equal(other.start, masked(replicate.starts[-1].state, positions))
         assert [int(mask.sum()) for mask in positions.values()] == [
             int(mask.sum()) for mask in replicate.levels[1].values()
         ]
         assert not torch.equal(positions["fc1.weight"], replicate.levels[1]["fc1.weight"])
-    assert [len(training.batches) for training in task.trainings] == [10, 8, 8, 8, 8]
+    assert [len(training.batches) for training in task.trainings] == [10, 8, 10, 8, 8, 8]
 
 
 def test_the_same_recipe_gives_the_same_bits_and_another_seed_others(tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_what_is_finished_is_not_done_again_and_more_levels_only_add(tmp_path: P
     assert counted(finder={"levels": 2}) == (3, 3, 0)
     assert counted(finder={"levels": 2}) == (3, 0, 3)
     assert counted(finder={"levels": 3}) == (4, 1, 3)
-    assert counted(finder={"levels": 3}, arms=["random_mask"], arm_levels=[1, 3]) == (6, 2, 4)
+    assert counted(finder={"levels": 3}, arms=["random_mask"], arm_levels=[1, 3], draws=1) == (6, 2, 4)
     assert counted(finder={"levels": 3}, seeds=[0, 1]) == (8, 4, 4)
     assert counted(finder={"levels": 1, "rewind": "1it"}) == (2, 2, 0)  # the dense one again, for its state at step 1
     assert counted(finder={"levels": 3}) == (4, 0, 4)

@@ -256,7 +256,7 @@ def test_it_transfers_to_another_task_from_the_base_weights(
         "seeds": [0, 1],
     }
     report = run_transfer(parse_recipe(asked, TransferRecipe, "test"), tmp_path)
-    assert len(list((tmp_path / "cells").glob("*/cell.json"))) == 10
+    assert len(list((tmp_path / "cells").glob("*/cell.json"))) == 12
     assert {row["arm"] for row in report.rows} == {"ticket", "dense", "random_mask", "shuffled_mask", "magnitude"}
     assert str(base) not in (tmp_path / "recipe.yaml").read_text()
 

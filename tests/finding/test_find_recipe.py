@@ -47,18 +47,26 @@ def test_the_defaults_are_the_paper_s_rate_and_rewinding_to_initialisation() -> 
 @pytest.mark.parametrize(
     ("keys", "trainings"),
     [
-        # a seed: levels 0 to 3; then 2 random arms at 3 levels
-        ({}, 4 + 2 * 3),
-        ({"seeds": [5, 7]}, 2 * (4 + 2 * 3)),
-        ({"arm_levels": [2]}, 4 + 2),
+        # a seed: levels 0 to 3; then a re-initialisation and two random masks at 3 levels
+        ({}, 4 + 3 * 3),
+        ({"seeds": [5, 7]}, 2 * (4 + 3 * 3)),
+        ({"arm_levels": [2]}, 4 + 3),
+        ({"draws": 1}, 4 + 2 * 3),
         ({"arm_levels": [2], "draws": 3}, 4 + 2 * 3),
         ({"arms": ["ticket", "dense"]}, 4),
         ({"arms": ["shuffled_mask", "shuffled_mask"]}, 4 + 3),
+        ({"arms": ["dense_long", "large_init"]}, 4 + 1 + 3),
     ],
 )
 def test_how_many_trainings_a_recipe_asks_for(keys: dict[str, Any], trainings: int) -> None:
     content = SMALLEST | {"finder": {"levels": 3}, "seeds": [0]} | keys
     assert parse_recipe(content, FindRecipe, "test").trainings == trainings
+
+
+def test_default_arms_of_a_pretrained_model_have_one_shot_magnitude_in_place_of_fresh_weights() -> None:
+    assert parse_recipe(SMALLEST, FindRecipe, "test").arms == ("ticket", "dense", "random_reinit", "random_mask")
+    pretrained = SMALLEST | {"model": "transformers/./folder"}
+    assert parse_recipe(pretrained, FindRecipe, "test").arms == ("ticket", "dense", "magnitude", "random_mask")
 
 
 @pytest.mark.parametrize(

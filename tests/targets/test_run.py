@@ -275,7 +275,7 @@ def test_each_seed_retrains_its_own_replicate_while_there_are_enough(tmp_path: P
 
 
 def test_the_arms_of_a_comparison_are_those_of_its_ticket_on_its_target(tmp_path: Path) -> None:
-    jobs = jobs_of(tmp_path, levels=[3], arms=["random_reinit", "random_mask"])
+    jobs = jobs_of(tmp_path, levels=[3], arms=["random_reinit", "random_mask"], draws=1)
     (job,), (reinit,), (drawn,) = jobs["ticket"], jobs["random_reinit"], jobs["random_mask"]
     assert all(torch.equal(mask, reinit.masks[name]) for name, mask in job.masks.items())
     assert (drawn.state["fc1.weight"] != 0).all(), "weights are known nowhere but at level 1's survivors"

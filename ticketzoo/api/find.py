@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ticketzoo.api.run import find_by_recipe, folder_of, running
 from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.arms import FIND_ARMS
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.finding.method import METHODS
 from ticketzoo.finding.start import SourceModel
@@ -49,7 +50,7 @@ def find(
     prune: str | Mapping[str, Any] = "magnitude",
     finder: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
-    arms: Sequence[str] = ("ticket", "dense", "random_reinit", "random_mask"),
+    arms: Sequence[str] = FIND_ARMS,
     seeds: Sequence[int] = (0, 1, 2),
     name: str | None = None,
     out: str | Path | None = None,
@@ -72,7 +73,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     prune: str | Mapping[str, Any] = "magnitude",
     finder: Mapping[str, Any] | None = None,
     training: Mapping[str, Any] | None = None,
-    arms: Sequence[str] = ("ticket", "dense", "random_reinit", "random_mask"),
+    arms: Sequence[str] = FIND_ARMS,
     seeds: Sequence[int] = (0, 1, 2),
     name: str | None = None,
     out: str | Path | None = None,
@@ -108,7 +109,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         finder: the other keys of a recipe's `finder` section: `method`, `levels`, `rate`, `rewind`, `include`, ...
         training: the keys of a recipe's `training` section: `steps`, `batch_size`, `optimizer`, `schedule`, ...; by
             default 20 epochs in batches of 128 by SGD at a constant learning rate of 0.1.
-        arms: what is measured beside the ticket.
+        arms: what is measured beside the ticket; random positions are drawn twice a seed.
         seeds: one replicate each.
         name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
         out: working folder, `runs/<name>` by default. The ticket is in `<out>/<name>`; in `runs` it is found by name:

@@ -6,65 +6,39 @@ A further arm is one function; recipes, tables, plots and cards read the table `
     def fresh_biases(job: Job, draw: Draw) -> Job: ...
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from typing import Annotated, TypeAlias
 
-import torch
 from pydantic import AfterValidator
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.arm_table import ARMS as ARMS
+from ticketzoo.evaluation.arm_table import ArmEntry
 from ticketzoo.evaluation.draw import Draw as Draw
 from ticketzoo.evaluation.drawing import Style as Style
 from ticketzoo.evaluation.drawing import default_style
 from ticketzoo.masks.masks import kept
-from ticketzoo.masks.random import random_masks, shuffled_masks
+from ticketzoo.masks.random import permuted, random_masks, rescaled, shuffled_masks
 from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models.create import initial_state
 from ticketzoo.training.job import Job
-from ticketzoo.util.registry import Registry
 
 TICKET, DENSE = "ticket", "dense"
 """The two arms that every comparison has: what is judged, and the network without masks that it is held against."""
 
+FIND_ARMS = (TICKET, DENSE, "random_reinit", "random_mask")
+"""Arms of a search where a recipe names none."""
 
-@dataclass(frozen=True)
-class ArmEntry:
-    """An arm of the table.
-
-    Attributes:
-        name: as recipes and rows write it.
-        make: from the ticket's training and a `Draw` to the arm's training.
-        drawn: True where `Draw.number` matters: a recipe's `draws` asks for that many trainings a seed.
-        masks: the arm's masks in words.
-        weights: the weights it starts from, in words.
-        label: heading of its column in tables; its name by default.
-        legend: label of its curve in plots; `label` by default.
-        style: look of its curve; by default one that follows from the name.
-        verdict_control: True for an arm that a winning ticket must lie clear of.
-        expected: True for an arm that model cards name where it was not measured.
-        cite: the paper that it is from.
-    """
-
-    name: str
-    make: Callable[[Job, Draw], Job]
-    drawn: bool
-    masks: str = ""
-    weights: str = ""
-    label: str = ""
-    legend: str = ""
-    style: Style | None = None
-    verdict_control: bool = False
-    expected: bool = False
-    cite: str = ""
-
-    def draws(self, draws: int) -> int:
-        """Return how many trainings a recipe with `draws` asks for at each level and seed."""
-        return draws if self.drawn else 1
+SCALE_ARMS = ("permuted_values", "large_init", "rescaled_reinit")
+"""Further arms that a claim of transfer needs: they start as large as the ticket does."""
 
 
-ARMS = Registry("arm", ArmEntry, error=RecipeError)
-"""The arms, in the order that tables and plots show them."""
+def pretrained_arms(arms: tuple[str, ...]) -> tuple[str, ...]:
+    """Return default arms for a pretrained model: one-shot magnitude in place of fresh initialisations."""
+    swapped = {"random_reinit": "magnitude", "rescaled_reinit": None}
+    return tuple(name for name in (swapped.get(arm, arm) for arm in arms) if name)
+
 
 Arm: TypeAlias = Annotated[str, AfterValidator(ARMS.known)]
 """A name in `ARMS`."""
@@ -108,13 +82,17 @@ def dense(job: Job, draw: Draw) -> Job:
     cite="Frankle & Carbin 2019",
 )
 def random_reinit(job: Job, draw: Draw) -> Job:
-    """Return the training of the ticket's masks on a fresh initialisation, from its start step on: as long as it."""
-    return replace(job, state=draw.initial_state(job))
+    """Return the training of the ticket's masks on a fresh initialisation, from step 0 with its warm-up.
+
+    With `Draw.reinit_from` "rewind-step" it starts at the ticket's step, and is as short as the ticket's training.
+    """
+    return replace(job, state=draw.initial_state(job), start_step=draw.fresh_step(job))
 
 
 @ARMS.add(
     "random_mask",
     drawn=True,
+    least_draws=2,
     masks="drawn at random, each layer as dense as the ticket's",
     weights="the rewind weights",
     style=Style("#009E73", "^"),
@@ -133,11 +111,14 @@ def random_mask(job: Job, draw: Draw) -> Job:
     masks="the ticket's, permuted within each layer",
     weights="the rewind weights",
     style=Style("#CC79A7", "D"),
-    expected=True,
+    same_as="random_mask",
     cite="Frankle et al. 2021, section 4",
 )
 def shuffled_mask(job: Job, draw: Draw) -> Job:
-    """Return the training of the rewind weights under the ticket's masks, permuted within each layer."""
+    """Return the training of the rewind weights under the ticket's masks, permuted within each layer.
+
+    The older name of a further draw of `random_mask`: the positions are as uniform.
+    """
     return replace(job, state=draw.rewind_weights(job), masks=shuffled_masks(job.masks, draw.seed(job)))
 
 
@@ -148,7 +129,7 @@ def shuffled_mask(job: Job, draw: Draw) -> Job:
     weights="the pretrained weights",
     legend="one-shot magnitude",
     style=Style("#E69F00", "v"),
-    expected=True,
+    verdict_control=True,
     cite="Chen et al. 2020, section 3",
 )
 def magnitude(job: Job, draw: Draw) -> Job:
@@ -156,14 +137,74 @@ def magnitude(job: Job, draw: Draw) -> Job:
 
     They are found without any training: one-shot pruning of the pretrained weights.
     """
-    among = draw.known or {name: torch.ones_like(mask) for name, mask in job.masks.items()}
-    covered = {name: among[name] for name in job.masks}
-    return replace(job, masks=keep_largest(job.state, covered, kept(job.masks)))
+    return replace(job, masks=keep_largest(job.state, draw.among(job), kept(job.masks)))
+
+
+@ARMS.add(
+    "permuted_values",
+    drawn=True,
+    masks="the ticket's",
+    weights="the kept rewind weights, permuted within each layer",
+    style=Style("#56B4E9", "P"),
+    verdict_control=True,
+    cite="Zhou et al. 2019, section 3",
+)
+def permuted_values(job: Job, draw: Draw) -> Job:
+    """Return the training of the ticket's masks on its kept values, permuted among themselves in each layer."""
+    return replace(job, state={**job.state, **permuted(job.state, job.masks, draw.seed(job))})
+
+
+@ARMS.add(
+    "large_init",
+    drawn=False,
+    masks="the largest of the rewind weights, each layer as dense as the ticket's",
+    weights="the rewind weights",
+    style=Style("#882255", "X"),
+    verdict_control=True,
+    cite="Zhou et al. 2019, section 2",
+)
+def large_init(job: Job, draw: Draw) -> Job:
+    """Return the training of the largest rewind weights of each layer, which are chosen without any training."""
+    among = draw.among(job)
+    masks = {name: keep_largest(job.state, {name: among[name]}, int(mask.sum())) for name, mask in job.masks.items()}
+    return replace(job, masks={name: mask for of_layer in masks.values() for name, mask in of_layer.items()})
+
+
+@ARMS.add(
+    "rescaled_reinit",
+    drawn=True,
+    masks="the ticket's",
+    weights="a fresh initialisation, scaled in each layer to the size of the kept rewind weights",
+    style=Style("#999933", "p"),
+    verdict_control=True,
+)
+def rescaled_reinit(job: Job, draw: Draw) -> Job:
+    """Return the training of the ticket's masks on fresh values with the root mean square of its own in each layer."""
+    fresh = draw.initial_state(job)
+    scaled = {name: rescaled(fresh[name], job.state[name], mask) for name, mask in job.masks.items()}
+    return replace(job, state={**fresh, **scaled}, start_step=draw.fresh_step(job))
+
+
+@ARMS.add(
+    "dense_long",
+    drawn=False,
+    once=True,
+    masks="none",
+    weights="as dense, trained for as many iterations as all of the search for the ticket",
+    style=Style("#332288", "", ":"),
+)
+def dense_long(job: Job, draw: Draw) -> Job:
+    """Return the training of dense with the budget of the whole search: what the computation alone buys."""
+    return replace(dense(job, draw), training=job.training.times(draw.trainings))
+
+
+def _unknown(job: Job, draw: Draw) -> Job:
+    raise RecipeError(f"arm {draw.arm!r} is not in the table of arms; register it before it is trained")
 
 
 def arm_entry(name: str) -> ArmEntry:
     """Return the entry of `name`; of an arm that rows name and the table does not, one with the defaults."""
-    return ARMS[name] if name in ARMS else ArmEntry(name, ticket, drawn=False, label=name)
+    return ARMS[name] if name in ARMS else ArmEntry(name, _unknown, drawn=False, label=name)
 
 
 def arm_label(name: str) -> str:
@@ -188,10 +229,15 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def controls_among(names: Iterable[str]) -> tuple[str, ...]:
-    """Return the arms, each once, that need trainings of their own at every level: all but ticket and dense."""
+    """Return the arms, each once, that need trainings of their own: all but ticket and dense."""
     return tuple(name for name in dict.fromkeys(names) if name not in (TICKET, DENSE))
 
 
+def one_of(name: str) -> str:
+    """Return the arm that an arm's rows are read as: the one whose distribution it draws from, mostly itself."""
+    return arm_entry(name).same_as or name
+
+
 def verdict_controls() -> tuple[str, ...]:
-    """Return the arms that a winning ticket must lie clear of."""
+    """Return the arms that a winning ticket must be above, each where it was measured."""
     return tuple(entry.name for entry in ARMS.values() if entry.verdict_control)

@@ -1,10 +1,12 @@
 """The trainings that a ticket's training at a level is compared with, and the labels of their rows."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypedDict
 
 from ticketzoo.errors import RunError, TicketError
 from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, Draw
+from ticketzoo.evaluation.draw import ReinitFrom
 from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.models.state import State
 from ticketzoo.training.job import Job
@@ -37,35 +39,51 @@ def dense_training(job: Job, labels: Labels, *, pretrained: State | None = None)
     return ARMS[DENSE].make(job, Draw(DENSE, pretrained=pretrained)), dense_labels(labels)
 
 
-def control_trainings(
-    job: Job,
-    labels: Labels,
-    arms: Iterable[str],
-    *,
-    draws: int = 1,
-    known: Masks | None = None,
-    pretrained: State | None = None,
-) -> Iterator[tuple[Job, Labels]]:
-    """Yield the trainings of `arms` beside a ticket's training, each made when its turn comes.
+@dataclass(frozen=True)
+class Controls:
+    """The arms that a ticket's trainings are compared with, and how they are made.
 
-    Args:
-        job: the ticket's training at a level.
-        labels: of the ticket's rows.
+    Attributes:
         arms: names in `ARMS`, without ticket and dense (`controls_among`).
-        draws: random draws of each drawn arm.
-        known: see `Draw.known`.
-        pretrained: see `Draw.pretrained`.
-
-    Yields:
-        a training, and the labels of its rows.
-
-    Raises:
-        RunError: an arm gave no training, or one with masks that do not fit.
+        draws: random draws of each drawn arm; None for each arm's own number.
+        reinit_from: see `Draw.reinit_from`.
+        trainings: see `Draw.trainings`.
     """
-    for arm in arms:
-        for number in range(ARMS[arm].draws(draws)):
-            draw = Draw(arm, number, labels["level"], known, pretrained)
-            yield _made(job, draw), {**labels, "arm": arm, "draw": number}
+
+    arms: tuple[str, ...]
+    draws: int | None = None
+    reinit_from: ReinitFrom = "start"
+    trainings: int = 2
+
+    def count(self, levels: int) -> int:
+        """Return the number of their trainings of a seed at so many levels."""
+        return sum(ARMS[arm].draws(self.draws) * (1 if ARMS[arm].once else levels) for arm in self.arms)
+
+    def beside(
+        self, job: Job, labels: Labels, *, known: Masks | None = None, pretrained: State | None = None, once: bool
+    ) -> Iterator[tuple[Job, Labels]]:
+        """Yield the trainings beside a ticket's training, each made when its turn comes.
+
+        Args:
+            job: the ticket's training at a level.
+            labels: of the ticket's rows.
+            known: see `Draw.known`.
+            pretrained: see `Draw.pretrained`.
+            once: True at one of the levels, at which the arms without levels are trained.
+
+        Yields:
+            a training, and the labels of its rows.
+
+        Raises:
+            RunError: an arm gave no training, or one with masks that do not fit.
+        """
+        for arm in self.arms:
+            if ARMS[arm].once and not once:
+                continue
+            of_arm = dense_labels(labels) if ARMS[arm].once else labels
+            for number in range(ARMS[arm].draws(self.draws)):
+                draw = Draw(arm, number, labels["level"], known, pretrained, self.reinit_from, self.trainings)
+                yield _made(job, draw), {**of_arm, "arm": arm, "draw": number}
 
 
 def _made(job: Job, draw: Draw) -> Job:
@@ -77,8 +95,3 @@ def _made(job: Job, draw: Draw) -> Job:
     except TicketError as error:
         raise RunError(f"arm {draw.arm!r}: {error}") from None
     return made
-
-
-def count_controls(arms: Iterable[str], draws: int) -> int:
-    """Return how many trainings `control_trainings` yields."""
-    return sum(ARMS[arm].draws(draws) for arm in arms)

@@ -1,6 +1,7 @@
 """One draw of an arm: the things that it may use beside the ticket's training."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
@@ -9,6 +10,9 @@ from ticketzoo.models.create import initial_state
 from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
 from ticketzoo.training.job import Job
+
+ReinitFrom = Literal["start", "rewind-step"]
+"""The step that fresh initialisations are trained from."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Draw:
         known: True where the state of the ticket's training holds rewind weights; None where it does everywhere. A
             packaged ticket keeps those of its densest level only.
         pretrained: the model's state before the ticket was found, where that was a pretrained one.
+        reinit_from: "start" for fresh initialisations that train from step 0, "rewind-step" from the ticket's.
+        trainings: as many as the search for the ticket took of a seed.
     """
 
     arm: str
@@ -29,6 +35,16 @@ class Draw:
     level: int = 0
     known: Masks | None = None
     pretrained: State | None = None
+    reinit_from: ReinitFrom = "start"
+    trainings: int = 2
+
+    def fresh_step(self, job: Job) -> int:
+        """Return the step that a fresh initialisation is trained from."""
+        return job.start_step if self.reinit_from == "rewind-step" else 0
+
+    def among(self, job: Job) -> Masks:
+        """Return masks of the rewind weights that the state of `job` holds: all of them unless `known` says less."""
+        return {name: self.known[name] if self.known else torch.ones_like(mask) for name, mask in job.masks.items()}
 
     def seed(self, job: Job) -> int:
         """Return the seed of this draw's random numbers, which follows from the seed of `job`."""

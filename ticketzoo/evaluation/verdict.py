@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from pydantic import ValidationError
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.arms import DENSE, TICKET, verdict_controls
+from ticketzoo.evaluation.arms import DENSE, TICKET
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, Summary, falling_metrics, group_rows
@@ -21,13 +21,17 @@ from ticketzoo.ticket.verdict import sentence as sentence
 
 def rule(less_is_better: Sequence[str] = ()) -> str:
     """Return the rule in words, as cards print it, for metrics among which some are better when they are lower."""
-    controls, falls = " and of ".join(verdict_controls()), bool(less_is_better)
+    controls, falls = " and of ".join(REQUIRED), bool(less_is_better)
     return (
         "matching: on at least 2 seeds, the ticket's mean is not below dense's mean by more than one standard "
         "deviation of dense over the seeds (Chen et al. 2020); winning: matching, and the 95% interval of the ticket's "
         f"mean lies wholly above those of {controls}, on at least 3 seeds of each arm"
         + (f"; less is better of {' and '.join(less_is_better)}: read above as below, below as above" * falls)
     )
+
+
+REQUIRED = ("random_reinit", "random_mask")
+"""Arms that a winning ticket must lie clear of."""
 
 
 ROUNDING = 1e-12
@@ -99,7 +103,7 @@ def _judge_level(arms: dict[str, Summary], *, higher_is_better: bool) -> tuple[L
     short = dense.mean - ticket.mean if higher_is_better else ticket.mean - dense.mean
     if short > dense.std + ROUNDING:
         return "not matching", seeds, margin
-    controls = verdict_controls()
+    controls = REQUIRED
     few = _short_of(arms, (TICKET, DENSE, *controls), 3)
     if few:
         return "matching", seeds, f"{margin}; comparing with the controls needs at least 3 seeds, has {few}"

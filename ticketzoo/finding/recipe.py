@@ -1,10 +1,11 @@
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
 
-from ticketzoo.evaluation.arms import Arm, controls_among
-from ticketzoo.evaluation.controls import count_controls
+from ticketzoo.evaluation.arms import FIND_ARMS, Arm, controls_among, pretrained_arms
+from ticketzoo.evaluation.controls import Controls
+from ticketzoo.evaluation.draw import ReinitFrom
 from ticketzoo.finding.config import MethodConfig, RewindingConfig
 from ticketzoo.finding.method import METHODS
 from ticketzoo.hub.references import HubReference
@@ -41,6 +42,12 @@ class ModelConfig(Config):
         return {"name": value} if isinstance(value, str) else value
 
 
+def _default_arms(given: dict[str, Any]) -> tuple[str, ...]:
+    model = given.get("model")
+    is_pretrained = isinstance(model, ModelConfig) and pretrained_reference(model.name) is not None
+    return pretrained_arms(FIND_ARMS) if is_pretrained else FIND_ARMS
+
+
 class FindRecipe(Config):
     """A recipe of `ticketzoo find`: everything that decides which tickets come out."""
 
@@ -54,12 +61,15 @@ class FindRecipe(Config):
     comes of it counts as the pretrained model's; a ticket that refers to that model does not hold it."""
     finder: Annotated[SerializeAsAny[MethodConfig], ConfiguredBy(lambda: METHODS, "method", "imp")] = RewindingConfig()
     """How tickets are found. Its `method` decides which keys there are."""
-    arms: tuple[Arm, ...] = ("ticket", "dense", "random_reinit", "random_mask")
-    """What is measured on the source task; the ticket and dense always are."""
+    arms: tuple[Arm, ...] = Field(default_factory=_default_arms)
+    """Arms that are measured on the source task; the ticket and dense always are. By default `random_reinit` and
+    `random_mask`; of a pretrained model `magnitude` and `random_mask`."""
     arm_levels: tuple[PositiveInt, ...] | None = None
     """Levels at which the other arms are measured; all when not given."""
-    draws: PositiveInt = 1
-    """Random draws of each random arm per seed."""
+    draws: PositiveInt | None = None
+    """Random draws of each random arm per seed; by default 2 of `random_mask` and 1 of any other."""
+    reinit_from: ReinitFrom = "start"
+    """The step that fresh initialisations are trained from: "start" for step 0, with the warm-up, or "rewind-step"."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     package_from: Annotated[int, Field(ge=0)] = 0
     """Densest level that is packaged; rewind weights are stored for its survivors."""
@@ -91,12 +101,12 @@ class FindRecipe(Config):
         return tuple(range(1, self.finder.levels + 1)) if self.arm_levels is None else self.arm_levels
 
     @property
-    def controls(self) -> tuple[str, ...]:
+    def controls(self) -> Controls:
         """The arms that need trainings of their own."""
-        return controls_among(self.arms)
+        return Controls(controls_among(self.arms), self.draws, self.reinit_from, self.finder.trainings)
 
     @property
     def trainings(self) -> int:
         """The number of trainings the recipe asks for."""
-        controls = count_controls(self.controls, self.draws) * len(self.control_levels)
+        controls = self.controls.count(len(self.control_levels))
         return len(self.seeds) * ((self.head_first is not None) + self.finder.trainings + controls)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.evaluation.controls import Labels, control_trainings, dense_labels, ticket_labels
+from ticketzoo.evaluation.controls import Labels, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import Row, rows_of
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import METHODS, Level, Start, Trained
@@ -118,11 +118,11 @@ class Search:
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""
-        lab, arms, draws = self.lab(replicate.seed), self.recipe.controls, self.recipe.draws
-        for level in self.recipe.control_levels:
+        lab, controls, levels = self.lab(replicate.seed), self.recipe.controls, self.recipe.control_levels
+        for level in levels:
             masks, found = replicate.levels[level], replicate.found[level]
             job, labels = lab.job(masks, found.start, found.learn), self._labels(replicate.seed, level, masks)
-            yield from control_trainings(job, labels, arms, draws=draws, known=found.start.known)
+            yield from controls.beside(job, labels, known=found.start.known, once=level == levels[0])
 
     def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], Record]:
         """Train a control. Returns its rows and its record."""

@@ -1,6 +1,9 @@
-"""Masks drawn at random, each layer as dense as a given one."""
+"""Masks and values drawn at random: each layer as dense as a given one, or its values in another order."""
+
+from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 
 from ticketzoo.masks.masks import Masks
 
@@ -23,3 +26,22 @@ def shuffled_masks(masks: Masks, seed: int) -> Masks:
         name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].view(mask.shape)
         for name, mask in masks.items()
     }
+
+
+def permuted(values: Mapping[str, Tensor], masks: Masks, seed: int) -> dict[str, Tensor]:
+    """Return the masked tensors of `values`, in each the entries that its mask keeps in a random order."""
+    generator = torch.Generator().manual_seed(seed)
+    moved = {}
+    for name, mask in masks.items():
+        moved[name] = values[name].clone()
+        order = torch.randperm(int(mask.sum()), generator=generator)
+        moved[name][mask] = values[name][mask][order]
+    return moved
+
+
+def rescaled(fresh: Tensor, like: Tensor, mask: Tensor) -> Tensor:
+    """Return `fresh` times the number that gives its kept entries the root mean square of those of `like`."""
+    if not mask.any():
+        return fresh
+    have, want = (float(values[mask].double().square().mean().sqrt()) for values in (fresh, like))
+    return fresh * (want / have) if have > 0 else fresh

@@ -1,10 +1,13 @@
 """Recipes of `ticketzoo transfer`."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
-from ticketzoo.evaluation.arms import Arm, controls_among
+from ticketzoo.evaluation.arms import FIND_ARMS, SCALE_ARMS, Arm, controls_among, pretrained_arms
+from ticketzoo.evaluation.controls import Controls
+from ticketzoo.evaluation.draw import ReinitFrom
 from ticketzoo.recipe import Config, DataName, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.training import TrainingConfig
@@ -40,9 +43,14 @@ class TransferRecipe(Config):
     targets: Annotated[tuple[TargetConfig, ...], Field(min_length=1)]
     training: TrainingConfig = TrainingConfig()
     head: Head = "dense"
-    arms: tuple[Arm, ...] = ("ticket", "dense", "random_reinit", "random_mask")
-    draws: PositiveInt = 1
-    """Random draws of each random arm per seed."""
+    arms: tuple[Arm, ...] | None = None
+    """Arms beside ticket and dense, which always are measured. When not given `random_reinit`, `random_mask`,
+    `permuted_values`, `large_init` and `rescaled_reinit`; of a ticket of a pretrained model `magnitude`, `random_mask`,
+    `permuted_values` and `large_init`."""
+    draws: PositiveInt | None = None
+    """Random draws of each random arm per seed; by default 2 of `random_mask` and 1 of any other."""
+    reinit_from: ReinitFrom = "start"
+    """The step that fresh initialisations are trained from: "start" for step 0, with the warm-up, or "rewind-step"."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
 
     @model_validator(mode="before")
@@ -64,10 +72,14 @@ class TransferRecipe(Config):
                 raise ValueError(f"{key} must differ from each other")
         return self
 
-    @property
-    def controls(self) -> tuple[str, ...]:
-        """Return the arms that need trainings of their own at every level."""
-        return controls_among(self.arms)
+    def controls(self, *, pretrained: bool, levels: Sequence[int]) -> Controls:
+        """Return the arms of a ticket that need trainings of their own; `pretrained` where a pretrained model gave it.
+
+        A search up to the sparsest of `levels` trained about once a level.
+        """
+        default = FIND_ARMS + SCALE_ARMS
+        arms = self.arms or (pretrained_arms(default) if pretrained else default)
+        return Controls(controls_among(arms), self.draws, self.reinit_from, max(levels) + 1)
 
 
 def _with_training(target: Any, shared: dict[str, Any]) -> Any:

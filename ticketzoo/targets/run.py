@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.evaluation.controls import Labels, control_trainings, count_controls, dense_training, ticket_labels
+from ticketzoo.evaluation.controls import Controls, Labels, dense_training, ticket_labels
 from ticketzoo.evaluation.rows import Row, rows_of
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks
@@ -91,8 +91,9 @@ def evaluate_transfer(
     ]
     for line in dict.fromkeys(line for comparison in comparisons for line in comparison.check()):
         cells.progress.warn(line)
-    random_trainings = count_controls(recipe.controls, recipe.draws)
-    cells.progress.planned(sum(1 + len(one.levels) * (1 + random_trainings) for one in comparisons))
+    cells.progress.planned(
+        sum(1 + len(one.levels) + one.controls(recipe).count(len(one.levels)) for one in comparisons)
+    )
 
     def measure(training: tuple[Job, Labels]) -> list[Row]:
         job, labels = training
@@ -140,6 +141,10 @@ class _Comparison:
             return None
         return job.state if self.ticket.config.rewind.kind == "base" else start_of_dense(job, self.pretrained)
 
+    def controls(self, recipe: TransferRecipe) -> Controls:
+        """Return the arms beside the ticket."""
+        return recipe.controls(pretrained=self.pretrained is not None, levels=self.levels)
+
     def trainings(self, recipe: TransferRecipe) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings, each made when its turn comes, and the labels of their rows."""
         for level in self.levels:
@@ -156,9 +161,8 @@ class _Comparison:
             if level == self.levels[0]:
                 yield dense_training(job, labels, pretrained=start)
             yield job, labels
-            yield from control_trainings(
-                job, labels, recipe.controls, draws=recipe.draws, known=known, pretrained=start
-            )
+            once = level == self.levels[0]
+            yield from self.controls(recipe).beside(job, labels, known=known, pretrained=start, once=once)
 
 
 def _levels(recipe: TransferRecipe, ticket: Ticket) -> list[int]:

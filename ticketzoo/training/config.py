@@ -81,3 +81,9 @@ class TrainingConfig(Config):
             if getattr(self, key).count <= 0:
                 raise ValueError(f"{key} must be longer than 0")
         return self
+
+    def times(self, number: int) -> "TrainingConfig":
+        """Return the settings of a training `number` times as long; its schedule is stretched but for the warm-up."""
+        milestones = tuple(step.times(number) for step in self.schedule.milestones)
+        schedule = self.schedule.model_copy(update={"milestones": milestones})
+        return self.model_copy(update={"steps": self.steps.times(number), "schedule": schedule})
