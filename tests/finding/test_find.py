@@ -124,10 +124,10 @@ def test_every_level_starts_from_the_rewind_weights_under_its_mask(tmp_path: Pat
     """PyTorch Lightning's lottery-ticket option did not rewind for three years and no test noticed."""
     task = WatchedDigits()
     (replicate,) = find(tmp_path, task, finder={"levels": 3}).replicates
-    assert_equal(replicate.starts[-1].state, initial_state(ARCHITECTURE, 0))
+    assert_equal(replicate.found[-1].start.state, initial_state(ARCHITECTURE, 0))
     assert len(task.trainings) == 4
     for training, masks in zip(task.trainings, levels_of(replicate), strict=True):
-        assert_equal(training.start, masked(replicate.starts[-1].state, masks))
+        assert_equal(training.start, masked(replicate.found[-1].start.state, masks))
         assert not torch.equal(training.end["fc1.weight"], training.start["fc1.weight"])
         assert_equal(training.end, masked(training.end, masks))
 
@@ -147,7 +147,7 @@ def test_one_shot_prunes_the_dense_weights_at_every_level(tmp_path: Path) -> Non
     for masks in levels_of(replicate)[1:]:
         assert_equal(masks, largest(dense, replicate.levels[0], kept(masks)))
     for training, masks in zip(task.trainings, levels_of(replicate), strict=True):
-        assert_equal(training.start, masked(replicate.starts[-1].state, masks))
+        assert_equal(training.start, masked(replicate.found[-1].start.state, masks))
 
 
 def test_a_round_removes_exactly_the_rate_of_all_survivors(tmp_path: Path) -> None:
@@ -189,13 +189,13 @@ def test_rewinding_to_step_k_goes_on_from_the_state_after_k_updates(tmp_path: Pa
     model.load_state_dict(initial_state(ARCHITECTURE, 0))
     first_steps = TrainingConfig.model_validate(training | {"steps": "4it", "schedule": {}})
     train(model, digits(), first_steps, seed=0, device=CPU)
-    assert_equal(replicate.starts[-1].state, copied(model))
+    assert_equal(replicate.found[-1].start.state, copied(model))
 
     dense, *levels = task.trainings
     assert_equal(dense.start, initial_state(ARCHITECTURE, 0))
     assert len(dense.batches) == 10
     for level, masks in zip(levels, levels_of(replicate)[1:], strict=True):
-        assert_equal(level.start, masked(replicate.starts[-1].state, masks))
+        assert_equal(level.start, masked(replicate.found[-1].start.state, masks))
         assert len(level.batches) == 6
         assert all(torch.equal(ours, its) for ours, its in zip(level.batches, dense.batches[4:], strict=True))
 
@@ -222,7 +222,7 @@ def test_learning_rate_rewinding_keeps_the_trained_weights_and_rewinds_the_rest(
         assert_equal(training.start, masked(before.end, masks))
         assert len(training.batches) == 6
         assert all(torch.equal(ours, its) for ours, its in zip(training.batches, dense.batches[4:], strict=True))
-    assert_equal(replicate.starts[-1].state, task.trainings[1].end)
+    assert_equal(replicate.found[-1].start.state, task.trainings[1].end)
 
 
 def test_learning_rate_rewinding_after_one_shot_pruning_starts_from_the_dense_trained_weights(tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_learning_rate_rewinding_after_one_shot_pruning_starts_from_the_dense_tr
     (replicate,) = find(tmp_path, task, finder=finder).replicates
     for training, masks in zip(task.trainings[1:], levels_of(replicate)[1:], strict=True):
         assert_equal(training.start, masked(task.trainings[0].end, masks))
-    assert_equal(replicate.starts[-1].state, task.trainings[0].end)
+    assert_equal(replicate.found[-1].start.state, task.trainings[0].end)
 
 
 def test_late_resetting_trains_the_weights_of_step_k_from_the_start(tmp_path: Path) -> None:
@@ -241,7 +241,7 @@ def test_late_resetting_trains_the_weights_of_step_k_from_the_start(tmp_path: Pa
     find(tmp_path, task, finder=finder | {"rewinding": "late-reset"})
     (rewound,) = find(tmp_path, finder=finder).replicates
     dense, first, second = task.trainings
-    assert_equal(first.start, masked(rewound.starts[-1].state, rewound.levels[1]))
+    assert_equal(first.start, masked(rewound.found[-1].start.state, rewound.levels[1]))
     for level in (first, second):
         assert all(torch.equal(ours, its) for ours, its in zip(level.batches, dense.batches, strict=True))
 
@@ -320,7 +320,7 @@ def test_the_arms_train_what_they_say(tmp_path: Path) -> None:
     assert not torch.equal(reinit.start["fc1.weight"], ticket.start["fc1.weight"])
     for other in (drawn, again, shuffled):
         positions = {name: other.start[name] != 0 for name in WEIGHTS}
-        assert_equal(other.start, masked(replicate.starts[-1].state, positions))
+        assert_equal(other.start, masked(replicate.found[-1].start.state, positions))
         assert [int(mask.sum()) for mask in positions.values()] == [
             int(mask.sum()) for mask in replicate.levels[1].values()
         ]
@@ -334,10 +334,10 @@ def test_the_same_recipe_gives_the_same_bits_and_another_seed_others(tmp_path: P
     again = find(tmp_path / "again", finder={"levels": 2}, seeds=[1])
     for ours, theirs in zip(levels_of(both.replicates[1]), levels_of(again.replicates[0]), strict=True):
         assert_equal(ours, theirs)
-    assert_equal(both.replicates[1].starts[-1].state, again.replicates[0].starts[-1].state)
+    assert_equal(both.replicates[1].found[-1].start.state, again.replicates[0].found[-1].start.state)
     assert [row for row in both.rows if row["seed"] == 1] == again.rows
     first, second = both.replicates
-    assert not torch.equal(first.starts[-1].state["fc1.weight"], second.starts[-1].state["fc1.weight"])
+    assert not torch.equal(first.found[-1].start.state["fc1.weight"], second.found[-1].start.state["fc1.weight"])
     assert not torch.equal(first.levels[1]["fc1.weight"], second.levels[1]["fc1.weight"])
 
 
