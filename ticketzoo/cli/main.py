@@ -44,7 +44,7 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for module in ("find", "transfer", "stability", "zoo", "search", "add", "push_pull", "export"):
+for module in ("find", "transfer", "stability", "zoo", "search", "add", "push_pull", "export", "evaluate"):
     import_module(f"ticketzoo.cli.{module}").register(app)
 app.add_typer(recipes.app, name="recipe")
 

@@ -26,7 +26,7 @@ def read_recipe(path: str | Path, recipe_type: type[R], overrides: list[str] | N
     """
     content = read_content(path)
     for override in overrides or []:
-        _apply_override(content, override)
+        apply_override(content, override)
     return parse_recipe(content, recipe_type, str(path))
 
 
@@ -67,7 +67,7 @@ def dump_recipe(recipe: BaseModel, *, public: bool = False) -> str:
     return yaml.safe_dump(without_local_paths(content) if public else content, sort_keys=False, width=100)
 
 
-def _apply_override(content: dict[str, Any], override: str) -> None:
+def apply_override(content: dict[str, Any], override: str) -> None:
     """Set one dotted key of `content` from `a.b=value`; numbers index lists, e.g. `targets.0.task.dataset.path=DIR`."""
     keys, equals, text = override.partition("=")
     if not equals or not keys:

@@ -1,0 +1,140 @@
+"""Measure a trained ticket on held-out data, beside dense and the best constant guess."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ticketzoo.errors import RecipeError, TicketError
+from ticketzoo.evaluation.metrics import show, words
+from ticketzoo.evaluation.tables import Table
+from ticketzoo.finding import FindRecipe
+from ticketzoo.finding.start import load_task, sized_architecture
+from ticketzoo.models import load_model_state
+from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.recipe.reading import apply_override, parse_recipe
+from ticketzoo.tasks.metrics import metric_called
+from ticketzoo.tasks.task import GuessableTask, Task
+from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.build import build_architecture
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Scores on held-out data, by metric.
+
+    Attributes:
+        data: name of the task's data.
+        split: `test` or `validation`.
+        examples: in it.
+        deciding: the metric by which the task compares.
+        ticket: of the trained sparse network.
+        dense: of the trained dense network of the same seed, measured where the ticket holds it; else what its rows
+            say, which are of the recipe's own data.
+        guess: of the best constant guess, for the metrics that have one.
+    """
+
+    data: str
+    split: str
+    examples: int
+    deciding: str
+    ticket: dict[str, float]
+    dense: dict[str, float] | None
+    guess: dict[str, float]
+
+    def table(self) -> Table:
+        """Return the scores, a row for each network."""
+        scores = {"ticket": self.ticket, "dense": self.dense or {}, "constant guess": self.guess}
+        metrics = [f"{self.split}_{name}" for name in self.ticket]
+        rows = [
+            (who, *(show(key, of[name]) if name in of else "" for key, name in zip(metrics, self.ticket, strict=True)))
+            for who, of in scores.items()
+            if of
+        ]
+        caption = f"{self.data}, {self.examples:,} examples of {self.split}; fractions and correlations x 100."
+        return Table(caption, ("network", *map(words, metrics)), "l" + "r" * len(metrics), tuple(rows))
+
+
+def evaluate_ticket(
+    ticket: Ticket,
+    *,
+    data: str | Path | None = None,
+    overrides: Sequence[str] = (),
+    split: str = "test",
+    device: torch.device | None = None,
+) -> Evaluation:
+    """Measure the trained network that `ticket` holds on the task of its recipe.
+
+    Args:
+        ticket: with trained weights (`package_trained` in its recipe), or one that is used as it is.
+        data: folder or Hub id of other data in place of the recipe's.
+        overrides: of the recipe, such as `task.dataset.test_split=validation`.
+        split: `test`, or `validation` where there is one.
+        device: where to evaluate; the CPU by default.
+
+    Raises:
+        TicketError: the ticket holds no trained weights of its level, or no recipe.
+        RecipeError: its data are a folder of its author's, and none is given.
+        DataError: the data cannot be read.
+    """
+    device = device or torch.device("cpu")
+    if ticket.trained_state is None and ticket.config.use != "as-is":
+        remedy = "find it again with --set package_trained=true: what is trained already is not trained again"
+        raise TicketError(f"{ticket.name}: holds no trained weights of level {ticket.level}; {remedy}")
+    task = _task(ticket, data, overrides)
+    if split not in ("test", "validation") or not task.examples[split]:
+        raise RecipeError(f"split {split!r}: the data of {task.name} have no such split; give test or validation")
+    guesses = task.guesses(split) if isinstance(task, GuessableTask) else {}
+    return Evaluation(
+        task.name,
+        split,
+        task.examples[split],
+        task.metric.name,
+        task.evaluate(_network(ticket, device), split, device),
+        _dense(ticket, task, split, device, its_own=data is None and not overrides),
+        {name: (max if metric_called(name).higher_is_better else min)(scores) for name, scores in guesses.items()},
+    )
+
+
+def _task(ticket: Ticket, data: str | Path | None, overrides: Sequence[str]) -> Task:
+    if ticket.recipe_text is None:
+        raise TicketError(f"{ticket.name}: holds no recipe, which says what it is measured on")
+    content: Any = parse_yaml(ticket.recipe_text)
+    if data is not None:
+        overrides = [f"task.dataset.path={data}", *overrides]
+    for override in overrides:
+        apply_override(content, override)
+    recipe = parse_recipe(content, FindRecipe, f"of {ticket.name}")
+    dataset: Any = getattr(recipe.task, "dataset", None)
+    if dataset is not None and data is None and Path(dataset.path).expanduser().exists():
+        raise RecipeError(f"{ticket.name}: was found on a folder, {dataset.path}: give --data FOLDER")
+    task = load_task(recipe.task, recipe.model)
+    _check_fits(ticket, sized_architecture(recipe.model, task), task)
+    return task
+
+
+def _check_fits(ticket: Ticket, needed: Mapping[str, Any], task: Task) -> None:
+    kwargs = ticket.config.architecture.kwargs
+    for key, wanted in needed["kwargs"].items():
+        if key in kwargs and kwargs[key] != wanted:
+            raise RecipeError(f"{task.name} needs a network with {key} {wanted}, and {ticket.name} has {kwargs[key]}")
+
+
+def _network(ticket: Ticket, device: torch.device) -> nn.Module:
+    network = build_architecture(ticket.config.architecture, 0)
+    load_model_state(network, ticket.trained_state or ticket.rewind_state)
+    return network.to(device).eval()
+
+
+def _dense(ticket: Ticket, task: Task, split: str, device: torch.device, *, its_own: bool) -> dict[str, float] | None:
+    if 0 in [entry.level for entry in ticket.levels] and (dense := ticket.at(level=0)).trained_state is not None:
+        return task.evaluate(_network(dense, device), split, device)
+    if not its_own:
+        return None
+    said = {"arm": "dense", "seed": ticket.seed, "at": "final", "draw": 0}
+    rows = [row for row in ticket.results if all(row[key] == value for key, value in said.items())]
+    scores = {row["metric"]: row["value"] for row in rows}
+    return {key.removeprefix(f"{split}_"): value for key, value in scores.items() if key.startswith(split)} or None
