@@ -1,5 +1,6 @@
 """Every example of docs/extending.md runs from a folder of its own, and the errors that the page shows are raised."""
 
+import json
 import re
 import runpy
 import sys
@@ -11,11 +12,12 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from safetensors import safe_open
 from typer.testing import CliRunner
 
 from ticketzoo import Ticket
 from ticketzoo.cli.main import app
-from ticketzoo.errors import TicketzooError
+from ticketzoo.errors import TicketError, TicketzooError
 from ticketzoo.evaluation.arms import ARMS
 from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Level
@@ -31,7 +33,9 @@ from ticketzoo.pruning.schedule import SCHEDULES
 from ticketzoo.pruning.scope import SCOPES, Group
 from ticketzoo.tasks import TASKS
 from ticketzoo.tasks.metrics import METRICS, Metric
+from ticketzoo.ticket.encoding import ENCODINGS
 from ticketzoo.util.registry import Registry
+from ticketzoo.zoo import verify_ticket
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "extending.md").read_text()
 BLOCKS = {
@@ -128,10 +132,26 @@ def test_task(folder: Path) -> None:
 
 
 def test_encoding(folder: Path) -> None:
-    found = run("encoding")
-    assert found["nested"] == ["survivor-bits", "survivor-bits"]
-    assert found["moved"] == ["survivor-bits", "bits"]
-    assert found["formats"] == {"survivor-bits": 1, "bits": 2}
+    ticket = run("encoding")["ticket"]
+    assert ticket.config.format == 2
+    stated = tensors_of(Path("runs/rows/rows/seed-0/masks.safetensors"))
+    sizes = {"fc1.weight": (4, "rows"), "fc2.weight": (2, "rows"), "fc3.weight": (2, "rows")}  # of 30, 10 and 10 rows
+    expected = {f"level-{level}/{name}": size for level in range(3) for name, size in sizes.items()}
+    assert stated == expected | {"level-2/fc2.weight": (0, "survivor-bits")}  # level 1 keeps no row of it
+    assert ticket.levels[2].nested
+    assert verify_ticket("runs/rows/rows")
+    del ENCODINGS._entries["rows"]
+    message = "'level-0/fc1.weight' is encoded as 'rows', which this ticketzoo cannot read: upgrade"
+    assert f"`{message}`" in PAGE
+    with pytest.raises(TicketError, match=re.escape(message)):
+        Ticket.from_pretrained("./runs/rows/rows")
+
+
+def tensors_of(path: Path) -> dict[str, tuple[int, str]]:
+    """Bytes and encoding of each tensor in a file of masks."""
+    with safe_open(path, "np") as file:
+        stated = json.loads(file.metadata()["encoding"])
+        return {key: (file.get_tensor(key).size, stated[key]) for key in stated}
 
 
 def test_executor(folder: Path) -> None:

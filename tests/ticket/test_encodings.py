@@ -1,16 +1,23 @@
 """Any masks, nested or not, and any weights: written, read back, and the same whichever way they are stored."""
 
+import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from toy_ticket import toy_ticket
+from safetensors import safe_open
+from safetensors.numpy import save
+from toy_ticket import MASKS, assert_refused, edit_config, forge, toy_ticket
 
+from ticketzoo.masks import bits as bit
+from ticketzoo.masks.bits import Bits
 from ticketzoo.masks.digests import digest_of_digests, masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.ticket import Found, Ticket
@@ -104,4 +111,110 @@ def test_nothing_costs_more_than_a_bit_a_weight(levels: dict[int, Masks]) -> Non
     packed = pack_levels(levels.items())
     for encoded in packed.encoded.values():
         for name, one in encoded.items():
-            assert len(one.bits) <= math.ceil(math.prod(packed.shapes[name]) / 8)
+            assert len(one.content) <= math.ceil(math.prod(packed.shapes[name]) / 8)
+
+
+@pytest.fixture
+def indices() -> Iterator[None]:
+    """An encoding of variable size, as a user's package would add it: four bytes for each kept weight."""
+
+    @ENCODINGS.add("indices", first_format=2)
+    class Indices:
+        @staticmethod
+        def encode(mask: Bits, shape: tuple[int, ...], outer: Bits | None) -> Bits | None:
+            return np.flatnonzero(bit.unpack(mask, math.prod(shape))).astype("<u4").view(np.uint8)
+
+        @staticmethod
+        def decode(content: Bits, shape: tuple[int, ...], outer: Bits | None) -> Bits:
+            mask = np.zeros(math.prod(shape), np.bool_)
+            mask[content.view("<u4")] = True
+            return bit.pack(mask)
+
+        @staticmethod
+        def sizes(shape: tuple[int, ...], before: int) -> range:
+            return range(0, 4 * math.prod(shape) + 1, 4)
+
+        @staticmethod
+        def check(content: Bits, shape: tuple[int, ...], before: int) -> None:
+            places = content.view("<u4").astype(np.int64)
+            if (np.diff(places) <= 0).any() or (places >= math.prod(shape)).any():
+                raise ValueError("indices that do not rise, or lie outside")
+
+        @staticmethod
+        def kept(content: Bits, shape: tuple[int, ...]) -> int:
+            return len(content) // 4
+
+    yield
+    del ENCODINGS._entries["indices"]
+
+
+def kept_at(*levels: tuple[int, ...]) -> list[Found]:
+    """One replicate that keeps weights 0, 1, ... of 10 by 10 at the given places of each level."""
+    masks = {level: torch.isin(torch.arange(100), torch.tensor(places)) for level, places in enumerate(levels)}
+    state = {"w": torch.arange(100.0).view(10, 10)}
+    return [Found(7, {level: {"w": mask.view(10, 10)} for level, mask in masks.items()}, state)]
+
+
+def stored(folder: Path) -> dict[str, tuple[str, list[int]]]:
+    with safe_open(folder / MASKS, "np") as file:
+        stated = json.loads(file.metadata()["encoding"])
+        return {key: (stated[key], file.get_tensor(key).tolist()) for key in stated}
+
+
+@pytest.mark.usefixtures("indices")
+def test_an_encoding_of_another_shape_is_one_row(tmp_path: Path) -> None:
+    found = kept_at((3, 99), (3,), (3, 5))  # 100 weights take 13 bytes; 2 survivors take 1
+    folder = toy_ticket(replicates=found).save_pretrained(tmp_path / "toy")
+    assert stored(folder) == {
+        "level-0/w": ("indices", [3, 0, 0, 0, 99, 0, 0, 0]),
+        "level-1/w": ("survivor-bits", [1]),
+        "level-2/w": ("indices", [3, 0, 0, 0, 5, 0, 0, 0]),
+    }
+    ticket = Ticket.from_pretrained(folder)
+    assert ticket.config.format == 2
+    assert [(entry.kept, entry.nested) for entry in ticket.levels] == [(2, True), (1, True), (2, False)]
+    for level, masks in found[0].levels.items():
+        assert equal(ticket.at(level=level).masks, dict(masks))
+    assert ticket.at(level=2).rewind_state["w"].nonzero().tolist() == [[0, 3], [0, 5]]
+    assert ticket.known_rewind["w"].flatten().nonzero().flatten().tolist() == [3, 5, 99]
+
+
+@pytest.mark.usefixtures("indices")
+def test_nested_masks_of_a_free_encoding_are_still_of_the_format_that_knows_it(tmp_path: Path) -> None:
+    folder = toy_ticket(replicates=kept_at((3, 99))).save_pretrained(tmp_path / "toy")
+    assert Ticket.from_pretrained(folder).levels[0].nested
+    edit_config(folder, lambda config: config.update(format=1))
+    assert_refused(folder, r"'level-0/w' is encoded as 'indices', which this ticketzoo cannot read: upgrade")
+
+
+@pytest.mark.usefixtures("indices")
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([3, 0, 0, 0, 3, 0, 0, 0], "'level-0/w' has indices that do not rise, or lie outside"),
+        ([3, 0, 0, 0, 100, 0, 0, 0], "'level-0/w' has indices that do not rise, or lie outside"),
+        (
+            [3, 0, 0, 0, 5],
+            r"U8 of shape \(5,\), but indices of this mask need uint8 of shape \(0 to 400,\)",
+        ),
+        ([3, 0, 0, 0], "level 0 keeps 1 weights, but ticket.json says 2"),
+        ([3, 0, 0, 0, 98, 0, 0, 0], "the masks have digest"),
+    ],
+)
+def test_forged_bytes_of_it_are_refused(content: list[int], message: str, tmp_path: Path) -> None:
+    folder = toy_ticket(replicates=kept_at((3, 99))).save_pretrained(tmp_path / "toy")
+    tensors = {"level-0/w": np.array(content, np.uint8)}
+    forge(folder, MASKS, save(tensors, {"encoding": json.dumps({"level-0/w": "indices"})}))
+    assert_refused(folder, message)
+
+
+@pytest.mark.parametrize(("second", "message"), [((3,), "digest"), ((3, 5), "level 1 is not nested, but ticket.json")])
+def test_bits_may_hold_nested_masks_and_no_others_where_ticket_json_says_nested(
+    second: tuple[int, ...], message: str, tmp_path: Path
+) -> None:
+    folder = toy_ticket(replicates=kept_at((3, 99), second), masked="frozen").save_pretrained(tmp_path / "toy")
+    edit_config(folder, lambda config: config["levels"][1].update(nested=True))
+    bits = {f"level-{n}/w": np.packbits(np.isin(np.arange(100), kept), bitorder="little") for n, kept in
+            enumerate([(3, 98 if message == "digest" else 99), second])}  # fmt: skip
+    forge(folder, MASKS, save(bits, {"encoding": json.dumps(dict.fromkeys(bits, "bits"))}))
+    assert_refused(folder, message)

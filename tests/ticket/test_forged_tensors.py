@@ -67,7 +67,7 @@ FORGED: dict[str, tuple[Callable[[Path], object], str]] = {
     ),
     "mask too long": (
         change_tensor(MASKS, "level-2/fc1.weight", bits(0x7D, 0)),
-        r"'level-2/fc1\.weight' is U8 of shape \(2,\), but the bits of 8 surviving weights need uint8 of shape \(1,\)",
+        r"'level-2/fc1\.weight' is U8 of shape \(2,\), but survivor-bits of this mask need uint8 of shape \(1,\)",
     ),
     "mask of another dtype": (
         change_tensor(MASKS, "level-2/fc1.weight", lambda t: t.to(torch.int8)),
@@ -88,7 +88,7 @@ FORGED: dict[str, tuple[Callable[[Path], object], str]] = {
     # Masks choose among the survivors of the level before, so keeping any other weight takes more bits than there are.
     "masks not nested": (
         change_tensor(MASKS, "level-4/fc1.weight", bits(0x1D, 0x03)),
-        r"'level-4/fc1\.weight' is U8 of shape \(2,\), but the bits of 6 surviving weights need uint8 of shape \(1,\)",
+        r"'level-4/fc1\.weight' is U8 of shape \(2,\), but survivor-bits of this mask need uint8 of shape \(1,\)",
     ),
     "same count, other bits": (
         change_tensor(MASKS, "level-4/fc1.weight", bits(0x1E)),

@@ -113,9 +113,9 @@ class TicketConfig(Part):
         """Return the text of ticket.json."""
         return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False) + "\n"
 
-    def in_its_format(self) -> "TicketConfig":
-        """Return the same, as the first format that can hold it."""
-        return self.model_copy(update={"format": 2 if any(_of_format_2(self)) else 1})
+    def in_its_format(self, at_least: int = 1) -> "TicketConfig":
+        """Return the same, as the first format that can hold it, and its masks, which need `at_least` this one."""
+        return self.model_copy(update={"format": max(2 if any(_of_format_2(self)) else 1, at_least)})
 
 
 def _of_format_2(config: TicketConfig) -> Iterator[str]:

@@ -107,7 +107,8 @@ def pack(
         raise TicketError("the seeds do not have trained values of the same levels")
     content["files"] = {path: entry_of(held).model_dump() for path, held in documents.items() if path.startswith(EXTRA)}
     content["mask_sha256"] = mask_sha256_of([(one["seed"], one["mask_sha256"]) for one in content["replicates"]])
-    config = check_config(content | {"format": 2}, f"ticket '{content['name']}'").in_its_format()
+    at_least = max(one.levels.first_format for one in stored.values())
+    config = check_config(content | {"format": 2}, f"ticket '{content['name']}'").in_its_format(at_least)
     return config, Stored(stored, _Documents(documents), read_base=None if weights is None else _Constant(weights))
 
 

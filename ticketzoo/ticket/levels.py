@@ -1,10 +1,11 @@
-"""The masks of several levels as a ticket holds them, in memory as in its file: encoded as bits."""
+"""The masks of several levels as a ticket holds them, in memory as in its file: encoded."""
 
 import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, TypeAlias
 
 import torch
@@ -15,7 +16,7 @@ from ticketzoo.masks import bits as bit
 from ticketzoo.masks.bits import Bits
 from ticketzoo.masks.digests import digest_of_digests, packed_masks_sha256
 from ticketzoo.masks.masks import Masks, check_masks
-from ticketzoo.ticket.encoding import Encoded, decode, encode
+from ticketzoo.ticket.encoding import Encoded, encode
 from ticketzoo.util.text import show_sparsity
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
@@ -30,7 +31,7 @@ NEARLY_EMPTY = 0.001
 
 @dataclass(frozen=True, eq=False)
 class PackedLevels(Mapping[int, Masks]):
-    """The masks of one replicate by level, ascending: held as their encoded bits, given as fresh bool tensors."""
+    """The masks of one replicate by level, ascending: held encoded, given as fresh bool tensors."""
 
     shapes: Shapes
     encoded: dict[int, dict[str, Encoded]]
@@ -57,24 +58,48 @@ class PackedLevels(Mapping[int, Masks]):
         """The number of prunable weights, kept or not."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    @property
+    def first_format(self) -> int:
+        """The first format that knows all the encodings."""
+        return max(one.encoding.first_format for masks in self.encoded.values() for one in masks.values())
+
     def nested(self, level: int) -> bool:
-        """Tell whether a level keeps only weights that the packaged level before keeps."""
-        return all(one.encoding.relative for one in self.encoded[level].values())
+        """Tell whether a level keeps only weights that the packaged level before keeps; the first one does."""
+        return level not in self._moved
+
+    @cached_property
+    def _moved(self) -> set[int]:
+        """The levels that are not nested; of encodings that hold no others nothing is decoded."""
+        free = {level: [name for name, one in masks.items() if not one.encoding.relative]
+                for level, masks in self.encoded.items() if level != self.densest}  # fmt: skip
+        found: set[int] = set()
+        outer: MaskBits = {}
+        for level, masks in self.walk() if any(free.values()) else ():
+            if any((masks[name] & ~outer[name]).any() for name in free.get(level, ())):
+                found.add(level)
+            outer = masks
+        return found
 
     def kept(self, level: int) -> dict[str, int]:
         """Return how many weights of each parameter a packaged level keeps."""
-        return {name: bit.popcount(one.bits) for name, one in self.encoded[level].items()}
+        return {name: one.kept() for name, one in self.encoded[level].items()}
 
     def bits(self, level: int) -> MaskBits:
         """Return the masks of a packaged level, a bit per weight."""
-        before = [self.encoded[one] for one in reversed(self.encoded) if one < level]
-        found = {}
-        for name, one in self.encoded[level].items():
-            found[name], relative = one.bits, one.encoding.relative
-            for outer in before if relative else ():
-                found[name] = bit.deposit(found[name], outer[name].bits)
-                if not outer[name].encoding.relative:
-                    break
+        names = list(self.encoded[level])
+        with _threads() as pool:
+            return dict(zip(names, pool.map(partial(self._decode, level), names), strict=True))
+
+    def _decode(self, level: int, name: str) -> Bits:
+        """Decode the levels that a mask is relative to, from the first of them on, and the mask."""
+        needed = []
+        for before in reversed([one for one in self.encoded if one <= level]):
+            needed.append(self.encoded[before][name])
+            if not needed[-1].encoding.relative:
+                break
+        found = needed.pop().decode(None)
+        while needed:
+            found = needed.pop().decode(found)
         return found
 
     def masks(self, level: int) -> Masks:
@@ -84,18 +109,18 @@ class PackedLevels(Mapping[int, Masks]):
     def walk(self) -> Iterator[tuple[int, MaskBits]]:
         """Yield each level and its masks, a bit per weight; faster than asking for one level after the other."""
         outer: MaskBits = {}
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:  # numpy lets go of the interpreter as it works
+        with _threads() as pool:
             for level, encoded in self.encoded.items():
                 before = [outer.get(name) for name in encoded]
-                outer = dict(zip(encoded, pool.map(decode, encoded.values(), before), strict=True))
+                outer = dict(zip(encoded, pool.map(Encoded.decode, encoded.values(), before), strict=True))
                 yield level, outer
 
     def union(self) -> MaskBits:
         """Return the weights that any packaged level keeps, a bit per weight."""
         found = self.bits(self.densest)
-        for level in self:
-            names = [name for name, one in self.encoded[level].items() if not one.encoding.relative]
-            found |= {name: found[name] | self.encoded[level][name].bits for name in names}
+        for masks in self.encoded.values():
+            free = {name: one for name, one in masks.items() if not one.encoding.relative}
+            found |= {name: found[name] | one.decode(None) for name, one in free.items()}
         return found
 
     def renamed(self, rename: Callable[[dict[str, Any]], dict[str, Any]]) -> "PackedLevels":
@@ -109,6 +134,11 @@ class PackedLevels(Mapping[int, Masks]):
             named = {name: (self.shapes[name], bits) for name, bits in packed.items()}
             digests.append((f"level-{level}", packed_masks_sha256(named)))
         return digest_of_digests(digests)
+
+
+def _threads() -> ThreadPoolExecutor:
+    """Return threads, of use since numpy lets go of the interpreter as it works."""
+    return ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
 
 def unpack(bits: Mapping[str, Bits], shapes: Shapes) -> Masks:
@@ -139,7 +169,7 @@ def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLev
         if missing := [name for name in shapes if name not in masks]:
             raise TicketError(f"level {level} has no mask for {', '.join(missing)}")
         packed = {name: bit.pack(masks[name].cpu().numpy()) for name in shapes}
-        encoded[level] = {name: encode(packed[name], outer.get(name)) for name in shapes}
+        encoded[level] = {name: encode(packed[name], shapes[name], outer.get(name)) for name in shapes}
         outer = packed
     if not shapes:
         raise TicketError("there are no masks to package")

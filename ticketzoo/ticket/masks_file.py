@@ -7,15 +7,15 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import safetensors.numpy
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks import bits as bit
 from ticketzoo.ticket.config import LevelEntry
 from ticketzoo.ticket.encoding import ENCODINGS, Encoded, Encoding
 from ticketzoo.ticket.levels import PackedLevels, Shapes
-from ticketzoo.ticket.tensor_file import check_keys, open_tensors, read_bits
+from ticketzoo.ticket.tensor_file import check_keys, open_tensors, read_bytes
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
 
@@ -25,7 +25,7 @@ def masks_to_bytes(packed: PackedLevels) -> bytes:
     encoded = {_key(level, name): one for level, masks in packed.encoded.items() for name, one in masks.items()}
     stated = {key: one.encoding.name for key, one in encoded.items()}
     metadata = {"encoding": json.dumps(stated, separators=(",", ":"))}
-    return safetensors.numpy.save({key: one.bits for key, one in encoded.items()}, metadata=metadata)
+    return safetensors.numpy.save({key: one.content for key, one in encoded.items()}, metadata=metadata)
 
 
 def read_masks(
@@ -49,23 +49,32 @@ def read_masks(
         keys = set(file.keys())
         check_keys(keys, (_key(entry.level, name) for entry in levels for name in shapes), where)
         encodings = _encodings(file.metadata() or {}, keys, where, number)
-        total = {name: math.prod(shape) for name, shape in shapes.items()}
-        before = total
+        before = {name: math.prod(shape) for name, shape in shapes.items()}
         for entry in levels:
             count = entry.kept[index] if isinstance(entry.kept, list) else entry.kept
             masks = encoded[entry.level] = {}
-            for name in shapes:
+            for name, shape in shapes.items():
                 key = _key(entry.level, name)
-                weights = before[name] if encodings[key].relative else total[name]
-                masks[name] = Encoded(encodings[key], read_bits(file, key, weights, where))
-            before = {name: bit.popcount(one.bits) for name, one in masks.items()}
+                masks[name] = _read(file, key, encodings[key], shape, before[name], where)
+            before = {name: one.kept() for name, one in masks.items()}
             if (found := sum(before.values())) != count:
                 raise TicketError(f"{where}: level {entry.level} keeps {found} weights, but ticket.json says {count}")
     packed = PackedLevels(shapes, encoded)
     for entry in levels:
         if entry.nested and not packed.nested(entry.level):
-            raise TicketError(f"{where}: level {entry.level} is encoded as not nested, but ticket.json says it is")
+            raise TicketError(f"{where}: level {entry.level} is not nested, but ticket.json says it is")
     return packed
+
+
+def _read(file: Any, key: str, encoding: Encoding, shape: tuple[int, ...], before: int, where: str) -> Encoded:
+    """Return a mask whose level before keeps `before` weights; its size is checked before it is read."""
+    sizes = encoding.make.sizes(shape, before)
+    content = read_bytes(file, key, sizes, f"{encoding.name} of this mask need", where)
+    try:
+        encoding.make.check(content, shape, before)
+    except ValueError as error:
+        raise TicketError(f"{where}: '{key}' has {error}") from None
+    return Encoded(encoding, content, shape)
 
 
 def _key(level: int, name: str) -> str:

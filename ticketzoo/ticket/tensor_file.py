@@ -68,18 +68,29 @@ def check_keys(found: set[str], expected: Iterable[str], where: str) -> None:
         raise TicketError(f"{where}: has tensor {listed(unexpected)}, which ticket.json does not declare")
 
 
+def read_bytes(file: Any, key: str, sizes: range, need: str, where: str) -> Bits:
+    """Return a uint8 tensor of one dimension, from a file opened with numpy.
+
+    Raises:
+        TicketError: its number of bytes is none of `sizes`; `need` says, with a verb, what does.
+    """
+    part = file.get_slice(key)
+    dtype, shape = part.get_dtype(), part.get_shape()
+    if dtype != "U8" or len(shape) != 1 or shape[0] not in sizes:
+        needed = str(sizes.start) if len(sizes) == 1 else f"{sizes.start} to {sizes[-1]}" if sizes else "none"
+        raise TicketError(f"{where}: '{key}' is {dtype} of shape {tuple(shape)}, but {need} uint8 of shape ({needed},)")
+    content: Bits = file.get_tensor(key)
+    return content
+
+
 def read_bits(file: Any, key: str, count: int, where: str) -> Bits:
     """Return `count` bits, from a file opened with numpy.
 
     Raises:
         TicketError: the tensor does not hold just as many.
     """
-    part = file.get_slice(key)
-    dtype, shape = part.get_dtype(), part.get_shape()
-    if dtype != "U8" or shape != [bit.length(count)]:
-        needed = f"the bits of {count} surviving weights need uint8 of shape ({bit.length(count)},)"
-        raise TicketError(f"{where}: '{key}' is {dtype} of shape {tuple(shape)}, but {needed}")
-    bits: Bits = file.get_tensor(key)
+    size = bit.length(count)
+    bits = read_bytes(file, key, range(size, size + 1), f"the bits of {count} weights need", where)
     if not bit.padding_is_zero(bits, count):
         raise TicketError(f"{where}: '{key}' has bits set beyond its {count} weights")
     return bits
