@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_one_line(
 def test_a_recipe_and_a_model_are_not_given_together() -> None:
     make: Callable[[], nn.Module] = Mlp
     with pytest.raises(RecipeError, match="a recipe, or model, train and evaluate, not both"):
-        ticketzoo.find("quickstart", model=make)  # type: ignore[call-overload]
+        ticketzoo.find("quickstart", model=make)
 
 
 def test_a_recipe_by_name_with_overrides(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ Shape = tuple[int, ...]
 
 
 class Codec(Protocol):
-    """How the mask of one parameter becomes bytes, and a mask again.
+    """The way of one parameter's mask into bytes and back.
 
     `mask` and `outer` have a bit for each weight, in C order; `outer` is the mask of the packaged level
     before, None at the first level, and `before` the number of weights that it keeps, there all of them.

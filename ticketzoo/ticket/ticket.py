@@ -91,9 +91,7 @@ class Ticket(Publishable):
         derived: Mapping[str, Any] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> "Ticket":
-        """Make a ticket of what was found. Masks and weights are copied.
-
-        It is written in format 1 where that can hold it, else in format 2 (docs/format.md).
+        """Make a ticket of copies of what was found: of format 1 where that can hold it, else of format 2.
 
         Args:
             name: such as `lenet-300-100.mnist-imp`.
@@ -119,22 +117,13 @@ class Ticket(Publishable):
             files: content of further files, by plain name; `read_file` gives it again.
 
         Raises:
-            TicketError: masks that aren't bool, weights that don't fit their masks or are NaN, levels that differ
-                between replicates, and fields that ticket.json may not hold.
+            TicketError: masks that aren't bool, weights that don't fit or are NaN, levels that differ by seed, and
+                fields that ticket.json may not hold.
         """
-        content = {
-            "name": name,
-            "architecture": dict(architecture),
-            "task": task,
-            "source": dict(source),
-            "pruning": dict(pruning),
-            "masked": masked,
-            "use": use,
-            "rewind": {"kind": rewind_kind, "rewinding": rewinding, "step": rewind_step},
-            "derived": derived,
-            "verdict": verdict,
-            "license": license,
-        }
+        rewind = {"kind": rewind_kind, "rewinding": rewinding, "step": rewind_step}
+        content: dict[str, Any] = {"name": name, "architecture": dict(architecture), "task": task}
+        content |= {"source": dict(source), "pruning": dict(pruning), "masked": masked, "use": use, "rewind": rewind}
+        content |= {"derived": derived, "verdict": verdict, "license": license}
         documents = documents_of(recipe_text, results, files or {})
         config, stored = pack(content, replicates, base=base, package_from=package_from, documents=documents)
         return cls._view(config, stored)

@@ -1,0 +1,99 @@
+"""A run on a user's own model and data: the recipe that it stands for, and what takes the place of its sections."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ticketzoo.api.run import Where, folder_of
+from ticketzoo.errors import RecipeError
+from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.finding.method import METHODS
+from ticketzoo.finding.start import SourceModel
+from ticketzoo.models.own import OwnArchitecture
+from ticketzoo.recipe import parse_recipe
+from ticketzoo.tasks.metrics import Metric
+from ticketzoo.tasks.own import Evaluate, Loss, OwnTask
+from ticketzoo.tasks.own_examples import Examples
+from ticketzoo.ticket import Ticket
+from ticketzoo.util.random_state import seeded
+
+Data = Examples | tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class OwnRun:
+    """The arguments of `ticketzoo.find` for a model and data of one's own, which says what they are."""
+
+    model: Callable[[], nn.Module] | None
+    train: Data | None
+    evaluate: Data | Evaluate | None
+    validation: Data | None
+    loss: Loss | None
+    metric: str | Metric | None
+    prune: str | Mapping[str, Any]
+    finder: Mapping[str, Any] | None
+    training: Mapping[str, Any] | None
+    arms: Sequence[str]
+    seeds: Sequence[int]
+    name: str | None
+
+    def check(self, recipe: object) -> None:
+        """Raise RecipeError unless there is a recipe, or all of model, train and evaluate, and sections are mappings."""
+        given = [part is not None for part in (self.model, self.train, self.evaluate)]
+        if recipe is not None and any(given):
+            raise RecipeError("find: give a recipe, or model, train and evaluate, not both")
+        if recipe is None and not all(given):
+            raise RecipeError("find: give a recipe, or all of model, train and evaluate")
+        for what, section in (("finder", self.finder), ("training", self.training)):
+            if section is not None and not isinstance(section, Mapping):
+                raise RecipeError(f"find: {what}: give keys and their values, not {type(section).__name__}")
+
+    def find(self, out: str | Path | None, where: Where) -> Ticket:
+        """Find and package the ticket in the folder `out`; `where` is what `running` gives. Raises as `find` does."""
+        assert self.model is not None and self.train is not None and self.evaluate is not None
+        architecture, finder = OwnArchitecture(self.model), dict(self.finder or {})
+        name = self.name or f"{_plain(architecture['name'])}.own-{finder.get('method', 'imp')}"
+        task_name = name.partition(".")[2] or name
+        task = OwnTask(
+            self.train, self.evaluate, validation=self.validation, loss=self.loss, metric=self.metric, name=task_name
+        )
+        content = {
+            "name": name,
+            "model": f"own/{architecture['name']}",
+            "task": {"type": "own", "name": task.name},
+            "training": dict(self.training or {}),
+            "finder": finder if self.prune == "magnitude" else finder | {"prune": self.prune},
+            "arms": list(self.arms),
+            "seeds": list(self.seeds),
+            "package_from": _package_from(finder),
+        }
+        recipe = parse_recipe(content, FindRecipe, name)
+        _try_evaluation(architecture, task, where["device"])
+        return find_and_package(recipe, folder_of(name, out), task=task, model=SourceModel(architecture), **where)[0]
+
+
+def _plain(name: str) -> str:
+    """Return the name of a class as one that a ticket may have: `_Net` is `net`."""
+    return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("_-")[:64] or "network"
+
+
+def _package_from(finder: Mapping[str, Any]) -> int:
+    """Return the level from which on the ticket is packaged: 0, or the last where a method's ticket holds it alone."""
+    method = finder.get("method", "imp")
+    if method not in METHODS:
+        return 0  # reading the recipe says so
+    config: Any = METHODS[method].config.model_construct()
+    level = finder.get("levels", config.levels)
+    return level if config.last_level_alone else 0
+
+
+def _try_evaluation(architecture: OwnArchitecture, task: OwnTask, device: torch.device | None) -> None:
+    """Evaluate a fresh network, so that a metric which is not there is said before any training."""
+    device = device or torch.device("cpu")
+    with seeded(0):
+        task.evaluate(architecture.build(0).to(device).eval(), "test", device)
