@@ -43,7 +43,7 @@ class OwnRun:
     name: str | None
 
     def check(self, recipe: object) -> None:
-        """Raise RecipeError unless there is a recipe, or all of model, train and evaluate, and sections are mappings."""
+        """Raise RecipeError unless there is a recipe, or all of model, train and evaluate, and sections with keys."""
         given = [part is not None for part in (self.model, self.train, self.evaluate)]
         if recipe is not None and any(given):
             raise RecipeError("find: give a recipe, or model, train and evaluate, not both")
