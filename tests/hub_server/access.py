@@ -1,6 +1,7 @@
 """Who may do what: the checks every handler starts with."""
 
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from .messages import Refusal, Request, bad_request, repo_not_found
 from .store import Caller, Repo, Store
@@ -22,7 +23,12 @@ class Call:
 
     def repo(self, kind: str, repo_id: str) -> Repo:
         """The repository, if it exists and the caller may know that it does."""
-        repo = self.store.get(KINDS.get(kind, kind), repo_id)
+        kind = KINDS.get(kind, kind)
+        if now := self.store.renamed.get((kind, repo_id.lower())):
+            path = self.request.raw_path.replace(repo_id, now, 1)
+            query = urlencode(self.request.query, doseq=True)
+            raise Refusal(307, f"Moved to {now}", headers={"Location": f"{self.endpoint}{path}?{query}"})
+        repo = self.store.get(kind, repo_id)
         if repo is None or (repo.private and not self.store.owns(self.caller.name, repo.namespace)):
             raise repo_not_found() if self.caller.name else self.unauthenticated(hides_a_repo=True)
         return repo

@@ -5,13 +5,18 @@ served by the file host, under a path that ends in the file's name, so a glob ov
 """
 
 import fnmatch
+import gzip
+import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from .messages import Refusal, Reply, entry_not_found
 
-Kind = Literal["answer", "missing", "flip", "slow", "cut", "cut upload", "lose answer", "hang"]
+Kind = Literal[
+    "answer", "missing", "flip", "slow", "cut", "cut upload", "lose answer", "hang", "change", "endless", "trickle"
+]
 
 
 @dataclass
@@ -24,6 +29,7 @@ class Fault:
     after: int = 0
     seconds: float = 0.0
     reset: bool = False
+    alter: Callable[[Reply], Reply] | None = None
     fired: int = 0
 
     def matches(self, method: str, path: str) -> bool:
@@ -34,6 +40,8 @@ class Fault:
         """The reply as this fault leaves it (faults of the connection leave it alone)."""
         if self.kind == "missing":
             return entry_not_found(commit=reply.headers.get("X-Repo-Commit")).reply
+        if self.alter:
+            return self.alter(reply)
         if self.kind == "flip" and reply.body:
             body = bytearray(reply.body)
             body[self.after] ^= 0xFF
@@ -83,6 +91,31 @@ class Faults:
     def hang(self, method: str, path: str, times: int | None = 1) -> Fault:
         """Take the request and say nothing until the server stops or `release` is called."""
         return self._add(Fault("hang", method, path, times))
+
+    def endless(self, path: str, piece: bytes = bytes(2**16), gzipped: bool = False, times: int | None = None) -> Fault:
+        """Begin the body and never end it; with `gzipped`, a little that becomes much when it is decompressed."""
+        headers = {"Content-Encoding": "gzip"} if gzipped else {}
+        reply = Reply(200, gzip.compress(piece) if gzipped else piece, headers)
+        return self._add(Fault("answer" if gzipped else "endless", "GET", path, times, reply=reply))
+
+    def trickle(self, method: str, path: str, seconds: float, after: int = 0, times: int | None = None) -> Fault:
+        """Send the answer, headers included, a byte at a time from byte `after` on, with that long between them."""
+        return self._add(Fault("trickle", method, path, times, after=after, seconds=seconds))
+
+    def headers(self, method: str, path: str, times: int | None = None, **headers: str) -> Fault:
+        """Send other headers; `_` in their names stands for `-`."""
+        more = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self.change(
+            method, path, lambda reply: Reply(reply.status, reply.body, {**reply.headers, **more}), times
+        )
+
+    def json(self, path: str, alter: Callable[[Any], Any], times: int | None = None) -> Fault:
+        """Send other JSON: what `alter` makes of the right one."""
+        return self.change("GET", path, lambda reply: Reply.json(alter(json.loads(reply.body)), reply.status), times)
+
+    def change(self, method: str, path: str, alter: Callable[[Reply], Reply], times: int | None = None) -> Fault:
+        """Send what `alter` makes of the right reply."""
+        return self._add(Fault("change", method, path, times, alter=alter))
 
     def release(self) -> None:
         self.released.set()

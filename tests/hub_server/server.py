@@ -252,12 +252,24 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {"Content-Length": str(len(reply.body)), "X-Request-Id": uuid.uuid4().hex, **reply.headers}
         lines = [f"HTTP/1.1 {reply.status} {http.client.responses.get(reply.status, '')}"]
         lines += [f"{name}: {' '.join(value.split())}" for name, value in headers.items()]
+        if fault and fault.kind == "endless":
+            lines = [line for line in lines if not line.startswith("Content-Length")]
         head = "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
         body = b"" if self.command == "HEAD" else reply.body
         if fault and fault.kind == "cut":
             self.wfile.write(head + body[: fault.after])
             self._drop(fault)
-        if fault and fault.kind == "slow":
+        if fault and fault.kind == "endless":
+            self.wfile.write(head)
+            while not self.server.hub.faults.released.is_set():
+                self.wfile.write(body)
+            raise _Dropped
+        if fault and fault.kind == "trickle":
+            self.wfile.write((head + body)[: fault.after])
+            for byte in (head + body)[fault.after :]:
+                time.sleep(fault.seconds)
+                self.wfile.write(bytes([byte]))
+        elif fault and fault.kind == "slow":
             self.wfile.write(head)
             step = max(1, -(-len(body) // SLOW_PIECES))
             for start in range(0, len(body), step):

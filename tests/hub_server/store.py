@@ -230,6 +230,7 @@ class Store:
         self.repos: dict[tuple[str, str], Repo] = {}
         self.organisations: dict[str, set[str]] = {}  # name: members
         self.tokens: dict[str, Caller] = {}
+        self.renamed: dict[tuple[str, str], str] = {}  # kind and old id: the present id
         self._last = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
     def now(self) -> datetime.datetime:
@@ -255,6 +256,14 @@ class Store:
         repo = Repo(kind, repo_id, private, self.now(), self)
         repo.commit("refs/heads/main", {".gitattributes": File(GIT_ATTRIBUTES)}, "initial commit")
         self.repos[kind, repo_id.lower()] = repo
+        return repo
+
+    def rename(self, old: str, new: str, kind: str = "model") -> Repo:
+        """Give a repository another id; requests for the old one are then answered with a redirect."""
+        repo = self.repos.pop((kind, old.lower()))
+        repo.id = new
+        self.repos[kind, new.lower()] = repo
+        self.renamed[kind, old.lower()] = new
         return repo
 
     def get(self, kind: str, repo_id: str) -> Repo | None:

@@ -1,5 +1,6 @@
 """Arguments and options that several commands share."""
 
+import logging
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,12 @@ def _known_executor(name: str) -> str:
         raise typer.BadParameter(str(error)) from None
 
 
+def _let_client_talk(verbose: bool) -> bool:
+    if verbose:
+        logging.getLogger("ticketzoo.hub").setLevel(logging.DEBUG)
+    return verbose
+
+
 RecipeArgument = Annotated[
     str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped one (ticketzoo recipe list).")
 ]
@@ -25,6 +32,10 @@ OutOption = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+VerboseOption = Annotated[
+    bool,
+    typer.Option("--verbose", callback=_let_client_talk, help="Show what the Hub's client says of its own attempts."),
+]
 TicketArgument = Annotated[
     str,
     typer.Argument(

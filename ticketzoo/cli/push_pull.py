@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ticketzoo.cli.options import JsonOption, RegistryOption, TicketArgument
+from ticketzoo.cli.options import JsonOption, RegistryOption, TicketArgument, VerboseOption
 
 
 def register(app: typer.Typer) -> None:
@@ -30,6 +30,7 @@ def push(
     ] = False,
     registry: RegistryOption = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Publish a ticket on the Hub, in one commit; prints the commit's address.
 
@@ -82,6 +83,7 @@ def pull(
     ] = None,
     force: Annotated[bool, typer.Option("--force-download", help="Fetch again what is in the cache.")] = False,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Copy a ticket from the Hub into a folder, completely and verified, or not at all; prints the folder.
 

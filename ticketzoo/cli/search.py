@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.markup import escape
 
-from ticketzoo.cli.options import JsonOption
+from ticketzoo.cli.options import JsonOption, VerboseOption
 
 if TYPE_CHECKING:
     from ticketzoo.zoo.search import Hits
@@ -31,6 +31,7 @@ def search(
     ] = "hub:",
     limit: Annotated[int, typer.Option(min=1, help="Look at no more than this many repositories on the Hub.")] = 100,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Find tickets by what they are, on the Hub or in a folder.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ticketzoo.cli.options import REGISTRY_DEFAULT, JsonOption, RegistryOption, TicketArgument
+from ticketzoo.cli.options import REGISTRY_DEFAULT, JsonOption, RegistryOption, TicketArgument, VerboseOption
 
 if TYPE_CHECKING:
     from ticketzoo.ticket.files import Files
@@ -36,6 +36,7 @@ def list_tickets(
         ),
     ] = None,
     as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """List the tickets that there are: those of `registry/` and `runs/` here, and those that come with ticketzoo.
 
@@ -58,7 +59,9 @@ def list_tickets(
     show(Hits(shown, hits.left_out, hits.where), as_json)
 
 
-def info(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
+def info(
+    ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
     """Say what a ticket is: how sparse, how good, its verdict, its files. No masks or weights are fetched.
 
     Examples:
@@ -79,7 +82,9 @@ def info(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonO
         console().print(line, markup=False)
 
 
-def verify(ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False, verbose: VerboseOption = False
+) -> None:
     """Check a ticket's digests, coverage, nesting and sizes; exit status 1 and the reason if anything is wrong.
 
     Example:

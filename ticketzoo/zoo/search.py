@@ -1,6 +1,7 @@
 """Finding tickets by what they are, in a folder and on the Hub alike."""
 
 import re
+import time
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from numbers import Real
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.search import Listed, find_on_hub
 from ticketzoo.ticket.card_metadata import (
@@ -102,8 +104,9 @@ def search(registry: str | Path | None, query: Query, *, limit: int = 100, token
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}|", owner):
         raise RegistryError(f"{text!r}: write hub: for all of the Hub, or hub:OWNER")
     listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
+    until = time.monotonic() + hub_limits.in_force().seconds
     with ThreadPoolExecutor(8) as pool:
-        return _hits(query, pool.map(lambda one: _summary_on_hub(one, token), listed), text)
+        return _hits(query, pool.map(lambda one: _summary_on_hub(one, token, until), listed), text)
 
 
 def _hits(query: Query, found: Iterable[TicketSummary | str], where: str) -> Hits:
@@ -125,7 +128,9 @@ def _summary_in(folder: Path) -> TicketSummary | str:
         return str(error)
 
 
-def _summary_on_hub(listed: Listed, token: str | bool | None) -> TicketSummary | str:
+def _summary_on_hub(listed: Listed, token: str | bool | None, until: float) -> TicketSummary | str:
+    if time.monotonic() > until:
+        return f"hub:{listed.repo_id}: not looked at, the search took too long: set a limit, or {hub_limits.VARIABLE}"
     try:
         return read_summary(hub_files(listed.repo_id, listed.commit, HubOptions(token=token)))
     except (RegistryError, TicketError) as error:
