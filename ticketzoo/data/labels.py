@@ -12,7 +12,7 @@ LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 
 
 def find_label_column(path: str, features: dict[str, Any], asked: str | None) -> str:
-    """Return the column asked for, the one ClassLabel, or the one integer or text column with a label's name.
+    """Return the column asked for, the one ClassLabel, or the one of numbers, words or bools with a label's name.
 
     Raises:
         DataError: there is no such column, or no clear one; the message lists the columns.
@@ -20,11 +20,13 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
     from datasets import ClassLabel
 
     labels = [column for column, feature in features.items() if isinstance(feature, ClassLabel)]
-    plain = [column for column, feature in features.items() if _kind(feature) in ("int", "text")]
+    plain = [column for column, feature in features.items() if kind_of(feature)]
     if asked is not None:
         if asked in labels or asked in plain:
             return asked
-        raise DataError(f"{path} has no label column {asked!r}; {what_there_is('label', labels + plain, features)}")
+        there = f" of numbers or words (its type: {features[asked]})" if asked in features else ""
+        listed = what_there_is("label", labels + plain, features)
+        raise DataError(f"{path} has no label column {asked!r}{there}; {listed}")
     found = labels or [column for column in plain if column in LABEL_NAMES]
     if len(found) == 1:
         return found[0]
@@ -36,32 +38,43 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
 def number_classes(where: str, feature: Any, values: list[np.ndarray]) -> tuple[list[Tensor], list[str]]:
     """Return the labels as int64 class numbers, and the classes' names, from the stored `values` of the splits in use.
 
-    A ClassLabel keeps its numbers and names; text is numbered in sorted order; integers must be 0, 1, .. without a gap.
+    A ClassLabel keeps its numbers and names; words are numbered in sorted order, False and True are 0 and 1; numbers,
+    also whole ones written as 0.0 and 1.0, must be 0, 1, .. without a gap.
 
     Raises:
-        DataError: the integers have gaps.
+        DataError: the numbers have gaps or fractions.
     """
     from datasets import ClassLabel
 
     if isinstance(feature, ClassLabel):
         return [torch.from_numpy(part.astype(np.int64)) for part in values], list(feature.names)
     found = np.unique(np.concatenate(values))
-    if _kind(feature) == "text":
+    if found.dtype.kind == "b":
+        return [torch.from_numpy(part.astype(np.int64)) for part in values], ["False", "True"]
+    if found.dtype.kind not in "iuf":
         return [torch.from_numpy(np.searchsorted(found, part)) for part in values], [str(name) for name in found]
-    if not np.array_equal(found, np.arange(len(found))):
+    if not counts_from_0(found):
         listed = ", ".join(map(str, found[:5])) + (", .." if len(found) > 5 else "")
         raise DataError(f"labels of {where} are {listed}: number the classes 0, 1, 2, .. without a gap")
-    return [torch.from_numpy(part.astype(np.int64)) for part in values], [str(label) for label in found]
+    return [torch.from_numpy(part.astype(np.int64)) for part in values], [str(int(label)) for label in found]
 
 
-def _kind(feature: Any) -> str | None:
+def counts_from_0(found: np.ndarray) -> bool:
+    """Tell whether the sorted distinct numbers are 0, 1, .. without a gap."""
+    return np.array_equal(found, np.arange(len(found)))
+
+
+def kind_of(feature: Any) -> str | None:
+    """Return the kind of a column's values: "int", "float", "bool" or "text"; None if it is none of them."""
     from datasets import Value
 
     if not isinstance(feature, Value):
         return None
     if feature.dtype.startswith(("int", "uint")):
         return "int"
-    return "text" if feature.dtype in ("string", "large_string") else None
+    if feature.dtype.startswith("float"):
+        return "float"
+    return {"bool": "bool", "string": "text", "large_string": "text", "string_view": "text"}.get(feature.dtype)
 
 
 def what_there_is(kind: str, found: list[str], features: dict[str, Any]) -> str:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from ticketzoo.data.order import evaluation_order, on_device, whole_order
 from ticketzoo.data.text.corpus import CorpusDataset, Form, tokenize_corpus
+from ticketzoo.data.text.overlap import tell_overlap
 from ticketzoo.data.text.rows import split_rows
 from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
 from ticketzoo.data.text.token_masks import mask_tokens
@@ -77,7 +78,8 @@ class FillMask:
         check_max_length(tokenizer, config.max_length)
         stored = config.dataset.load()
         rows = split_rows(config.dataset, stored)
-        column = config.dataset.find_column(rows["train"].table.features)
+        column = config.dataset.find_column(rows["train"].table)
+        tell_overlap(config.dataset.path, rows, [column])
         splits = {
             name: tokenize_corpus(part, column, tokenizer, config.sequences, config.max_length)
             for name, part in rows.items()

@@ -1,16 +1,20 @@
 """A column of text as token sequences: lines as they are, or everything cut into blocks of one length."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 
 from ticketzoo.data import tensor_cache
 from ticketzoo.data.progress_bar import with_progress
-from ticketzoo.data.text.rows import TextDataset, TextRows, text_columns
+from ticketzoo.data.text.columns import text_columns
+from ticketzoo.data.text.rows import TextDataset, TextRows
 from ticketzoo.data.text.sequences import Sequences, sequences_of
 from ticketzoo.data.text.tokenizer import Tokenizer
 from ticketzoo.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
 
 Form = Literal["blocks", "lines"]
 
@@ -28,13 +32,13 @@ class CorpusDataset(TextDataset):
 
     column: str | None = None
 
-    def find_column(self, features: dict[str, Any]) -> str:
+    def find_column(self, table: "Dataset") -> str:
         """Return the column of text.
 
         Raises:
             DataError: there is none, or several and none is named.
         """
-        found = text_columns(self.path, features, [self.column] if self.column else None)
+        found = text_columns(self.path, table, [self.column] if self.column else None)
         if len(found) > 1 and "text" not in found:
             raise DataError(f"{self.path} has several text columns, {', '.join(found)}: say which with column")
         return "text" if len(found) > 1 else found[0]
@@ -61,7 +65,7 @@ def tokenize_corpus(rows: TextRows, column: str, tokenizer: Tokenizer, form: For
 
 def _tokenize(rows: TextRows, column: str, tokenizer: Tokenizer, form: Form, max_length: int) -> Sequences:
     parts = with_progress(rows.parts(_PART), -(-len(rows) // _PART), f"tokenising {rows.split}")
-    texts = ([text for text in part.column(column) if text and not text.isspace()] for part in parts)
+    texts = ([text for text in part.texts(column) if text and not text.isspace()] for part in parts)
     if form == "lines":
         encoded = (tokenizer.encode(part, max_length=max_length) for part in texts)
         made = sequences_of((encoding.ids for part in encoded for encoding in part), tokenizer.pad)

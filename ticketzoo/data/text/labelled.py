@@ -2,18 +2,19 @@
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
 from torch import Tensor
 
 from ticketzoo.data import tensor_cache
-from ticketzoo.data.labels import LABEL_NAMES, find_label_column, number_classes
+from ticketzoo.data.labels import find_label_column
 from ticketzoo.data.progress_bar import with_progress
 from ticketzoo.data.stored import last_part
+from ticketzoo.data.text.columns import text_columns
 from ticketzoo.data.text.glue import GLUE, GlueTask, known_columns
-from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows, text_columns
+from ticketzoo.data.text.labels import LabelKind, is_withheld, read_labels
+from ticketzoo.data.text.overlap import tell_overlap
+from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows
 from ticketzoo.data.text.sequences import Sequences, sequences_of
 from ticketzoo.data.text.tokenizer import Tokenizer
 from ticketzoo.errors import DataError
@@ -32,18 +33,21 @@ class LabelledTextDataset(TextDataset):
     Attributes:
         columns: the one or two columns of text; default those of the GLUE task of that name, or that GLUE's tasks
             have.
-        label_column: default the one that looks like it. Floats are values to predict, as of STS-B, not classes.
+        label_column: default the one that looks like it.
+        labels: "classes" or "values" to predict, as of STS-B. Default classes; but floats are values, unless they are
+            exactly 0.0, 1.0, .. without a gap.
     """
 
     columns: tuple[str, ...] | None = None
     label_column: str | None = None
+    labels: LabelKind | None = None
 
     @property
     def glue(self) -> GlueTask | None:
         """The task of GLUE that this is, if it is one."""
         return GLUE.get(self.name or "") if last_part(self.path) == "glue" else None
 
-    def find_columns(self, features: dict[str, Any], label_column: str) -> list[str]:
+    def find_columns(self, table: "Dataset", label_column: str) -> list[str]:
         """Return the columns of text.
 
         Raises:
@@ -52,7 +56,7 @@ class LabelledTextDataset(TextDataset):
         if self.columns is not None and len(self.columns) not in (1, 2):
             raise DataError(f"columns: {', '.join(self.columns)} are {len(self.columns)}, but a model reads one or two")
         asked = self.columns or (self.glue.columns if self.glue else None)
-        found = text_columns(self.path, {name: features[name] for name in features if name != label_column}, asked)
+        found = text_columns(self.path, table, asked, leave=label_column)
         if asked or len(found) == 1:
             return found
         known = known_columns(found) or (("text",) if "text" in found else None)
@@ -60,35 +64,28 @@ class LabelledTextDataset(TextDataset):
             raise DataError(f"{self.path} has several text columns, {', '.join(found)}: say which with columns")
         return list(known)
 
-    def find_label_column(self, features: dict[str, Any]) -> tuple[str, bool]:
-        """Return the column of labels, and whether they are values to predict.
-
-        Raises:
-            DataError: it is not clear.
-        """
-        floats = [name for name, feature in features.items() if str(getattr(feature, "dtype", "")).startswith("float")]
-        likely = [name for name in floats if name in LABEL_NAMES]
-        if self.label_column in floats or (self.label_column is None and len(likely) == 1):
-            return self.label_column or likely[0], True
-        return find_label_column(self.path, features, self.label_column), False
-
 
 @dataclass(frozen=True)
 class LabelledText:
     """The splits: token sequences, and labels of each: int64 [n] class numbers, or float32 [n] values to predict.
 
     Attributes:
-        num_classes: 1 of values.
+        class_names: None of values.
     """
 
     sequences: dict[str, Sequences]
     labels: dict[str, Tensor]
-    num_classes: int
+    class_names: list[str] | None
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes; 1 of values."""
+        return 1 if self.class_names is None else len(self.class_names)
 
     @property
     def is_regression(self) -> bool:
         """True if the labels are values."""
-        return self.num_classes == 1
+        return self.class_names is None
 
 
 def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_length: int) -> LabelledText:
@@ -98,17 +95,14 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
         DataError: something is missing or does not fit.
     """
     stored = dataset.load()
-    features = next(iter(stored.values())).features
-    label_column, is_regression = dataset.find_label_column(features)
-    columns = dataset.find_columns(features, label_column)
-    rows = split_rows(dataset, stored, lambda table: _withheld(table, label_column))
-    values = {name: _label_values(part, label_column) for name, part in rows.items()}
-    if is_regression:
-        labels, classes = {name: _checked_values(rows[name], part) for name, part in values.items()}, 1
-    else:
-        labels, classes = _numbered(dataset, rows, features[label_column], label_column, values)
+    table = next(iter(stored.values()))
+    label_column = find_label_column(dataset.path, table.features, dataset.label_column)
+    columns = dataset.find_columns(table, label_column)
+    rows = split_rows(dataset, stored, lambda table: is_withheld(table, label_column))
+    labels, names = read_labels(dataset.path, rows, label_column, dataset.labels)
+    tell_overlap(dataset.path, rows, columns)
     sequences = {name: tokenize_rows(part, columns, tokenizer, max_length) for name, part in rows.items()}
-    return LabelledText(sequences, labels, classes)
+    return LabelledText(sequences, labels, names)
 
 
 def tokenize_rows(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_length: int) -> Sequences:
@@ -131,7 +125,7 @@ def _tokenize(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_leng
     pairs = len(columns) == 2
     filled = dict.fromkeys(columns, len(rows) == 0)
     for part in with_progress(rows.parts(_PART), -(-len(rows) // _PART), f"tokenising {rows.split}"):
-        texts = [part.column(column) for column in columns]
+        texts = [part.texts(column) for column in columns]
         for column, given in zip(columns, texts, strict=True):
             if None in given:
                 raise DataError(f"{part.where(given.index(None))} has no text in column {column!r}")
@@ -144,48 +138,3 @@ def _tokenize(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_leng
     if empty:
         raise DataError(f"column {empty[0]!r} of {rows.split} is empty: there is no text to classify")
     return sequences_of(token_lists, tokenizer.pad, segments)
-
-
-def _withheld(table: "Dataset", label_column: str) -> bool:
-    """Tell whether a split has labels in name only: GLUE's test splits say -1 everywhere."""
-    labels = table.select_columns([label_column]).with_format("arrow")[:].column(label_column).drop_null().to_numpy()
-    return labels.dtype.kind in "if" and bool((labels == -1).all())
-
-
-def _label_values(rows: TextRows, label_column: str) -> np.ndarray:
-    column = rows.arrow(label_column)
-    if column.null_count:
-        raise DataError(f"{rows.where(column.is_null().index(True).as_py())} has no label in column {label_column!r}")
-    values: np.ndarray = column.to_numpy()
-    return values
-
-
-def _checked_values(rows: TextRows, values: np.ndarray) -> Tensor:
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if len(wrong):
-        raise DataError(f"{rows.where(int(wrong[0]))} has label {values[wrong[0]]}, which is not a number to predict")
-    return torch.from_numpy(values.astype(np.float32))
-
-
-def _numbered(
-    dataset: LabelledTextDataset,
-    rows: dict[str, TextRows],
-    feature: Any,
-    label_column: str,
-    values: dict[str, np.ndarray],
-) -> tuple[dict[str, Tensor], int]:
-    """Return the labels as class numbers, and how many classes there are."""
-    where = f"{dataset.path}, column {label_column!r}"
-    numbered, names = number_classes(where, feature, list(values.values()))
-    labels = dict(zip(values, numbered, strict=True))
-    for name, part in labels.items():
-        outside = torch.where((part < 0) | (part >= len(names)))[0]
-        if len(outside):
-            label = int(part[outside[0]])
-            raise DataError(
-                f"{rows[name].where(int(outside[0]))} has label {label}, outside 0 to {len(names) - 1}: "
-                "use another split if its labels are withheld, or fix the data"
-            )
-    if len(labels["train"].unique()) < 2:
-        raise DataError(f"{rows['train'].split} has one class only: classification needs two or more")
-    return labels, len(names)

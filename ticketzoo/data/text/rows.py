@@ -1,15 +1,19 @@
 """The common part of the `dataset:` sections of text tasks, and the rows of text that they name, split."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import torch
+from pydantic import AfterValidator
 from torch import Tensor
 
 from ticketzoo.data.splits import random_share
 from ticketzoo.data.stored import Share, StoredDataset, last_part
+from ticketzoo.data.tables.files import Reading
+from ticketzoo.data.tables.load import has_names, load_tables
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,6 +22,14 @@ if TYPE_CHECKING:
 VALIDATION_SHARE = 0.1
 """Fraction of the training split held out where the recipe says nothing and no stored split serves for validation."""
 _TEST_SPLITS = ("test", "test_matched", "validation", "validation_matched")
+
+
+def _known_encoding(name: str | None) -> str | None:
+    try:
+        "".encode(name or "utf-8")
+    except LookupError:
+        raise ValueError("no known encoding; such are utf-8, utf-16, latin-1, cp1252") from None
+    return name
 
 
 class TextDataset(StoredDataset):
@@ -29,10 +41,26 @@ class TextDataset(StoredDataset):
         test: how many examples (int) or which fraction (float) of train that is.
         validation: as many held out of the training split; 0: none. Default: the split "validation" where it is
             stored and not tested on, else a tenth.
+        encoding: of files of text; default UTF-8, or what the mark at their start says.
+        missing: words in cells of CSV that stand for no value; by default every word is a word.
     """
 
     test: Share = 0.1
     validation: Share | None = None
+    encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
+    missing: tuple[str, ...] = ()
+
+    def load(self) -> "DatasetDict":
+        """Return its splits: of a folder its tables as they are, or what is on the Hub.
+
+        Raises:
+            DataError: they cannot be read.
+        """
+        where = Path(self.mirror or self.path).expanduser()
+        if not where.is_dir():
+            return super().load()
+        name = self.name if self.mirror is None or has_names(where) else None
+        return load_tables(where, name, Reading(self.encoding, self.missing))
 
     @property
     def short_name(self) -> str:
@@ -61,6 +89,11 @@ class TextRows:
     def choose(self, chosen: Tensor) -> "TextRows":
         """Return the rows where `chosen`, bool [n], is True."""
         return TextRows(self.table, self.rows[chosen], self.split)
+
+    def texts(self, name: str) -> list[Any]:
+        """Return the texts of a column, numbers and bools as Python writes them; None where there is none."""
+        values = self.column(name)
+        return [value if value is None or isinstance(value, str) else str(value) for value in values]
 
     def column(self, name: str) -> list[Any]:
         """Return the values of a column, as Python objects."""
@@ -123,27 +156,3 @@ def _all_rows(dataset: TextDataset, stored: "DatasetDict", split: str) -> TextRo
 
 def _divide(rows: TextRows, chosen: Tensor) -> tuple[TextRows, TextRows]:
     return rows.choose(chosen), rows.choose(~chosen)
-
-
-def text_columns(path: str, features: dict[str, Any], asked: Sequence[str] | None = None) -> list[str]:
-    """Return the columns of text: those asked for, or all.
-
-    Raises:
-        DataError: one that isn't there or holds no text.
-    """
-    found = [column for column, feature in features.items() if getattr(feature, "dtype", None) in _TEXT_TYPES]
-    for column in asked or ():
-        if column not in found:
-            has = f"its text columns: {', '.join(found)}" if found else f"its columns: {_listed(features)}"
-            raise DataError(f"{path} has no text column {column!r}; {has}")
-    if not found:
-        raise DataError(f"{path} has no text column; its columns: {_listed(features)}")
-    return list(asked) if asked else found
-
-
-def _listed(features: dict[str, Any]) -> str:
-    empty = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "null"]
-    return ", ".join(f"{name} (empty)" if name in empty else name for name in features)
-
-
-_TEXT_TYPES = ("string", "large_string", "string_view")

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows, text_columns
+from ticketzoo.data.text.columns import text_columns
+from ticketzoo.data.text.overlap import tell_overlap
+from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows
 from ticketzoo.errors import DataError
 
 
@@ -39,13 +41,15 @@ def load_questions(dataset: TextDataset) -> dict[str, Questions]:
         DataError: something is missing, or an answer is not where it is said to be.
     """
     stored = dataset.load()
-    features = next(iter(stored.values())).features
-    text_columns(dataset.path, features, ("question", "context"))
+    table = next(iter(stored.values()))
+    features = table.features
+    text_columns(dataset.path, table, ("question", "context"))
     if "answers" not in features:
         raise DataError(f"{dataset.path} has no column 'answers'; its columns: {', '.join(features)}")
     if not _are_answers(features.arrow_schema.field("answers").type):
         raise DataError(f"{dataset.path}: column 'answers' must hold the lists `text` and `answer_start` of each row")
     rows = split_rows(dataset, stored, lambda table: not any(map(_texts, table["answers"])))
+    tell_overlap(dataset.path, rows, ("question", "context"))
     return {name: Questions(part, _questions(part)) for name, part in rows.items()}
 
 
@@ -69,7 +73,8 @@ def _texts(answers: Any) -> list[str]:
 
 
 def _questions(rows: TextRows) -> list[Question]:
-    columns = {name: rows.column(name) for name in ("question", "context", "answers")}
+    columns: dict[str, list[Any]] = {name: rows.texts(name) for name in ("question", "context")}
+    columns["answers"] = rows.column("answers")
     for name in ("question", "context"):
         empty = [index for index, text in enumerate(columns[name]) if not text or text.isspace()]
         if empty:

@@ -1,0 +1,185 @@
+"""Files as tables of one split: by suffix, unpacked, in the encoding that is declared, and known by their content."""
+
+import bz2
+import codecs
+import gzip
+import hashlib
+import lzma
+import zipfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ticketzoo.data.tables.csv_file import one_line, place_of, read_csv, read_lines
+from ticketzoo.data.tables.json_file import read_json
+from ticketzoo.errors import DataError
+from ticketzoo.util.text import show_names
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+KINDS = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+    ".txt": "text",
+}
+"""What a file holds, by the last suffix of its name, in lower case."""
+
+_PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
+PACKED = (*_PACKED, ".zip")
+"""Suffixes of packed files that are read."""
+_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The way that files of text are read.
+
+    Attributes:
+        encoding: default UTF-8, or what the mark at the start of a file says.
+        missing: words in cells of CSV that stand for a missing value.
+    """
+
+    encoding: str | None = None
+    missing: tuple[str, ...] = ()
+
+
+def suffix_of(file: Path) -> str:
+    """Return the suffix that says what a file holds, in lower case: `.csv` of `train.CSV.gz`; "" of `train.csv.bak`."""
+    suffixes = [suffix.lower() for suffix in file.suffixes[-2:]]
+    if suffixes and suffixes[-1] in PACKED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes and suffixes[-1] in KINDS else ""
+
+
+def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict[str, Dataset]":
+    """Return a data set for each split: the rows of its files, one file after the other.
+
+    The columns of CSV are texts, and `info.builder_name` of the data set is then "csv".
+
+    Args:
+        splits: the files of each.
+        reading: how files of text are read.
+
+    Raises:
+        DataError: a file cannot be read, or is in two splits; the message names the file, and the row if there is one.
+    """
+    from datasets import Dataset, DatasetInfo
+    from datasets.table import InMemoryTable
+
+    made, owner = {}, dict[str, tuple[str, Path]]()
+    for split, files in splits.items():
+        tables, digest = [], hashlib.sha256(repr(reading).encode())
+        for file in files:
+            content = _content(file)
+            of_file = hashlib.sha256(content).hexdigest()
+            other, there = owner.setdefault(of_file, (split, file))
+            if other != split and content:
+                raise DataError(f"{file} of split {split!r} has the same content as {there} of split {other!r}")
+            digest.update(f"{suffix_of(file)} {of_file}\n".encode())
+            tables.append(_table(file, content, reading))
+        if sum(len(table) for table in tables):
+            info = DatasetInfo(builder_name=KINDS[suffix_of(files[0])])
+            rows = InMemoryTable(_joined(tables, files))
+            made[split] = Dataset(rows, info=info, fingerprint=digest.hexdigest()[:32])
+        else:
+            raise DataError(f"split {split!r} has no rows: {show_names(files, 3)}")
+    return made
+
+
+def _content(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise DataError(f"{file} cannot be read: {error.strerror}") from error
+
+
+def _table(file: Path, content: bytes, reading: Reading) -> Any:
+    """Return the rows of a file as a pyarrow table."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    where, content, suffix = str(file), _unpacked(file, content), suffix_of(file)
+    try:
+        match KINDS[suffix]:
+            case "parquet":
+                return parquet.read_table(pa.BufferReader(content))
+            case "arrow":
+                return _arrow(content)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{where} is no {KINDS[suffix]} file that can be read: {one_line(error)}") from error
+    delimiter = _DELIMITERS.get(suffix, "")
+    text = _utf_8(content, where, reading.encoding, delimiter)
+    match KINDS[suffix]:
+        case "csv":
+            return read_csv(text, where, delimiter=delimiter, missing=reading.missing)
+        case "json":
+            return read_json(text, where)
+    return read_lines(text)
+
+
+def _arrow(content: bytes) -> Any:
+    import pyarrow as pa
+
+    opened = pa.ipc.open_file if content.startswith(b"ARROW1") else pa.ipc.open_stream
+    return opened(pa.BufferReader(content)).read_all()
+
+
+def _unpacked(file: Path, content: bytes) -> bytes:
+    packed = file.suffix.lower()
+    try:
+        if packed in _PACKED:
+            return _PACKED[packed](content)
+        if packed == ".zip":
+            with zipfile.ZipFile(BytesIO(content)) as archive:
+                names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
+                if len(names) != 1:
+                    raise DataError(f"{file} holds {len(names)} files, not one: unpack it")
+                return archive.read(names[0])
+    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+        raise DataError(f"{file} cannot be unpacked: {one_line(error)}") from error
+    return content
+
+
+def _utf_8(content: bytes, where: str, encoding: str | None, delimiter: str) -> bytes:
+    """Return a file of text as UTF-8 without a mark at its start."""
+    marked = next((name for bom, name in _BOMS.items() if content.startswith(bom)), None)
+    used = (marked if encoding is None or marked == "utf-8-sig" else encoding) or "utf-8"
+    try:
+        text = content.decode(used)
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode(used, errors="replace")
+        place = place_of(before, delimiter) if delimiter else f"line {before.count(chr(10)) + 1}"
+        byte = f"byte 0x{content[error.start]:02x}" if error.start < len(content) else "it ends within a character"
+        advice = (
+            "say the encoding, as in task.dataset.encoding: latin-1" if encoding is None else "say another encoding"
+        )
+        raise DataError(f"{where}, {place}: no {used.upper()} text ({byte}): {advice}") from None
+    if "\0" in text[:1000]:
+        advice = "say the encoding, as in task.dataset.encoding: utf-16-le"
+        raise DataError(f"{where} is no {used.upper()} text, it has zero bytes: {advice}")
+    return text.removeprefix("\ufeff").encode()
+
+
+def _joined(tables: list[Any], files: Sequence[Path]) -> Any:
+    """Return the rows of all files of a split as one table."""
+    import pyarrow as pa
+
+    names = tables[0].column_names
+    for file, table in zip(files, tables, strict=True):
+        if set(table.column_names) != set(names):
+            have = ", ".join(table.column_names)
+            raise DataError(f"the columns of {file} are {have}, but {', '.join(names)} in {files[0]}")
+    try:
+        return pa.concat_tables([table.select(names) for table in tables], promote_options="permissive")
+    except pa.ArrowException as error:
+        where = f"the columns of {files[0]} and the other files of its split"
+        raise DataError(f"{where} hold values of other kinds: {one_line(error)}") from error
