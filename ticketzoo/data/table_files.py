@@ -12,6 +12,7 @@ from ticketzoo.util.text import show_names
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
 _OF_HUB = re.compile(r"(.+?)-\d{5}-of-\d{5}.*")
+_PARTS_OF_MNLI = ("_matched", "_mismatched")
 _NUMBERED = re.compile(r"(.+?)[-_. ]?\d+")
 
 
@@ -19,7 +20,8 @@ def resolve_tables(root: Path, kinds: Mapping[str, str]) -> tuple[str | None, La
     """Return the kind of the tables in `root` (None: there are none), and their files by split, in class NO_CLASS.
 
     A split is a file of the first level that is called so, `train.csv`, or parts of one, `train_1.csv` or
-    `train-00000-of-00002.parquet`, or a folder called so, with all that is in it. Without splits, all files are
+    `train-00000-of-00002.parquet`, or a folder called so, with all that is in it. Where nothing is, the files that have
+    one name but for a word are splits by that word, `imdb_train.csv` and `imdb_test.csv`, and otherwise all files are
     "train". A folder `data/` that holds everything counts as the first level.
 
     Args:
@@ -27,7 +29,8 @@ def resolve_tables(root: Path, kinds: Mapping[str, str]) -> tuple[str | None, La
         kinds: suffix -> kind, those preferred first: of several kinds the one with the most files is read.
 
     Raises:
-        DataError: two files or folders are called the same split, links go in a circle, or a folder cannot be read.
+        DataError: two files or folders are called the same split, names of files have words of splits and it is not
+            clear what they say, links go in a circle, or a folder cannot be read.
     """
     found = walk(root)
     layout = Layout(root, {}, dict(found.left_out))
@@ -43,6 +46,7 @@ def resolve_tables(root: Path, kinds: Mapping[str, str]) -> tuple[str | None, La
     used = [name for name in split_of or kind_of if kind_of[name] == kind]
     layout.leave_out(f"no {kind}", (name for name in kind_of if kind_of[name] != kind))
     layout.leave_out("in no split", (name for name in kind_of if kind_of[name] == kind and name not in used))
+    split_of = split_of or _by_one_word(root, top, used)
     splits: dict[str, list[str]] = {}
     for name in used:
         splits.setdefault(split_of.get(name, TRAIN), []).append(name)
@@ -76,8 +80,30 @@ def _split_of(name: str) -> str | None:
     stem = _stem(first)
     if shard := _OF_HUB.fullmatch(stem):
         return split_named(shard[1]) or shard[1]
+    for part in _PARTS_OF_MNLI:
+        if stem.endswith(part) and (split := split_named(stem.removesuffix(part))):
+            return split + part
     numbered = _NUMBERED.fullmatch(stem)
     return split_named(stem) or (split_named(numbered[1]) if numbered else None)
+
+
+def _by_one_word(root: Path, top: str, names: list[str]) -> dict[str, str]:
+    """Return the splits of files with one name but for the word of a split; none if no name has such a word.
+
+    Raises:
+        DataError: names have such words, and it is not clear what they say.
+    """
+    words = {name: [word for word in re.split(r"[-_. ]+", _stem(name)) if word] for name in names}
+    found = {name: [split for word in words[name] if (split := split_named(word))] for name in names}
+    if len(names) < 2 or not any(found.values()):
+        return {}
+    rest = {(name.rpartition("/")[0], *(word for word in words[name] if not split_named(word))) for name in names}
+    splits = [of_name[0] for of_name in found.values() if len(of_name) == 1]
+    if len(rest) == 1 and len(set(splits)) == len(names) and TRAIN in splits:
+        return dict(zip(names, splits, strict=True))
+    listed = show_names([name[len(top) :] for name in names], 5)
+    advice = "name them train.csv, test.csv, .. or put them into folders train/, test/"
+    raise DataError(f"{root}: it is not clear which of {listed} to train and to test on: {advice}")
 
 
 def _check_one(root: Path, split: str, names: list[str]) -> None:

@@ -25,7 +25,8 @@ def read_csv(content: bytes, where: str, *, delimiter: str = ",", missing: Seque
         missing: words that stand for a missing value.
 
     Raises:
-        DataError: a row has more or fewer cells than the first, or two columns have one name; rows are counted from 1.
+        DataError: a row has more or fewer cells than the first, a quote is not closed, or two columns have one name;
+            rows are counted from 1.
     """
     import pyarrow as pa
     from pyarrow import csv as arrow
@@ -51,6 +52,8 @@ def read_csv(content: bytes, where: str, *, delimiter: str = ",", missing: Seque
         )
     except pa.ArrowInvalid as error:
         raise DataError(_ragged(odd[0], where, header) if odd else f"{where}: {one_line(error)}") from None
+    if content.count(b'"') % 2 and len(table) and "\n" in (table[table.num_columns - 1][-1].as_py() or ""):
+        raise DataError(f"{where}, row {len(table) + 1}: a quote is opened and never closed: close or double it")
     return table.select([name for name in header if name])
 
 

@@ -1,17 +1,16 @@
 """Files as tables of one split: by suffix, unpacked, in the encoding that is declared, and known by their content."""
 
-import bz2
 import codecs
-import gzip
 import hashlib
 import lzma
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ticketzoo.data.table_files import COMPRESSED, suffix_of
 from ticketzoo.data.tables.csv_file import one_line, place_of, read_csv, read_lines
 from ticketzoo.data.tables.json_file import read_json
 from ticketzoo.errors import DataError
@@ -21,20 +20,19 @@ if TYPE_CHECKING:
     from datasets import Dataset
 
 KINDS = {
-    ".csv": "csv",
-    ".tsv": "csv",
-    ".json": "json",
-    ".jsonl": "json",
-    ".ndjson": "json",
     ".parquet": "parquet",
     ".arrow": "arrow",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".json": "json",
     ".txt": "text",
+    ".zip": "zip",
 }
-"""What a file holds, by the last suffix of its name, in lower case."""
+"""What a file holds, by the suffix of its name in lower case; those preferred first."""
 
-_PACKED: dict[str, Callable[[bytes], bytes]] = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".xz": lzma.decompress}
-PACKED = (*_PACKED, ".zip")
-"""Suffixes of packed files that are read."""
+_CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
 _BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
@@ -52,18 +50,11 @@ class Reading:
     missing: tuple[str, ...] = ()
 
 
-def suffix_of(file: Path) -> str:
-    """Return the suffix that says what a file holds, in lower case: `.csv` of `train.CSV.gz`; "" of `train.csv.bak`."""
-    suffixes = [suffix.lower() for suffix in file.suffixes[-2:]]
-    if suffixes and suffixes[-1] in PACKED:
-        suffixes.pop()
-    return suffixes[-1] if suffixes and suffixes[-1] in KINDS else ""
-
-
 def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict[str, Dataset]":
     """Return a data set for each split: the rows of its files, one file after the other.
 
-    The columns of CSV are texts, and `info.builder_name` of the data set is then "csv".
+    The columns of CSV are texts, and `info.builder_name` of the data set is then "csv". Its fingerprint is of the
+    contents that were read.
 
     Args:
         splits: the files of each.
@@ -77,21 +68,21 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict
 
     made, owner = {}, dict[str, tuple[str, Path]]()
     for split, files in splits.items():
-        tables, digest = [], hashlib.sha256(repr(reading).encode())
+        tables, suffixes, digest = [], [], hashlib.sha256(repr(reading).encode())
         for file in files:
             content = _content(file)
             of_file = hashlib.sha256(content).hexdigest()
             other, there = owner.setdefault(of_file, (split, file))
             if other != split and content:
                 raise DataError(f"{file} of split {split!r} has the same content as {there} of split {other!r}")
-            digest.update(f"{suffix_of(file)} {of_file}\n".encode())
-            tables.append(_table(file, content, reading))
-        if sum(len(table) for table in tables):
-            info = DatasetInfo(builder_name=KINDS[suffix_of(files[0])])
-            rows = InMemoryTable(_joined(tables, files))
-            made[split] = Dataset(rows, info=info, fingerprint=digest.hexdigest()[:32])
-        else:
+            suffix, content = _unpacked(file, content)
+            tables.append(_table(file, suffix, content, reading))
+            suffixes.append(suffix)
+            digest.update(f"{suffix} {of_file}\n".encode())
+        if not sum(len(table) for table in tables):
             raise DataError(f"split {split!r} has no rows: {show_names(files, 3)}")
+        info = DatasetInfo(builder_name="csv" if any(KINDS[suffix] == "csv" for suffix in suffixes) else None)
+        made[split] = Dataset(InMemoryTable(_joined(tables, files)), info=info, fingerprint=digest.hexdigest()[:32])
     return made
 
 
@@ -102,23 +93,23 @@ def _content(file: Path) -> bytes:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _table(file: Path, content: bytes, reading: Reading) -> Any:
+def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> Any:
     """Return the rows of a file as a pyarrow table."""
     import pyarrow as pa
     from pyarrow import parquet
 
-    where, content, suffix = str(file), _unpacked(file, content), suffix_of(file)
+    where, kind = str(file), KINDS[suffix]
     try:
-        match KINDS[suffix]:
+        match kind:
             case "parquet":
                 return parquet.read_table(pa.BufferReader(content))
             case "arrow":
                 return _arrow(content)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{where} is no {KINDS[suffix]} file that can be read: {one_line(error)}") from error
+        raise DataError(f"{where} is no {kind} file that can be read: {one_line(error)}") from error
     delimiter = _DELIMITERS.get(suffix, "")
     text = _utf_8(content, where, reading.encoding, delimiter)
-    match KINDS[suffix]:
+    match kind:
         case "csv":
             return read_csv(text, where, delimiter=delimiter, missing=reading.missing)
         case "json":
@@ -133,20 +124,25 @@ def _arrow(content: bytes) -> Any:
     return opened(pa.BufferReader(content)).read_all()
 
 
-def _unpacked(file: Path, content: bytes) -> bytes:
+def _unpacked(file: Path, content: bytes) -> tuple[str, bytes]:
+    """Return the suffix that says what a file holds, and that: of a packed file, or of the one file in an archive."""
+    import pyarrow as pa
+
     packed = file.suffix.lower()
     try:
-        if packed in _PACKED:
-            return _PACKED[packed](content)
+        if packed == ".xz":
+            return suffix_of(file.name), lzma.decompress(content)
+        if packed in COMPRESSED:
+            return suffix_of(file.name), pa.CompressedInputStream(pa.BufferReader(content), _CODECS[packed]).read()
         if packed == ".zip":
             with zipfile.ZipFile(BytesIO(content)) as archive:
                 names = [name for name in archive.namelist() if not name.endswith("/") and "__MACOSX" not in name]
-                if len(names) != 1:
-                    raise DataError(f"{file} holds {len(names)} files, not one: unpack it")
-                return archive.read(names[0])
-    except (OSError, EOFError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
+                if len(names) == 1 and KINDS.get(suffix_of(names[0]), "zip") != "zip":
+                    return suffix_of(names[0]), archive.read(names[0])
+            raise DataError(f"{file} holds {show_names(names, 3) or 'nothing'}, and not one table: unpack it")
+    except (OSError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{file} cannot be unpacked: {one_line(error)}") from error
-    return content
+    return suffix_of(file.name), content
 
 
 def _utf_8(content: bytes, where: str, encoding: str | None, delimiter: str) -> bytes:

@@ -1,11 +1,13 @@
 """A folder of tables as splits: found by their names or by the folder's card, and read as they are."""
 
+import json
 import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ticketzoo.data.tables.files import Reading, read_splits, suffix_of
-from ticketzoo.data.tables.layout import resolve_tables
+from ticketzoo.data.folders import TRAIN
+from ticketzoo.data.table_files import resolve_tables, suffix_of
+from ticketzoo.data.tables.files import KINDS, Reading, read_splits
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
@@ -18,7 +20,8 @@ _log = logging.getLogger("ticketzoo")
 def load_tables(root: Path, name: str | None, reading: Reading) -> "DatasetDict":
     """Return the splits of a folder of tables.
 
-    Which files they are its card says (`configs` in README.md, as on the Hub), or their names (see `resolve_tables`).
+    Which files they are its card says (`configs` in README.md, as on the Hub), or their names say (see
+    `resolve_tables`). What `datasets` saved by `save_to_disk` has the splits that it was saved with.
 
     Args:
         root: the folder.
@@ -30,18 +33,50 @@ def load_tables(root: Path, name: str | None, reading: Reading) -> "DatasetDict"
     """
     from datasets import DatasetDict
 
-    splits = _by_card(root, name)
+    splits = _saved_to_disk(root) or _by_card(root, name)
     if splits is None:
         inside = root / name if name else root
         if not inside.is_dir():
             hint = f"(its name, {name!r}, is as in the recipe: unset it for a folder without)"
             raise DataError(f"could not load the folder {root}: it has no data set {name!r} {hint}")
-        layout = resolve_tables(inside)
-        splits = layout.splits
-        if layout.left_out:
-            used = f"splits are {', '.join(splits)}"
-            _log.warning("%s: %s not read: %s", inside, show_names(layout.left_out, 3), used)
+        splits = _by_names(inside)
     return DatasetDict(read_splits(splits, reading))
+
+
+def _by_names(folder: Path) -> dict[str, list[Path]]:
+    """Return the files of each split, as their names say; of splits those of every kind that is read."""
+    _, layout = resolve_tables(folder, dict.fromkeys(KINDS, "table"))
+    if list(layout.splits) == [TRAIN]:
+        _, layout = resolve_tables(folder, KINDS)
+    if not layout.splits:
+        found = show_names([path.name for path in sorted(folder.iterdir())], 5) or "nothing"
+        raise DataError(f"{folder} holds no tables (*{', *'.join(KINDS)}), but {found}")
+    tables = [name for names in layout.left_out.values() for name in names if KINDS.keys() & set(_suffixes(name))]
+    if tables := sorted(name for name in tables if not name.lower().endswith(".txt")):
+        _log.warning("%s: not read, as in no split: %s", folder, show_names(tables, 3))
+    return {split: layout.files(split) for split in layout.splits}
+
+
+def _suffixes(name: str) -> list[str]:
+    return [suffix.lower() for suffix in Path(name).suffixes]
+
+
+def _saved_to_disk(root: Path) -> dict[str, list[Path]] | None:
+    """Return the files that `save_to_disk` of a data set, or of a dict of them, left in a folder."""
+    try:
+        if (root / "state.json").is_file():
+            return {TRAIN: _of_state(root)}
+        if (root / "dataset_dict.json").is_file():
+            names = json.loads((root / "dataset_dict.json").read_bytes())["splits"]
+            return {str(name): _of_state(root / str(name)) for name in names}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{root} was saved by save_to_disk, but is not whole: {error}") from error
+    return None
+
+
+def _of_state(folder: Path) -> list[Path]:
+    files = json.loads((folder / "state.json").read_bytes())["_data_files"]
+    return [folder / Path(file["filename"]).name for file in files]
 
 
 def has_names(root: Path) -> bool:
@@ -78,7 +113,7 @@ def _by_card(root: Path, name: str | None) -> dict[str, list[Path]] | None:
     base = root / (configs[chosen].get("data_dir") or "")
     splits = {str(one["split"]): _matching(base, one["path"]) for one in listed}
     for split, files in splits.items():
-        if not files or not all(suffix_of(file) for file in files):
+        if not files or not all(suffix_of(file.name) in KINDS for file in files):
             raise DataError(f"{root}/README.md: the files of split {split!r} of {chosen!r} are not here, or no tables")
     return splits
 

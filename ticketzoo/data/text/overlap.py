@@ -32,5 +32,7 @@ def _texts(rows: TextRows, columns: Sequence[str]) -> Any:
     from pyarrow import compute
 
     parts = [rows.arrow(column).cast(pa.large_string()).combine_chunks() for column in columns]
-    joined = compute.binary_join_element_wise(*parts, pa.scalar("\0", pa.large_string())) if len(parts) > 1 else parts[0]
+    joined = (
+        compute.binary_join_element_wise(*parts, pa.scalar("\0", pa.large_string())) if len(parts) > 1 else parts[0]
+    )
     return joined.filter(compute.greater(compute.utf8_length(compute.utf8_trim_whitespace(joined)), 0))
