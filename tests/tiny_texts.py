@@ -35,7 +35,8 @@ arms: [ticket, dense]
 seeds: [0, 1]
 """
 
-LINES = [" ".join(LETTERS[(start + place) % 26] for place in range(3 + start % 9)) for start in range(40)]
+LINES = [" ".join(LETTERS[(start + place) % 26] for place in range(3 + start % 9)) for start in range(60)]
+"""Forty to train on and twenty to test on, no two alike."""
 
 
 def question(line: str) -> dict[str, Any]:
@@ -47,9 +48,9 @@ def write_texts(folder: Path) -> Path:
     """Write all of it into `folder`."""
     save_tiny_bert(write_tokenizer(folder / "base", limit=32))
     rows = [{"sentence": line, "label": int(line[0] not in "aeiou")} for line in LINES]
-    write_data(folder / "vowels", {"train": rows, "test": rows[:20]})
+    write_data(folder / "vowels", {"train": rows[:40], "test": rows[40:]})
     quiz = [question(line) for line in LINES]
-    write_data(folder / "quiz", {"train": quiz, "test": quiz[:20]})
+    write_data(folder / "quiz", {"train": quiz[:40], "test": quiz[40:]})
     (folder / "find.yaml").write_text(FIND)
     (folder / "transfer.yaml").write_text(TRANSFER)
     return folder
