@@ -95,8 +95,9 @@ def test_no_label_column(tmp_path: Path) -> None:
     columns = {"image": numbered(2), "size": [0, 1], "weight": [0.0, 1.0]}
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
     assert refusal(folder) == f"{folder} has no label column; its columns: image, size, weight"
-    message = refusal(folder, label_column="weight")
-    assert message == f"{folder} has no label column 'weight'; its label columns: size"
+    message = refusal(folder, label_column="image")
+    there = "its label columns: size, weight"
+    assert message == f"{folder} has no label column 'image' of numbers or words, but of Image; {there}"
 
 
 def test_several_label_columns(tmp_path: Path) -> None:

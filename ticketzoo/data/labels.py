@@ -24,7 +24,7 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
     if asked is not None:
         if asked in labels or asked in plain:
             return asked
-        there = f" of numbers or words (its type: {features[asked]})" if asked in features else ""
+        there = f" of numbers or words, but of {_type_of(features[asked])}" if asked in features else ""
         listed = what_there_is("label", labels + plain, features)
         raise DataError(f"{path} has no label column {asked!r}{there}; {listed}")
     found = labels or [column for column in plain if column in LABEL_NAMES]
@@ -75,6 +75,12 @@ def kind_of(feature: Any) -> str | None:
     if feature.dtype.startswith("float"):
         return "float"
     return {"bool": "bool", "string": "text", "large_string": "text", "string_view": "text"}.get(feature.dtype)
+
+
+def _type_of(feature: Any) -> str:
+    from datasets import Value
+
+    return str(feature.dtype) if isinstance(feature, Value) else type(feature).__name__
 
 
 def what_there_is(kind: str, found: list[str], features: dict[str, Any]) -> str:
