@@ -87,12 +87,14 @@ class FindRecipe(Config):
         if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
-            raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels})")
+            raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels}): lower it, too")
         if (why := self.finder.last_level_alone) and self.package_from < self.finder.levels:
             what = f"a ticket of {why} holds its last level alone"
             raise ValueError(f"{what}: set package_from to finder.levels ({self.finder.levels})")
         if beyond := [level for level in self.control_levels if level > self.finder.levels]:
-            raise ValueError(f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})")
+            left = [level for level in self.control_levels if level <= self.finder.levels] or [self.finder.levels]
+            what = f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})"
+            raise ValueError(f"{what}: set arm_levels, too, to {left}, say")
         return self
 
     @property

@@ -1,7 +1,8 @@
 """Recipes on disk: YAML, checked against a typed section, with overrides and errors that suggest the right key."""
 
+import copy
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin
@@ -14,6 +15,7 @@ from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.recipe.local import without_local_paths
 from ticketzoo.recipe.table import ConfiguredBy
+from ticketzoo.util.text import for_terminal
 
 R = TypeVar("R", bound=BaseModel)
 
@@ -25,9 +27,19 @@ def read_recipe(path: str | Path, recipe_type: type[R], overrides: list[str] | N
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, of the wrong type or impossible.
     """
     content = read_content(path)
-    for override in overrides or []:
-        apply_override(content, override)
-    return parse_recipe(content, recipe_type, str(path))
+    if not overrides:
+        return parse_recipe(content, recipe_type, str(path))
+    changed = copy.deepcopy(content)
+    for override in overrides:
+        apply_override(changed, override)
+    parsed, problems = _checked(changed, recipe_type)
+    if parsed is not None:
+        return parsed
+    of_file = _checked(content, recipe_type)[1]
+    new = {problem: location for problem, location in problems.items() if problem not in of_file}
+    if not new:
+        raise RecipeError(f"recipe {path}: {'; '.join(problems)}")
+    raise RecipeError(f"{_blamed(overrides, new.values())}: {'; '.join(new)}")
 
 
 def read_content(path: str | Path) -> dict[str, Any]:
@@ -49,13 +61,33 @@ def read_content(path: str | Path) -> dict[str, Any]:
 
 def parse_recipe(content: dict[str, Any], recipe_type: type[R], where: str) -> R:
     """Check `content` as a `recipe_type`; `where` names it in errors. Raises RecipeError."""
+    parsed, problems = _checked(content, recipe_type)
+    if parsed is None:
+        raise RecipeError(f"recipe {where}: {'; '.join(problems)}")
+    return parsed
+
+
+def _checked(content: dict[str, Any], recipe_type: type[R]) -> tuple[R | None, dict[str, str]]:
+    """Return `content` as a `recipe_type`, or else what is wrong with it, each with the dotted key where it is."""
     try:
-        return recipe_type.model_validate(content)
+        return recipe_type.model_validate(content), {}
     except ValidationError as error:
-        problems = [
-            _explain(problem, recipe_type, content) for problem in error.errors() if not _follows_from_others(problem)
-        ]
-        raise RecipeError(f"recipe {where}: {'; '.join(dict.fromkeys(problems))}") from None
+        return None, {
+            _explain(problem, recipe_type, content): ".".join(_present(problem["loc"], content))
+            for problem in error.errors()
+            if not _follows_from_others(problem)
+        }
+
+
+def _blamed(overrides: list[str], locations: Iterable[str]) -> str:
+    """Return the overrides of what is wrong at `locations`: of those keys or within them, or else all."""
+    keys = {override: override.partition("=")[0] for override in overrides}
+    near = [
+        override
+        for override, key in keys.items()
+        if any(at and (f"{key}.".startswith(f"{at}.") or f"{at}.".startswith(f"{key}.")) for at in locations)
+    ]
+    return " ".join(f"--set {for_terminal(override)[:200]}" for override in near or overrides)
 
 
 def dump_recipe(recipe: BaseModel, *, public: bool = False) -> str:
