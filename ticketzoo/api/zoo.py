@@ -49,7 +49,8 @@ def search(
     query = searching.Query(architecture, task, source, sparsity, verdict)
     hits = searching.search(registry, query, limit=limit, token=token)
     left_out = "".join(f" Left out: {reason}." for reason in hits.left_out)
-    caption = f"{len(hits.summaries)} tickets in {hits.where}.{left_out}"
+    hint = f" {hits.hint}" if hits.hint else ""
+    caption = f"{len(hits.summaries)} tickets in {hits.where}.{hint}{left_out}"
     return Table(caption, COLUMNS, "lllrrrrll", tuple(summary.cells() for summary in hits.summaries))
 
 

@@ -55,7 +55,8 @@ RegistryOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(metavar="cpu|cuda|mps", help="Where to train.", show_default="the best there is")
+    str | None,
+    typer.Option(metavar="cpu|cuda|mps", help="Where to train; a GPU is cuda.", show_default="the best there is"),
 ]
 ExecutorOption = Annotated[
     str,

@@ -61,11 +61,13 @@ def show(hits: "Hits", as_json: bool) -> None:
 
     for reason in hits.left_out:
         print(f"ticketzoo: left out: {reason}", file=sys.stderr)
+    if hits.hint and as_json:
+        print(f"ticketzoo: {hits.hint}", file=sys.stderr)
     if as_json:
         print_json([summary.as_json() for summary in hits.summaries])
         return
     if not hits.summaries:
-        print(f"no such tickets in {for_terminal(hits.where)}")
+        print(f"no such tickets in {for_terminal(hits.where)}{f'; {hits.hint}' if hits.hint else ''}")
         return
     table = Table(*COLUMNS)
     for summary in hits.summaries:

@@ -1,9 +1,13 @@
 import os
+import re
 
 import torch
 
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
+from ticketzoo.util.text import for_terminal
+
+_KNOWN = re.compile(r"(cpu|cuda|mps|xpu|hpu|mtia|privateuseone)(:\d{1,3})?")
 
 
 def training_device(name: str | None = None) -> torch.device:
@@ -19,6 +23,9 @@ def training_device(name: str | None = None) -> torch.device:
 
         device: torch.device = PartialState().device
         return device
+    if not _KNOWN.fullmatch(name):
+        hint = "say cuda for a GPU (mps on a Mac)" if name.lower().startswith("gpu") else "say cpu, cuda, cuda:1 or mps"
+        raise RunError(f"there is no device {for_terminal(repr(name))[:80]}: {hint}")
     try:
         device = torch.device(name)
         torch.zeros(1, device=device).item()  # not of "meta"

@@ -35,7 +35,7 @@ def find_on_hub(
         found = api.list_models(filter=["ticketzoo", *tags], author=owner, full=True, limit=limit)
         return [_listed(model) for model in itertools.islice(found, limit)]
 
-    listed = call_hub(ask, f"hub:{owner or ''}", token=token)
+    listed = call_hub(ask, f"hub:{owner}" if owner else "the Hub", token=token)
     return sorted((one for one in listed if REPO_ID.fullmatch(one.repo_id)), key=lambda one: one.repo_id)
 
 

@@ -1,8 +1,9 @@
 """Finding tickets by what they are, in a folder and on the Hub alike."""
 
+import difflib
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from numbers import Real
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub import limits as hub_limits
+from ticketzoo.hub.errors import HubUnreachable
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.search import Listed, find_on_hub
 from ticketzoo.ticket.card_metadata import (
@@ -24,6 +26,7 @@ from ticketzoo.ticket.card_metadata import (
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import hub_files
 from ticketzoo.ticket.verdict import LABELS
+from ticketzoo.util.text import for_terminal, show_names
 from ticketzoo.zoo.places import in_words, registries, ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
 
@@ -64,6 +67,19 @@ class Query:
         ]
         return [tag for tag in tags if tag]
 
+    def hint(self, known: Sequence[TicketConfig]) -> str:
+        """Return in words what is asked for that no ticket of `known` has, and which names there are near."""
+        asked = (
+            ("architecture", self.architecture, [config.architecture.name for config in known]),
+            ("task", self.task, [config.task for config in known]),
+            ("source", self.source, [data_name(config) for config in known]),
+        )
+        return "; ".join(
+            f"{key} {for_terminal(repr(name))[:80]}: {_near(name, sorted(set(names)))}"
+            for key, name, names in asked
+            if name and names and _plain(key, name) not in {_plain(key, one) for one in names}
+        )
+
     def matches(self, config: TicketConfig) -> bool:
         """Tell whether a ticket fits the description."""
         return set(self.tags()) <= {
@@ -82,6 +98,8 @@ class Hits:
     summaries: list[TicketSummary]
     left_out: list[str]
     where: str = ""
+    hint: str = ""
+    """Where nothing was found, the names near those asked for."""
 
 
 def search(registry: str | Path | None, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
@@ -103,22 +121,42 @@ def search(registry: str | Path | None, query: Query, *, limit: int = 100, token
     owner = text.removeprefix("hub:")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}|", owner):
         raise RegistryError(f"{text!r}: write hub: for all of the Hub, or hub:OWNER")
-    listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
+    try:
+        listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
+    except HubUnreachable as error:
+        raise RegistryError(f"{error}; to search the tickets at hand, give their folder (--registry DIR)") from None
     until = time.monotonic() + hub_limits.in_force().seconds
     with ThreadPoolExecutor(8) as pool:
-        return _hits(query, pool.map(lambda one: _summary_on_hub(one, token, until), listed), text)
+        hits = _hits(query, pool.map(lambda one: _summary_on_hub(one, token, until), listed), text)
+    return hits if hits.summaries else replace(hits, hint=search(None, query).hint)
 
 
 def _hits(query: Query, found: Iterable[TicketSummary | str], where: str) -> Hits:
     summaries: list[TicketSummary] = []
-    left_out = []
+    left_out, seen = [], []
     for one in found:
         if isinstance(one, str):
             left_out.append(one)
-        elif query.matches(one.config):
+            continue
+        seen.append(one.config)
+        if query.matches(one.config):
             known = one.title in (other.title for other in summaries)
             summaries.append(replace(one, called=f"./{one.folder}") if known and not one.files.hub else one)
-    return Hits(summaries, left_out, where)
+    return Hits(summaries, left_out, where, "" if summaries else query.hint(seen))
+
+
+def _plain(key: str, name: str) -> str:
+    """Return a name as tags compare it: of an architecture the last part."""
+    return slug(name.rpartition("/")[2] if key == "architecture" else name)
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    within = [one for one in known if slug(name) in slug(one)]
+    meant = {part: one for one in known for part in (one, one.rpartition("/")[2])}
+    near = within or list(
+        dict.fromkeys(meant[part] for part in difflib.get_close_matches(name, meant, n=3, cutoff=0.5))
+    )
+    return f"did you mean {' or '.join(map(for_terminal, near[:3]))}?" if near else f"there are {show_names(known)}"
 
 
 def _summary_in(folder: Path) -> TicketSummary | str:

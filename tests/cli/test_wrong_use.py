@@ -1,0 +1,75 @@
+"""Wrong use that names what was meant: --set, --device, search."""
+
+from pathlib import Path
+
+import pytest
+
+import ticketzoo
+from ticketzoo.api.recipes import read_for
+from ticketzoo.distributed.device import training_device
+from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.finding import FindRecipe
+from ticketzoo.util.shipped import shipped_registry
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["finder.level=2"], "--set finder.level=2: unknown key 'finder.level', did you mean 'levels'?"),
+        (["seeds=[0]", "training.steps=5"], "--set training.steps=5: training.steps: write iterations as '500it'"),
+        (["seeds=[0]", "nope=1"], "--set nope=1: unknown key 'nope'"),
+        (["finder.levels=2"], "--set finder.levels=2: arm_levels [4, 6] are beyond finder.levels (2): set"),
+        (["finder={method: imq}"], "--set finder={method: imq}: finder.method: unknown 'imq', did you mean 'imp'?"),
+    ],
+)
+def test_a_wrong_override_is_the_overrides_error(overrides: list[str], said: str) -> None:
+    with pytest.raises(RecipeError) as raised:
+        read_for("find", "quickstart", FindRecipe, overrides)
+    assert str(raised.value).startswith(said)
+
+
+def test_a_wrong_file_is_the_file_s_error(tmp_path: Path) -> None:
+    recipe = tmp_path / "mine.yaml"
+    recipe.write_text(
+        "name: mine\nmodel: lenet-300-100\ntask: {type: image-classification, dataset: {path: digits}}\nsteps: 3\n"
+    )
+    for overrides in ([], ["seeds=[0]"]):
+        with pytest.raises(RecipeError, match=r"^recipe .*mine.yaml: unknown key 'steps'"):
+            read_for("find", recipe, FindRecipe, overrides)
+    with pytest.raises(RecipeError, match=r"^--set seeds=no: seeds: "):
+        read_for("find", recipe, FindRecipe, ["seeds=no"])
+
+
+def test_levels_and_arm_levels_together_are_taken() -> None:
+    recipe = read_for("find", "quickstart", FindRecipe, ["finder.levels=2", "arm_levels=[2]"])
+    assert (recipe.finder.levels, recipe.control_levels) == (2, (2,))
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gpu", "'gpu': say cuda"),
+        ("gpu:0", "say cuda"),
+        ("cuda;0", "say cpu, cuda"),
+        ("meta", "say cpu"),
+        ("", "say cpu"),
+    ],
+)
+def test_a_device_that_is_none(name: str, said: str) -> None:
+    with pytest.raises(RunError, match=said) as raised:
+        training_device(name)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"source": "mnist"}, "source 'mnist': did you mean ylecun/mnist"),
+        ({"source": "mnits"}, "source 'mnits': did you mean ylecun/mnist"),
+        ({"architecture": "resnet-21"}, "architecture 'resnet-21': did you mean resnet-20"),
+        ({"task": "tabular"}, "task 'tabular': there are "),
+    ],
+)
+def test_search_says_which_names_are_near(asked: dict[str, str], said: str) -> None:
+    assert said in ticketzoo.search(shipped_registry(), **asked).caption
+    assert "did you mean" not in ticketzoo.search(shipped_registry(), source="ylecun/mnist").caption
