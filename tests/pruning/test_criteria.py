@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruningConfig
-from ticketzoo.pruning.criteria import CRITERIA
+from ticketzoo.pruning.criteria import CRITERIA, Ranking
 from ticketzoo.pruning.probe import Probe, Weights
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.task_probe import TaskProbe
@@ -42,10 +42,55 @@ def kept(criterion: str, count: int) -> list[int]:
         ("large-init", [0, 1, 5]),
         ("magnitude-increase", [0, 2, 3]),  # of 0.1, -0.1, 0.4, 0.05, -0.25, -0.5
         ("movement", [1, 2, 5]),  # of 0.1, 0.7, 0.6, 0.05, 0.25, 0.5
+        ("large-final-same-sign", [0, 3, 5]),  # of 0, 3, 4, 5, which kept their signs
     ],
 )
 def test_three_of_six_weights(criterion: str, expected: list[int]) -> None:
     assert kept(criterion, 3) == expected
+
+
+def test_the_best_of_the_others_fill_up_and_are_counted() -> None:
+    """0, 3, 4 and 5 kept their signs; of the others 2 ends larger than 1."""
+    assert kept("large-final-same-sign", 4) == [0, 3, 4, 5]
+    config = PruningConfig(prune={"criterion": "large-final-same-sign", "schedule": {"levels": [1 / 6]}})
+    said: list[str] = []
+    masks = Pruner.of(config)(Weights({"w": W}, ones({"w": W}), {"w": W0}), to=1, warn=said.append)
+    assert masks["w"].nonzero().flatten().tolist() == [0, 2, 3, 4, 5]
+    assert said == ["1 of 5 kept weights are not eligible by criterion 'large-final-same-sign'"]
+
+
+def test_a_negative_score_that_is_eligible_stays_before_a_higher_one_that_is_not() -> None:
+    """Scores are 0.1, -0.1, 0.4, 0.05, -0.25, -0.5; where others than 0, 3, 4, 5 scored 0 the first four would stay."""
+
+    @CRITERIA.add("increase-same-sign", cite="none", words="none", of_single_weights=True)
+    def increase(probe: Probe) -> Ranking:
+        return Ranking(CRITERIA["magnitude-increase"].scores(probe), {"w": W.sign() == W0.sign()})
+
+    assert kept("increase-same-sign", 4) == [0, 3, 4, 5]
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("global", ([0, 3, 5], [])),  # the four that are eligible are of a: 0.6, 0.25, 0.05, 0.1
+        ("layerwise", ([0, 3], [1])),  # a third of six, and of three
+        ("uniform", ([0, 3], [1])),
+        ("erk", ([0, 3], [1])),
+    ],
+)
+def test_eligible_weights_stay_in_every_scope(scope: str, expected: tuple[list[int], list[int]]) -> None:
+    weights = {"a": W.view(2, 3), "b": torch.tensor([[0.9, -0.95, 0.8]])}
+    start = {"a": W0.view(2, 3), "b": torch.tensor([[-1.0, 1, -1]])}
+    config = PruningConfig(
+        prune={"criterion": "large-final-same-sign", "scope": scope, "schedule": {"levels": [6 / 9]}}
+    )
+    masks = Pruner.of(config)(Weights(weights, ones(weights), start), to=1)
+    assert tuple(mask.flatten().nonzero().flatten().tolist() for mask in masks.values()) == expected
+
+
+def test_it_goes_with_single_weights() -> None:
+    with pytest.raises(ValueError, match="scores single weights: it goes with structure: weight"):
+        PruningConfig(prune={"criterion": "large-final-same-sign", "structure": "filter"})
 
 
 def test_signed_scores_are_ranked_with_their_signs() -> None:
@@ -181,6 +226,8 @@ def test_scores_are_computed_once_for_the_same_network(tmp_path: Path) -> None:
         ({"w": torch.ones(3)}, "returned for 'w' float32 [3], not float [4]"),
         ({"w": torch.ones(4, dtype=torch.int64)}, "returned for 'w' int64 [4], not float [4]"),
         ({"w": [1.0, 2, 3, 4]}, "returned for 'w' a list, not float [4]"),
+        (Ranking({"w": torch.ones(4)}, {}), "returned as eligible of 'w' a NoneType, not bool [4]"),
+        (Ranking({"w": torch.ones(4)}, {"w": torch.ones(4)}), "as eligible of 'w' float32 [4], not bool [4]"),
         ({"w": torch.tensor([1, float("nan"), 2, 3])}, ": the score of 'w' is NaN where its mask keeps the weight"),
     ],
 )

@@ -90,7 +90,11 @@ class RecipeLab:
         if isinstance(weights, Unknown):
             return pruner.sized(masks, to=to)
         scored = at.masks if isinstance(at, Trained) else at.known or self.dense
-        return pruner(self._probe(at, weights, scored), to=to, masks=masks)
+
+        def warn(line: str) -> None:
+            self.cells.progress.warn(f"{self.label}seed {self.seed} level {to}/{self.levels}: {line}")
+
+        return pruner(self._probe(at, weights, scored), to=to, masks=masks, warn=warn)
 
     def probe(self, at: Trained | Start, masks: Masks) -> TaskProbe:
         """Return what is to be seen of the weights `at` under `masks`; data are looked at only if asked for.

@@ -41,7 +41,7 @@ class PruneConfig(Config):
     def _parts_go_together(self) -> "PruneConfig":
         if self.schedule.layer_patterns and not SCOPES[self.scope.name].takes_rates:
             raise ValueError("rates (per layer) go with scope: layerwise")
-        if CRITERIA[self.criterion.name].of_single_weights and self.structure.name != "weight":
+        if CRITERIA[self.criterion.name].of_single_weights and not STRUCTURES[self.structure.name].single:
             raise ValueError(f"criterion {self.criterion.name} scores single weights: it goes with structure: weight")
         return self
 

@@ -1,6 +1,6 @@
 """Pruning: criterion x structure x scope x schedule. Exact counts, ties by index."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.masks import Masks, kept
+from ticketzoo.masks.topk import keep_highest
 from ticketzoo.pruning.config import PruningConfig
-from ticketzoo.pruning.criteria import CRITERIA, Criterion
+from ticketzoo.pruning.criteria import CRITERIA, Criterion, Ranking
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.pruning.schedule import SCHEDULES, Schedule
 from ticketzoo.pruning.scope import SCOPES, Group, Layer, Scope, check_groups
@@ -40,25 +41,33 @@ class Pruner:
             SCHEDULES[parts.schedule.name].configured(parts.schedule),
         )
 
-    def __call__(self, probe: Probe, *, to: int, masks: Masks | None = None) -> Masks:
+    def __call__(
+        self, probe: Probe, *, to: int, masks: Masks | None = None, warn: Callable[[str], None] | None = None
+    ) -> Masks:
         """Return the masks of level `to`: a subset of those of the level before, less what scores lowest.
 
-        Of equal scores the one earlier in the model goes first (Frankle & Carbin 2019, section 2).
+        Of equal scores the one earlier in the model goes first (Frankle & Carbin 2019, section 2). Weights that the
+        criterion does not call eligible go before all others.
 
         Args:
             probe: the network that is scored.
             to: the level: 1, 2, ...
             masks: those of the level before, where the network is scored under others: one-shot pruning scores the
                 dense network once for all levels. Default: the probe's.
+            warn: told in one line how many weights that are not eligible stay, where fewer are than stay.
 
         Raises:
             RunError: the score of a survivor is NaN, or the criterion gave something else than scores.
         """
-        scores, by_magnitude = self.criterion.scores(probe), self.criterion.by_magnitude
+        masks = probe.masks if masks is None else masks
+        ranking, by_magnitude = self.criterion.ranking(probe), self.criterion.by_magnitude
         try:
-            return self._best(scores, probe.masks if masks is None else masks, to, by_magnitude)
+            found = self._best(ranking, masks, to, by_magnitude)
         except RunError as error:
             raise error if by_magnitude else RunError(f"criterion {self.criterion.name!r}: {error}") from None
+        if warn and (others := kept(ranking.others(found))):
+            warn(f"{others:,} of {kept(found):,} kept weights are not eligible by criterion {self.criterion.name!r}")
+        return found
 
     def kept(self, masks: Masks, *, to: int) -> list[Group]:
         """Return the groups that are ranked together on the way to level `to`, and how many units of each stay."""
@@ -70,7 +79,7 @@ class Pruner:
         In groups of several layers each has about its share.
         """
         ramps = {name: torch.linspace(0, 1, mask.numel()).view(mask.shape) for name, mask in masks.items()}
-        return self._best(ramps, masks, to, by_magnitude=True)
+        return self._best(Ranking(ramps), masks, to, by_magnitude=True)
 
     def check(self, masks: Masks, levels: int) -> None:
         """Raise RecipeError if one of so many levels from `masks` on would keep no weight, or remove none."""
@@ -82,10 +91,17 @@ class Pruner:
             if kept == before:
                 raise RecipeError(f"level {level} of {levels} would remove no weight; ask for fewer")
 
-    def _best(self, scores: Mapping[str, Tensor], masks: Masks, to: int, by_magnitude: bool) -> Masks:
+    def _best(self, ranking: Ranking, masks: Masks, to: int, by_magnitude: bool) -> Masks:
+        scores, eligible = ranking
+        if eligible is not None and not self.structure.single:
+            raise RunError(f"eligible are single weights, and structure {self.structure.name} removes several as one")
         found: Masks = {}
         for names, count in self.kept(masks, to=to):
-            found |= self.structure.make(scores, {name: masks[name] for name in names}, count, by_magnitude)
+            group = {name: masks[name] for name in names}
+            if eligible is None:
+                found |= self.structure.make(scores, group, count, by_magnitude)
+            else:
+                found |= keep_highest(scores, group, count, eligible=eligible)
         return {name: found[name] for name in masks}
 
     def _counts(self, kept: Mapping[str, int], masks: Masks, to: int) -> dict[str, int]:

@@ -27,15 +27,17 @@ class Structure(Part):
     Attributes:
         weights_of_one: `weights_of_one(name, shape)` is the number of weights in a unit of a parameter; default 1.
             Scopes and schedules count units. Raises RecipeError for parameters that have none.
+        single: whether a unit is a weight, so that all criteria go with it.
     """
 
     weights_of_one: Callable[[str, tuple[int, ...]], int] = _one
+    single: bool = False
 
 
 STRUCTURES: Registry[Structure] = Registry("structure", Structure, error=RecipeError)
 
 
-@STRUCTURES.add("weight", cite="LeCun et al. 1990", words="single weights")
+@STRUCTURES.add("weight", cite="LeCun et al. 1990", words="single weights", single=True)
 def weight(scores: Mapping[str, Tensor], masks: Masks, count: int, by_magnitude: bool) -> Masks:
     """Remove single weights."""
     keep = keep_largest if by_magnitude else keep_highest
