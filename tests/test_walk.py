@@ -5,8 +5,9 @@ and card as well, then `load_ticket`, `build`, `apply` and a training loop of th
 the walk *calls* one of its functions. Files that are only imported are not counted, nor is what runs while a module is
 imported: decorators, the building of classes.
 
-Three numbers are held: the lines of the spine, seven files that tell the story; the files entered in the rooms where
-things are done to a ticket (`STORY`); and all files entered, with recipes, data, models, tasks, stored runs, processes,
+Four numbers are held: the lines of the spine, seven files that tell the story; the files that these and the walk call
+themselves, the seven included; the files entered in the rooms where things are done to a ticket (`STORY`); and all
+files entered, with recipes, data, models, tasks, stored runs, processes,
 statistics, plots, cards and helpers. The bounds are what was measured: a file more has to be worth it.
 """
 
@@ -32,7 +33,7 @@ SPINE = (
 )
 STORY = ("finding", "pruning", "training", "masks", "ticket", "zoo")
 
-SPINE_LINES, STORY_FILES, ALL_FILES = 900, 66, 127
+SPINE_LINES, CALLED_FILES, STORY_FILES, ALL_FILES = 900, 49, 66, 127
 FUNCTION_LINES, MODULE_LINES = 60, 250
 
 RECIPE = {
@@ -68,15 +69,25 @@ def walk(folder: Path) -> None:
         assert not model.get_parameter(name)[~mask].any()
 
 
-def entered(folder: Path) -> list[str]:
-    """The files of the package that the walk enters, below the package's folder, in the order of their first call."""
+def entered(folder: Path) -> dict[str, list[str]]:
+    """The files of the package that the walk enters, in the order of their first call, and those the spine calls.
+
+    The latter are called by a function in one of the seven files, or by the walk itself.
+    """
     found: dict[str, None] = {}
+    direct: dict[str, None] = {}
     within = f"{PACKAGE}/"
+    spine = {within + file for file in SPINE}
+
+    def by_the_spine(caller: FrameType | None) -> bool:
+        return caller is not None and (caller.f_code is walk.__code__ or caller.f_code.co_filename in spine)
 
     def called(frame: FrameType, event: str, _: Any) -> None:
         file = frame.f_code.co_filename
         if event == "call" and file.startswith(within) and file not in found and not importing(frame):
             found[file] = None
+        if event == "call" and file in found and file not in direct and by_the_spine(frame.f_back):
+            direct[file] = None
 
     threading.setprofile(called)
     sys.setprofile(called)
@@ -85,7 +96,10 @@ def entered(folder: Path) -> list[str]:
     finally:
         sys.setprofile(None)
         threading.setprofile(None)
-    return [file.removeprefix(within) for file in found]
+    return {
+        "entered": [file.removeprefix(within) for file in found],
+        "called by the spine": [file.removeprefix(within) for file in direct],
+    }
 
 
 def importing(frame: FrameType | None) -> bool:
@@ -98,13 +112,18 @@ def importing(frame: FrameType | None) -> bool:
 
 
 @pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+def traced(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """The walk in a process of its own, in which nothing has been called, cached or imported before."""
     command = [sys.executable, __file__, str(tmp_path_factory.mktemp("walk"))]
     source = os.environ | {"PYTHONPATH": str(PACKAGE.parent)}  # not the package that is installed, if it is another
     done = subprocess.run(command, capture_output=True, text=True, env=source)
     assert done.returncode == 0, done.stderr
-    return list(json.loads(done.stdout.splitlines()[-1]))
+    return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+@pytest.fixture
+def files(traced: dict[str, list[str]]) -> list[str]:
+    return traced["entered"]
 
 
 def lines(file: str) -> int:
@@ -131,6 +150,12 @@ def test_the_story_enters_few_files(files: list[str]) -> None:
 
 def test_the_whole_walk_enters_a_bounded_number_of_files(files: list[str]) -> None:
     assert len(files) <= ALL_FILES, listed(files)
+
+
+def test_the_spine_calls_few_files(traced: dict[str, list[str]]) -> None:
+    """To follow every call of the seven files and of the walk, these have to be opened, the seven included."""
+    called = sorted({*SPINE, *traced["called by the spine"]})
+    assert len(called) <= CALLED_FILES, listed(called)
 
 
 def test_modules_and_functions_are_short() -> None:
