@@ -120,7 +120,12 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
         "in extra/, which is no split": ["extra/a/0.png"],
     }
     assert layout.remarks == ["test/ holds no images"]
-    assert "1 left out, in no class folder: train/preview.png" in layout.left_out_words()
+    words, examples = layout.left_out_words() or ("", "")
+    assert words == (
+        "left out: 1 hidden files, 1 folders of systems and tools, 1 no images, 1 in no class folder, "
+        "1 in extra/, which is no split, 1 images in no split"
+    )
+    assert examples.startswith("train/a/.1.png, train/a/__MACOSX, train/a/0.json, train/preview.png, ")
 
 
 @pytest.mark.parametrize(

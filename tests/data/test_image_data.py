@@ -223,11 +223,11 @@ def test_images_of_different_sizes_are_resized_to_the_square_asked_for(tmp_path:
 
 def test_images_are_turned_upright(tmp_path: Path) -> None:
     lying = Image.new("L", (2, 1))
-    lying.putdata([10, 20])
     exif = Image.Exif()
     exif[0x0112] = 6  # turn by 90 degrees clockwise to see it upright
     folder = write_folder(tmp_path / "d", {"train": {"a": [grey(0)], "b": [grey(0)]}, "test": {"a": [grey(0)]}})
     for file in folder.rglob("*.png"):
+        lying.putdata([10, 20 if "test" in file.parts else 30])
         lying.save(file, exif=exif)
     assert load(folder, validation=0).test.pixels.tolist() == [[[[10], [20]]]]
 

@@ -158,7 +158,7 @@ def test_classes_trained_on_that_are_not_tested_on_are_told_of(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     names = [f"class-{number}" for number in range(6)]
-    images = {"train": {name: numbered(1) for name in names}, "test": {names[0]: numbered(1)}}
+    images = {"train": {name: [grey(value)] for value, name in enumerate(names)}, "test": {names[0]: [grey(99)]}}
     folder = write_folder(tmp_path / "d", images)
     load_images(ImageDataset(path=str(folder), validation=0))
     (record,) = caplog.records

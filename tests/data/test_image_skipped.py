@@ -19,11 +19,11 @@ CPU = torch.device("cpu")
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Twelve images to train on (0 to 5 of class a, 10 to 15 of b) and four to test on; one of each cannot be read."""
+    """Twelve images to train on (0 to 5 of class a, 10 to 15 of b), four to test on; one of each cannot be read."""
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "ticketzoo-cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets-cache")
     train = {"a": numbered(6), "b": numbered(6, 10)}
-    path = write_folder(tmp_path / "d", {"train": train, "test": {"a": numbered(2), "b": numbered(2, 10)}})
+    path = write_folder(tmp_path / "d", {"train": train, "test": {"a": numbered(2, 20), "b": numbered(2, 30)}})
     for broken in BROKEN:
         (path / broken).write_bytes(b"no image")
     return path
@@ -49,7 +49,7 @@ def test_images_that_cannot_be_read_are_left_out_named_and_counted(
     splits = load(folder, on_error="skip", **keys)
     for _ in range(2):
         assert values(splits.train) == ([0, 1, 2, 4, 5, 10, 11, 12, 13, 14, 15], [0] * 5 + [1] * 6)
-    assert values(splits.test) == ([0, 1, 11], [0, 0, 1])
+    assert values(splits.test) == ([20, 21, 31], [0, 0, 1])
     told = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
     assert len(told) == 2  # each once
     for count, (message, broken) in enumerate(zip(told, BROKEN, strict=True), 1):

@@ -6,7 +6,6 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import DataError
@@ -45,15 +44,8 @@ def content_key(root: Path, files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-@dataclass(frozen=True)
-class Repeated:
-    """A content that several files have, in the order in which they were given."""
-
-    files: tuple[Path, ...]
-
-
-def repeated(files: Iterable[Path]) -> list[Repeated]:
-    """Return the contents that more than one of `files` has, in the order of the first of each.
+def repeated(files: Iterable[Path]) -> list[list[Path]]:
+    """Return the files that have a content in common, a list for each such content.
 
     Files of a size that no other has are not read, and of the others not more than tells them apart.
 
@@ -69,7 +61,7 @@ def repeated(files: Iterable[Path]) -> list[Repeated]:
             groups = _divided(pool, groups, _sha256)
     except OSError as error:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return [Repeated(tuple(group)) for group in groups]
+    return groups
 
 
 def _divided(pool: ThreadPoolExecutor, groups: list[list[Path]], key: Callable[[Path], Hashable]) -> list[list[Path]]:

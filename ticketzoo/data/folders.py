@@ -43,12 +43,14 @@ class Layout:
             that lie in no class folder. Names of classes are in unicode's composed form (NFC).
         left_out: reason -> files that were not used, relative to the folder.
         remarks: further things to say about the layout, a sentence each.
+        folders: split -> the folder that is it, relative to `root` and ending in `/`; none of a split that is `root`.
     """
 
     root: Path
     splits: dict[str, dict[str, list[Path]]]
     left_out: dict[str, list[str]] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    folders: dict[str, str] = field(default_factory=dict)
 
     @property
     def classes(self) -> list[str]:
@@ -64,10 +66,12 @@ class Layout:
         if files := list(files):
             self.left_out[reason] = sorted(self.left_out.get(reason, []) + files)
 
-    def left_out_words(self) -> list[str]:
-        """Return what was left out, a sentence for each reason, with counts and examples."""
+    def left_out_words(self) -> tuple[str, str] | None:
+        """Return in one sentence how much was left out for which reasons, and examples; None if nothing was."""
         told = {reason: [f for f in files if not _ORDINARY.match(f)] for reason, files in self.left_out.items()}
-        return [f"{len(files):,} left out, {reason}: {show_names(files, 3)}" for reason, files in told.items() if files]
+        told = {reason: files for reason, files in told.items() if files}
+        words = ", ".join(f"{len(files):,} {reason}" for reason, files in told.items())
+        return (f"left out: {words}", show_names([files[0] for files in told.values()], 5)) if told else None
 
 
 def split_named(name: str) -> str | None:
@@ -116,6 +120,7 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
         _check_splits(root, named, deep, others)
         for folder in sorted(named, key=lambda folder: (TRAIN, VALIDATION, TEST).index(named[folder])):
             files = folders[folder]
+            layout.folders[named[folder]] = f"{top}{folder}/"
             layout.splits[named[folder]] = _of_split(layout, f"{top}{folder}/", files, with_classes)
         for folder in others:
             layout.leave_out(f"in {folder}/, which is no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])

@@ -56,6 +56,11 @@ class StoredDataset(Config):
         """The name by which a ticket calls the data set: its Hub id, or a folder's name."""
         return last_part(self.path) if Path(self.path).expanduser().is_dir() else self.path
 
+    @property
+    def is_users(self) -> bool:
+        """True for a folder of the user's own, no copy of a Hub data set."""
+        return self.mirror is None and Path(self.path).expanduser().is_dir()
+
     def load(self) -> "DatasetDict":
         """Return its splits, from the mirror if there is one.
 

@@ -1,7 +1,6 @@
 """A local folder of tables, read by `datasets` from exact lists of files; folders that it has written itself."""
 
 import hashlib
-import logging
 import re
 import zipfile
 from collections import Counter
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ticketzoo.data.contents import content_key
 from ticketzoo.data.folders import IMAGES, TRAIN, Layout, resolve_folder, split_named
+from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import resolve_tables
 from ticketzoo.data.walk import walk
 from ticketzoo.errors import DataError
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from datasets import DatasetDict
     from datasets.data_files import DataFilesDict
 
-_log = logging.getLogger("ticketzoo")
 
 KINDS = {
     f".{suffix}": kind
@@ -65,7 +64,7 @@ def load_folder(folder: Path, name: str | None = None) -> "DatasetDict":
         stored = load_dataset(str(folder), name, cache_dir=_cache_dir(key))
     else:
         builder, options, layout = _by_builder(folder)
-        log_left_out(layout)
+        Remarks.of_layout(layout).log(str(folder))
         files = {split: layout.files(split) for split in layout.splits}
         key = content_key(folder, [file for part in files.values() for file in part])
         stored = load_dataset(builder, data_files=_exactly(files, key), **options)
@@ -88,12 +87,6 @@ def of_hub(folder: Path) -> bool:
 def holds_metadata(folder: Path, names: Iterable[str]) -> bool:
     """Tell whether one of the files `names` is a table that describes the images beside it: `metadata.csv`, .."""
     return any(PurePath(name).name in METADATA and _names_files(folder / name) for name in names)
-
-
-def log_left_out(layout: Layout) -> None:
-    """Warn once of what of a folder is not used."""
-    if words := layout.left_out_words():
-        _log.warning("%s: %s", layout.root, "; ".join(words))
 
 
 def _names_files(file: Path) -> bool:

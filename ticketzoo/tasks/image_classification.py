@@ -90,6 +90,7 @@ class ImageClassification:
             "dataset": config.dataset.id,
             "revision": config.dataset.revision,
             "fingerprint": data.fingerprint,
+            **({"laid_out": data.laid_out} if data.laid_out else {}),
         }
         self._label_smoothing, self._classes = config.label_smoothing, data.num_classes
         self._normalize = config.normalize.build(data.train)

@@ -89,6 +89,7 @@ def render_card(
         "nature": nature_words(config),
         "unstructured": config.pruning.structure is None,
         "found": _found(config),
+        "laid_out": [for_markdown(line) for line in config.source.laid_out or ()],
         "plots": [_plot(file) for file in plots],
         "tables": evidence.tables,
         "has_results": bool(evidence.measured),

@@ -49,11 +49,16 @@ class Architecture(Part):
 
 
 class Source(Part):
-    """The data set a ticket was found on: its id, its revision and a fingerprint of the examples."""
+    """The data set a ticket was found on: its id, its revision and a fingerprint of the examples.
+
+    Attributes:
+        laid_out: sentences about the splits and classes of a folder of the author's own.
+    """
 
     dataset: Text
     revision: Text | None = None
     fingerprint: Text | None = None
+    laid_out: list[Text] | None = Field(default=None, max_length=100, exclude_if=lambda value: value is None)
 
 
 class FilterLayer(Part):

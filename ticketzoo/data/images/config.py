@@ -37,6 +37,11 @@ class ImageDataset(StoredDataset):
     on_error: Literal["error", "skip"] = "error"
     workers: Annotated[int | None, Field(ge=0, le=256, exclude=True)] = None
 
+    @property
+    def is_users(self) -> bool:
+        """True for a folder of the user's own, no copy of a Hub data set."""
+        return self.path != "digits" and super().is_users
+
     @field_validator("classes")
     @classmethod
     def _each_class_once(cls, classes: tuple[int, ...] | None) -> tuple[int, ...] | None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from ticketzoo.data.folders import IMAGES
+from ticketzoo.data.images.format import channels_of
 from ticketzoo.data.stored import one_line
 from ticketzoo.errors import DataError
 
@@ -63,6 +64,18 @@ def upright(stored: bytes) -> "Image":
     if turn in range(2, 9):
         return image.transpose(getattr(Image.Transpose, _TURNS[turn - 2]))
     return image
+
+
+def glance(stored: bytes) -> tuple[int, int, int] | None:
+    """Return width and height, upright, and channels (1 or 3) by an image's first bytes; None if they are of none."""
+    from PIL import Image
+
+    try:
+        with Image.open(BytesIO(stored)) as image:
+            width, height = image.size if _orientation(image) < 5 else image.size[::-1]
+            return width, height, channels_of(image)
+    except Exception:  # whatever a parser of Pillow's raises
+        return None
 
 
 def is_image(file: Path) -> bool:

@@ -13,6 +13,7 @@ from ticketzoo.data.images.classes import Part, compare_classes, of_classes
 from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
 from ticketzoo.data.images.format import ImageFormat, channels_of
+from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_splits
 from ticketzoo.data.images.source import open_source
 from ticketzoo.data.splits import balanced_subset, evenly_spread, stratified_share
 from ticketzoo.errors import DataError
@@ -33,6 +34,7 @@ class ImageSplits:
         in_shape: (C, H, W).
         fingerprint: sha256 over pixels, labels and order of the three splits, wherever they came from; of images
             that are not kept in memory, over all labels and an even sample of the stored images.
+        laid_out: of a folder of the user's: its splits and classes, and what is odd about them, a sentence each.
     """
 
     train: Images
@@ -42,6 +44,7 @@ class ImageSplits:
     in_shape: tuple[int, int, int]
     class_names: list[str]
     fingerprint: str
+    laid_out: list[str]
 
 
 def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSplits:
@@ -57,13 +60,19 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     """
     where = dataset.mirror or dataset.path
     source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
-    tables, class_names = source.tables(dataset.splits_in_use(source.splits))
+    used = dataset.splits_in_use(source.splits)
+    tables, class_names = source.tables(used)
     kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
     available = [of_classes(table, class_names, kept) for table in tables]
-    compare_classes(available, [class_names[label] for label in kept])
+    names = [class_names[label] for label in kept]
+    compare_classes(available, names)
+    remarks = remark_on_splits(dataset, source, used, available, names) if dataset.is_users else None
     parts = _split(dataset, *available)
     unreadable = Unreadable(skip=dataset.on_error == "skip")
     image_format = _image_format(dataset, parts["train"], unreadable)
+    if remarks:
+        remark_on_forms(remarks, available, image_format)
+        remarks.log(dataset.path)
     splits = _loaded(dataset, available, parts, image_format, unreadable, crop_train)
     in_memory = {name: images for name, images in splits.items() if isinstance(images, MemoryImages)}
     whole = len(in_memory) == len(splits)
@@ -71,8 +80,9 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
         **splits,
         num_classes=len(kept),
         in_shape=image_format.shape,
-        class_names=[class_names[label] for label in kept],
+        class_names=names,
         fingerprint=_fingerprint_of_pixels(in_memory) if whole else _fingerprint_of_sample(parts, image_format),
+        laid_out=remarks.for_card() if remarks else [],
     )
 
 

@@ -1,0 +1,61 @@
+"""The layout of a user's data in words: printed once when it is loaded, and kept on the card of what is found on it."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ticketzoo.data.folders import Layout
+from ticketzoo.distributed import processes
+from ticketzoo.util.text import show_names
+
+_log = logging.getLogger("ticketzoo")
+_CLASSES = 20
+"""Classes of a split that are counted one by one."""
+
+
+@dataclass
+class Remarks:
+    """Sentences about a data set.
+
+    Attributes:
+        facts: its splits, with counts.
+        odd: what a user may not have meant, and examples of it (empty: none), which are named nowhere but on screen.
+    """
+
+    facts: list[str] = field(default_factory=list)
+    odd: list[tuple[str, str]] = field(default_factory=list)
+
+    @classmethod
+    def of_layout(cls, layout: Layout) -> "Remarks":
+        """Return what is odd about a folder: what of it is not used."""
+        left_out = layout.left_out_words()
+        return cls([], ([left_out] if left_out else []) + [(words, "") for words in layout.remarks])
+
+    def add(self, words: str, examples: str = "") -> None:
+        """Add something that a user may not have meant."""
+        self.odd.append((words, examples))
+
+    def log(self, path: str) -> None:
+        """Tell of them, in the first process: the facts as information, the rest as warnings."""
+        if processes.rank() != 0:
+            return
+        for words in self.facts:
+            _log.info("%s: %s", path, words)
+        for words, examples in self.odd:
+            _log.warning("%s: %s", path, words + (f" ({examples})" if examples else ""))
+
+    def for_card(self) -> list[str]:
+        """Return the sentences without examples."""
+        return [*self.facts, *(words for words, _ in self.odd)]
+
+
+def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder: str = "") -> str:
+    """Return a split's size and its classes' sizes: "train: 5 images; a 3, b 2"."""
+    total = sum(count for _, count in counts)
+    sizes = [count for _, count in counts]
+    each = (
+        show_names([f"{name} {count:,}" for name, count in counts], _CLASSES)
+        if len(counts) <= _CLASSES
+        else f"{len(counts):,} classes of {min(sizes):,} to {max(sizes):,}"
+    )
+    return f"{split}{f' ({folder})' if folder else ''}: {total:,} {what}; {each}"
