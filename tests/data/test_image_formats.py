@@ -33,11 +33,11 @@ def write_jpegs(root: Path, splits: dict[str, Any]) -> Path:
 
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_a_folder_parquet_and_webdataset_archives_hold_the_same_images(tmp_path: Path, in_memory: bool) -> None:
-    labelled, others = (
+    labelled, tested = (
         [(encoded(photograph(20 * number + more, *size), "JPEG"), number // 2) for number, size in enumerate(SIZES)]
         for more in (5, 0)
     )
-    splits = {"train": labelled, "val": others[1:3]}
+    splits = {"train": labelled, "val": tested[1:3]}
     features = Features({"image": ImageFeature(), "label": ClassLabel(names=["0", "1"])})
     columns = {
         split: {"image": [{"bytes": image, "path": None} for image, _ in part], "label": [label for _, label in part]}

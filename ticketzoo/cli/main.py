@@ -5,6 +5,8 @@
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
 
@@ -53,9 +55,8 @@ def main() -> NoReturn:
     """Run the command line and exit."""
     raise_when_interrupted()
     any_encoding()
-    logging.getLogger("ticketzoo").addHandler(_Warnings())
     try:
-        with interruptible("interrupted"):
+        with interruptible("interrupted"), _lines_on_standard_error():
             status = _run()
     except TicketzooError as error:
         fail(str(error))
@@ -88,11 +89,26 @@ def _as_json() -> bool:
     return "--json" in sys.argv[1:]
 
 
-class _Warnings(logging.Handler):
-    """Prints what the library warns of, a line each on standard error."""
+@contextmanager
+def _lines_on_standard_error() -> Iterator[None]:
+    """Show what the library says while a command runs."""
+    log, lines = logging.getLogger("ticketzoo"), _Lines()
+    level = log.level
+    log.setLevel(logging.INFO)
+    log.addHandler(lines)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)
+        log.setLevel(level)
+
+
+class _Lines(logging.Handler):
+    """Prints what the library says and warns of, a line each on standard error."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        print(f"ticketzoo: warning: {for_terminal(record.getMessage())}", file=sys.stderr)
+        kind = "warning: " if record.levelno >= logging.WARNING else ""
+        print(f"ticketzoo: {kind}{for_terminal(record.getMessage())}", file=sys.stderr)
 
 
 def fail(message: str, status: int = 1) -> NoReturn:

@@ -12,9 +12,11 @@ from ticketzoo.data.images.cache import decode_all
 from ticketzoo.data.images.classes import Part, compare_classes, of_classes
 from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
+from ticketzoo.data.images.folder import FolderSource
 from ticketzoo.data.images.format import ImageFormat, channels_of
 from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_splits
 from ticketzoo.data.images.source import open_source
+from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.splits import balanced_subset, evenly_spread, stratified_share
 from ticketzoo.errors import DataError
 
@@ -73,6 +75,8 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     if remarks:
         remark_on_forms(remarks, available, image_format)
         remarks.log(dataset.path)
+    elif isinstance(source, FolderSource):
+        Remarks.of_layout(source.layout).log(where)
     splits = _loaded(dataset, available, parts, image_format, unreadable, crop_train)
     in_memory = {name: images for name, images in splits.items() if isinstance(images, MemoryImages)}
     whole = len(in_memory) == len(splits)
