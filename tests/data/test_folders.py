@@ -112,7 +112,7 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     layout = pictures(root)
     assert list(layout.splits["train"]) == [".net", "__other__", "a"]
     assert layout.left_out == {
-        "no images": ["train/a/0.json"],
+        "files that are no images": ["train/a/0.json"],
         "hidden files": ["train/a/.1.png"],
         "folders of systems and tools": ["train/a/__MACOSX"],
         "in no class folder": ["train/preview.png"],
@@ -122,7 +122,7 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     assert layout.remarks == ["test/ holds no images"]
     words, examples = layout.left_out_words() or ("", "")
     assert words == (
-        "left out: 1 hidden files, 1 folders of systems and tools, 1 no images, 1 in no class folder, "
+        "left out: 1 hidden files, 1 folders of systems and tools, 1 files that are no images, 1 in no class folder, "
         "1 in extra/, which is no split, 1 images in no split"
     )
     assert examples.startswith("train/a/.1.png, train/a/__MACOSX, train/a/0.json, train/preview.png, ")

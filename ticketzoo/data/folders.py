@@ -97,7 +97,7 @@ def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str, *, wi
     found = walk(root)
     taken = [name for name in found.files if accepts(root / name)]
     layout = Layout(root, {}, dict(found.left_out))
-    layout.leave_out(f"no {what}", sorted(set(found.files) - set(taken)))
+    layout.leave_out(f"files that are no {what}", sorted(set(found.files) - set(taken)))
     top = "data/" if taken and all(name.startswith("data/") for name in taken) else ""
     _divide(layout, top, [name[len(top) :] for name in taken], what, with_classes)
     for name in _empty_splits(root / top, {name[len(top) :].split("/")[0] for name in taken}):

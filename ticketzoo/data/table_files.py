@@ -35,7 +35,7 @@ def resolve_tables(root: Path, kinds: Mapping[str, str]) -> tuple[str | None, La
     found = walk(root)
     layout = Layout(root, {}, dict(found.left_out))
     kind_of = {name: kind for name in found.files if (kind := kinds.get(suffix_of(name))) is not None}
-    layout.leave_out("no table", (name for name in found.files if name not in kind_of))
+    layout.leave_out("files that are no tables", (name for name in found.files if name not in kind_of))
     top = "data/" if kind_of and all(name.startswith("data/") for name in kind_of) else ""
     split_of = {name: split for name in kind_of if (split := _split_of(name[len(top) :])) is not None}
     counts = Counter(kind_of[name] for name in split_of or kind_of)
@@ -44,7 +44,7 @@ def resolve_tables(root: Path, kinds: Mapping[str, str]) -> tuple[str | None, La
     order = list(dict.fromkeys(kinds.values()))
     kind = max(counts, key=lambda kind: (counts[kind], -order.index(kind)))
     used = [name for name in split_of or kind_of if kind_of[name] == kind]
-    layout.leave_out(f"no {kind}", (name for name in kind_of if kind_of[name] != kind))
+    layout.leave_out(f"files that are no {kind}", (name for name in kind_of if kind_of[name] != kind))
     layout.leave_out("in no split", (name for name in kind_of if kind_of[name] == kind and name not in used))
     split_of = split_of or _by_one_word(root, top, used)
     splits: dict[str, list[str]] = {}

@@ -17,7 +17,7 @@ JUNK = (
 HIDDEN = "hidden files"
 TOOLS = "folders of systems and tools"
 DEAD_LINKS = "links that lead nowhere"
-SPECIAL = "no regular files"
+SPECIAL = "entries that are no files"
 
 
 @dataclass

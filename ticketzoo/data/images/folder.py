@@ -32,7 +32,7 @@ def image_folder(root: Path) -> Layout | None:
     if of_hub(root):
         return None
     layout = resolve_folder(root, is_image, "images")
-    others = layout.left_out.get("no images", [])
+    others = layout.left_out.get("files that are no images", [])
     if holds_metadata(root, others):
         return None
     unlabelled = {split: classes for split, classes in layout.splits.items() if list(classes) == [NO_CLASS]}

@@ -61,7 +61,7 @@ def open_source(
         if Path(path).is_dir():
             _log.warning("digits is read from scikit-learn; for the folder of that name write ./digits")
         return Digits()
-    folder = Path(path).expanduser()
+    folder = Path(path).expanduser().absolute()
     if folder.is_dir() and name is None and (layout := image_folder(folder)) is not None:
         return FolderSource(path, layout)
     return StoredSource(path, load_stored(path, name, revision), image_column, label_column)
