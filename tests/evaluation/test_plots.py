@@ -126,3 +126,35 @@ def test_where_less_is_better_axis_and_colours_say_so(tmp_path: Any) -> None:
     assert "-0.05" in [text.get_text() for text in figure.axes[0].texts]
     curves = plot_metric(measured, target="mnist")
     assert curves.axes[0].get_ylabel() == "Test loss (less is better)"
+
+
+def test_an_early_stopping_plot_of_one_value_has_whole_ticks_that_differ() -> None:
+    measured = [row | {"step": 42} for row in rows("dense", [0.9, 0.9]) + rows("ticket", [0.9, 0.9])]
+    axes = plot_early_stopping(measured, target="mnist").axes[0]
+    ticks = [axes.yaxis.get_major_formatter()(tick) for tick in axes.get_yticks()]
+    assert len(ticks) == len(set(ticks)) and "0" in ticks
+    assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > 42
+
+
+def test_equal_values_have_a_range_of_a_point_at_least() -> None:
+    axes = plot_metric(rows("dense", [0.9, 0.9]) + rows("ticket", [0.9, 0.9]), target="mnist").axes[0]
+    low, high = axes.get_ylim()
+    assert low <= 89.5 and high >= 90.5
+
+
+@pytest.mark.parametrize("difference", [0.0, 1e-12])
+def test_a_heat_map_of_zeros_has_a_scale_of_its_own(difference: float) -> None:
+    figure = plot_transfer(rows("dense", [0.9, 0.9]) + rows("ticket", [0.9 + difference, 0.9]))
+    assert figure.axes[0].images[0].get_clim() == (-1, 1)
+
+
+def test_a_band_wider_than_the_plot_goes_from_the_smallest_to_the_largest_seed() -> None:
+    """Of two seeds one apart the interval is 12.7 times half of it to either side."""
+    noisy = rows("ticket", [0.80, 0.90]) + rows("ticket", [0.70, 0.80], level=6)
+    figure = plot_metric(rows("dense", [0.85, 0.85]) + noisy, target="mnist")
+    (band,) = figure.axes[0].collections
+    heights = band.get_paths()[0].vertices[:, 1]
+    assert (heights.min().round(6), heights.max().round(6)) == (70, 90)
+    assert "smallest to the largest seed" in figure.axes[0].get_title(loc="left")
+    quiet = plot_metric(MEASURED, target="mnist").axes[0].get_title(loc="left")
+    assert quiet.endswith("3 seeds; bands: 95% intervals of the mean")

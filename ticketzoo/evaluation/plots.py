@@ -3,11 +3,13 @@
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm looks the same in every plot.
 """
 
+import textwrap
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import DENSE, arm_legend, arm_style, in_order
+from ticketzoo.evaluation.bands import NOTE, Range, shown_range
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.evaluation.metrics import DEFAULT, describe, scale, titles
 from ticketzoo.evaluation.statistics import Group, Key, Row, falling_metrics, group_rows, ticket_minus_dense
@@ -21,6 +23,10 @@ if TYPE_CHECKING:
 
 
 MOST_TICKS = 9
+LEAST_POINTS = 1.0
+"""The shortest range of an axis of percentages, in points."""
+LEAST_SHOWN = 0.005
+"""The smallest difference that is not shown as zero; colours of smaller ones alone would be of rounding."""
 
 
 def plot_metric(
@@ -111,17 +117,22 @@ def _plot_curves(
     names = {group.key.ticket for group in groups}
     if len(names) != 1:
         raise ValueError(f"a curve is about one ticket on one target, these rows about {len(names)}")
+    shown = shown_range(groups, scale, least=LEAST_POINTS if scale == 100 else 0, also=[0] if from_zero else [])
     with figure_of(7.2, 4.4) as (figure, axes):
-        for arm in in_order(group.key.arm for group in groups):
-            _draw_arm(axes, arm, [group for group in groups if group.key.arm == arm], scale)
+        intervals = [
+            _draw_arm(axes, arm, [group for group in groups if group.key.arm == arm], scale, shown)
+            for arm in in_order(group.key.arm for group in groups)
+        ]
         _sparsity_axis(axes, groups)
-        _value_axis(axes, groups, scale, from_zero=from_zero)
+        _value_axis(axes, shown, from_zero=from_zero)
         axes.set_ylabel(ylabel)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         (name,), target = names, groups[0].key.target
         most = max(len(group.by_seed) for group in groups)
-        seeds = "1 seed" if most == 1 else f"{most} seeds; bands: 95% intervals of the mean"
-        axes.set_title(f"{short_label(name)} on {short_label(target)}\n{moment}, {seeds}", loc="left", fontsize=11)
+        bands = "95% intervals of the mean" if all(intervals) else NOTE
+        seeds = "1 seed" if most == 1 else f"{most} seeds; bands: {bands}"
+        title = textwrap.fill(f"{moment}, {seeds}", 86)
+        axes.set_title(f"{short_label(name)} on {short_label(target)}\n{title}", loc="left", fontsize=11)
         axes.legend(frameon=False)
         return _written(figure, path)
 
@@ -132,20 +143,22 @@ def _written(figure: "Plot", path: Path | str | None) -> "Plot":
     return figure
 
 
-def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float) -> None:
-    """Draw mean and interval band over the fraction of weights kept; dense, which has one level, across the width."""
+def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float, shown: Range) -> bool:
+    """Draw means and bands over the fraction of weights kept; dense, which has one level, across the width.
+
+    Return whether all bands are intervals.
+    """
     style, legend = arm_style(arm), short_label(arm_legend(arm))
-    summaries = [group.summary for group in groups]
-    means = [summary.mean * scale for summary in summaries]
-    low = [(summary.mean if summary.low is None else summary.low) * scale for summary in summaries]
-    high = [(summary.mean if summary.high is None else summary.high) * scale for summary in summaries]
+    means = [group.summary.mean * scale for group in groups]
+    low, high, intervals = zip(*(shown.band(group, scale) for group in groups), strict=True)
     if arm == DENSE:
         axes.axhspan(low[0], high[0], color=style.colour, alpha=0.12, linewidth=0)
         axes.axhline(means[0], color=style.colour, linestyle=style.line, label=legend)
-        return
+        return all(intervals)
     kept = [1 - group.sparsity for group in groups]
     axes.fill_between(kept, low, high, color=style.colour, alpha=0.15, linewidth=0)
     axes.plot(kept, means, color=style.colour, linestyle=style.line, marker=style.marker, ms=5, label=legend)
+    return all(intervals)
 
 
 def _sparsity_axis(axes: "Axes", groups: Sequence[Group]) -> None:
@@ -163,15 +176,13 @@ def _sparsity_axis(axes: "Axes", groups: Sequence[Group]) -> None:
     axes.set_xlabel("sparsity (fraction of weights removed)")
 
 
-def _value_axis(axes: "Axes", groups: Sequence[Group], scale: float, *, from_zero: bool) -> None:
-    """Leave room for every mean; a wide interval, as two seeds have, is cut off rather than flattening the curves."""
-    means = [group.summary.mean * scale for group in groups]
-    low, high = min(means), max(means)
-    room = 0.35 * (high - low)
-    if room > 0:
-        bottom, top = axes.get_ylim()
-        axes.set_ylim(0 if from_zero else max(bottom, low - room), min(top, high + room))
+def _value_axis(axes: "Axes", shown: Range, *, from_zero: bool) -> None:
+    """Show the range; from zero on in whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_ylim(0 if from_zero else shown.low, shown.high)
     if from_zero:
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter("{x:,.0f}")
 
 
@@ -193,7 +204,8 @@ def _draw_heat_map(
     values = np.full((len(lines), len(targets)), np.nan)
     for key, value in cells.items():
         values[lines.index((key.ticket, key.level)), targets.index(key.target)] = value
-    bound = max(float(np.nanmax(np.abs(values))), 1e-9)
+    bound = float(np.nanmax(np.abs(values)))
+    bound = bound if bound >= LEAST_SHOWN else 1.0
     axes.set_facecolor("#e6e6e6")
     gains = values * [-1 if target in turned else 1 for target in targets]
     image = axes.imshow(gains, cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")

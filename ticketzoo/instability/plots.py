@@ -1,10 +1,12 @@
 """Plots of an instability analysis, as PNG files."""
 
 import statistics
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ticketzoo.evaluation.bands import NOTE, Range, shown_range
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.instability.measure import Instability
 from ticketzoo.util.text import show_sparsity
@@ -42,22 +44,26 @@ def plot_lines(rows: Iterable[Mapping[str, Any]], path: Path, *, name: str, spli
 def plot_instability(measured: Sequence[Instability], path: Path, *, name: str, split: str, threshold: float) -> Path:
     """Draw instability against the rewind step, a curve for each level, with the threshold of stability.
 
-    Bands are 95% intervals of the mean over the seeds. Returns `path`.
+    Bands are 95% intervals of the mean over the seeds, or else as the title says. Returns `path`.
     """
     levels = {one.level: one.sparsity for one in measured}
     steps = sorted({one.rewind_step for one in measured})
+    shown, intervals = shown_range(measured, 100, also=[0, 100 * threshold]), True
     with figure_of(7.2, 4.4) as (figure, axes):
         for number, level in enumerate(sorted(levels)):
             curve = sorted((one for one in measured if one.level == level), key=lambda one: one.rewind_step)
-            _draw_curve(axes, curve, COLOURS[number % len(COLOURS)], network_name(level, levels[level]))
+            intervals &= _draw_curve(
+                axes, curve, COLOURS[number % len(COLOURS)], network_name(level, levels[level]), shown
+            )
         axes.axhline(100 * threshold, color="#888888", linestyle=":", label=f"threshold, {100 * threshold:g}%")
         axes.set_xscale("symlog", linthresh=max(1, min((step for step in steps if step), default=1)))
         axes.set_xticks(steps, [f"{step:,}" for step in steps])
         axes.minorticks_off()
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, shown.high)
         axes.set_xlabel("rewind step (iteration)")
         axes.set_ylabel(f"{split} error instability (points of %)")
-        axes.set_title(short_label(name), loc="left", fontsize=11)
+        note = "" if intervals else f"\n{textwrap.fill(f'bands: {NOTE}', 86)}"
+        axes.set_title(f"{short_label(name)}{note}", loc="left", fontsize=11)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         axes.legend(frameon=False)
         return write_png(figure, path)
@@ -79,9 +85,10 @@ def _draw_lines(panel: "Axes", rows: Sequence[Mapping[str, Any]], colour: str, l
     panel.plot(positions, means, color=colour, label=label)
 
 
-def _draw_curve(axes: "Axes", curve: Sequence[Instability], colour: str, label: str) -> None:
-    steps, summaries = [one.rewind_step for one in curve], [one.summary for one in curve]
-    low = [100 * (summary.mean if summary.low is None else summary.low) for summary in summaries]
-    high = [100 * (summary.mean if summary.high is None else summary.high) for summary in summaries]
+def _draw_curve(axes: "Axes", curve: Sequence[Instability], colour: str, label: str, shown: Range) -> bool:
+    """Draw means and bands; return whether all bands are intervals."""
+    steps, means = [one.rewind_step for one in curve], [100 * one.summary.mean for one in curve]
+    low, high, intervals = zip(*(shown.band(one, 100) for one in curve), strict=True)
     axes.fill_between(steps, low, high, color=colour, alpha=0.12, linewidth=0)
-    axes.plot(steps, [100 * summary.mean for summary in summaries], color=colour, marker="o", ms=5, label=label)
+    axes.plot(steps, means, color=colour, marker="o", ms=5, label=label)
+    return all(intervals)
