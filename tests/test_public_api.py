@@ -12,6 +12,7 @@ NAMES = [
     "Ticket",
     "TicketCallback",
     "TicketzooError",
+    "check",
     "create_model",
     "find",
     "judge",

@@ -306,16 +306,16 @@ def test_masks_that_do_not_fit_change_nothing(masks: dict[str, Tensor], message:
 def test_a_discarded_model_leaves_nothing_behind() -> None:
     import gc
 
-    from ticketzoo.masks import attach as masking
+    from ticketzoo.masks import entry as masking
 
     gc.collect()
-    before = len(masking._excluded_of)
+    before = len(masking.HELD)
     model = small_model()
     attach(model, MASKS)
-    assert len(masking._excluded_of) == before + 2
+    assert len(masking.HELD) == before + 2
     del model
     gc.collect()
-    assert len(masking._excluded_of) == before
+    assert len(masking.HELD) == before
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])

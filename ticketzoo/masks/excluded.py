@@ -1,11 +1,28 @@
 """The weights of one parameter that its mask excludes, set back in place by operations on their bits."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from ticketzoo.masks.sharded import is_sharded, memory, part_of
+
 _PIECE = 1 << 20
 """Weights set at a time where `bits` must be widened: the widened copy fits a processor's cache."""
+_SAMPLE = 1024
+"""About how many weights of a large parameter are looked at before it is used."""
 _INTEGER_OF_WIDTH = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
+
+
+def why_not(parameter: Tensor) -> str | None:
+    """Return why no mask can be held on a parameter; None where one can."""
+    if type(memory(parameter)) is not Tensor:
+        return f"is a {type(parameter).__name__}, of which weights cannot be held"
+    if parameter.element_size() not in _INTEGER_OF_WIDTH or not (
+        parameter.is_floating_point() or parameter.is_complex()
+    ):
+        return f"is {parameter.dtype}, of which weights cannot be held"
+    return None
 
 
 class Excluded:
@@ -22,30 +39,78 @@ class Excluded:
 
     def __init__(self, bits: Tensor, held: Tensor | None = None) -> None:
         self.bits, self.held = bits, held
+        self._sample: Tensor | None = None
 
     def mask(self) -> Tensor:
         """Return the mask: bool, True = kept."""
         return self.bits != 0
 
+    def part_of(self, parameter: Tensor) -> "Excluded":
+        """Return the entries of the part of `parameter` that this process holds: these, if that is all of it."""
+        if not is_sharded(parameter):
+            return self
+        held = None if self.held is None else part_of(self.held.to(parameter.dtype), parameter)
+        return Excluded(part_of(self.mask(), parameter), held)
+
+    def freeze(self, parameter: Tensor) -> None:
+        """Hold the excluded entries at the values that they have in the whole `parameter` now."""
+        values: Tensor = parameter.full_tensor() if is_sharded(parameter) else parameter  # type: ignore[attr-defined]
+        self.held = values.detach().masked_fill(self.mask().to(values.device), 0)
+
     def hold(self, parameter: Tensor) -> None:
-        """Set the excluded entries of `parameter` to the values that they are held at."""
-        self._zero(parameter)
+        """Set the excluded entries of `parameter` to the values that they are held at; autograd does not notice."""
+        values = memory(parameter)
+        if values.is_meta:
+            return
+        self._zero(values)
         if self.held is not None:
-            if self.held.dtype is not parameter.dtype or self.held.device != parameter.device:
-                self.held = self.held.to(parameter)
-            integer = _INTEGER_OF_WIDTH[parameter.element_size()]
-            parameter.view(integer).bitwise_or_(self.held.view(integer))
+            if self.held.dtype is not values.dtype or self.held.device != values.device:
+                self.held = self.held.to(values)
+            integer = _INTEGER_OF_WIDTH[values.element_size()]
+            values.view(integer).bitwise_or_(self.held.view(integer))
 
     def strayed(self, parameter: Tensor) -> int:
         """Return how many excluded entries of `parameter` are not at the values that they are held at."""
-        excluded = ~self.mask().to(parameter.device)
-        held = 0 if self.held is None else self.held.to(parameter)
-        return int((excluded & (parameter != held)).count_nonzero())
+        values = memory(parameter)
+        if values.is_meta:
+            return 0
+        excluded = ~self.mask().to(values.device)
+        held = 0 if self.held is None else self.held.to(values)
+        return int((excluded & (values != held)).count_nonzero())
 
-    def zero_gradient(self, parameter: Tensor) -> None:
+    def sample_strayed(self, parameter: Tensor) -> bool:
+        """Tell whether any of some thousand excluded entries, evenly spaced, is not at the value that it is held at."""
+        values = memory(parameter).flatten()
+        if self._sample is None or self._sample.device != values.device:
+            excluded = (self.bits.flatten() == 0).nonzero().flatten()
+            self._sample = excluded[:: max(1, len(excluded) // _SAMPLE)].to(values.device)
+        held = 0 if self.held is None else self.held.flatten()[self._sample].to(values)
+        return bool((values[self._sample] != held).any())
+
+    def masked(self, values: Tensor) -> Tensor:
+        """Return `values` with the excluded entries at the values that they are held at; differentiable."""
+        held = torch.zeros((), dtype=values.dtype) if self.held is None else self.held
+        return torch.where(self.mask().to(values.device), values, held.to(values))
+
+    def zero_gradient(self, parameter: Any) -> None:
         """Set the gradient of the excluded entries to 0.0, where `parameter` has one."""
-        if parameter.grad is not None:
-            self._zero(parameter.grad.detach())
+        gradient = parameter.grad
+        if gradient is None or gradient.is_meta:
+            return
+        if gradient.is_sparse:
+            gradient = gradient.coalesce()
+            kept = self.mask().to(gradient.device)[tuple(gradient.indices())]
+            parameter.grad = torch.sparse_coo_tensor(
+                gradient.indices(), gradient.values().masked_fill(~kept, 0), gradient.shape, is_coalesced=True
+            )
+        elif not is_sharded(gradient) or gradient.placements == parameter.placements:
+            self._zero(memory(gradient))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "Excluded":
+        return Excluded(self.bits, self.held)  # neither is ever changed in place
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Excluded, (self.mask(), self.held)
 
     def _zero(self, values: Tensor) -> None:
         """Set the excluded entries of `values` to +0.0 in place; follows its device and dtype."""

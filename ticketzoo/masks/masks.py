@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
+from ticketzoo.masks.excluded import why_not
 
 Masks: TypeAlias = dict[str, Tensor]
 """Bool tensors, True = kept, each of its parameter's shape, by parameter name."""
@@ -52,6 +53,9 @@ def check_masks(masks: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]
 def check_attachable(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
     """Raise TicketError, as `attach` does, for masks that cannot be attached to these parameters."""
     check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
+    for name in masks:
+        if (why := why_not(named[name])) is not None:
+            raise TicketError(f"mask '{name}' does not fit the model: the parameter {why}")
     first: dict[int, str] = {}
     for name, mask in masks.items():
         other = first.setdefault(id(named[name]), name)

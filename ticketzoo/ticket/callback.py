@@ -8,6 +8,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.attach import attached_masks, strayed
+from ticketzoo.ticket.naming import Rename
 from ticketzoo.ticket.ticket import Ticket
 
 
@@ -19,28 +20,39 @@ class TicketCallback(TrainerCallback):
     TicketError where the ticket does not fit the model, and for FSDP and DeepSpeed, which cut its parameters up.
     """
 
-    def __init__(self, ticket: Ticket, *, rewind: bool = True, leave: str | Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        ticket: Ticket,
+        *,
+        rewind: bool = True,
+        leave: str | Sequence[str] = (),
+        prefix: str = "",
+        rename: Rename | None = None,
+    ) -> None:
         """Choose what to put on the model.
 
         Args:
             ticket: of an encoder like the model's; its head may be any.
             rewind: whether to load the ticket's rewind weights first; False leaves the model's own, masked.
             leave: modules, such as `bert.pooler`, whose parameters stay the model's own, without masks.
+            prefix: the module of the model to put the ticket on, such as `base_model.model` of one of peft.
+            rename: the model's names by the ticket's, where they differ, as in `Ticket.apply`.
         """
-        self.ticket, self.rewind, self.leave = ticket, rewind, leave
+        self.ticket, self.rewind = ticket, rewind
+        self.places: dict[str, Any] = {"leave": leave, "prefix": prefix, "rename": rename}
 
     def on_init_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Put the ticket on the model, before a checkpoint is loaded into it."""
         if args.fsdp or args.deepspeed:
             raise TicketError("TicketCallback cannot mask what FSDP or DeepSpeed cut up: train without them")
-        self.ticket.apply(kwargs["model"], rewind=self.rewind, leave=self.leave)
+        self.ticket.apply(kwargs["model"], rewind=self.rewind, **self.places)
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Put it on a model that `model_init` has made anew."""
         if attached_masks(kwargs["model"]) is None:
-            self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0, leave=self.leave)
+            self.ticket.apply(kwargs["model"], rewind=self.rewind and state.global_step == 0, **self.places)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Check that the pruned weights are where they belong. Raises TicketError."""

@@ -11,12 +11,13 @@ from ticketzoo.errors import TicketError
 from ticketzoo.masks.attach import Masked, attach
 from ticketzoo.masks.masks import Masks, check_attachable
 from ticketzoo.masks.plain import named_parameters, plain_model
+from ticketzoo.masks.sharded import is_sharded, memory, part_of
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.patterns import is_bias
-from ticketzoo.models.state import live_state
 from ticketzoo.models.transformers import differences
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
 from ticketzoo.ticket.empty import nearly_empty, refuse_empty
+from ticketzoo.ticket.naming import Rename, advice, check_rename, renamed, shortened, tensors_of
 from ticketzoo.util.text import for_terminal
 
 
@@ -27,6 +28,7 @@ def fit(
     *,
     head: Sequence[str] | None = None,
     leave: Sequence[str] = (),
+    rename: Rename | None = None,
     masked: Masked = "zero",
     ticket: str | None = None,
 ) -> None:
@@ -39,6 +41,7 @@ def fit(
         head: names of modules of the model whose parameters stay as they are, without masks. By default none, or of a
             `transformers` model all beside its encoder; then the tensors of another head in `state` are left out.
         leave: names of further modules whose parameters stay as they are.
+        rename: the model's names by the ticket's, where they differ.
         masked: hold what masks exclude at 0.0 (`zero`) or where it starts (`frozen`).
         ticket: name and level of the ticket, whose masks must then keep something of every layer in use; one that
             freezes all of a layer may. Without it they need not.
@@ -47,7 +50,8 @@ def fit(
         TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape,
             or whose mask keeps nothing.
     """
-    plain, targets = plain_model(model), _tensors(model)
+    plain, targets, named = plain_model(model), tensors_of(model), masks
+    check_rename(rename, masks if state is None else state)
     for key, modules in (("head", head or ()), ("leave", leave)):
         for module in modules:
             if not any(within(name, [module]) for name in targets):
@@ -56,9 +60,10 @@ def fit(
     def is_left(name: str) -> bool:
         return within(name, leave) or (not in_body(name, plain) if head is None else within(name, head))
 
-    covered = {name: mask for name, mask in model_names_of(masks, plain).items() if not is_left(name)}
+    covered = {name: mask for name, mask in _names_in(plain, masks, rename).items() if not is_left(name)}
     if masks and not covered and head is None:
-        raise TicketError(f"the ticket does not fit the model: none of its masks is of a {type(plain).__name__}'s body")
+        why = f"none of its masks is of a {type(plain).__name__}'s body"
+        raise TicketError(f"the ticket does not fit the model: {why}{advice(named, plain)}")
     masks = covered
     if ticket is not None and masked == "zero":
         empty = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not (mask.any() or is_bias(name))})
@@ -69,14 +74,17 @@ def fit(
             warnings.warn(f"{ticket}: {line}, so little gets through it; {remedy}{[layer]}", stacklevel=3)
     given: Mapping[str, Tensor] = masks
     if state is not None:
-        given = {name: tensor for name, tensor in model_names_of(state, plain).items() if not is_left(name)}
+        given = {name: tensor for name, tensor in _names_in(plain, state, rename).items() if not is_left(name)}
     expected = given.keys() if state is None else {name for name in targets if not is_left(name)}
-    _check_fit(given, {name: target for name, target in targets.items() if name in expected})
+    _check_fit(given, {name: target for name, target in targets.items() if name in expected}, named, plain)
     check_attachable(named_parameters(model), masks)
     if state is not None:
         with torch.no_grad():
             for name, tensor in given.items():
-                targets[name].copy_(tensor)
+                if is_sharded(targets[name]):
+                    memory(targets[name]).copy_(part_of(tensor, targets[name]))
+                else:
+                    targets[name].copy_(tensor)
     attach(model, masks, masked=masked)
 
 
@@ -102,21 +110,23 @@ def _warn_of_another_base(repo_id: str, model: nn.Module) -> None:
         warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=4)
 
 
-def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    """Return parameters and persistent buffers themselves, by their names in the plain model, tied ones once."""
-    return {name.replace("_orig_mod.", ""): value for name, value in live_state(plain_model(model)).items()}
+def _names_in(model: nn.Module, named: Mapping[str, Tensor], rename: Rename | None) -> dict[str, Tensor]:
+    """Return `named`, by names in a ticket, under the names in `model`."""
+    return model_names_of(renamed(named, rename), model)
 
 
-def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], masks: Masks, model: nn.Module) -> None:
     absent = [name for name in given if name not in targets]
     unknown = [name for name in targets if name not in given]
     shapes = [name for name in given if name in targets and given[name].shape != targets[name].shape]
     meta = [name for name in given if name in targets and targets[name].is_meta]
     problems = []
+    advised = advice(masks, model) if absent or unknown else ""
+    listed = (lambda names: shortened(dict.fromkeys(names))) if advised else ", ".join
     if absent:
-        problems.append(f"not in the model: {', '.join(absent)}")
+        problems.append(f"not in the model: {listed(absent)}")
     if unknown:
-        problems.append(f"not in the ticket: {', '.join(unknown)}")
+        problems.append(f"not in the ticket: {listed(unknown)}")
     for name in shapes:
         both = f"{tuple(given[name].shape)} in the ticket, {tuple(targets[name].shape)} in the model"
         problems.append(f"'{name}' has shape {both}")
@@ -124,7 +134,7 @@ def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> No
         problems.append(f"without memory (on the meta device): {', '.join(meta)}")
     if problems:
         message = f"the ticket does not fit the model: {'; '.join(problems)}"
-        raise TicketError(message + _hint({*absent, *unknown, *shapes}))
+        raise TicketError(message + (advised or _hint({*absent, *unknown, *shapes})))
 
 
 def _hint(names: set[str]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 from torch import nn
 
 from ticketzoo.hub.options import HubOptions
-from ticketzoo.masks.attach import detach
+from ticketzoo.masks.attach import detach, reapply
 from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
@@ -18,6 +18,7 @@ from ticketzoo.ticket.empty import refuse_empty
 from ticketzoo.ticket.files import ticket_files_of
 from ticketzoo.ticket.fit import check_kind, fit
 from ticketzoo.ticket.found import Found, documents_of, pack
+from ticketzoo.ticket.naming import Rename, module_at
 from ticketzoo.ticket.publish import Publishable
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict import Verdict
@@ -161,6 +162,8 @@ class Ticket(Publishable):
         rewind: bool = True,
         head: str | Sequence[str] | None = None,
         leave: str | Sequence[str] = (),
+        prefix: str = "",
+        rename: Rename | None = None,
     ) -> None:
         """Put the masks, and the weights, on `model`: its pruned weights stay where they belong in any training loop.
 
@@ -171,20 +174,34 @@ class Ticket(Publishable):
             head: module or modules, such as `fc3`, whose parameters stay the model's own, of any size, without masks.
                 A `transformers` model needs none named: all beside its encoder stays, and the ticket fits any head.
             leave: further modules, such as `bert.pooler`, whose parameters stay the model's own, without masks.
+            prefix: the module of `model` to put the ticket on, such as `net` of a Lightning module; `head` and `leave`
+                are then names inside that.
+            rename: the model's names by the ticket's, of tensors or modules (`{"fc1": "body.0"}`), or a function.
 
         Raises:
             TicketError: the model unchanged, naming every tensor that is missing, unexpected or of another shape,
-                or whose mask keeps nothing.
+                or whose mask keeps nothing, and the module in it or the names that the ticket fits.
         """
+        model = module_at(model, prefix)
         check_kind(self.config, model)
         state = self._weights if rewind else None
         head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
-        fit(model, self.masks, state, head=head, leave=leave, masked=self.config.masked, ticket=self._at_level)
+        kind, where = self.config.masked, self._at_level
+        fit(model, self.masks, state, head=head, leave=leave, rename=rename, masked=kind, ticket=where)
 
     @staticmethod
     def remove(model: nn.Module) -> None:
         """Make `model` an ordinary one again; its pruned weights stay as they are until something trains them."""
         detach(model)
+
+    @staticmethod
+    def reapply(model: nn.Module) -> None:
+        """Set pruned weights of a masked model back, and mask layers that replaced others of the same shape.
+
+        Raises:
+            TicketError: no masks are on the model, or one can no longer be held.
+        """
+        reapply(model)
 
     @property
     def _weights(self) -> State:

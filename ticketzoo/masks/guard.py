@@ -1,0 +1,208 @@
+"""All masks of one model: kept on its parameters whatever is done to it, or reported as lost."""
+
+import sys
+import warnings
+import weakref
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import stateless
+
+from ticketzoo.errors import TicketError
+from ticketzoo.masks.entry import Entry
+from ticketzoo.masks.follow import Place, Trail, follow
+from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.sharded import is_sharded
+
+Masked = Literal["zero", "frozen"]
+"""Pruned weights are 0.0, or stay at the values that they had."""
+
+GUARDS: "weakref.WeakSet[Guard]" = weakref.WeakSet()
+"""Those of all models that live."""
+
+
+class Guard:
+    """The masks of one model: an attribute of it, copied and pickled along with it.
+
+    Attributes:
+        masked: what excluded weights are held at.
+        paused: whether somebody else zeroes gradients for now, and changes nothing else.
+    """
+
+    def __init__(self, model: nn.Module, entries: Iterable[Entry], masked: Masked) -> None:
+        self._entries = {entry.name: entry for entry in entries}
+        self.masked = masked
+        self._watch(model)
+
+    def _watch(self, model: nn.Module) -> None:
+        self._model, self.paused = weakref.ref(model), False
+        self._trail: Trail | None = None
+        self._lost: dict[str, str] = {}
+        self._substituted: list[tuple[Place, Tensor]] = []
+        GUARDS.add(self)
+
+    @property
+    def entries(self) -> list[Entry]:
+        """The masks that are on parameters of the model."""
+        return [entry for entry in self._entries.values() if entry.parameter is not None]
+
+    @property
+    def masks(self) -> Masks:
+        """Those masks, by the names that their parameters have now."""
+        return {entry.name: entry.whole.mask() for entry in self.entries}
+
+    def settle(self, *, used: bool = False, accept: bool = False, freeze: bool = False) -> None:
+        """Put every mask where its parameter is now.
+
+        Args:
+            used: the model is being called: what stands in for a parameter during the call is masked, too.
+            accept: a layer that has replaced another of the same shape gets its mask.
+            freeze: parameters not seen before are held at the values that they have now.
+        """
+        model = self._model()
+        if model is None or (self._trail is not None and not self._lost and self._trail.is_intact()):
+            return
+        found = follow(model, {name: entry.known() for name, entry in self._entries.items()}, accept=accept)
+        called = _in_functional_call()
+        entries, passing = {}, False
+        for name, entry in self._entries.items():
+            if name in found.places:
+                entry.name, place = found.places[name]
+                if called or not isinstance(place.parameter, nn.Parameter):
+                    passing = passing or place.parameter is not entry.parameter
+                    self._substitute(entry, place, used)
+                elif is_sharded(place.parameter) or entry.parameter is None or not is_sharded(entry.parameter):
+                    entry.bind(place, freeze=freeze)
+                else:
+                    passing = True  # FSDP has joined the parts for a while
+            elif name in found.lost:
+                entry.leave(replaced=name in found.replaced)
+            elif entry.parameter is not None:
+                if found.gone[name]:
+                    what = f"the layer of '{name}' was replaced by one of another shape"
+                    warnings.warn(f"{what}: its mask is gone, and all its weights train", stacklevel=2)
+                entry.leave()
+            elif not entry.may_return:
+                continue
+            entries[entry.name] = entry
+        self._entries, self._lost = entries, found.lost
+        if not passing:
+            self._trail = Trail(edge for entry in entries.values() for edge in entry.edges)
+
+    def raise_lost(self) -> None:
+        """Raise TicketError where a mask is wanted that cannot be held."""
+        if self._lost:
+            shown = [f"'{name}' {why}" for name, why in list(self._lost.items())[:3]]
+            more = f"; and {len(self._lost) - 3} more" if len(self._lost) > 3 else ""
+            raise TicketError(f"masks no longer hold: {'; '.join(shown)}{more}")
+
+    def before_use(self) -> None:
+        """Hold all masks before the model is called. Raises TicketError for those that are lost."""
+        self.after_use()
+        self.settle(used=True)
+        self.raise_lost()
+        self.verify()
+
+    def after_use(self) -> None:
+        """Take back what stood in for a parameter during a call."""
+        for place, masked in self._substituted:
+            if place.owner._parameters.get(place.leaf) is masked:
+                place.owner._parameters[place.leaf] = place.parameter  # type: ignore[assignment]
+        self._substituted.clear()
+
+    def verify(self) -> None:
+        """Set back whatever has changed; not where that would be recorded instead of done."""
+        if torch.jit.is_tracing() or torch._C._functorch.peek_interpreter_stack() is not None:
+            return
+        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+            return
+        with torch.no_grad():
+            for entry in self.entries:
+                entry.verify()
+
+    def before_step(self, optimizer: torch.optim.Optimizer) -> None:
+        """Find the parameters before they are moved. Raises TicketError where the optimizer moves a lost one."""
+        model = self._model()
+        if model is None or self.paused:
+            return
+        with torch.no_grad():
+            self.settle()
+        if self._lost:
+            moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+            if any(id(parameter) in moved for parameter in model.parameters()):
+                self.raise_lost()
+
+    def pause(self) -> None:
+        """Leave all parameters alone for now."""
+        self.paused = True
+        for entry in self.entries:
+            entry.release()
+
+    def resume(self) -> None:
+        """Hold them again."""
+        self.paused = False
+        for entry in self.entries:
+            entry.take()
+        self.settle()
+
+    def __getstate__(self) -> dict[str, Any]:
+        self.settle()
+        kept = {
+            name: entry for name, entry in self._entries.items() if entry.parameter is not None or name in self._lost
+        }
+        masks = [(name, entry.whole, entry.replaced) for name, entry in kept.items()]
+        return {"model": self._model(), "masks": masks, "masked": self.masked}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._entries = {name: Entry(name, whole, replaced) for name, whole, replaced in state["masks"]}
+        self.masked = state["masked"]
+        self._watch(state["model"])
+
+    def _substitute(self, entry: Entry, place: Place, used: bool) -> None:
+        """Mask what `torch.func.functional_call` and its like have put in the place of a parameter, for one call."""
+        model = self._model()
+        if place.parameter is entry.parameter or not used or model is None:
+            return
+        if _is_stacked(place.parameter):
+            what = f"the masks of one model are on '{entry.name}', which stands for several models here"
+            raise TicketError(f"{what}: take them off this one with ticket.remove(model)")
+        masked = entry.whole.masked(place.parameter)
+        place.owner._parameters[place.leaf] = masked  # type: ignore[assignment]
+        if not self._substituted and after_call not in model._forward_hooks.values():
+            model.register_forward_hook(after_call, always_call=True)
+        self._substituted.append((place, masked))
+
+
+def after_call(model: nn.Module, args: Any, output: Any) -> None:
+    """Take back what stood in for parameters: a forward hook."""
+    guard = guard_on(model)
+    if guard is not None:
+        guard.after_use()
+
+
+def guard_on(model: nn.Module) -> Guard | None:
+    """Return the guard of this very module."""
+    return model.__dict__.get(GUARD)
+
+
+GUARD = "_ticketzoo_guard"
+"""The attribute that holds it."""
+
+
+def _in_functional_call() -> bool:
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not stateless._functional_call.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def _is_stacked(tensor: Tensor) -> bool:
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return True
+        tensor = functorch.get_unwrapped(tensor)
+    return False

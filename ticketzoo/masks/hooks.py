@@ -1,0 +1,89 @@
+"""The moments at which masks are looked after: a model is called, loaded or saved, an optimizer makes a step."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from ticketzoo.masks.entry import HELD
+from ticketzoo.masks.guard import GUARD, GUARDS, Guard, after_call, guard_on
+
+
+def put_on(model: nn.Module, guard: Guard) -> None:
+    """Make `guard` that of a plain model."""
+    setattr(model, GUARD, guard)
+    model.register_forward_pre_hook(_before_call, prepend=True)
+    model.register_state_dict_pre_hook(_before_saving)
+    model.register_load_state_dict_post_hook(_after_loading)
+
+
+def take_off(model: nn.Module) -> None:
+    """Leave a plain model without its guard and its hooks."""
+    guard = guard_on(model)
+    if guard is None:
+        return
+    guard.after_use()
+    guard.pause()
+    GUARDS.discard(guard)
+    delattr(model, GUARD)
+    ours = (_before_call, after_call, _before_saving, _after_loading)
+    for hooks in (
+        model._forward_pre_hooks,
+        model._forward_hooks,
+        model._state_dict_pre_hooks,
+        model._load_state_dict_post_hooks,
+    ):
+        for key in [key for key, hook in hooks.items() if hook in ours]:
+            del hooks[key]
+            model._forward_hooks_always_called.pop(key, None)
+
+
+def _before_call(model: nn.Module, args: Any) -> None:
+    if torch.compiler.is_compiling():
+        return
+    guard = guard_on(model)
+    if guard is not None and not guard.paused and not getattr(model, "_is_replica", False):
+        guard.before_use()
+
+
+def _before_saving(model: nn.Module, prefix: str, keep_vars: bool) -> None:
+    guard = guard_on(model)
+    if guard is not None and not guard.paused and not torch.compiler.is_compiling():
+        guard.settle()
+        guard.verify()
+
+
+def _after_loading(model: nn.Module, incompatible_keys: Any) -> None:
+    """Hold what was loaded: it may be dense, and `assign=True` even replaces the parameters."""
+    guard = guard_on(model)
+    if guard is None:
+        return
+    with torch.no_grad():
+        guard.settle(freeze=guard.masked == "frozen")
+        for entry in guard.entries:
+            if guard.masked == "frozen":
+                entry.freeze()
+            entry.hold()
+            entry.zero_gradient()
+
+
+def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    if not torch.compiler.is_compiling():
+        for guard in list(GUARDS):
+            guard.before_step(optimizer)
+
+
+def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
+    if not HELD:
+        return
+    with torch.no_grad():
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                entry = HELD.get(id(parameter))
+                if entry is not None:
+                    entry.hold()
+
+
+register_optimizer_step_pre_hook(_before_step)
+register_optimizer_step_post_hook(_after_step)
