@@ -79,13 +79,17 @@ def fit(
     _check_fit(given, {name: target for name, target in targets.items() if name in expected}, named, plain)
     check_attachable(named_parameters(model), masks)
     if state is not None:
-        with torch.no_grad():
-            for name, tensor in given.items():
-                if is_sharded(targets[name]):
-                    memory(targets[name]).copy_(part_of(tensor, targets[name]))
-                else:
-                    targets[name].copy_(tensor)
+        _copy(given, targets)
     attach(model, masks, masked=masked)
+
+
+def _copy(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
+    with torch.no_grad():
+        for name, tensor in given.items():
+            if is_sharded(targets[name]):
+                memory(targets[name]).copy_(part_of(tensor, targets[name]))
+            else:
+                targets[name].copy_(tensor)
 
 
 def check_kind(config: TicketConfig, model: nn.Module) -> None:
