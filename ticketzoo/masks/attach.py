@@ -14,8 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.entry import Entry
-from ticketzoo.masks.excluded import Excluded
 from ticketzoo.masks.guard import Guard, Masked, guard_on
 from ticketzoo.masks.hooks import put_on, take_off
 from ticketzoo.masks.masks import Masks, check_attachable
@@ -41,7 +39,7 @@ def attach(model: nn.Module, masks: Mapping[str, Tensor], *, masked: Masked = "z
     plain = plain_model(model)
     check_attachable(named_parameters(plain), masks)
     detach(plain)
-    guard = Guard(plain, [Entry(name, Excluded(mask.clone())) for name, mask in masks.items()], masked)
+    guard = Guard(plain, masks, masked)
     with torch.no_grad():
         guard.settle(freeze=masked == "frozen")
     put_on(plain, guard)
@@ -74,8 +72,7 @@ def strayed(model: nn.Module) -> dict[str, int] | None:
         return None
     for guard in guards.values():
         guard.raise_lost()
-    counts = {prefix + one.name: one.strayed() for prefix, guard in guards.items() for one in guard.entries}
-    return {name: count for name, count in counts.items() if count}
+    return {prefix + name: count for prefix, guard in guards.items() for name, count in guard.strayed().items()}
 
 
 def check(model: nn.Module) -> None:
@@ -111,9 +108,7 @@ def reapply(model: nn.Module) -> None:
         for guard in _guards(model).values():
             guard.settle(accept=True)
             guard.raise_lost()
-            for entry in guard.entries:
-                entry.hold()
-                entry.zero_gradient()
+            guard.set_back()
 
 
 @contextmanager
@@ -124,13 +119,12 @@ def hooks_paused(model: nn.Module) -> Iterator[Callable[[], None]]:
     weights, which weight decay moves, keep their hooks.
     """
     guards = [guard for guard in _guards(model).values() if guard.masked == "zero"]
-    entries = [entry for guard in guards for entry in guard.entries]
     for guard in guards:
         guard.pause()
 
     def zero_gradients() -> None:
-        for entry in entries:
-            entry.zero_gradient()
+        for guard in guards:
+            guard.zero_gradients()
 
     try:
         yield zero_gradients

@@ -3,7 +3,7 @@
 import sys
 import warnings
 import weakref
-from collections.abc import Iterable
+from collections.abc import Mapping
 from types import FrameType
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from torch.nn.utils import stateless
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.entry import Entry
+from ticketzoo.masks.excluded import Excluded
 from ticketzoo.masks.follow import Place, Trail, follow
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.sharded import is_sharded
@@ -32,8 +33,8 @@ class Guard:
         paused: whether somebody else zeroes gradients for now, and changes nothing else.
     """
 
-    def __init__(self, model: nn.Module, entries: Iterable[Entry], masked: Masked) -> None:
-        self._entries = {entry.name: entry for entry in entries}
+    def __init__(self, model: nn.Module, masks: Mapping[str, Tensor], masked: Masked) -> None:
+        self._entries = {name: Entry(name, Excluded(mask.clone())) for name, mask in masks.items()}
         self.masked = masked
         self._watch(model)
 
@@ -112,6 +113,24 @@ class Guard:
             if place.owner._parameters.get(place.leaf) is masked:
                 place.owner._parameters[place.leaf] = place.parameter  # type: ignore[assignment]
         self._substituted.clear()
+
+    def strayed(self) -> dict[str, int]:
+        """Return how many pruned weights of each parameter, where there are any, are not where they belong."""
+        counts = {entry.name: entry.strayed() for entry in self.entries}
+        return {name: count for name, count in counts.items() if count}
+
+    def set_back(self, *, freeze: bool = False) -> None:
+        """Hold every mask now; with `freeze` at the values that its parameter has now."""
+        for entry in self.entries:
+            if freeze:
+                entry.freeze()
+            entry.hold()
+        self.zero_gradients()
+
+    def zero_gradients(self) -> None:
+        """Set the gradients of pruned weights to 0.0."""
+        for entry in self.entries:
+            entry.zero_gradient()
 
     def verify(self) -> None:
         """Set back whatever has changed; not where that would be recorded instead of done."""

@@ -61,11 +61,7 @@ def _after_loading(model: nn.Module, incompatible_keys: Any) -> None:
         return
     with torch.no_grad():
         guard.settle(freeze=guard.masked == "frozen")
-        for entry in guard.entries:
-            if guard.masked == "frozen":
-                entry.freeze()
-            entry.hold()
-            entry.zero_gradient()
+        guard.set_back(freeze=guard.masked == "frozen")
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
