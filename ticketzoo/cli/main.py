@@ -46,7 +46,7 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for module in ("find", "transfer", "stability", "zoo", "search", "add", "push_pull", "export", "evaluate"):
+for module in ("find", "transfer", "stability", "zoo", "search", "add", "push_pull", "export", "evaluate", "reproduce"):
     import_module(f"ticketzoo.cli.{module}").register(app)
 app.add_typer(recipes.app, name="recipe")
 

@@ -19,9 +19,11 @@ Found = TypeVar("Found")
 
 
 class Recipe(Protocol):
-    """Any of the three commands'."""
+    """Any of the commands'."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Return the name of the working folder."""
 
 
 @dataclass(frozen=True)

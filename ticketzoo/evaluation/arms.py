@@ -23,6 +23,7 @@ from ticketzoo.masks.random import permuted, random_masks, rescaled, shuffled_ma
 from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models.create import initial_state
 from ticketzoo.training.job import Job
+from ticketzoo.training.parametrisation import NOTHING, WEIGHTS
 
 TICKET, DENSE = "ticket", "dense"
 """The two arms that every comparison has: what is judged, and the network without masks that it is held against."""
@@ -195,7 +196,8 @@ def rescaled_reinit(job: Job, draw: Draw) -> Job:
 )
 def dense_long(job: Job, draw: Draw) -> Job:
     """Return the training of dense with the budget of the whole search: what the computation alone buys."""
-    return replace(dense(job, draw), training=job.training.times(draw.trainings))
+    learn = WEIGHTS if job.learn == NOTHING else job.learn
+    return replace(dense(job, draw), training=job.training.times(draw.trainings), learn=learn)
 
 
 def _unknown(job: Job, draw: Draw) -> Job:

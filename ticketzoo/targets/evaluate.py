@@ -1,9 +1,8 @@
 """Measure a trained ticket on held-out data, beside dense and the best constant guess."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -11,11 +10,8 @@ from torch import nn
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation.metrics import show, words
 from ticketzoo.evaluation.tables import Table
-from ticketzoo.finding import FindRecipe
-from ticketzoo.finding.start import load_task, sized_architecture
 from ticketzoo.models import load_model_state
-from ticketzoo.recipe.document import parse_yaml
-from ticketzoo.recipe.reading import apply_override, parse_recipe
+from ticketzoo.targets.source import source_of
 from ticketzoo.tasks.metrics import metric_called
 from ticketzoo.tasks.task import GuessableTask, Task
 from ticketzoo.ticket import Ticket
@@ -84,7 +80,7 @@ def evaluate_ticket(
     if ticket.trained_state is None and ticket.config.use != "as-is":
         remedy = "find it again with --set package_trained=true: what is trained already is not trained again"
         raise TicketError(f"{ticket.name}: holds no trained weights of level {ticket.level}; {remedy}")
-    task = _task(ticket, data, overrides)
+    _, task = source_of(ticket, data=data, overrides=overrides)
     if split not in ("test", "validation") or not task.examples[split]:
         raise RecipeError(f"split {split!r}: the data of {task.name} have no such split; give test or validation")
     guesses = task.guesses(split) if isinstance(task, GuessableTask) else {}
@@ -97,30 +93,6 @@ def evaluate_ticket(
         _dense(ticket, task, split, device, its_own=data is None and not overrides),
         {name: (max if metric_called(name).higher_is_better else min)(scores) for name, scores in guesses.items()},
     )
-
-
-def _task(ticket: Ticket, data: str | Path | None, overrides: Sequence[str]) -> Task:
-    if ticket.recipe_text is None:
-        raise TicketError(f"{ticket.name}: holds no recipe, which says what it is measured on")
-    content: Any = parse_yaml(ticket.recipe_text)
-    if data is not None:
-        overrides = [f"task.dataset.path={data}", *overrides]
-    for override in overrides:
-        apply_override(content, override)
-    recipe = parse_recipe(content, FindRecipe, f"of {ticket.name}")
-    dataset: Any = getattr(recipe.task, "dataset", None)
-    if dataset is not None and data is None and Path(dataset.path).expanduser().exists():
-        raise RecipeError(f"{ticket.name}: was found on a folder, {dataset.path}: give --data FOLDER")
-    task = load_task(recipe.task, recipe.model)
-    _check_fits(ticket, sized_architecture(recipe.model, task), task)
-    return task
-
-
-def _check_fits(ticket: Ticket, needed: Mapping[str, Any], task: Task) -> None:
-    kwargs = ticket.config.architecture.kwargs
-    for key, wanted in needed["kwargs"].items():
-        if key in kwargs and kwargs[key] != wanted:
-            raise RecipeError(f"{task.name} needs a network with {key} {wanted}, and {ticket.name} has {kwargs[key]}")
 
 
 def _network(ticket: Ticket, device: torch.device) -> nn.Module:

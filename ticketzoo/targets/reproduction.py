@@ -1,0 +1,72 @@
+"""Numbers of a ticket that were measured again, beside those that it states."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ticketzoo.evaluation.metrics import describe, show
+from ticketzoo.evaluation.tables import Table
+
+Outcome = Literal["bit-identical", "within the interval", "differs", "not comparable"]
+"""How a number that was measured again compares with the stated one; of one stated seed there is no interval."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """A training that was done again: the deciding metric at its end, as the ticket states it and as it is now.
+
+    Attributes:
+        level, arm, seed, draw: as in the ticket's rows.
+        stated: by the ticket.
+        measured: now.
+        interval: 95% prediction interval of one more seed's value, from the arm's stated seeds; None of one seed.
+        outcome: `bit-identical` where every number of the training is the stated one, the last bit included.
+    """
+
+    level: int
+    arm: str
+    seed: int
+    draw: int
+    stated: float
+    measured: float
+    interval: tuple[float, float] | None
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Reproduction:
+    """Trainings of a ticket that were done again."""
+
+    ticket: str
+    metric: str
+    trainings: list[Again]
+    left_out: list[str]
+    """Lines on stated trainings that cannot be done again, as they need weights that the ticket does not hold."""
+
+    @property
+    def holds(self) -> bool:
+        """Tell whether nothing differs."""
+        return all(one.outcome != "differs" for one in self.trainings)
+
+    def table(self) -> Table:
+        """Return a row for each training."""
+        columns = ("level", "arm", "seed", "stated", "measured", "difference", "")
+        rows = [
+            (
+                str(one.level),
+                one.arm + f" (draw {one.draw})" * (one.draw > 0),
+                str(one.seed),
+                show(self.metric, one.stated),
+                show(self.metric, one.measured),
+                show(self.metric, one.measured - one.stated, sign="+"),
+                one.outcome,
+            )
+            for one in self.trainings
+        ]
+        return Table(f"{describe([self.metric])} of {self.ticket}, measured again", columns, "rlrrrrl", tuple(rows))
+
+
+def outcome_within(interval: tuple[float, float] | None, measured: float) -> Outcome:
+    """Return how a number compares that is not the stated one, by the interval of the stated ones."""
+    if interval is None:
+        return "not comparable"
+    return "within the interval" if interval[0] <= measured <= interval[1] else "differs"
