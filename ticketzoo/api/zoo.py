@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.tables import Table
+from ticketzoo.finding.method import found_words
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference
@@ -126,7 +127,13 @@ def push(
         loaded, has_card = Ticket.from_pretrained(folder), (folder / "README.md").is_file()
     else:
         loaded, has_card = ticket, False
-    card = None if has_card else ticket_card(loaded.config, loaded.results, empty=loaded.empty_layers)
+    card = (
+        None
+        if has_card
+        else ticket_card(
+            loaded.config, loaded.results, empty=loaded.empty_layers, found=found_words(loaded.config.pruning)
+        )
+    )
     return loaded.push_to_hub(
         repo_id,
         private=private,

@@ -44,17 +44,17 @@ def push(
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
     from ticketzoo.evaluation.evidence import ticket_card
+    from ticketzoo.finding.method import found_words
     from ticketzoo.ticket import Ticket
     from ticketzoo.zoo import ticket_folder
 
     quiet_transfers()
     folder = ticket_folder(_folder_first(ticket), registry)
     loaded = Ticket.from_pretrained(folder)
-    card = (
-        None
-        if (folder / "README.md").is_file()
-        else ticket_card(loaded.config, loaded.results, empty=loaded.empty_layers)
-    )
+    card = None
+    if not (folder / "README.md").is_file():
+        found = found_words(loaded.config.pruning)
+        card = ticket_card(loaded.config, loaded.results, empty=loaded.empty_layers, found=found)
     published = loaded.push_to_hub(
         repo_id,
         private=private or None,

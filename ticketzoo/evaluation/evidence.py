@@ -52,9 +52,19 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
     if len(targets) > 1:
         tables.append(transfer_table(rows))
     verdict = verdict or judge([row for row in rows if row["target"] == source])
-    return Evidence(
-        source, sentence(verdict), tuple(table.markdown() for table in tables), _measured(rows), _expected(rows)
-    )
+    markdown = tuple(table.markdown() for table in tables)
+    return Evidence(source, sentence(verdict), markdown, _arms(rows), _measured(rows), _expected(rows))
+
+
+def _arms(rows: Sequence[Row]) -> tuple[str, ...]:
+    """Return a line for each arm of the table that was measured: its masks, its weights, and where it comes from."""
+    entries = [ARMS[name] for name in in_order(row["arm"] for row in rows) if name in ARMS]
+    said = []
+    for entry in entries:
+        parts = [f"{what} {words}" for what, words in (("masks", entry.masks), ("weights", entry.weights)) if words]
+        cite = f" ({entry.cite})" if entry.cite else ""
+        said += [f"{arm_label(entry.name)}: {'; '.join(parts)}{cite}"] if parts else []
+    return tuple(said)
 
 
 def _expected(rows: Sequence[Row]) -> tuple[ExpectedArm, ...]:

@@ -23,7 +23,7 @@ class AtInitConfig(MethodConfig):
     "at-init",
     config=AtInitConfig,
     cite="Lee et al. 2019; Frankle et al. 2021",
-    words="pruning at initialisation",
+    words="{criterion} pruning at initialisation",
 )
 def at_init(lab: Lab, config: AtInitConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, each pruned by the scores of the weights of step 0.

@@ -11,7 +11,7 @@ from ticketzoo.finding.rewinding import REWINDINGS
     "imp",
     config=RewindingConfig,
     cite="Frankle & Carbin 2019, section 2; Frankle et al. 2020, algorithm 2",
-    words="iterative magnitude pruning",
+    words="iterative {criterion} pruning",
 )
 def imp(lab: Lab, config: RewindingConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, each pruned by the weights that the one before trained to.

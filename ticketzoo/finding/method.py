@@ -9,10 +9,15 @@ import torch
 from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, check_masks, kept, total
 from ticketzoo.models.state import State
-from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.config import PruneConfig, PruningConfig
+from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.probe import Probe
+from ticketzoo.pruning.schedule import SCHEDULES
+from ticketzoo.pruning.scope import SCOPES
+from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
+from ticketzoo.ticket.config import Pruning
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
 from ticketzoo.util.registry import Registry
@@ -188,7 +193,7 @@ class Method:
         make: `make(lab, config)` yields levels 0 (dense), 1, ...
         config: the keys of a recipe's `finder` section.
         cite: where the method comes from.
-        words: what a card says of it.
+        words: what a card says of it; `{criterion}` in it stands for the name of the criterion.
     """
 
     name: str
@@ -199,3 +204,28 @@ class Method:
 
 
 METHODS: Registry[Method] = Registry("method", Method, error=RecipeError)
+
+
+def found_words(pruning: Pruning) -> dict[str, str]:
+    """Return what the tables say of the way a ticket was found, by part: words, and in brackets the citation.
+
+    Of a name that no table has nothing is said, nor of the criterion of a method whose words leave it out.
+    """
+    usual, words = PruneConfig(), METHODS[pruning.method].words if pruning.method in METHODS else ""
+    criterion = pruning.criterion or (usual.criterion.name if "{criterion}" in words else "")
+    structure = usual.structure.name if pruning.structure is None else pruning.structure
+    said = {
+        "method": _said(METHODS, pruning.method).replace("{criterion}", criterion),
+        "criterion": _said(CRITERIA, criterion),
+        "structure": _said(STRUCTURES, structure),
+        "scope": _said(SCOPES, pruning.scope),
+        "schedule": _said(SCHEDULES, pruning.schedule),
+    }
+    return {part: text for part, text in said.items() if text}
+
+
+def _said(table: Registry[Any], name: object) -> str:
+    if name not in table:
+        return ""
+    row = table[str(name)]
+    return (row.words or row.name) + (f" ({row.cite})" if row.cite else "")

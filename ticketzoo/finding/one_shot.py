@@ -24,7 +24,7 @@ class UntrainedConfig(RewindingConfig):
     "one-shot",
     config=RewindingConfig,
     cite="Frankle & Carbin 2019, section 2",
-    words="one-shot pruning of the trained dense network",
+    words="one-shot {criterion} pruning of the trained dense network",
 )
 def one_shot(lab: Lab, config: RewindingConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, all pruned by the trained weights of the dense one."""
@@ -37,7 +37,7 @@ def one_shot(lab: Lab, config: RewindingConfig) -> Iterator[Level]:
     "one-shot-initial",
     config=UntrainedConfig,
     cite="Chen et al. 2020, section 3",
-    words="one-shot pruning of the weights before training",
+    words="one-shot {criterion} pruning of the weights before training",
 )
 def one_shot_initial(lab: Lab, config: UntrainedConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, all pruned by the weights before any training.

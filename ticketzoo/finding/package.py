@@ -13,6 +13,7 @@ from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
+from ticketzoo.finding.method import found_words
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.replicates import extra_files, packaged
 from ticketzoo.finding.run import Finding, find_tickets
@@ -183,5 +184,6 @@ def make_card(
         cost=cost,
         recipe_text=ticket.recipe_text,
         empty=ticket.empty_layers,
+        found=found_words(ticket.config.pruning),
     )
     return {"README.md": card.encode(), **files}

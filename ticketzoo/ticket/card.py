@@ -22,12 +22,6 @@ from ticketzoo.util.text import fenced, for_markdown, show_duration, show_number
 Facts = list[tuple[str, str]]
 """Names, and in Markdown what is known under them."""
 
-METHODS = {
-    "imp": "iterative magnitude pruning (Frankle & Carbin 2019)",
-    "one-shot": "one-shot magnitude pruning (Frankle & Carbin 2019)",
-    "one-shot-initial": "one-shot magnitude pruning of the weights before any training (Chen et al. 2020)",
-}
-
 
 @dataclass(frozen=True)
 class ExpectedArm:
@@ -43,12 +37,14 @@ class Evidence:
     """The measurements of a ticket, ready to be printed; `ticketzoo.evaluation.evidence` makes it from rows.
 
     `source` is the target that is the task the ticket was found on, `sentence` the verdict in words; `tables` are
-    Markdown and printed as they are; `expected` are the arms of which the card says where they were not measured.
+    Markdown and printed as they are; `arms` say what their arms are; `expected` are the arms of which the card says
+    where they were not measured.
     """
 
     source: str | None = None
     sentence: str = ""
     tables: tuple[str, ...] = ()
+    arms: tuple[str, ...] = ()
     measured: tuple[Measurement, ...] = ()
     expected: tuple[ExpectedArm, ...] = ()
 
@@ -62,6 +58,7 @@ def render_card(
     recipe_text: str | None = None,
     reference: str | None = None,
     empty: Sequence[str] = (),
+    found: Mapping[str, str] | None = None,
 ) -> str:
     """Return the card of the ticket whose ticket.json holds `config`, as the text of its README.md.
 
@@ -76,22 +73,24 @@ def render_card(
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
+        found: words for how it was found, from `ticketzoo.finding.method.found_words`; names by default.
     """
     from huggingface_hub import ModelCard
 
-    looked_at, evidence = evidence is not None, evidence or Evidence()
+    looked_at, evidence, found = evidence is not None, evidence or Evidence(), found or {}
     ticket = {
         "name": for_markdown(config.name),
-        "summary": _summary(config),
+        "summary": _summary(config, found),
         "facts": _facts(config),
         "loading": _loading(config, reference or config.name),
         "holding": holding_words(config),
         "nature": nature_words(config),
         "unstructured": config.pruning.structure is None,
-        "found": _found(config),
+        "found": _found(config, found),
         "laid_out": [for_markdown(line) for line in config.source.laid_out or ()],
         "plots": [_plot(file) for file in plots],
         "tables": evidence.tables,
+        "arms": [for_markdown(line) for line in evidence.arms],
         "has_results": bool(evidence.measured),
         "verdict": _verdict(config, evidence.sentence),
         "not_measured": _not_measured(config, evidence) if looked_at else [],
@@ -105,9 +104,10 @@ def render_card(
     return str(ModelCard.from_template(data, template_path=str(shipped(MODEL_CARD_TEMPLATE)), ticket=ticket))
 
 
-def _summary(config: TicketConfig) -> str:
-    found = f"found on {for_markdown(data_name(config))} by {for_markdown(_method(config))}"
-    return f"A lottery ticket: {for_markdown(summary_words(config))}; {found}."
+def _summary(config: TicketConfig, found: Mapping[str, str]) -> str:
+    method = found.get("method", config.pruning.method)
+    where = f"found on {for_markdown(data_name(config))} by {for_markdown(method)}"
+    return f"A lottery ticket: {for_markdown(summary_words(config))}; {where}."
 
 
 def _facts(config: TicketConfig) -> Facts:
@@ -142,20 +142,17 @@ def _loading(config: TicketConfig, reference: str) -> str:
     return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\n{put}", "python")
 
 
-def _found(config: TicketConfig) -> Facts:
-    rate, structure = config.pruning.rate, config.pruning.structure
+def _found(config: TicketConfig, words: Mapping[str, str]) -> Facts:
+    rate = config.pruning.rate
     rates = rate if isinstance(rate, dict) else {"all layers": rate} if rate is not None else {}
     of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
     return _known(
-        ("method", _method(config)),
-        ("structure", structure if isinstance(structure, str) else None),
-        ("scope", config.pruning.scope),
-        ("schedule", config.pruning.schedule),
+        *found_facts(config, words),
         (
             f"fraction of the {of_what} weights removed in a round",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
-        *found_facts(config),
+        ("compared", config.pruning.compared),
         ("library", f"ticketzoo {config.library_version}"),
     )
 
@@ -228,11 +225,6 @@ def _plot(file: str) -> dict[str, str]:
             f"a plot is a PNG file beside the card, named with letters, digits, '.', '_' and '-': {file!r}"
         )
     return {"file": file, "text": for_markdown(re.sub(r"[_-]", " ", file.removesuffix(".png")))}
-
-
-def _method(config: TicketConfig) -> str:
-    method, criterion = config.pruning.method, config.pruning.criterion
-    return METHODS.get(method, method) if criterion is None else f"{method} by criterion {criterion}"
 
 
 def _known(*facts: tuple[str, str | None]) -> Facts:

@@ -1,6 +1,7 @@
 """The kind of a ticket in the words of its card: how it is used, where its weights come from, what it was made from."""
 
 import json
+from collections.abc import Mapping
 
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
 from ticketzoo.util.text import show_numbers
@@ -32,15 +33,16 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
     ]
 
 
-def found_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
-    """Return what format 2 tells of the pruning; None for what it does not."""
+def found_facts(config: TicketConfig, words: Mapping[str, str]) -> list[tuple[str, str | None]]:
+    """Return the parts of how the ticket was found: `words` for them, else their names; None for what is not stated."""
     pruning = config.pruning
     structure = "filters" if isinstance(pruning.structure, Filters) else pruning.structure
     return [
-        ("criterion", pruning.criterion),
-        ("removed as one", structure),
-        ("schedule", pruning.schedule),
-        ("compared", pruning.compared),
+        ("method", words.get("method", pruning.method)),
+        ("criterion", words.get("criterion", pruning.criterion)),
+        ("removed as one", words.get("structure", structure)),
+        ("scope", words.get("scope", pruning.scope)),
+        ("schedule", words.get("schedule", pruning.schedule)),
     ]
 
 
