@@ -99,7 +99,7 @@ def fields(**changed: Any) -> dict[str, Any]:
             Found(3, {level: masks(level, mirrored=True) for level in KEPT}, rewind_state()),
         ],
         "recipe_text": "name: toy.numbers-imp\n",
-        "results": [ROW],
+        "results": [{"ticket": "toy.numbers-imp", "level": 1, "value": 0.5}],
         **changed,
     }
 

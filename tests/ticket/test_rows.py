@@ -123,8 +123,8 @@ def test_a_file_of_line_ends_takes_no_memory() -> None:
 
 def test_more_bytes_than_a_ticket_may_have_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = toy_ticket().save_pretrained(tmp_path / "toy")
-    monkeypatch.setitem(__import__("ticketzoo.ticket.stored").ticket.stored.MOST_BYTES, "results.jsonl", 100)
-    with pytest.raises(TicketError, match=r"results.jsonl: \d+ bytes, more than the 100 that a ticket may have"):
+    monkeypatch.setitem(__import__("ticketzoo.ticket.stored").ticket.stored.MOST_BYTES, "results.jsonl", 10)
+    with pytest.raises(TicketError, match=r"results.jsonl: \d+ bytes, more than the 10 that a ticket may have"):
         _ = Ticket.from_pretrained(folder).results
 
 
@@ -145,6 +145,6 @@ def test_bad_rows_are_one_line_wherever_they_are_read(tmp_path: Path) -> None:
 
 
 def test_changing_results_does_not_change_the_ticket() -> None:
-    ticket = toy_ticket()
+    ticket = toy_ticket(results=[ROW])
     ticket.results[0]["value"] = 1.0
     assert ticket.results == [ROW]

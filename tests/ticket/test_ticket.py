@@ -5,7 +5,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 from torch import nn
-from toy_ticket import KEPT, ROW, Toy, masks, rewind_state, toy_ticket, verdict
+from toy_ticket import KEPT, Toy, masks, rewind_state, toy_ticket, verdict
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.attach import attached_masks
@@ -93,7 +93,7 @@ def test_what_ticket_json_states(folder: Path) -> None:
 def test_recipe_and_results_come_back(folder: Path) -> None:
     ticket = Ticket.from_pretrained(folder)
     assert ticket.recipe_text == "name: toy.numbers-imp\n"
-    assert ticket.results == [ROW]
+    assert ticket.results == [{"ticket": "toy.numbers-imp", "level": 1, "value": 0.5}]
 
 
 def test_levels_below_the_first_packaged_one_are_left_out(tmp_path: Path) -> None:

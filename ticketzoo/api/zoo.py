@@ -55,21 +55,23 @@ def search(
     return Table(caption, COLUMNS, "lllrrrrll", tuple(summary.cells() for summary in hits.summaries))
 
 
-def verify(ticket: str | Path, *, registry: str | Path | None = None) -> list[Check]:
-    """Check all that can be checked of a ticket without its data: sizes, digests, coverage, nesting, weights.
+def verify(ticket: str | Path, *, registry: str | Path | None = None, results: bool = True) -> list[Check]:
+    """Check all that can be checked of a ticket without its data: sizes, digests, coverage, nesting, weights, claims.
 
     Args:
         ticket: a folder, or a name in the registry.
         registry: folder in which names are looked up.
+        results: whether the verdict, the levels' sparsities and the card's numbers are computed again from the rows.
 
     Returns:
-        One entry for each thing that was checked and holds.
+        One entry for each thing that was checked and holds; some are notes of what is only claimed.
 
     Raises:
-        TicketError: at the first damage, naming file, tensor and both values.
+        TicketError: at the first damage, naming file, tensor and both values, or at a statement that the rows do not
+            give.
         RegistryError: there is no such ticket.
     """
-    return verify_ticket(_folder(ticket, registry))
+    return verify_ticket(_folder(ticket, registry), results=results)
 
 
 def pull(

@@ -83,9 +83,17 @@ def info(
 
 
 def verify(
-    ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False, verbose: VerboseOption = False
+    ticket: TicketArgument,
+    registry: RegistryOption = None,
+    results: Annotated[
+        bool, typer.Option(help="Compute verdict, sparsities and the card's numbers again from the ticket's rows.")
+    ] = True,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
-    """Check a ticket's digests, coverage, nesting and sizes; exit status 1 and the reason if anything is wrong.
+    """Check a ticket's digests, coverage, nesting, sizes and claims; exit status 1 and the reason if anything is wrong.
+
+    A NOTE says what is only claimed: a verdict without rows, or by a rule that this version does not know.
 
     Example:
 
@@ -100,12 +108,12 @@ def verify(
     for name, entry in file_entries(files.config()).items():
         files.checked(name, entry)
     folder = files.hub or files.folder
-    checks = verify_ticket(files.folder)
+    checks = verify_ticket(files.folder, results=results)
     if as_json:
         print_json({"ticket": str(folder), "ok": True, "checks": [asdict(check) for check in checks]})
         return
     for check in checks:
-        print(f"ok  {check}")
+        print(f"{'    ' if check.holds.startswith('NOTE') else 'ok  '}{check}")
     print(f"{folder}: verified")
 
 

@@ -8,7 +8,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.models.body import unused_by_head
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.ticket.levels import NEARLY_EMPTY, empty_in
+from ticketzoo.ticket.levels import NEARLY_EMPTY, PackedLevels, empty_in
 from ticketzoo.ticket.stored import Stored
 
 
@@ -21,13 +21,14 @@ def empty_layers(stored: Stored, config: TicketConfig) -> list[str]:
     Raises:
         TicketError: a damaged file of masks.
     """
-    sparsities = {entry.level: entry.sparsity for entry in config.levels}
     seeds = [replicate.seed for replicate in config.replicates]
-    return [
-        line if len(seeds) == 1 else f"{line} (seed {seed})"
-        for seed in seeds
-        for line in empty_in(stored.replicates[seed].levels, sparsities)
-    ]
+    return [line for seed in seeds for line in empty_layers_of(stored.replicates[seed].levels, config, seed)]
+
+
+def empty_layers_of(levels: PackedLevels, config: TicketConfig, seed: int | None = None) -> list[str]:
+    """Return the lines of `empty_layers` of one replicate. `seed`: its own, which they name where there are several."""
+    lines = empty_in(levels, {entry.level: entry.sparsity for entry in config.levels})
+    return [f"{line} (seed {seed})" for line in lines] if seed is not None and len(config.replicates) > 1 else lines
 
 
 def refuse_empty(masks: Mapping[str, Tensor], model: nn.Module, where: str, remedy: str) -> None:

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from ticketzoo.errors import TicketError
+from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.evaluation.arms import DENSE
+from ticketzoo.evaluation.backing import Backing, backing
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
-from ticketzoo.evaluation.statistics import Group, group_rows
+from ticketzoo.evaluation.statistics import Group, Row, group_rows
 from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.card_kinds import kind_facts
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
@@ -77,6 +79,7 @@ class TicketSummary:
                 "files": self._files(),
                 "mask_sha256": self.config.mask_sha256,
                 "verdict": config["verdict"],
+                "verdict_backing": {"state": self.backing.state, "why": self.backing.why},
                 "license": config["license"],
                 "empty_layers": self.empty_layers,
             }
@@ -103,11 +106,30 @@ class TicketSummary:
 
     @property
     def claim(self) -> str:
-        """The verdict's label and how far it holds, e.g. `winning at 0.931`."""
+        """The verdict's label and how far it holds, e.g. `winning at 0.931`, and whether it is only claimed."""
         verdict = self.config.verdict
         if verdict is None:
             return "not measured"
-        return verdict.label + (f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else "")
+        where = f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else ""
+        return f"{verdict.label}{where}{self.mark}"
+
+    @property
+    def mark(self) -> str:
+        """The words after a verdict that the ticket's rows do not give: ` (claimed)`, or what they say instead."""
+        state = self.backing.state
+        return {"claimed": " (claimed)", "contradicted": f" (claimed: {self.backing.why})"}.get(state, "")
+
+    @cached_property
+    def backing(self) -> Backing:
+        """The support of its rows for the verdict."""
+        try:
+            return backing(self.config, self._rows)
+        except (TicketError, RegistryError):
+            return Backing("claimed", "its rows cannot be read")
+
+    @cached_property
+    def _rows(self) -> Sequence[Row]:
+        return stored_in(self.files, self.config).results
 
     @property
     def empty_layers(self) -> list[str]:
@@ -136,7 +158,7 @@ class TicketSummary:
             "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
-            "verdict": sentence(config.verdict) if config.verdict else "not measured",
+            "verdict": sentence(config.verdict) + self.mark if config.verdict else "not measured",
         }
         lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items() if value]
         labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}
@@ -158,8 +180,8 @@ class TicketSummary:
     def _dense(self) -> str:
         """Return the dense network's result, or "unreadable" for damaged rows, so that other tickets are listed."""
         try:
-            groups = group_rows(stored_in(self.files, self.config).results)
-        except TicketError:
+            groups = group_rows(self._rows)
+        except (TicketError, RegistryError):
             return "unreadable"
         return next((_result(group) for group in groups if group.key.arm == DENSE), "")
 

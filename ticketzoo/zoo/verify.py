@@ -1,37 +1,33 @@
 """Check everything about a ticket that can be checked without its data set."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.config import MASKS_FILE, REWINDS, BaseRewind, Filters, TicketConfig
+from ticketzoo.ticket.config import MASKS_FILE, RESULTS_FILE, REWINDS, BaseRewind, Filters, TicketConfig
+from ticketzoo.ticket.empty import empty_layers_of
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, check_file, file_entries, read_config, replicate_path
-from ticketzoo.ticket.levels import PackedLevels, empty_in
+from ticketzoo.ticket.levels import PackedLevels
 from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.zoo.statements import Check as Check
+from ticketzoo.zoo.statements import check_card_beside, check_recipe, check_rows_and_verdict
 
 
-@dataclass(frozen=True)
-class Check:
-    """Something that was checked and holds: of which file, and what."""
-
-    file: str
-    holds: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.holds}"
-
-
-def verify_ticket(folder: str | Path) -> list[Check]:
+def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
     """Check a ticket's sizes, digests, coverage, nesting, counts, weights, documents, and that it fits its model.
 
     Whatever ticket.json states of masks and weights is computed from them again. Weights of a base model are not
     fetched.
 
-    Returns what was checked.
+    Args:
+        folder: of the ticket.
+        results: whether the verdict, the levels' sparsities and the card's numbers are computed again from the rows.
+
+    Returns:
+        what was checked, and notes of what is only claimed.
 
     Raises:
         TicketError: at the first damage, naming file, tensor and both values; ModelError for an architecture that
@@ -43,18 +39,25 @@ def verify_ticket(folder: str | Path) -> list[Check]:
     for name, entry in file_entries(config).items():
         check_file(folder, name, entry)
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
+    documents, empty = stored_in(Files(folder), config), []
+    checks += check_recipe(config, documents)
+    rows = len(documents.results)
+    if results:
+        checks += check_rows_and_verdict(folder, config, documents)
     nested: set[int] = {entry.level for entry in config.levels}
     for replicate in config.replicates:
         stored = stored_in(Files(folder), config)  # anew, so that one replicate's weights are in memory at a time
         levels = stored.replicates[replicate.seed].levels
         nested = {level for level in nested if levels.nested(level)}
         checks += _check_masks(folder, config, replicate.seed, levels)
+        empty += empty_layers_of(levels, config, replicate.seed)
         checks += _check_weights(folder, config, replicate.seed, stored)
     if wrong := [entry.level for entry in config.levels if entry.level in nested and not entry.nested]:
         raise TicketError(f"{folder / CONFIG_FILE}: level {wrong[0]} is stated not to be nested, and is")
-    stored = stored_in(Files(folder), config)
-    if "results.jsonl" in config.files:
-        checks.append(Check("results.jsonl", f"{len(stored.results)} rows"))
+    if results:
+        checks += check_card_beside(folder, config, documents, empty)
+    if RESULTS_FILE in config.files:
+        checks.append(Check(RESULTS_FILE, f"{rows} rows"))
     return checks
 
 
@@ -63,8 +66,7 @@ def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLe
     nested = "nested" if all(entry.nested for entry in config.levels) else "nested where stated"
     yield Check(file, f"covers {len(levels.shapes)} parameters at {len(levels)} levels, {nested}, counts as declared")
     yield Check(file, f"masks have digest {levels.sha256()}")
-    sparsities = {entry.level: entry.sparsity for entry in config.levels}
-    yield from (Check(file, f"NOTE: {line}") for line in empty_in(levels, sparsities))
+    yield from (Check(file, f"NOTE: {line}") for line in empty_layers_of(levels, config))
     structure = config.pruning.structure
     if isinstance(structure, Filters):
         stated = config.replicates[config.index_of(seed)].filters or {}

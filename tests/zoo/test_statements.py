@@ -1,0 +1,232 @@
+"""A statement that a ticket's rows do not give is said by verify and marked in lists."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from toy_ticket import edit_config, forge
+from toy_zoo import ROWS, make_ticket
+
+import ticketzoo
+from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.verdict import judge
+from ticketzoo.zoo.summary import read_summary
+
+NAME = "lenet.digits-imp"
+PRUNABLE = {entry.level: entry.sparsity for entry in make_ticket().levels}
+"""Half and a quarter of each layer are kept, rounded down: 0.503 and 0.755."""
+
+
+def measured() -> list[dict[str, Any]]:
+    """Dense and, at two levels, the ticket and its controls, on three seeds.
+
+    0.90, 0.91, 0.92 of dense; the ticket is 0.01 above it and 0.20 and more above all controls.
+    """
+    above = {"ticket": 0.01, "random_reinit": -0.2, "random_mask": -0.3}
+    kinds = [(0, 0.0, "dense", 0.0)]
+    kinds += [(level, sparsity, arm, more) for level, sparsity in PRUNABLE.items() for arm, more in above.items()]
+    return [
+        ROWS[0] | {"level": level, "sparsity": sparsity, "arm": arm, "seed": seed}
+        | {"value": round(0.9 + seed / 100 + more, 4)}
+        for level, sparsity, arm, more in kinds
+        for seed in range(3)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    rows = measured()
+    ticket = make_ticket(results=rows, verdict=judge(rows))
+    card = ticket_card(ticket.config, rows, recipe_text=ticket.recipe_text, cost={"trainings": 3})
+    return ticket.save_pretrained(tmp_path / "zoo" / NAME, extras={"README.md": card.encode()})
+
+
+def said(folder: Path) -> list[str]:
+    return [str(check) for check in ticketzoo.verify(folder)]
+
+
+def shown(folder: Path) -> str:
+    return ticketzoo.search(folder.parent).rows[0][-1]
+
+
+def with_rows(folder: Path, change: Callable[[list[dict[str, Any]]], object]) -> None:
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    rows = change(rows) or rows  # type: ignore[assignment]
+    forge(folder, "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
+
+
+def test_what_rows_give_is_verified_and_not_marked(folder: Path) -> None:
+    label = judge(measured()).label
+    assert f"ticket.json: verdict {label}, as its rows give it on 2 levels" in said(folder)
+    assert "results.jsonl: 21 rows" in said(folder)
+    assert "README.md: its tables, metadata and verdict are those of ticket.json and the rows" in said(folder)
+    assert not [line for line in said(folder) if "NOTE" in line]
+    assert shown(folder) == f"{label} at 0.755"
+    assert read_summary(folder).as_json()["verdict_backing"] == {"state": "rows", "why": ""}
+
+
+def to_other_label(verdict: dict[str, Any]) -> None:
+    verdict["label"] = next(label for label in ("matching", "winning") if label != verdict["label"])
+    verdict["levels"][0]["label"] = verdict["label"]
+
+
+FORGED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
+    ("label", lambda verdict: to_other_label(verdict), "verdict.label: .*, but the rows give"),
+    ("no label", lambda verdict: verdict.update(label="not measured"), "verdict.label: not measured, but the rows"),
+    ("sparsity", lambda verdict: verdict.update(sparsity=0.99), "verdict.sparsity: 0.99, but the rows give 0.75"),
+    ("metric", lambda verdict: verdict.update(metric="test_f1"), "verdict.metric: 'test_f1', but the rows have"),
+    ("moment", lambda verdict: verdict.update(at="best"), "but the rows give not measured"),
+    ("level", lambda verdict: verdict["levels"].pop(0), "level 1 on 'digits': not stated, but measured"),
+    ("target", lambda verdict: verdict["levels"][0].update(target="x"), "level 1 on 'x': stated, but without rows"),
+    (
+        "seeds",
+        lambda verdict: verdict["levels"][0].update(seeds=30),
+        "level 1 on 'digits': seeds 30, but the rows",
+    ),
+    ("of level", lambda verdict: verdict["levels"][0].update(sparsity=0.6), "sparsity 0.6, but the rows give 0.5"),
+    ("reason", lambda verdict: verdict["levels"][0].update(reason="mean 0.9999"), "reason 'mean 0.9999', but the rows"),
+    ("twice", lambda verdict: verdict["levels"].append(verdict["levels"][0]), "a level is judged twice"),
+]
+
+
+@pytest.mark.parametrize(("forge_verdict", "message"), [row[1:] for row in FORGED], ids=[row[0] for row in FORGED])
+def test_a_verdict_that_its_rows_do_not_give(
+    folder: Path, forge_verdict: Callable[[dict[str, Any]], object], message: str
+) -> None:
+    edit_config(folder, lambda config: forge_verdict(config["verdict"]))
+    with pytest.raises(TicketError, match=message) as raised:
+        ticketzoo.verify(folder)
+    assert str(raised.value).isprintable()
+    assert "(claimed: its rows say" in shown(folder)
+    assert ticketzoo.verify(folder, results=False)
+
+
+def test_one_value_changed_in_the_rows(folder: Path) -> None:
+    with_rows(folder, lambda rows: rows[3].update(value=0.1))  # of the ticket at level 1
+    with pytest.raises(TicketError, match="level 1 on 'digits'"):
+        ticketzoo.verify(folder)
+    assert "claimed" in shown(folder)
+
+
+@pytest.mark.parametrize(
+    ("number", "change", "message"),
+    [
+        (0, {"sparsity": 0.5}, "line 1 says sparsity 0.5 of dense at level 0, seed 0: it is 0"),
+        (3, {"sparsity": 0.9}, "line 4 says sparsity 0.9 of ticket at level 1, seed 0: it is 0.5"),
+        (14, {"sparsity": 0.77}, "line 15 says sparsity 0.77 of ticket at level 2, seed 2: it is 0.75"),
+    ],
+)
+def test_a_sparsity_that_the_masks_do_not_have(folder: Path, number: int, change: dict[str, Any], message: str) -> None:
+    with_rows(folder, lambda rows: rows[number].update(change))
+    with pytest.raises(TicketError, match=message):
+        ticketzoo.verify(folder)
+    assert "(claimed: its rows do not fit its masks)" in shown(folder)
+
+
+def test_a_rounded_sparsity_is_noted(folder: Path) -> None:
+    with_rows(folder, lambda rows: [row | {"sparsity": round(row["sparsity"], 2)} for row in rows])
+    edit_config(folder, lambda config: config.update(verdict=None))
+    (folder / "README.md").unlink()
+    (line,) = [line for line in said(folder) if "NOTE" in line]
+    assert "NOTE: results.jsonl line 4 says sparsity 0.5 of ticket at level 1" in line
+
+
+def test_rows_of_another_ticket(folder: Path) -> None:
+    with_rows(folder, lambda rows: [row | {"ticket": "another"} for row in rows])
+    with pytest.raises(TicketError, match=r"line 1 is about 'another', not about 'lenet.digits-imp'"):
+        ticketzoo.verify(folder)
+
+
+def test_a_verdict_without_rows_is_only_claimed(folder: Path) -> None:
+    edit_config(folder, lambda config: config["files"].pop("results.jsonl"))
+    (folder / "README.md").unlink()
+    assert "ticket.json: NOTE: the verdict is only claimed: it has no rows" in said(folder)
+    assert shown(folder).endswith("at 0.755 (claimed)")
+
+
+def test_a_verdict_by_another_rule_is_only_claimed(folder: Path) -> None:
+    edit_config(folder, lambda config: config["verdict"].update(rule="whatever I like", label="matching"))
+    edit_config(folder, lambda config: config["verdict"]["levels"][0].update(label="matching"))
+    (folder / "README.md").unlink()
+    assert "by a rule that this version does not know" in "".join(said(folder))
+    assert shown(folder) == "matching at 0.755 (claimed)"
+
+
+def edit_card(folder: Path, old: str, new: str) -> None:
+    text = (folder / "README.md").read_text()
+    assert old in text
+    (folder / "README.md").write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("| 92.00 ±", "| 99.00 ±", r"says 99.00 .* of ticket at level 1, and the rows give 92.00"),
+        ("| 2 | 0.755 |", "| 2 | 0.990 |", "says 0.990 of sparsity at level 2, and the rows give 0.755"),
+        ("| 2 | 0.755 |", "| 7 | 0.990 |", "has a line 7, which no row gives"),
+        ("on digits: mean", "on imagenet: mean", "is of no target that the rows measure"),
+        ("value: 0.92", "value: 0.99", "metadata: .*'accuracy'.*0.99.*, and the rows give"),
+        ("- sparsity-", "- sparsity-99-100\n- sparsity-", "tag sparsity-99-100, which ticket.json does not give"),
+        ("at sparsity 0.755, the", "at sparsity 0.999, the", "at sparsity 0.999', and ticket.json gives"),
+        ("\n> ", "\n> any rule, ", "verdict 'any rule, "),
+    ],
+)
+def test_a_card_that_says_something_else(folder: Path, old: str, new: str, message: str) -> None:
+    edit_card(folder, old, new)
+    with pytest.raises(TicketError, match=message) as raised:
+        ticketzoo.verify(folder)
+    assert str(raised.value).isprintable()
+    assert str(folder / "README.md") in str(raised.value)
+
+
+def test_words_of_ones_own_in_a_card_are_noted(folder: Path) -> None:
+    edit_card(folder, "## Limits", "Best of its kind.\n\n## Limits")
+    assert "README.md: NOTE: has lines of its own, such as 'Best of its kind.'" in said(folder)
+
+
+def test_cost_and_hub_id_are_the_authors_to_state(folder: Path) -> None:
+    edit_card(folder, f'load_ticket("{NAME}"', 'load_ticket("alice/zoo"')
+    edit_card(folder, "**trainings**: 3", "**trainings**: 30")
+    assert not [line for line in said(folder) if "NOTE" in line]
+
+
+@pytest.mark.parametrize(
+    "text", ["", "# Mine\n", "---\ntags: 3\nmodel-index: {a: [1]}\n---\n", "|level|sparsity|\n|1\n"]
+)
+def test_any_card_is_compared(folder: Path, text: str) -> None:
+    (folder / "README.md").write_text(text)
+    try:
+        assert said(folder)
+    except TicketError as error:
+        assert "README.md" in str(error)
+
+
+def test_a_card_whose_metadata_is_a_bomb(folder: Path) -> None:
+    laughs = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 30))
+    (folder / "README.md").write_text(f"---\n{laughs}---\n")
+    with pytest.raises(TicketError, match="more than 10,000 values"):
+        ticketzoo.verify(folder)
+
+
+def test_a_recipe_of_another_ticket_is_noted(folder: Path) -> None:
+    forge(folder, "recipe.yaml", b"name: another\nseeds: [5]\n")
+    assert "recipe.yaml: NOTE: name is another, in ticket.json lenet.digits-imp" in said(folder)
+    assert "recipe.yaml: NOTE: seeds is [5], in ticket.json [0, 1]" in said(folder)
+
+
+def test_rows_without_columns_give_nothing(tmp_path: Path) -> None:
+    folder = make_ticket(results=[{"level": 1}]).save_pretrained(tmp_path / "zoo" / NAME)
+    assert "results.jsonl: NOTE: nothing can be computed of these rows, which lack columns" in said(folder)
+    with_rows(folder, lambda rows: [*rows, ROWS[0]])
+    with pytest.raises(TicketError, match=r"results.jsonl line 1: ticket: Field required"):
+        ticketzoo.verify(folder)
+
+
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in Path("registry").glob("*/ticket.json")))
+def test_every_ticket_of_the_registry_states_what_its_rows_give(name: str) -> None:
+    checks = said(Path("registry", name).absolute())
+    assert not [line for line in checks if "NOTE: the verdict" in line or "README.md: NOTE" in line]
+    assert any(line.startswith("README.md: its tables") for line in checks)

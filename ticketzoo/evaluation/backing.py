@@ -1,0 +1,153 @@
+"""Statements of ticket.json about measurements, held against the ticket's own rows."""
+
+import math
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ticketzoo.evaluation.arms import DENSE
+from ticketzoo.evaluation.statistics import Row
+from ticketzoo.evaluation.verdict import Verdict, judge
+from ticketzoo.masks.masks import sparsity_of
+from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.rows import is_complete, shown
+from ticketzoo.ticket.verdict import LevelVerdict
+from ticketzoo.util.text import for_terminal
+
+ROUNDING = 1e-9
+"""Sparsities this close are the same."""
+
+ROUNDED = 0.0051
+"""A row's sparsity may be rounded to two places, while that changes the density by less than a fifth."""
+
+JUDGES: list[Callable[..., Verdict]] = [judge]
+"""Ways to judge, the newest first: each gives the text of its rule with its verdict."""
+
+
+@dataclass(frozen=True)
+class Backing:
+    """The support of a ticket's rows for its verdict.
+
+    Attributes:
+        state: `none` where no verdict is stated, `rows` where its rows give the same, `claimed` where they are not
+            there or its rule is not known here, `contradicted` where they give another.
+        why: of what is only claimed, in a few words.
+        differs: of what is contradicted, a phrase for each statement that the rows do not give.
+    """
+
+    state: Literal["none", "rows", "claimed", "contradicted"]
+    why: str = ""
+    differs: tuple[str, ...] = ()
+
+
+def backing(config: TicketConfig, rows: Sequence[Row]) -> Backing:
+    """Return how far `rows`, of the ticket's results.jsonl, support what ticket.json states.
+
+    Raises:
+        TicketError: nothing can be computed of the rows.
+    """
+    verdict = config.verdict
+    differs = tuple(row_differences(config, rows))
+    if differs:
+        return Backing("contradicted", "its rows do not fit its masks", differs)
+    if verdict is None or (verdict.label == "not measured" and not rows):
+        return Backing("none")
+    if not rows:
+        return Backing("claimed", "it has no rows")
+    if not all(map(is_complete, rows)):
+        return Backing("claimed", "its rows lack columns")
+    again = _judged_again(verdict, rows)
+    if again is None:
+        return Backing("claimed", "by a rule that this version does not know")
+    differs = tuple(_differences(verdict, again))
+    if differs:
+        return Backing("contradicted", f"its rows say {again.label}", differs)
+    return Backing("rows")
+
+
+def row_differences(config: TicketConfig, rows: Sequence[Row], *, rounded: float = ROUNDED) -> Iterator[str]:
+    """Yield a phrase for each row of another ticket, or with a sparsity that the masks do not have.
+
+    Args:
+        config: of ticket.json.
+        rows: of results.jsonl; those that lack columns are left out.
+        rounded: how far a row's sparsity may be off; never by a fifth of the density. With 0 a row of dense must say 0.
+    """
+    seeds, total = [one.seed for one in config.replicates], config.prunable_weights
+    exact: dict[int, dict[int, float]] = {}
+    for entry in config.levels:
+        exact[entry.level] = {s: sparsity_of(k, total) for s, k in zip(seeds, entry.kept_by(len(seeds)), strict=True)}
+    unpackaged: dict[tuple[int, int], float] = {}
+    for number, row in enumerate(rows, 1):
+        if not is_complete(row):
+            continue
+        level, seed, sparsity, here = row["level"], row["seed"], row["sparsity"], f"results.jsonl line {number}"
+        if row["ticket"] != config.name:
+            yield f"{here} is about {shown(row['ticket'])}, not about '{config.name}'"
+        if row["arm"] == DENSE:
+            allowed = [0.0] if rounded == 0 or level == 0 else [sparsity]
+        elif level in exact:
+            allowed = [exact[level][seed]] if seed in exact[level] else list(exact[level].values())
+        else:
+            allowed = [unpackaged.setdefault((level, seed), sparsity)]
+        if not any(abs(sparsity - one) <= max(ROUNDING, min(rounded, 0.2 * (1 - one))) for one in allowed):
+            states = " or ".join(f"{one:.6g}" for one in sorted(set(allowed))[:3])
+            yield f"{here} says sparsity {sparsity:.6g} of {row['arm']} at level {level}, seed {seed}: it is {states}"
+
+
+def _judged_again(verdict: Verdict, rows: Sequence[Row]) -> Verdict | None:
+    """Return the verdict on the targets that `verdict` names by its rule; None where that is not known."""
+    targets = {level.target for level in verdict.levels}
+    wanted = [row for row in rows if not targets or row["target"] in targets]
+    stated = verdict.metric if verdict.metric in {row["metric"] for row in wanted} else None
+    for judge_by in JUDGES:
+        again = judge_by(wanted, at=verdict.at)
+        if again.metric != verdict.metric and stated:
+            again = judge_by(wanted, metric=stated, at=verdict.at)
+        if again.rule == verdict.rule:
+            return again
+    return None
+
+
+def _differences(verdict: Verdict, again: Verdict) -> Iterator[str]:
+    if verdict.metric != again.metric:
+        yield f"verdict.metric: {shown(verdict.metric)}, but the rows have {shown(again.metric)}"
+    if verdict.label != again.label:
+        yield f"verdict.label: {verdict.label}, but the rows give {again.label}"
+    elif not _close(verdict.sparsity, again.sparsity):
+        yield f"verdict.sparsity: {verdict.sparsity}, but the rows give {again.sparsity}"
+    stated, given = ({(one.target, one.level): one for one in of.levels} for of in (verdict, again))
+    if len(stated) != len(verdict.levels):
+        yield "verdict.levels: a level is judged twice on one target"
+    for place in sorted({*stated, *given}):
+        here = f"verdict.levels: level {place[1]} on {shown(place[0])}"
+        if place not in stated or place not in given:
+            yield f"{here}: {'not stated, but measured' if place in given else 'stated, but without rows'}"
+        else:
+            yield from (f"{here}: {phrase}" for phrase in _of_level(stated[place], given[place]))
+
+
+def _of_level(stated: LevelVerdict, given: LevelVerdict) -> Iterator[str]:
+    for what, one, other in (("label", stated.label, given.label), ("seeds", stated.seeds, given.seeds)):
+        if one != other:
+            yield f"{what} {one}, but the rows give {other}"
+    if not _close(stated.sparsity, given.sparsity):
+        yield f"sparsity {stated.sparsity}, but the rows give {given.sparsity}"
+    if numbers_in(stated.reason) != numbers_in(given.reason):
+        yield f"reason '{for_terminal(stated.reason)[:200]}', but the rows give '{given.reason[:300]}'"
+
+
+def numbers_in(text: str) -> list[str]:
+    """Return the numbers that stand in a text, as they are written."""
+    return re.findall(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?", text)
+
+
+def _close(one: float | None, other: float | None) -> bool:
+    return one == other if one is None or other is None else math.isclose(one, other, abs_tol=ROUNDING)
+
+
+def listed_differences(differs: Sequence[str]) -> str:
+    """Return the first differences, and how many more there are."""
+    more = f" (and {len(differs) - 3} more)" if len(differs) > 3 else ""
+    return for_terminal("; ".join(differs[:3])) + more

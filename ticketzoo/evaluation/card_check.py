@@ -1,0 +1,193 @@
+"""A ticket's card, held against its ticket.json and its rows: a card lies beside a ticket and may say anything."""
+
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.backing import numbers_in
+from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.statistics import Row
+from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.util.text import for_terminal
+
+CLAIMS = ("verdict-", "sparsity-")
+"""Beginnings of the card's tags that say how good or how sparse the ticket is."""
+
+COST = "## Cost to find it"
+"""Heading of the one part of a card that nothing else in the ticket says."""
+
+MOST = 100
+"""As many differences of one kind are looked for."""
+
+
+@dataclass(frozen=True)
+class CardCheck:
+    """A card's statements that nothing else in the ticket gives.
+
+    Attributes:
+        differs: a phrase for each number or claim that ticket.json and the rows do not give.
+        own: the first of its other lines that they do not give either: somebody's own words.
+    """
+
+    differs: tuple[str, ...]
+    own: tuple[str, ...]
+
+
+def check_card(
+    card: str, config: TicketConfig, rows: Sequence[Row], *, recipe_text: str | None = None, empty: Sequence[str] = ()
+) -> CardCheck:
+    """Compare a card's tables, metadata and verdict with what `ticket_card` writes of the same ticket.
+
+    Args:
+        card: text of README.md.
+        config: of ticket.json.
+        rows: of results.jsonl.
+        recipe_text: of recipe.yaml.
+        empty: lines of `ticketzoo.ticket.empty.empty_layers`.
+
+    Raises:
+        TicketError: no card can be written of the rows, or the card's metadata cannot be read.
+    """
+    plots = re.findall(r"^!\[[^\]\n]*\]\(([A-Za-z0-9][\w.-]*\.png)\)$", card, flags=re.MULTILINE)
+    expected = ticket_card(config, rows, plots=plots, recipe_text=recipe_text, empty=empty)
+    known: dict[str, Table] = {}
+    for one in _table_lines(expected):
+        known.setdefault(one.caption, {})[one.key] = one.cells
+    differs = [
+        *islice(_metadata_differences(_metadata(card), _metadata(expected)), MOST),
+        *islice(_verdict_differences(card, expected), MOST),
+        *islice((phrase for line in _table_lines(card) for phrase in _line_differences(line, known)), MOST),
+    ]
+    return CardCheck(tuple(differs), tuple(islice(_own_lines(card, expected), MOST)))
+
+
+def _lines(text: str) -> Iterator[str]:
+    return (line.rstrip("\r\n") for line in io.StringIO(text))
+
+
+def _own_lines(card: str, expected: str) -> Iterator[str]:
+    given = {_without_reference(line) for line in expected.splitlines()}
+    in_cost = False
+    for line in _lines(card):
+        if line.startswith("#"):
+            in_cost = line == COST
+        if not in_cost and line.strip() and _without_reference(line) not in given:
+            yield line
+
+
+def _without_reference(line: str) -> str:
+    """Return a line with the name left out that a ticket is loaded by: its own, or its Hub id."""
+    return re.sub(r'load_ticket\("[\w./@-]+"', 'load_ticket("', line).rstrip()
+
+
+Table = dict[tuple[str, ...], dict[str, str]]
+"""Cells by heading, by the cells that name the line."""
+
+NAMING = ("ticket", "level")
+"""Headings of the columns that name a line of a table of measurements."""
+
+
+class TableLine(NamedTuple):
+    """A line of a table of measurements: the table's caption, the cells that name the line, all cells by heading."""
+
+    caption: str
+    key: tuple[str, ...]
+    cells: dict[str, str]
+
+
+def _table_lines(card: str) -> Iterator[TableLine]:
+    caption: str = ""
+    heads: list[str] | None = None
+    for line in _lines(card):
+        if not line.startswith("|"):
+            caption, heads = line.strip() or caption, None
+            continue
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line.strip().strip("|"))]
+        if heads is None:
+            heads = cells
+        elif {"level", "sparsity"} <= set(heads) and not set("".join(cells)) <= set(":- "):
+            named = dict(zip(heads, cells, strict=False))
+            by = NAMING if heads[0] == NAMING[0] else NAMING[1:]
+            yield TableLine(caption, tuple(named.get(head, "") for head in by), named)
+
+
+def _line_differences(line: TableLine, known: Mapping[str, Table]) -> Iterator[str]:
+    """Yield what a line says that the table of the same caption, or else of the same target, does not."""
+    words = re.search(r" on (.+?):", line.caption)
+    same = known.get(line.caption) or next((known[one] for one in known if words and words[0] in one), None)
+    here = f"table '{for_terminal(line.caption)[:60]}'"
+    if same is None:
+        yield f"{here} is of no target that the rows measure"
+        return
+    if line.key not in same:
+        yield f"{here} has a line {for_terminal(' '.join(line.key))[:100]}, which no row gives"
+        return
+    for head, cell in line.cells.items():
+        given = same[line.key].get(head)
+        stated, measured = numbers_in(cell), numbers_in(given or "")
+        if line.caption not in known:  # written by another version, with intervals of another kind perhaps
+            stated, measured = stated[:1], measured[:1]
+        if given is None or stated != measured or (not stated and cell != given):
+            says = f"{here} says {for_terminal(cell)[:60]} of {for_terminal(head)[:60]} at level {line.key[-1]}"
+            yield f"{says}, and the rows give {given or 'nothing'}"
+
+
+def _metadata(card: str) -> dict[str, Any]:
+    head = re.match(r"\s*---\n(.*?)\n---\s*\n", card, flags=re.DOTALL)
+    try:
+        data = parse_yaml(head[1], most=10_000) if head else {}
+    except ValueError as error:
+        raise TicketError(f"metadata: {for_terminal(error)[:300]}") from None
+    return data if isinstance(data, dict) else {}
+
+
+def _metadata_differences(stated: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+    listed = stated.get("tags")
+    tags = (
+        {tag for tag in listed if isinstance(tag, str) and tag.startswith(CLAIMS)}
+        if isinstance(listed, list)
+        else set()
+    )
+    for tag in sorted(tags - set(given["tags"])):
+        yield f"tag {tag}, which ticket.json does not give"
+    known = dict(_metrics(given))
+    for key, metric in _metrics(stated):
+        if known.get(key) != metric:
+            yield f"metadata: {key} is {metric}, and the rows give {known.get(key, 'none')}"
+
+
+def _metrics(data: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield the numbers of each result in the metadata, under the words that say what it is."""
+    for result in _dicts(data, "model-index", "results"):
+        for metric in _dicts(result, "metrics"):
+            words = [result.get("dataset"), metric.get("type"), metric.get("name")]
+            yield for_terminal(words)[:200], (str(metric.get("value")), for_terminal(metric.get("args")))
+
+
+def _dicts(value: Any, *keys: str) -> Iterator[dict[str, Any]]:
+    if not keys:
+        yield from ([value] if isinstance(value, dict) else [])
+        return
+    inner = value.get(keys[0]) if isinstance(value, dict) else None
+    for one in inner if isinstance(inner, list) else []:
+        yield from _dicts(one, *keys[1:])
+
+
+def _verdict_differences(card: str, expected: str) -> Iterator[str]:
+    stated, given = _verdict(card), _verdict(expected)
+    for one, other in zip(stated, given or [""] * len(stated), strict=False):
+        if one != other:
+            yield f"verdict '{for_terminal(one)[:100]}', and ticket.json gives '{for_terminal(other or 'none')[:100]}'"
+
+
+def _verdict(card: str) -> list[str]:
+    """Return the label with its sparsity and the rule, as a card states them; nothing where it states none."""
+    _, _, part = card.partition("\n## Verdict\n\n")
+    label = re.match(r"\*\*[^*\n]*\*\*(?: at sparsity [\d.]+)?", part)
+    rule = re.search(r"^> ([^\n]*)", part.partition("\n## ")[0], re.MULTILINE)
+    return [label[0].rstrip("."), rule[1] if rule else ""] if label else []

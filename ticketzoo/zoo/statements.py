@@ -1,0 +1,108 @@
+"""Statements of a ticket about its measurements, computed again: its verdict, its levels' sparsities, its card."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.backing import backing, listed_differences, row_differences
+from ticketzoo.evaluation.card_check import check_card
+from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig
+from ticketzoo.ticket.folder import CONFIG_FILE
+from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES
+from ticketzoo.ticket.recipe_file import parse_recipe
+from ticketzoo.ticket.rows import check_rows, is_complete
+from ticketzoo.ticket.stored import Stored
+from ticketzoo.util.text import for_terminal
+
+
+@dataclass(frozen=True)
+class Check:
+    """Something that was checked and holds: of which file, and what."""
+
+    file: str
+    holds: str
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.holds}"
+
+
+def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -> Iterator[Check]:
+    """Hold the verdict and the levels' sparsities against the rows.
+
+    Yields:
+        what holds, and notes of what is only claimed.
+
+    Raises:
+        TicketError: the rows give something else; the message says what.
+    """
+    rows = stored.results
+    if incomplete := sum(not is_complete(row) for row in rows):
+        if config.verdict is not None or incomplete < len(rows):
+            check_rows(rows, f"{folder / RESULTS_FILE} line")
+        yield Check(RESULTS_FILE, "NOTE: nothing can be computed of these rows, which lack columns")
+    off = list(islice(row_differences(config, rows, rounded=0), 1))
+    found = backing(config, rows)
+    if found.state == "contradicted":
+        raise TicketError(
+            f"{folder / CONFIG_FILE}: states what its rows do not give: {listed_differences(found.differs)}"
+        )
+    if off:
+        yield Check(RESULTS_FILE, f"NOTE: {for_terminal(off[0])}")
+    if found.state == "claimed":
+        yield Check(CONFIG_FILE, f"NOTE: the verdict is only claimed: {found.why}")
+    if found.state == "rows" and config.verdict:
+        yield Check(
+            CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {len(config.verdict.levels)} levels"
+        )
+
+
+def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
+    """Read the recipe, and note where it is of another ticket. Raises TicketError for what is no recipe."""
+    text = stored.recipe_text
+    if text is None:
+        return
+    recipe = parse_recipe(text, stored.where(RECIPE_FILE))
+    yield Check(RECIPE_FILE, f"{len(recipe)} keys")
+    stated = {"name": config.name, "seeds": [one.seed for one in config.replicates]}
+    for key, value in stated.items():
+        if key in recipe and recipe[key] != value:
+            yield Check(RECIPE_FILE, f"NOTE: {key} is {for_terminal(recipe[key])[:100]}, in ticket.json {value}")
+
+
+def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty: Sequence[str]) -> Iterator[Check]:
+    """Hold the card beside a ticket, if there is one, against ticket.json and the rows.
+
+    Args:
+        folder: of the ticket.
+        config: of ticket.json.
+        stored: the ticket's content.
+        empty: lines of `ticketzoo.ticket.empty.empty_layers`.
+
+    Yields:
+        what holds, and a note of lines that are somebody's own.
+
+    Raises:
+        TicketError: a number or a claim in it is another one; the message says which.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        return
+    if (size := path.stat().st_size) > MAX_CARD_BYTES:
+        raise TicketError(f"{path}: {size:,} bytes, more than the {MAX_CARD_BYTES:,} of a card")
+    if not all(map(is_complete, stored.results)):
+        yield Check(CARD, "NOTE: was not compared, as the rows lack columns")
+        return
+    try:
+        text = path.read_bytes().decode(errors="replace")
+        found = check_card(text, config, stored.results, recipe_text=stored.recipe_text, empty=empty)
+    except OSError as error:
+        raise TicketError(f"{path}: cannot be read: {error.strerror}") from None
+    if found.differs:
+        raise TicketError(
+            f"{path}: says what ticket.json and the rows do not give: {listed_differences(found.differs)}"
+        )
+    yield Check(CARD, "its tables, metadata and verdict are those of ticket.json and the rows")
+    if found.own:
+        yield Check(CARD, f"NOTE: has lines of its own, such as '{for_terminal(found.own[0])[:100]}'")
