@@ -1,6 +1,7 @@
 """Tickets that hold masks alone and rewind to the weights of a model on the Hub."""
 
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from safetensors.torch import save
 from toy_zoo import KWARGS, ZOO, equal, found, make_ticket
 
 from ticketzoo import Ticket, load_ticket
-from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.errors import ModelError, RegistryError, TicketError
+from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_model
 from ticketzoo.ticket import BaseWeights, Found
 from ticketzoo.zoo import verify_ticket
@@ -143,3 +145,45 @@ def test_weights_are_given_one_way(hub: LocalHub, ticket: Ticket) -> None:
     narrow = BaseWeights(BASE, base.revision, {**base.state, "fc1.weight": torch.zeros(2, 2)})
     with pytest.raises(TicketError, match=r"'fc1.weight' has shape \(2, 2\)"):
         make_ticket(replicates=[masks_alone(0)], base=narrow)
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 783\n"
+
+
+def test_a_git_lfs_pointer_is_no_weights(hub: LocalHub, tmp_path: Path) -> None:
+    hub.create("big/pointer").write({".gitattributes": b"\n"})
+    hub.repo("big/pointer").write({"model.safetensors": POINTER})
+    (tmp_path / "model.safetensors").write_bytes(POINTER)
+    for read in (
+        lambda: BaseWeights.from_hub("big/pointer"),
+        lambda: BaseWeights.from_folder(tmp_path, BASE, "a" * 40),
+    ):
+        with pytest.raises(TicketError, match=r"model.safetensors: is a Git LFS pointer, not the file itself: run `"):
+            read()
+
+
+def test_nan_in_base_weights_is_said_once_and_where(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
+    """Whoever made the ticket: it names the model, the file and the tensor, and nothing is fetched again for it."""
+    spoiled = {name: tensor.clone() for name, tensor in STATE.items()}
+    spoiled["fc1.weight"][0, 0] = float("nan")
+    commit = hub.create("big/nan", {"model.safetensors": save(spoiled)}).find().oid
+    words = rf"hub:big/nan@{commit}: model.safetensors: 'fc1.weight' holds NaN in 1 of 240 values: .*another model"
+    with pytest.raises(ModelError, match=words):
+        BaseWeights.from_hub("big/nan")
+    folder = ticket.save_pretrained(tmp_path / "t")
+    content = json.loads((folder / "ticket.json").read_text())
+    content["rewind"] |= {"repo_id": "big/nan", "revision": commit, "sha256": state_sha256(spoiled)}
+    (folder / "ticket.json").write_text(json.dumps(content))
+    hub.requests.clear()
+    with pytest.raises(ModelError, match=words):
+        Ticket.from_pretrained(folder, cache_dir=tmp_path / "cache").build()
+    assert len(hub.calls("GET", "/files/*")) == 1
+
+
+def test_a_ticket_by_reference_can_be_sent_to_another_process(hub: LocalHub, ticket: Ticket, tmp_path: Path) -> None:
+    token = hub.token("alice")
+    loaded = Ticket.from_pretrained(ticket.save_pretrained(tmp_path / "t"), token=token)
+    assert equal(loaded, ticket)
+    sent = pickle.dumps(loaded)
+    assert token.encode() not in sent
+    assert equal(pickle.loads(sent), ticket)

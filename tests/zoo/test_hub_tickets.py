@@ -1,6 +1,7 @@
 """Publishing, fetching and loading with the real client over HTTP."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from toy_zoo import ROWS, ZOO, equal, found, make_ticket, save_ticket
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.hub.references import hub_reference
 from ticketzoo.ticket.card_metadata import tags
 from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.pull import pull_ticket
@@ -309,3 +311,91 @@ def test_nothing_of_the_token_is_in_the_ticket(hub: LocalHub, pushed: Ticket, tm
     ticket.save_pretrained(tmp_path / "t")
     shutil.copytree(tmp_path / "t", tmp_path / "u")
     assert not [path for path in (tmp_path / "u").rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
+
+
+def named(hub: LocalHub, repo_id: str) -> str:
+    """The name in the card's line that loads the ticket."""
+    (name,) = re.findall(r'load_ticket\("([^"]+)"', hub.repo(repo_id).files()["README.md"].decode())
+    return str(name)
+
+
+def test_a_renamed_repository_is_published_to_by_its_name_now(
+    hub: LocalHub, pushed: Ticket, caplog: pytest.LogCaptureFixture
+) -> None:
+    """By the old name: no commit for the same ticket, whichever name its card has; then the card has the new name."""
+    hub.store.rename(ZOO, "alice/moved")
+    again = pushed.push_to_hub(ZOO)
+    assert (again.changed, again.commit) == (False, hub.repo("alice/moved").find().oid)
+    assert "alice/moved" in again.url
+    assert "hub:alice/zoo: the repository is called alice/moved now" in caplog.text
+    assert make_ticket(license="mit").push_to_hub(ZOO).changed
+    assert named(hub, "alice/moved") == "alice/moved"
+    assert not make_ticket(license="mit").push_to_hub(ZOO).changed
+    assert not make_ticket(license="mit").push_to_hub("alice/moved").changed
+    assert len(hub.repo("alice/moved").commits()) == 3
+    assert "alice/zoo" not in {repo.id for repo in hub.store.repos.values()}
+
+
+def test_a_renamed_repository_loads_by_its_old_name(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
+    hub.store.rename(ZOO, "alice/moved")
+    assert equal(load_ticket(ZOO), pushed)
+    folder, _ = pull_ticket(ZOO, tmp_path / "copy")
+    assert not Ticket.from_pretrained(folder).push_to_hub("alice/moved").changed
+
+
+def test_the_card_of_a_copy_has_the_name_it_is_published_under(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
+    folder, _ = pull_ticket(ZOO, tmp_path / "copy")
+    Ticket.from_pretrained(folder).push_to_hub(ZOO, revision="next")
+    make_ticket().push_to_hub("Alice/Zoo".lower())
+    assert len(hub.repo(ZOO).commits()) == 2
+    hub.store.rename(ZOO, "alice/moved")
+    hub.repo("alice/moved").write({"recipe.yaml": b"name: other\n"})
+    assert Ticket.from_pretrained(folder).push_to_hub(ZOO).changed
+    assert named(hub, "alice/moved") == "alice/moved"
+
+
+ADDRESSES = {
+    "https://huggingface.co/alice/zoo": "hub:alice/zoo",
+    "https://huggingface.co/alice/zoo/": "hub:alice/zoo",
+    "http://localhost:8080/alice/zoo?a=b#c": "hub:alice/zoo",
+    "https://huggingface.co/alice/zoo/tree/main": "hub:alice/zoo@main",
+    "https://hf.co/alice/zoo/blob/v1/ticket.json": "hub:alice/zoo@v1",
+    "https://huggingface.co/alice/zoo/discussions": "hub:alice/zoo",
+    "hub:https://huggingface.co/alice/zoo": "hub:alice/zoo",
+    "huggingface.co/alice/zoo": "hub:alice/zoo",
+    "hf://alice/zoo@v1": "hub:alice/zoo@v1",
+    "git@hf.co:alice/zoo.git": "hub:alice/zoo",
+    "https://huggingface.co/alice": "hub:owner/name",
+    "https://huggingface.co/": "hub:owner/name",
+}
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_is_told_as_the_reference_it_means(hub: LocalHub, address: str) -> None:
+    for use in (load_ticket, make_ticket().push_to_hub, hub_reference):
+        with pytest.raises(RegistryError, match=f"is an address, not a reference: write {ADDRESSES[address]}$"):
+            use(address)
+
+
+def test_a_folder_that_looks_like_an_address_is_a_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    save_ticket(tmp_path / "huggingface.co" / "alice" / "zoo")
+    assert load_ticket("huggingface.co/alice/zoo").config.name == "lenet.digits-imp"
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"a" * 64 + b"\nsize 783\n"
+
+
+@pytest.mark.parametrize("name", ["seed-0/masks.safetensors", "seed-0/rewind.safetensors", "ticket.json"])
+def test_a_git_lfs_pointer_in_place_of_a_file_is_said(tmp_path: Path, name: str) -> None:
+    folder = save_ticket(tmp_path / "t")
+    (folder / name).write_bytes(POINTER)
+    with pytest.raises(TicketError, match=f"{name}: is a Git LFS pointer, not the file itself: run `git lfs pull`"):
+        _ = Ticket.from_pretrained(folder).rewind_state
+
+
+def test_a_git_lfs_pointer_in_a_repository_is_said(hub: LocalHub, pushed: Ticket) -> None:
+    hub.repo(ZOO).write({".gitattributes": b"\n"})
+    hub.repo(ZOO).write({"seed-0/masks.safetensors": POINTER})
+    with pytest.raises(RegistryError, match=r"masks.safetensors: has 128 bytes there, .* LFS pointer: ask its owner"):
+        load_ticket(ZOO)

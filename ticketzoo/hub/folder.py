@@ -113,7 +113,9 @@ class HubFolder:
         if remote is None:
             raise RegistryError(f"{where}: the repository has no such file: ask its owner to push the ticket again")
         if size is not None and remote.size != size:
-            raise RegistryError(f"{where}: has {remote.size} bytes there, but {size} are declared: not fetched")
+            pointer = name.endswith(".safetensors") and remote.sha256 is None and remote.size < size
+            advice = "; it may be a Git LFS pointer: ask its owner to push the ticket again" if pointer else ""
+            raise RegistryError(f"{where}: has {remote.size} bytes there, but {size} are declared: not fetched{advice}")
         if at_most is not None and remote.size > at_most:
             raise RegistryError(f"{where}: has {remote.size} bytes, more than the {at_most} it may have: not fetched")
         self._forced.add(name)

@@ -1,7 +1,13 @@
 """Options of fetching from the Hub."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+
+def without_token(fields: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of options, a token that is text left out: what a pickle of them may hold."""
+    return {**fields, **({"token": None} if isinstance(fields["token"], str) else {})}
 
 
 @dataclass(frozen=True)
@@ -22,7 +28,7 @@ class HubOptions:
 
     def __getstate__(self) -> dict[str, object]:
         """Return the fields, without a token that is text."""
-        return vars(self) | ({"token": None} if isinstance(self.token, str) else {})
+        return without_token(vars(self))
 
     def __deepcopy__(self, _: object) -> "HubOptions":
         """Return a copy for this process, which keeps the token."""

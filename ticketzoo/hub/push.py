@@ -15,7 +15,7 @@ from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.calls import call_hub, client
 from ticketzoo.hub.errors import HubConflict, HubMissing, HubRevisionMissing, HubUnreachable
 from ticketzoo.hub.folder import HubFolder, is_ticket_file
-from ticketzoo.hub.options import HubOptions
+from ticketzoo.hub.options import HubOptions, without_token
 from ticketzoo.hub.remote import RemoteFile, RemoteRepo, ask_about, git_id
 from ticketzoo.hub.stamp import is_stamped, stamp_card
 from ticketzoo.util.text import for_terminal
@@ -54,6 +54,10 @@ class Destination:
 
     def __str__(self) -> str:
         return f"hub:{self.repo_id}@{for_terminal(self.revision or 'main')}"
+
+    def __getstate__(self) -> dict[str, object]:
+        """Return the fields, without a token that is text."""
+        return without_token(vars(self))
 
 
 @dataclass(frozen=True)

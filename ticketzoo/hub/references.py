@@ -5,8 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError
+from ticketzoo.util.text import for_terminal
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}")
+
+_ADDRESS = re.compile(
+    r"(hub:)?(https?://[^/]+/|hf://|git@[^:/]+:|(www\.)?(huggingface\.co|hf\.co)/)(?!datasets/|spaces/)", re.IGNORECASE
+)
+_PAGE = re.compile(
+    r"(models/)?(?P<repo>[^/@]+/[^/@]+)((/(tree|blob|resolve|raw|commit)/(?P<page>[^/]+))?(/.*)?|@(?P<stated>.+))"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,7 @@ def parse_reference(text: str | Path) -> Reference:
         return FolderReference(text.expanduser())
     if not isinstance(text, str):
         raise RegistryError(f"a ticket is a text or a Path, not {type(text).__name__}")
+    _refuse_address(text)
     if text.startswith("hub:"):
         return _hub_reference(text.removeprefix("hub:"), text)
     slashes = text.partition("@")[0].count("/")
@@ -69,7 +78,22 @@ def hub_reference(text: str) -> HubReference:
     Raises:
         RegistryError: anything else.
     """
+    _refuse_address(text)
     return _hub_reference(text.removeprefix("hub:"), text)
+
+
+def _refuse_address(text: str) -> None:
+    """Raise RegistryError, with the reference that is meant, for an address as a browser shows it."""
+    address = _ADDRESS.match(text)
+    if address is None or Path(text).is_dir():
+        return
+    path = re.split(r"[?#]", text[address.end() :])[0].strip("/").removesuffix(".git")
+    meant = _PAGE.fullmatch(path)
+    reference = f"hub:{meant['repo']}" if meant else "hub:owner/name"
+    if meant and (revision := meant["page"] or meant["stated"]):
+        reference += f"@{revision}"
+    what = f"{for_terminal(text)[:300]!r} is an address, not a reference"
+    raise RegistryError(f"{what}: write {for_terminal(reference)[:300]}")
 
 
 def _hub_reference(repo: str, text: str) -> HubReference:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ticketzoo.errors import RegistryError, TicketError
+from ticketzoo.errors import ModelError, RegistryError, TicketError
 from ticketzoo.hub.folder import open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
 from ticketzoo.hub.options import HubOptions
@@ -64,7 +64,8 @@ class BaseWeights:
         """Fetch a model's safetensors, at the commit that `revision` (default: the main branch) means now.
 
         Raises:
-            RegistryError: it cannot be fetched or has no safetensors, TicketError where they are damaged.
+            RegistryError: it cannot be fetched or has no safetensors, TicketError where they are damaged, ModelError
+                where they hold NaN.
         """
         options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
         return _fetch(repo_id, revision, options)
@@ -78,6 +79,7 @@ class BaseWeights:
         Raises:
             RegistryError: the folder has no safetensors.
             TicketError: they are damaged.
+            ModelError: they hold NaN.
         """
         return cls(repo_id, revision, read_weights(FolderFiles(Path(folder).expanduser())))
 
@@ -130,6 +132,7 @@ def read_weights(files: ModelFiles) -> dict[str, Tensor]:
     Raises:
         RegistryError: there is none.
         TicketError: they are damaged.
+        ModelError: a tensor holds NaN.
     """
     if files.has(WHOLE):
         return _read(files, WHOLE, None)
@@ -163,4 +166,9 @@ def _read(files: ModelFiles, name: str, wanted: list[str] | None) -> dict[str, T
         if missing := set(wanted or names) - set(names):
             absent = for_terminal(min(missing))[:200]
             raise TicketError(f"{where}: has no tensor '{absent}', which {INDEX} places there")
-        return {key: file.get_tensor(key) for key in wanted or names}
+        tensors = {key: file.get_tensor(key) for key in wanted or names}
+    for key, tensor in tensors.items():
+        if tensor.is_floating_point() and (bad := int(tensor.isnan().sum())):
+            what = f"'{for_terminal(key)[:200]}' holds NaN in {bad} of {tensor.numel()} values"
+            raise ModelError(f"{where}: {what}: nothing can be trained from it; take another model, or another commit")
+    return tensors

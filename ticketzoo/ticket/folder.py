@@ -22,6 +22,7 @@ from ticketzoo.ticket.config import (
     TicketConfig,
     parse_config,
 )
+from ticketzoo.util import lfs
 
 CONFIG_FILE = "ticket.json"
 
@@ -49,6 +50,8 @@ def read_config(folder: Path) -> TicketConfig:
     if not path.is_file():
         raise TicketError(f"{folder}: not a ticket: there is no {CONFIG_FILE} in it")
     try:
+        if lfs.is_pointer(path):
+            raise TicketError(f"{path}: is {lfs.REMEDY}")
         with path.open("rb") as file:
             text = file.read(min(path.stat().st_size, MAX_CONFIG_BYTES) + 1)
     except OSError as error:
@@ -79,6 +82,8 @@ def check_size(path: Path, entry: FileEntry) -> None:
     if not path.is_file():
         raise TicketError(f"{path}: missing")
     size = path.stat().st_size
+    if size != entry.bytes and lfs.is_pointer(path):
+        raise TicketError(f"{path}: is {lfs.REMEDY}")
     if size != entry.bytes:
         kind = "truncated" if size < entry.bytes else "oversized"
         raise TicketError(f"{path}: {kind}: it has {size} bytes, but ticket.json says {entry.bytes}")

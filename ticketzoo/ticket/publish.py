@@ -5,6 +5,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -13,7 +14,7 @@ import yaml
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.push import CARD, MAX_CARD_BYTES, Destination, Published, publish
-from ticketzoo.hub.references import HubReference, parse_reference
+from ticketzoo.hub.references import hub_reference
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.recipe.local import without_local_paths
 from ticketzoo.ticket.card import render_card
@@ -87,9 +88,10 @@ class Publishable(Contents):
 
 def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None) -> Published:
     """Publish a ticket. `card` is the text of README.md; else the one in its folder, else what ticket.json says."""
-    reference = parse_reference(f"hub:{to.repo_id}")
-    if not isinstance(reference, HubReference) or reference.revision:
+    reference = hub_reference(to.repo_id)
+    if reference.revision:
         raise RegistryError(f"{to.repo_id!r} is not a Hub id: write owner/name, and the branch as revision")
+    to = replace(to, repo_id=reference.repo_id)
     with _on_disk(config, stored) as files:
         contents: dict[str, Path | bytes] = {CONFIG_FILE: files.folder / CONFIG_FILE}
         for name, entry in file_entries(files.config()).items():

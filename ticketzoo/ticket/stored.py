@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TypeAlias
 
@@ -94,6 +94,20 @@ class Stored:
         return self.files.where(name) if self.files else name
 
 
+@dataclass(frozen=True)
+class _Once:
+    """Gives what `read` returns, read when it is first asked for. Unlike `functools.cache` it can be pickled."""
+
+    read: Callable[[], State]
+
+    @cached_property
+    def state(self) -> State:
+        return self.read()
+
+    def __call__(self) -> State:
+        return self.state
+
+
 def places(levels: PackedLevels, masked: str, *, own: bool) -> ByLevel[Places]:
     """Return the places of which rewind weights are known, for all levels (None) or of levels with their `own`.
 
@@ -130,7 +144,7 @@ def stored_in(files: Files, config: TicketConfig, *, masks_only: bool = False, b
     read_rewind = partial(_read_rewind, files, config)
     read_values = partial(_read_values, files, config)
     if isinstance(config.rewind, BaseRewind):
-        read_base = cache(partial(_read_base, files, config, config.rewind, base))
+        read_base = _Once(partial(_read_base, files, config, config.rewind, base))
         read_rewind = partial(_pack_base, read_base, config)
     elif base is not None:
         raise TicketError(f"'{config.name}': has rewind weights of its own, none of a base model: leave out base")

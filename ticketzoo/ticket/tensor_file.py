@@ -13,6 +13,7 @@ from torch import Tensor
 from ticketzoo.errors import TicketError
 from ticketzoo.masks import bits as bit
 from ticketzoo.masks.bits import Bits
+from ticketzoo.util import lfs
 from ticketzoo.util.text import for_terminal
 
 _MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own bound
@@ -41,6 +42,8 @@ def open_tensors(path: Path, where: str, framework: str) -> Iterator[Any]:
     """
     try:
         size = path.stat().st_size
+        if lfs.is_pointer(path):
+            raise TicketError(f"{where}: is {lfs.REMEDY}")
         with path.open("rb") as file:
             header = int.from_bytes(file.read(8), "little")
         if size < 8 or header > min(size - 8, _MAX_HEADER_BYTES):
