@@ -303,3 +303,45 @@ def test_a_supermask_of_a_private_class_has_a_name_and_its_last_level(tmp_path: 
     )  # fmt: skip
     assert ticket.name == "net.own-edge-popup"
     assert ticket.masks
+
+
+class Raising(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(64, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.first(x)[:, None, :]
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"model": lambda: nn.Linear(63, 10)}, r"train: the network does not take its examples \(inputs \[2, 64\] f"),
+        ({"model": lambda: nn.Linear(64, 5)}, "train: has labels from 0 to 9, but the network has 5 outputs, for"),
+        ({"train": (IMAGES[:200], LABELS[:200] - 1)}, "train: has labels from -1 to 8, but the network has 10 outputs"),
+        ({"model": Raising}, r"loss: cannot be taken of the network's outputs \(outputs \[2, 1, 5\] float32"),
+        ({"evaluate": (IMAGES[200:], LABELS[200:] + 5)}, "evaluate: the network does not fit these examples: Target 1"),
+        ({"evaluate": (IMAGES[200:, 1:], LABELS[200:])}, "evaluate: the network does not fit these examples: mat1"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_said_in_one_line_before_any_training(
+    tmp_path: Path, changed: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(DataError, match=said) as raised:
+        find(tmp_path, **changed)
+    assert "\n" not in str(raised.value)
+    assert not (tmp_path / "cells").exists()
+
+
+def test_a_label_that_the_loss_ignores_is_no_class(tmp_path: Path) -> None:
+    labels = LABELS[:200].clone()
+    labels[:3] = -100
+    assert find(tmp_path, train=(IMAGES[:200], labels), seeds=[0], arms=["ticket", "dense"], finder={"levels": 1})
+
+
+def test_the_card_calls_data_and_task_its_author_s_own(run: tuple[ticketzoo.Ticket, Path]) -> None:
+    card = (run[1] / "mlp.own-imp" / "README.md").read_text()
+    assert "found on own data by" in card
+    assert "**task**: its author's own" in card
+    assert {row["target"] for row in run[0].results} == {"own data"}

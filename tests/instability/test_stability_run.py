@@ -118,7 +118,7 @@ def test_subnetworks_are_those_that_finding_with_that_rewind_step_gives(tmp_path
     masks = found.levels[2]
     for start, _ in task.trainings[-2:]:
         for name, tensor in start.items():
-            assert torch.equal(tensor, found.starts[-1].state[name] * masks.get(name, torch.tensor(1)))
+            assert torch.equal(tensor, found.found[-1].start.state[name] * masks.get(name, torch.tensor(1)))
 
 
 def test_rows_say_the_errors_along_every_line(tmp_path: Path) -> None:

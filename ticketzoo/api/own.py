@@ -19,6 +19,7 @@ from ticketzoo.recipe import parse_recipe
 from ticketzoo.tasks.metrics import Metric
 from ticketzoo.tasks.own import Evaluate, Loss, OwnTask
 from ticketzoo.tasks.own_examples import Examples
+from ticketzoo.tasks.own_fit import check_fit
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.random_state import seeded
 
@@ -57,8 +58,9 @@ class OwnRun:
         """Find and package the ticket in the folder `out`; `where` is what `running` gives. Raises as `find` does."""
         assert self.model is not None and self.train is not None and self.evaluate is not None
         architecture, finder = OwnArchitecture(self.model), dict(self.finder or {})
-        name = self.name or f"{_plain(architecture['name'])}.own-{finder.get('method', 'imp')}"
-        task_name = name.partition(".")[2] or name
+        method = finder.get("method", "imp")
+        name = self.name or f"{_plain(architecture['name'])}.own-{method}"
+        task_name = _data_name(name, method)
         task = OwnTask(
             self.train, self.evaluate, validation=self.validation, loss=self.loss, metric=self.metric, name=task_name
         )
@@ -73,7 +75,7 @@ class OwnRun:
             "package_from": _package_from(finder),
         }
         recipe = parse_recipe(content, FindRecipe, name)
-        _try_evaluation(architecture, task, where["device"])
+        _try(architecture, task, where["device"])
         return find_and_package(recipe, folder_of(name, out), task=task, model=SourceModel(architecture), **where)[0]
 
 
@@ -92,8 +94,14 @@ def _package_from(finder: Mapping[str, Any]) -> int:
     return level if config.last_level_alone else 0
 
 
-def _try_evaluation(architecture: OwnArchitecture, task: OwnTask, device: torch.device | None) -> None:
-    """Evaluate a fresh network, so that a metric which is not there is said before any training."""
+def _data_name(name: str, method: str) -> str:
+    """Return what to call the data of a ticket `<network>.<data>-<method>`: `own data` where that says just `own`."""
+    data = name.partition(".")[2].removesuffix(f"-{method}")
+    return "own data" if data in ("", "own", f"own-{method}") else data
+
+
+def _try(architecture: OwnArchitecture, task: OwnTask, device: torch.device | None) -> None:
+    """Try a fresh network, so that what does not fit, or a metric which is not there, is said before any training."""
     device = device or torch.device("cpu")
     with seeded(0):
-        task.evaluate(architecture.build(0).to(device).eval(), "test", device)
+        check_fit(task, architecture.build(0).to(device).eval(), device)

@@ -118,7 +118,7 @@ def _facts(config: TicketConfig) -> Facts:
     seeds = [replicate.seed for replicate in config.replicates]
     return _known(
         ("architecture", f"{config.architecture.name}({kwargs}), of {config.architecture.library}"),
-        ("task", config.task),
+        ("task", "its author's own: loss and metric of a program" if config.task == "own" else config.task),
         ("prunable weights", f"{config.prunable_weights:,}"),
         ("not pruned", _not_pruned(config)),
         ("packaged levels", f"{levels}; sparsity {' to '.join((sparsities[0], sparsities[-1]))}" if levels else None),
