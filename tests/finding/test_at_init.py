@@ -40,7 +40,7 @@ def test_snip_is_packaged_with_its_initial_weights(tmp_path: Path) -> None:
     assert [level.kept for level in ticket.levels] == [total, round(0.5 * total), round(0.1 * total)]
     pruning = ticket.config.pruning
     assert (pruning.criterion, pruning.schedule, pruning.rate) == ("snip", "levels", None)
-    assert "at-init by criterion snip" in (folder / "README.md").read_text()
+    assert "snip pruning at initialisation" in (folder / "README.md").read_text()
     initial = initial_state(ticket.config.architecture.model_dump(), 0)
     assert all(
         torch.equal(tensor, initial[name] * ticket.masks.get(name, 1)) for name, tensor in ticket.rewind_state.items()
