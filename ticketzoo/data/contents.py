@@ -17,6 +17,8 @@ _RECENT = 5.0
 _END = 4096
 """Bytes at either end of files of one size that are compared first."""
 _THREADS = 8
+_PIECE = 500
+"""Files that a thread looks at in a go."""
 
 
 def content_key(root: Path, files: Sequence[Path]) -> str:
@@ -66,10 +68,13 @@ def repeated(files: Iterable[Path]) -> list[list[Path]]:
 
 def _divided(pool: ThreadPoolExecutor, groups: list[list[Path]], key: Callable[[Path], Hashable]) -> list[list[Path]]:
     """Return the groups divided by `key`, without those of one file."""
+    files = [(number, file) for number, group in enumerate(groups) for file in group]
+    pieces = [files[start : start + _PIECE] for start in range(0, len(files), _PIECE)]
+    keys = pool.map(lambda piece: [(number, key(file)) for number, file in piece], pieces)
     parts: defaultdict[tuple[int, Hashable], list[Path]] = defaultdict(list)
-    for number, group in enumerate(groups):
-        for file, value in zip(group, pool.map(key, group, chunksize=64), strict=True):
-            parts[number, value].append(file)
+    for piece, found in zip(pieces, keys, strict=True):
+        for (_, file), part in zip(piece, found, strict=True):
+            parts[part].append(file)
     return [part for part in parts.values() if len(part) > 1]
 
 
@@ -86,7 +91,9 @@ def _check_once(groups: list[list[Path]]) -> None:
 def _ends(file: Path) -> bytes:
     with file.open("rb") as opened:
         start = opened.read(_END)
-        opened.seek(max(_END, file.stat().st_size - _END))
+        if len(start) < _END:
+            return start
+        opened.seek(max(_END, opened.seek(0, os.SEEK_END) - _END))
         return start + opened.read(_END)
 
 

@@ -3,13 +3,12 @@
 import hashlib
 import re
 import zipfile
-from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ticketzoo.data.contents import content_key
-from ticketzoo.data.folders import IMAGES, TRAIN, Layout, resolve_folder, split_named
+from ticketzoo.data.folders import IMAGES, TRAIN, Layout, resolve_folder
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import resolve_tables
 from ticketzoo.data.walk import walk
@@ -109,27 +108,21 @@ def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
     if kind is None:
         raise DataError(f"could not load the folder {folder}: there are no images or tables in it")
     if kind == "zip":
-        return (*_BUILDERS.get(kind := _in_archive(layout.files(next(iter(layout.splits)))[0]), (kind, {})), layout)
+        _check_archives([file for split in layout.splits for file in layout.files(split)])
+        kind = "imagefolder"
     return (*_BUILDERS.get(kind, (kind, {})), layout)
 
 
-def _in_archive(archive: Path) -> str:
-    """Return the kind of the files in a zip archive.
-
-    Raises:
-        DataError: it holds folders of splits, or nothing that is known.
-    """
-    with zipfile.ZipFile(archive) as opened:
-        names = [PurePath(name) for name in opened.namelist() if not name.endswith("/")]
-    if any(split_named(part) for name in names for part in name.parts[:-2]):
-        raise DataError(f"{archive} holds folders of splits: unpack it")
-    kinds = Counter(
-        "imagefolder" if name.suffix.lower() in IMAGES else KINDS.get(name.suffix.lower()) for name in names
-    )
-    kind = max(kinds, key=kinds.__getitem__, default=None)
-    if kind is None or kind == "zip":
-        raise DataError(f"{archive} holds no images or tables")
-    return kind
+def _check_archives(archives: list[Path]) -> None:
+    """Raise DataError for zip archives without a table that describes their images: folders in them are not read."""
+    for archive in archives:
+        try:
+            with zipfile.ZipFile(archive) as opened:
+                names = opened.namelist()
+        except (zipfile.BadZipFile, OSError) as error:
+            raise DataError(f"{archive} cannot be read: {error}") from error
+        if not any(PurePath(name).name in METADATA for name in names):
+            raise DataError(f"{archive} is an archive: unpack it into the folder")
 
 
 def _exactly(files: dict[str, list[Path]], key: str) -> "DataFilesDict":
