@@ -1,14 +1,19 @@
 """Wrong use that names what was meant: --set, --device, search."""
 
+import re
+import shlex
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from image_folders import numbered, write_folder
 
 import ticketzoo
 from ticketzoo.api.recipes import read_for
 from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.finding import FindRecipe
+from ticketzoo.finding.start import load_task
 from ticketzoo.util.shipped import shipped_registry
 
 
@@ -38,6 +43,24 @@ def test_a_wrong_file_is_the_file_s_error(tmp_path: Path) -> None:
             read_for("find", recipe, FindRecipe, overrides)
     with pytest.raises(RecipeError, match=r"^--set seeds=no: seeds: "):
         read_for("find", recipe, FindRecipe, ["seeds=no"])
+
+
+@pytest.mark.parametrize("held_out", ["test", "val"])
+def test_what_the_page_of_imagenet_says_to_try_runs_on_a_folder(
+    held_out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caches: Path
+) -> None:
+    """`photos/train/CLASS/` and `photos/test/CLASS/`, as the README has them."""
+    monkeypatch.chdir(tmp_path)
+    classes = {"cat": numbered(4), "dog": numbered(4, 100)}
+    write_folder(tmp_path / "photos", {"train": classes, held_out: classes})
+    page = (
+        (Path(__file__).resolve().parents[2] / "docs" / "imagenet.md").read_text().partition("## Try it small first")[2]
+    )
+    (command,) = re.findall(r"```sh\n(ticketzoo find .*?)```", page.partition("\n## ")[0], flags=re.DOTALL)
+    words = shlex.split(command.replace("\\\n", " "))
+    overrides = [word for before, word in pairwise(words) if before == "--set"]
+    recipe = read_for("find", words[2], FindRecipe, overrides)
+    assert load_task(recipe.task, recipe.model).examples == {"train": 8, "validation": 0, "test": 8}
 
 
 def test_levels_and_arm_levels_together_are_taken() -> None:

@@ -169,8 +169,9 @@ def test_classes_trained_on_that_are_not_tested_on_are_told_of(
 
 
 def test_a_split_that_does_not_exist() -> None:
-    assert refusal("digits", train_split="training") == "digits has no split 'training'; its splits: train"
-    assert refusal("digits", test_split="test") == "digits has no split 'test'; its splits: train"
+    said = "digits has no split '{}'; its splits: train: set task.dataset.{} to one of them"
+    assert refusal("digits", train_split="training") == said.format("training", "train_split")
+    assert refusal("digits", test_split="test") == said.format("test", "test_split")
 
 
 def test_testing_on_what_was_trained_on() -> None:

@@ -135,7 +135,7 @@ def test_overall_label_is_the_best_and_its_sparsity_the_sparsest() -> None:
     assert [level.label for level in verdict.levels] == ["winning", "winning", "matching", "not matching"]
     assert (verdict.label, verdict.sparsity) == ("winning", 0.866)
     assert sentence(verdict) == (
-        "winning at sparsity 0.488 to 0.866 (levels 3, 9); matching at sparsity 0.931 (level 12); "
+        "winning at sparsity 0.488, 0.866 (levels 3, 9); matching at sparsity 0.931 (level 12); "
         "not matching at sparsity 0.965 (level 15); 3 seeds"
     )
 

@@ -80,7 +80,9 @@ class StoredDataset(Config):
         asked = [self.train_split] if self.test_split is None else [self.train_split, self.test_split]
         for split in asked:
             if split not in splits:
-                raise DataError(f"{self.path} has no split {split!r}; its splits: {', '.join(splits)}")
+                key = "train_split" if split == self.train_split else "test_split"
+                has = f"its splits: {', '.join(splits)}"
+                raise DataError(f"{self.path} has no split {split!r}; {has}: set task.dataset.{key} to one of them")
         if self.test_split is None:
             found = [split for split in candidates if split in splits and split != self.train_split]
             return asked + found[:1]

@@ -1,6 +1,7 @@
 """The verdict on a ticket: as ticket.json holds it, as `ticketzoo.evaluation.verdict` gives it, and in words."""
 
 import html
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Literal, TypeAlias, get_args
@@ -73,7 +74,7 @@ class Verdict(Part):
 
 
 def sentence(verdict: Verdict) -> str:
-    """Return the verdict in words, as "winning at sparsity 0.488 to 0.866 (levels 3, 6, 9); 3 seeds"."""
+    """Return the verdict in words, as "winning at sparsity 0.488, 0.738, 0.866 (levels 3, 6, 9); 3 seeds"."""
     by_target: dict[str, list[LevelVerdict]] = defaultdict(list)
     for level in verdict.levels:
         by_target[level.target].append(level)
@@ -93,11 +94,16 @@ def _sentence(levels: Sequence[LevelVerdict]) -> str:
     return "; ".join(part for part in parts if part)
 
 
+def _span(levels: Sequence[LevelVerdict]) -> str:
+    """Return the sparsities as `show_numbers` has the levels: "0.488 to 0.866" only where none between is left out."""
+    of_level = {str(level.level): show_sparsity(level.sparsity) for level in levels}
+    return re.sub(r"\d+", lambda number: of_level[number[0]], show_numbers(level.level for level in levels))
+
+
 def _claim(label: Label, levels: Sequence[LevelVerdict]) -> str:
     if not levels:
         return ""
-    low, high = min(level.sparsity for level in levels), max(level.sparsity for level in levels)
-    span = show_sparsity(low) if len(levels) == 1 else f"{show_sparsity(low)} to {show_sparsity(high)}"
+    span = _span(levels)
     numbers = show_numbers(level.level for level in levels)
     reasons = {level.reason for level in levels}
     why = f": {reasons.pop()}" if label == "not measured" and len(reasons) == 1 else ""
