@@ -74,7 +74,7 @@ def test_an_impossible_schedule_is_refused(config: dict[str, object], said: str)
         ({"evaluate_every": "0it"}, "evaluate_every must be longer than 0"),
         ({"batch_size": 0}, "greater than 0"),
         ({"clip_norm": 0}, "greater than 0"),
-        ({"precision": "fp16"}, "'fp32' or 'bf16'"),
+        ({"precision": "fp16"}, "'fp32', 'bf16' or 'auto'"),
     ],
 )
 def test_an_impossible_training_is_refused(config: dict[str, object], said: str) -> None:

@@ -1,5 +1,6 @@
 """The column of a data set that holds labels, and the classes they name."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,16 @@ def number_classes(where: str, feature: Any, values: list[np.ndarray]) -> tuple[
         listed = ", ".join(map(str, found[:5])) + (", .." if len(found) > 5 else "")
         raise DataError(f"labels of {where} are {listed}: number the classes 0, 1, 2, .. without a gap")
     return [torch.from_numpy(part.astype(np.int64)) for part in values], [str(int(label)) for label in found]
+
+
+def named(classes: Sequence[str] | None) -> dict[str, list[str]]:
+    """Return what a ticket says of its classes: `{"classes": names}`, or nothing where they are numbers from 0 alone.
+
+    Names that are texts rather than names (of over 1,000 characters, or a million together) are left out, too.
+    """
+    names = list(classes or ())
+    too_long = max(map(len, names), default=0) > 1000 or sum(map(len, names)) > 10**6
+    return {} if too_long or names == [str(number) for number in range(len(names))] else {"classes": names}
 
 
 def counts_from_0(found: np.ndarray) -> bool:

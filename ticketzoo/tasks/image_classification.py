@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
 from ticketzoo.data.images.batches import Images, MemoryImages
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
+from ticketzoo.data.labels import named
 from ticketzoo.data.splits import balanced_batches
 from ticketzoo.data.stored import last_part
 from ticketzoo.distributed.processes import Share, share_of, summed
@@ -91,6 +92,7 @@ class ImageClassification:
             "revision": config.dataset.revision,
             "fingerprint": data.fingerprint,
             **({"laid_out": data.laid_out} if data.laid_out else {}),
+            **named(data.class_names),
         }
         self._label_smoothing, self._classes = config.label_smoothing, data.num_classes
         self._normalize = config.normalize.build(data.train)

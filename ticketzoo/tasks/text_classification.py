@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ticketzoo.data.labels import named
 from ticketzoo.data.order import evaluation_order, on_device, training_order
 from ticketzoo.data.splits import balanced_batches
 from ticketzoo.data.text.glue import MetricName
@@ -76,7 +77,8 @@ class TextClassification:
             "num_labels": data.num_classes,
             "vocabulary": tokenizer.vocabulary,
         }
-        self.source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": content}
+        source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": content}
+        self.source = source | named(data.class_names)
         self._tokenizer, self._is_regression, self._classes = tokenizer, data.is_regression, data.num_classes
         self._sequences, self._labels = data.sequences, data.labels
         self._longest = max(part.longest for part in data.sequences.values())

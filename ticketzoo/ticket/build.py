@@ -25,6 +25,23 @@ def build_architecture(architecture: Architecture, seed: int, *, at_most: int | 
     return create_from_architecture(names, seed, at_most=at_most)
 
 
+def build_network(config: TicketConfig, state: State, seed: int) -> nn.Module:
+    """Return the network of a ticket with weights `state`, its own weights drawn from `seed`; see `build_architecture`.
+
+    A classifier of `transformers` knows the names of the ticket's classes, as `id2label` and `label2id`.
+
+    Raises:
+        ModelError: it cannot be built, or is far larger than its masks.
+    """
+    model = build_architecture(config.architecture, seed, at_most=most_parameters(config, state))
+    names, settings = config.source.classes, getattr(model, "config", None)
+    is_classifier = config.architecture.kwargs.get("head") == "text-classification"
+    if names and settings is not None and is_classifier and settings.num_labels == len(names):
+        settings.id2label = dict(enumerate(names))
+        settings.label2id = {name: number for number, name in enumerate(names)}
+    return model
+
+
 def most_parameters(config: TicketConfig, state: State) -> int:
     """Return the most parameters that the network of a ticket with weights `state` can reasonably have.
 

@@ -17,7 +17,7 @@ from ticketzoo.ticket.card_kinds import (
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
-from ticketzoo.util.text import fenced, for_markdown, show_duration, show_numbers, show_sparsity
+from ticketzoo.util.text import fenced, for_markdown, show_duration, show_names, show_numbers, show_sparsity
 
 Facts = list[tuple[str, str]]
 """Names, and in Markdown what is known under them."""
@@ -196,6 +196,7 @@ def _provenance(config: TicketConfig) -> Facts:
     return _known(
         ("licence of the ticket", config.license),
         ("data", data_name(config)),
+        ("classes", show_names(config.source.classes) if config.source.classes else None),
         ("revision of the data", config.source.revision),
         ("fingerprint of the data", config.source.fingerprint),
         ("base weights", None if base is None else f"{base.repo_id} at {base.revision}"),

@@ -53,12 +53,14 @@ class Source(Part):
 
     Attributes:
         laid_out: sentences about the splits and classes of a folder of the author's own.
+        classes: the names of its classes, by number; left out where there are none, or numbers alone.
     """
 
     dataset: Text
     revision: Text | None = None
     fingerprint: Text | None = None
     laid_out: list[Text] | None = Field(default=None, max_length=100, exclude_if=lambda value: value is None)
+    classes: list[Text] | None = Field(default=None, max_length=65_536, exclude_if=lambda names: names is None)
 
 
 class FilterLayer(Part):

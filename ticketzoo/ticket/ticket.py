@@ -12,7 +12,7 @@ from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
-from ticketzoo.ticket.build import build_architecture, most_parameters
+from ticketzoo.ticket.build import build_network
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.empty import refuse_empty
 from ticketzoo.ticket.files import ticket_files_of
@@ -144,7 +144,7 @@ class Ticket(Publishable):
             TicketError: a ticket that does not fit, and masks that keep nothing of a layer in use.
         """
         config, state = self.config, self._weights
-        model = build_architecture(config.architecture, seed, at_most=most_parameters(config, state))
+        model = build_network(config, state, seed)
         if config.masked == "zero" and not allow_empty:
             remedy = "choose a denser level, or build it all the same with allow_empty=True"
             refuse_empty(model_names_of(self.masks, model), model, self._at_level, remedy)

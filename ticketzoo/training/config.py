@@ -57,7 +57,8 @@ class TrainingConfig(Config):
     Attributes:
         evaluate_every: how often the validation split is looked at.
         clip_norm: largest norm of the gradient.
-        precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32.
+        precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32. auto: bf16 on a GPU
+            that computes in it, else fp32, as most processors do not.
         channels_last: keep convolutions' weights and images channel by channel, which GPUs are faster at.
         compile: by torch.compile, which takes a minute or so at the beginning of each training.
         sync_batchnorm: where several processes share batches, normalise over all of a batch, not over each one's
@@ -68,7 +69,7 @@ class TrainingConfig(Config):
     batch_size: PositiveInt = 128
     optimizer: OptimizerConfig = OptimizerConfig()
     schedule: ScheduleConfig = ScheduleConfig()
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "auto"] = "fp32"
     channels_last: bool = False
     compile: bool = False
     sync_batchnorm: bool = False

@@ -1,5 +1,6 @@
 """The model and the batches as the training loop has them: laid out in memory, shared among processes, compiled."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
 
 import torch
@@ -28,6 +29,14 @@ def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -
         called = cast(nn.Module, torch.compile(called, dynamic=False))
     processes.own_random_numbers(called)
     return called
+
+
+def precision_of(config: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:
+    """Return the context in which forward passes on `device` compute as `config.precision` says."""
+    in_bf16 = config.precision == "bf16"
+    if config.precision == "auto" and device.type == "cuda":
+        in_bf16 = torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.autocast(device.type, torch.bfloat16) if in_bf16 else nullcontext()
 
 
 def share_of(task: Task, batch: Any) -> tuple[float, bool]:

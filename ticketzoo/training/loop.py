@@ -1,7 +1,7 @@
 """The one training loop, for every task and every arm."""
 
 from collections.abc import Generator
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 
 import torch
@@ -14,7 +14,7 @@ from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.callbacks import BetweenUpdates, Callbacks
 from ticketzoo.training.config import TrainingConfig
-from ticketzoo.training.forward import forward_of, share_of
+from ticketzoo.training.forward import forward_of, precision_of, share_of
 from ticketzoo.training.generators import restored_generators, seed_generators
 from ticketzoo.training.optim import create_optimizer, set_learning_rate
 from ticketzoo.training.record import Record, measure
@@ -87,7 +87,7 @@ class _Descent:
             of several processes has met a signal.
         """
         task, config, device = self.task, self.config, self.device
-        bf16 = torch.autocast(device.type, torch.bfloat16) if config.precision == "bf16" else nullcontext()
+        precision = precision_of(config, device)
         per_epoch = task.steps_per_epoch(config.batch_size)
         self.model.train()
         with restored_generators(device), hooks_paused(self.model) as zero_pruned_gradients:
@@ -95,7 +95,7 @@ class _Descent:
                 set_learning_rate(self.optimizer, config, step, total, per_epoch)
                 seed_generators(device, derive_seed(self.seed, "augment", step))
                 weight, told_to_stop = share_of(task, batch)
-                with bf16:
+                with precision:
                     loss = task.loss(self.forward, batch)
                 loss = loss if weight == 1 else loss * weight
                 loss.backward()

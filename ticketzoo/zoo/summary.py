@@ -20,7 +20,7 @@ from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
-from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
+from ticketzoo.util.text import for_markdown, for_terminal, show_names, show_sparsity
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
 
@@ -150,6 +150,7 @@ class TicketSummary:
             "folder": self.place,
             "architecture": f"{self.architecture} {json.dumps(config.architecture.kwargs)}",
             "task": f"{config.task} on {source}",
+            "classes": show_names(config.source.classes or []),
             "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
             "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
             "not pruned": ", ".join(config.pruning.not_trained),
