@@ -17,6 +17,7 @@ from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.base import read_weights
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.contents import shared_base
 from ticketzoo.ticket.recipe_file import parse_recipe
 
 
@@ -28,7 +29,7 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
     """
     architecture, rewind = ticket.config.architecture, ticket.config.rewind
     if isinstance(rewind, BaseRewind):
-        return ticket.base_state
+        return shared_base(ticket)
     if architecture.library != "transformers":
         return None
     name = _model_name(ticket)

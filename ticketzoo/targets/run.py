@@ -24,6 +24,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.contents import shared_base
 from ticketzoo.ticket.empty import nearly_empty, refuse_empty
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.parametrisation import FROZEN, WEIGHTS
@@ -200,7 +201,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     architecture = architecture_for(name, source.kwargs, target.task.signature)
     model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
     fresh, head = model_state(model), head_modules(model)
-    weights = ticket.base_state
+    weights = base = shared_base(ticket)
     if weights is None:
         weights = ticket.known_state
     moved = {
@@ -221,7 +222,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     ordered = {name: masks[name] for name in fresh if name in masks}
     learn = FROZEN if frozen else WEIGHTS
     job = Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed, learn=learn)
-    return job, known if ticket.base_state is None else None
+    return job, known if base is None else None
 
 
 def _check_fit(where: str, moved: Mapping[str, Tensor], fresh: Mapping[str, Tensor], head: list[str]) -> None:

@@ -139,15 +139,16 @@ class Contents:
 
     @property
     def base_state(self) -> State | None:
-        """The weights of the base model, dense and whole, shared with the ticket: leave them unchanged.
+        """The weights of the base model, dense and whole; None where the ticket holds its rewind weights itself.
 
-        None where the ticket holds its rewind weights itself.
+        They are copied whenever asked for.
 
         Raises:
             RegistryError: they cannot be fetched.
             TicketError: they are not those of the ticket.
         """
-        return self._stored.read_base() if self._stored.read_base else None
+        state = shared_base(self)
+        return None if state is None else {name: tensor.clone() for name, tensor in state.items()}
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -196,6 +197,11 @@ class Contents:
     @property
     def _at_level(self) -> str:
         return f"'{self.name}' at level {self.level}"
+
+
+def shared_base(ticket: Contents) -> State | None:
+    """Return `ticket.base_state` itself, for those who leave it unchanged."""
+    return ticket._stored.read_base() if ticket._stored.read_base else None
 
 
 def _choose_level(config: TicketConfig, level: int | None, sparsity: float | None) -> int:

@@ -51,7 +51,8 @@ def fit(
             or whose mask keeps nothing.
     """
     plain, targets, named = plain_model(model), tensors_of(model), masks
-    check_rename(rename, masks if state is None else state)
+    if state is not None:
+        check_rename(rename, state)
     for key, modules in (("head", head or ()), ("leave", leave)):
         for module in modules:
             if not any(within(name, [module]) for name in targets):

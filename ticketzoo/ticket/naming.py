@@ -67,7 +67,7 @@ def advice(masks: Masks, model: nn.Module) -> str:
     """
     best, most = "", _fitting(masks, model)
     for name, module in model.named_modules():
-        if name and (count := _fitting(masks, module)) > max(most, len(masks) // 2):
+        if name and (count := _fitting(masks, module)) > most and 2 * count >= len(masks):
             best, most = plain_name(name, model), count
     if best:
         return f"; the ticket fits its module '{best}': pass prefix='{best}'"
