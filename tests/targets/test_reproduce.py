@@ -53,6 +53,7 @@ def test_every_row_is_bit_identical_here(kind: str, tmp_path: Path) -> None:
     else:
         assert again.left_out == []
     assert measured == trained
+    assert again.elsewhere == []
     assert {one.outcome for one in again.trainings} == {"bit-identical"}
     assert again.holds
 
@@ -68,6 +69,17 @@ def test_another_number_is_said_to_differ_or_to_lie_within_the_interval(ticket: 
     (one,) = run_reproduction(request, tmp_path).trainings
     assert one.measured != one.stated
     assert one.outcome == outcome_within(one.interval, one.measured)
+
+
+def test_another_environment_is_said(ticket: Ticket, tmp_path: Path) -> None:
+    folder = ticket.save_pretrained(tmp_path / "ticket")
+    config = json.loads((folder / "ticket.json").read_text())
+    config["replicates"][0]["environments"][0] |= {"torch": "1.0", "device": "TPU"}
+    (folder / "ticket.json").write_text(json.dumps(config))
+    elsewhere = Ticket.from_pretrained(folder)
+    lines = run_reproduction(Request(elsewhere, [2], [0], ["ticket"]), tmp_path / "again").elsewhere
+    assert [line.partition(",")[0] for line in lines] == ["torch: 1.0 there", "device: TPU there"]
+    assert run_reproduction(Request(elsewhere, [2], [1], ["ticket"]), tmp_path / "again").elsewhere == []
 
 
 def test_outcomes() -> None:

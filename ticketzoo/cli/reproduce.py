@@ -74,6 +74,8 @@ def _print(found: "Reproduction", as_json: bool) -> None:
         print_json(asdict(found))
     else:
         console().print(found.table().rich())
+        for line in found.elsewhere:
+            print(for_terminal(line))
         for line in found.left_out:
             print(f"left out: {for_terminal(line)}")
     if not found.holds:

@@ -1,8 +1,9 @@
 """From what a seed found to what a ticket packages of it."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 from safetensors.torch import save
 from torch import nn
@@ -31,11 +32,12 @@ def packaged(replicate: Replicate, model: nn.Module, package_from: int, *, by_re
     if trained:
         trained_levels = [level for level in numbers if found[level].learn != NOTHING]
         values = _States(found, trained_levels, _trained_state, model)
+    known = Found(replicate.seed, levels, values=values, environments=_environments(found))
     if by_reference:
-        return Found(replicate.seed, levels, values=values)
+        return known
     if all(found[level].start == found[-1].start for level in numbers if level):
-        return Found(replicate.seed, levels, bare_names(found[-1].start.state, model), values=values)
-    return Found(replicate.seed, levels, rewind_levels=_States(found, numbers, _start_state, model), values=values)
+        return replace(known, rewind_state=bare_names(found[-1].start.state, model))
+    return replace(known, rewind_levels=_States(found, numbers, _start_state, model))
 
 
 def extra_files(replicate: Replicate) -> Iterator[tuple[str, bytes]]:
@@ -43,6 +45,16 @@ def extra_files(replicate: Replicate) -> Iterator[tuple[str, bytes]]:
     for number, level in enumerate(replicate.found):
         for kind, state in level.extras.items():
             yield f"{kind}-seed-{replicate.seed}-level-{number}.safetensors", save(state)
+
+
+def _environments(found: Sequence[Level]) -> list[dict[str, Any]]:
+    """Return the distinct environments that the levels were trained in, in the order of their levels."""
+    cells = [level.trained.cell for level in found if level.trained is not None]
+    distinct: list[dict[str, Any]] = []
+    for cell in cells:
+        if cell.environment not in distinct:
+            distinct.append(cell.environment)
+    return distinct
 
 
 def _start_state(level: Level) -> State:

@@ -32,6 +32,11 @@ class Cell:
     record: Record
     folder: Path
 
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Return versions, device and threads that it was trained with."""
+        return processes.from_first(lambda: read_document(self.folder / "cell.json", "environment"))
+
     def final_state(self) -> State:
         """Return the trained parameters and buffers."""
         return processes.from_first(lambda: read_state(self.folder / _FINAL))

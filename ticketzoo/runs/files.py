@@ -1,7 +1,9 @@
 """The files of a store: JSON documents and tensors, each written whole or not at all, damage noticed when read."""
 
 import json
+import platform
 from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -94,11 +96,20 @@ def unreadable(path: Path, why: str = "") -> RunError:
 
 def environment(device: torch.device) -> dict[str, Any]:
     """Return the versions, device and threads that numbers are measured with, for the record."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    where = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return {
         "ticketzoo": ticketzoo.__version__,
         "torch": torch.__version__,
-        "device": name,
+        "device": where,
         "threads": torch.get_num_threads(),
+        **({"processor": name} if (name := _processor()) else {}),
         **({"processes": processes.count()} if processes.count() > 1 else {}),
     }
+
+
+@cache
+def _processor() -> str:
+    """Return the processor's name; empty where the system does not tell."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()

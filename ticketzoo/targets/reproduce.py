@@ -21,7 +21,7 @@ from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
-from ticketzoo.runs.store import Job, Store
+from ticketzoo.runs.store import Job, Store, environment
 from ticketzoo.targets.reproduction import Again, Reproduction, outcome_within
 from ticketzoo.targets.source import source_of
 from ticketzoo.ticket import Ticket
@@ -81,7 +81,7 @@ def run_reproduction(
         chosen = again.chosen()
         cells.progress.planned(len(chosen))
         trainings = cells.each(lambda one: again.compare(*one), chosen)
-    return Reproduction(request.ticket.name, again.metric, trainings, again.left_out)
+    return Reproduction(request.ticket.name, again.metric, trainings, again.elsewhere(), again.left_out)
 
 
 def plan_reproduction(request: Request, out: Path, *, device: torch.device | None = None, seconds: float = 0.5) -> Plan:
@@ -110,6 +110,20 @@ class _Trainings:
             self.rows.setdefault((row["level"], row["arm"], row["seed"], row["draw"]), []).append(row)
         self.metric = f"test_{self.task.metric.name}"
         self.left_out: list[str] = []
+
+    def elsewhere(self) -> list[str]:
+        """Return a line for each thing that the replicates asked for were trained with, and that is otherwise here."""
+        here = environment(self.cells.device)
+        replicates = [one for one in self.ticket.config.replicates if one.seed in self.request.seeds]
+        made = [made.model_dump() for one in replicates for made in one.environments]
+        lines = [
+            f"{key}: {there[key]} there, {here.get(key)} here"
+            for there in made
+            for key in ("torch", "device", "processor")
+            if there.get(key) != here.get(key)
+        ]
+        unknown = [] if made else ["the ticket does not say what it was trained with"]
+        return unknown + list(dict.fromkeys(lines))
 
     def stated(self, labels: Labels) -> list[Row]:
         """Return the ticket's rows of a training."""

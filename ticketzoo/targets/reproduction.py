@@ -39,6 +39,8 @@ class Reproduction:
     ticket: str
     metric: str
     trainings: list[Again]
+    elsewhere: list[str]
+    """Lines on what the ticket was trained with that is otherwise here; bits can then differ."""
     left_out: list[str]
     """Lines on stated trainings that cannot be done again, as they need weights that the ticket does not hold."""
 

@@ -6,6 +6,7 @@ from pydantic import Field, JsonValue, model_validator
 
 from ticketzoo.ticket.parts import (
     MAX_WEIGHTS,
+    Count,
     Kept,
     Level,
     Part,
@@ -139,8 +140,21 @@ class FileEntry(Part):
     sha256: Sha256
 
 
+class Environment(Part):
+    """What trainings were done with, as far as it decides their last bits."""
+
+    ticketzoo: Text
+    torch: Text
+    device: Text
+    threads: Count
+    processor: Text | None = None
+    processes: Count = 1
+
+
 class Replicate(Part):
     """The same recipe from another seed: digests of its masks and weights, and its files by derived path.
+
+    `environments` are those that its levels were trained in, mostly one.
 
     Of format 2: `values_sha256`, of its trained values; `filters`, by level and layer the indices of those it keeps.
     """
@@ -150,6 +164,7 @@ class Replicate(Part):
     rewind_sha256: Sha256 | None = None
     values_sha256: Sha256 | None = of_format_2()
     filters: dict[str, dict[TensorName, list[int]]] | None = of_format_2()
+    environments: list[Environment] = Field(default=[], max_length=1000, exclude_if=lambda given: not given)
     files: dict[str, FileEntry] = Field(default={})
 
 

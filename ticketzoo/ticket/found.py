@@ -48,6 +48,7 @@ class Found:
             a time, so that a mapping that reads them needs memory for one.
         draw_seed: instead, the seed from which `ticketzoo.models` draws the initialisation: it is not stored.
         values: trained weights by level, dense; beside those of all masked parameters any other tensors.
+        environments: what its levels were trained with; see `ticketzoo.ticket.fields.Environment`.
     """
 
     seed: int
@@ -56,6 +57,7 @@ class Found:
     rewind_levels: Mapping[int, Mapping[str, Tensor]] | None = None
     draw_seed: int | None = None
     values: Mapping[int, Mapping[str, Tensor]] | None = None
+    environments: Sequence[Mapping[str, Any]] = ()
 
 
 def pack(
@@ -96,7 +98,10 @@ def pack(
         rewind = _pack_rewind(found, content, levels, weights)
         stored[found.seed] = StoredReplicate(_Constant(levels), _Constant(rewind), _Constant(_values(found, levels)))
     entries = list(_level_entries({seed: one.levels for seed, one in stored.items()}))
-    content = content | {"levels": entries, "replicates": list(_stated(stored, content))}
+    stated = list(_stated(stored, content))
+    for one, found in zip(stated, replicates, strict=True):
+        one["environments"] = [dict(environment) for environment in found.environments]
+    content = content | {"levels": entries, "replicates": stated}
     first = next(iter(stored.values()))
     parameters = [{"name": name, "shape": list(shape)} for name, shape in first.levels.shapes.items()]
     content["pruning"] = {**content["pruning"], "parameters": parameters}
