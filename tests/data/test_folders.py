@@ -1,10 +1,12 @@
 """The layout of a user's folder: its splits and classes, and what is left out, listed."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from ticketzoo.data.contents import content_key, repeated
 from ticketzoo.data.folders import Layout, resolve_folder, split_named
 from ticketzoo.data.table_files import resolve_tables
 from ticketzoo.errors import DataError
@@ -118,6 +120,7 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
         "in no class folder": ["train/preview.png"],
         "images in no split": ["cover.png"],
         "in extra/, which is no split": ["extra/a/0.png"],
+        "empty folders": [],
     }
     assert layout.remarks == ["test/ holds no images"]
     words, examples = layout.left_out_words() or ("", "")
@@ -188,3 +191,44 @@ def test_tables_are_of_the_split_that_they_are_called(
 def test_two_tables_of_one_split_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has the split 'test' several times"):
         resolve_tables(lay_out(tmp_path, "train.csv", "test.csv", "eval.csv"), KINDS)
+
+
+def test_empty_folders_are_listed(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "train/a/0.png")
+    (root / "train" / "b").mkdir()
+    assert pictures(root).left_out == {"empty folders": ["train/b/"]}
+
+
+def test_one_file_of_a_store_of_contents_may_be_linked_to_twice(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, f"blobs/{'0a' * 20}", "c.png")
+    files = [root / name for name in ("a.png", "b.png", "d.png")]
+    for file in files[:2]:
+        file.symlink_to(root / "blobs" / ("0a" * 20))
+    assert repeated([*files[:2], root / "c.png"]) == [files[:2]]
+    files[2].symlink_to(root / "c.png")
+    with pytest.raises(DataError, match=r"d\.png is the same file as .*c\.png, by a link"):
+        repeated([root / "c.png", files[2]])
+
+
+def test_the_key_of_contents_is_theirs_and_not_that_of_times(tmp_path: Path) -> None:
+    root = lay_out(tmp_path, "a", "b")
+    keys = []
+    for text, time in (("one", 1), ("one", 2), ("two", 2)):
+        (root / "a").write_text(text)
+        os.utime(root / "a", (time, time))
+        keys.append(content_key(root, [root / "a", root / "b"]))
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_large_files_are_known_by_their_time_of_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticketzoo.data.contents._DIGESTED", 0)
+    monkeypatch.setattr("ticketzoo.data.contents._RECENT", -3600)  # no file counts as just changed
+    root = lay_out(tmp_path, "a")
+    before = content_key(root, [root / "a"])
+    assert content_key(root, [root / "a"]) == before
+    status = (root / "a").stat()
+    (root / "b").write_text("A")
+    os.utime(root / "b", ns=(status.st_atime_ns, status.st_mtime_ns))
+    (root / "b").replace(root / "a")
+    assert (root / "a").stat().st_mtime_ns == status.st_mtime_ns
+    assert content_key(root, [root / "a"]) != before

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Sequence
@@ -16,6 +17,8 @@ _RECENT = 5.0
 """Seconds since a file's last change in which another may leave its times as they are."""
 _END = 4096
 """Bytes at either end of files of one size that are compared first."""
+_ADDRESS = re.compile(r"(.*--)?[0-9a-f]{30,64}(\.\w+)?")
+"""Name of a file in a store where files are called by their digests: links of several files lead to one there."""
 _THREADS = 8
 _PIECE = 500
 """Files that a thread looks at in a go."""
@@ -25,67 +28,73 @@ def content_key(root: Path, files: Sequence[Path]) -> str:
     """Return a key for caches of what was made of `files`, which lie below `root`: it changes when a content does.
 
     Of the contents, if they are few bytes. Else of each file's size, inode and times of modification and of change (the
-    latter cannot be set back), and of the contents of what has changed just now.
-
-    Raises:
-        DataError: a file cannot be read.
+    latter cannot be set back), and of the contents of what has changed just now. Of a file that cannot be read, its
+    name.
     """
     digest = hashlib.sha256()
-    try:
-        found = [(file, file.stat()) for file in files]
-        few = sum(status.st_size for _, status in found) <= _DIGESTED
-        for file, status in found:
-            digest.update(os.fsencode(file.relative_to(root)) + b"\0")
-            if few or max(status.st_mtime, status.st_ctime) > time.time() - _RECENT:
-                digest.update(_sha256(file))
-            else:
-                times = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
-                digest.update(repr(times).encode())
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
+    found = [(file, _status(file)) for file in files]
+    few = sum(status.st_size for _, status in found if status) <= _DIGESTED
+    for file, status in found:
+        digest.update(os.fsencode(file.relative_to(root)) + b"\0")
+        if status and (few or max(status.st_mtime, status.st_ctime) > time.time() - _RECENT):
+            digest.update(_read(file, _sha256) or b"unreadable")
+        elif status:
+            times = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino, status.st_dev)
+            digest.update(repr(times).encode())
     return digest.hexdigest()
 
 
 def repeated(files: Iterable[Path]) -> list[list[Path]]:
     """Return the files that have a content in common, a list for each such content.
 
-    Files of a size that no other has are not read, and of the others not more than tells them apart.
+    Files of a size that no other has are not read, and of the others not more than tells them apart. Those that cannot
+    be read are not among them.
 
     Raises:
-        DataError: a file cannot be read, or is named twice (by links).
+        DataError: a file is there twice, by a link.
     """
     groups = [list(files)]
-    try:
-        with ThreadPoolExecutor(_THREADS) as pool:
-            groups = _divided(pool, groups, lambda file: file.stat().st_size)
-            _check_once(groups)
-            groups = _divided(pool, groups, _ends)
-            groups = _divided(pool, groups, _sha256)
-    except OSError as error:
-        raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
-    return groups
+    with ThreadPoolExecutor(_THREADS) as pool:
+        groups = _divided(pool, groups, lambda file: status.st_size if (status := _status(file)) else None)
+        _check_once(groups)
+        groups = _divided(pool, groups, lambda file: _read(file, _ends))
+        return _divided(pool, groups, lambda file: _read(file, _sha256))
 
 
 def _divided(pool: ThreadPoolExecutor, groups: list[list[Path]], key: Callable[[Path], Hashable]) -> list[list[Path]]:
-    """Return the groups divided by `key`, without those of one file."""
+    """Return the groups divided by `key`, without those of one file, and without files whose key is None."""
     files = [(number, file) for number, group in enumerate(groups) for file in group]
     pieces = [files[start : start + _PIECE] for start in range(0, len(files), _PIECE)]
     keys = pool.map(lambda piece: [(number, key(file)) for number, file in piece], pieces)
     parts: defaultdict[tuple[int, Hashable], list[Path]] = defaultdict(list)
-    for piece, found in zip(pieces, keys, strict=True):
-        for (_, file), part in zip(piece, found, strict=True):
+    for piece, of_piece in zip(pieces, keys, strict=True):
+        for (_, file), part in zip(piece, of_piece, strict=True):
             parts[part].append(file)
-    return [part for part in parts.values() if len(part) > 1]
+    return [part for (_, found), part in parts.items() if len(part) > 1 and found is not None]
 
 
 def _check_once(groups: list[list[Path]]) -> None:
     """Raise DataError if a file is there twice, by a link to it or to a folder it lies in."""
-    seen: dict[tuple[int, int], Path] = {}
+    seen: dict[str, Path] = {}
     for file in (file for group in groups for file in group):
-        status = file.stat()
-        other = seen.setdefault((status.st_dev, status.st_ino), file)
-        if other is not file and os.path.realpath(other) == os.path.realpath(file):
+        real = os.path.realpath(file)
+        other = seen.setdefault(real, file)
+        if other is not file and not _ADDRESS.fullmatch(Path(real).name):
             raise DataError(f"{file} is the same file as {other}, by a link: leave one of them")
+
+
+def _status(file: Path) -> os.stat_result | None:
+    try:
+        return file.stat()
+    except OSError:
+        return None
+
+
+def _read(file: Path, part: Callable[[Path], bytes]) -> bytes | None:
+    try:
+        return part(file)
+    except OSError:
+        return None
 
 
 def _ends(file: Path) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ticketzoo.data.walk import walk
+from ticketzoo.data.walk import EMPTY, walk
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
@@ -100,8 +100,9 @@ def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str, *, wi
     layout.leave_out(f"files that are no {what}", sorted(set(found.files) - set(taken)))
     top = "data/" if taken and all(name.startswith("data/") for name in taken) else ""
     _divide(layout, top, [name[len(top) :] for name in taken], what, with_classes)
-    for name in _empty_splits(root / top, {name[len(top) :].split("/")[0] for name in taken}):
+    for name in _unused_splits(root / top, {name[len(top) :].split("/")[0] for name in taken}):
         layout.remarks.append(f"{name}/ holds no {what}")
+        layout.left_out[EMPTY] = [folder for folder in layout.left_out.get(EMPTY, []) if folder != f"{top}{name}/"]
     return layout
 
 
@@ -167,7 +168,7 @@ def _check_classes(root: Path, folders: dict[str, list[str]]) -> None:
                 )
 
 
-def _empty_splits(root: Path, used: set[str]) -> list[str]:
+def _unused_splits(root: Path, used: set[str]) -> list[str]:
     names = [entry.name for entry in root.iterdir() if entry.name not in used and entry.is_dir()]
     return sorted(name for name in names if split_named(name))
 

@@ -65,7 +65,10 @@ def load_folder(folder: Path, name: str | None = None) -> "DatasetDict":
         builder, options, layout = _by_builder(folder)
         Remarks.of_layout(layout).log(str(folder))
         files = {split: layout.files(split) for split in layout.splits}
-        key = content_key(folder, [file for part in files.values() for file in part])
+        every = [file for part in files.values() for file in part]
+        if builder == "parquet":
+            _check_parquet(folder, every)
+        key = content_key(folder, every)
         stored = load_dataset(builder, data_files=_exactly(files, key), **options)
     for split, table in stored.items():
         table._fingerprint = hashlib.sha256(f"{key} {name} {split}".encode()).hexdigest()[:16]
@@ -111,6 +114,19 @@ def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
         _check_archives([file for split in layout.splits for file in layout.files(split)])
         kind = "imagefolder"
     return (*_BUILDERS.get(kind, (kind, {})), layout)
+
+
+def _check_parquet(folder: Path, files: list[Path]) -> None:
+    """Raise DataError that names the file that is no parquet file, which `datasets` does not."""
+    from pyarrow import ArrowException
+    from pyarrow.parquet import read_metadata
+
+    for file in files:
+        try:
+            read_metadata(file)
+        except (ArrowException, OSError) as error:
+            reason = " ".join(str(error).split())
+            raise DataError(f"could not load the folder {folder}: {file} cannot be read: {reason}") from error
 
 
 def _check_archives(archives: list[Path]) -> None:

@@ -17,6 +17,7 @@ JUNK = (
 HIDDEN = "hidden files"
 TOOLS = "folders of systems and tools"
 DEAD_LINKS = "links that lead nowhere"
+EMPTY = "empty folders"
 SPECIAL = "entries that are no files"
 
 
@@ -56,7 +57,10 @@ def _enter(root: Path, top: str, above: tuple[tuple[int, int], ...], found: Foun
     pending: list[tuple[str, tuple[tuple[int, int], ...]]] = [(top, above)]
     while pending:
         top, above = pending.pop()
-        for name, status in _entries(root, top, found):
+        entries = list(_entries(root, top, found))
+        if top and not entries:
+            _note_empty(root, top, found)
+        for name, status in entries:
             if stat.S_ISDIR(status.st_mode):
                 folder = (status.st_dev, status.st_ino)
                 if folder in above:
@@ -64,6 +68,11 @@ def _enter(root: Path, top: str, above: tuple[tuple[int, int], ...], found: Foun
                 pending.append((f"{top}{name}/", (*above, folder)))
             else:
                 found.files.append(top + name)
+
+
+def _note_empty(root: Path, top: str, found: Found) -> None:
+    if not any((root / top).iterdir()):
+        found.left_out.setdefault(EMPTY, []).append(top)
 
 
 def _entries(root: Path, top: str, found: Found) -> Iterator[tuple[str, os.stat_result]]:
