@@ -30,10 +30,11 @@ def find() -> "Work[tuple[Ticket, Path]]":
     """
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 
-    return Work(FindRecipe, plan_find, find_and_package, _print)
+    return Work(FindRecipe, plan_find, find_and_package, print_found)
 
 
-def _print(found: "tuple[Ticket, Path]", as_json: bool) -> None:
+def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
+    """Print a ticket that was found: its numbers, its verdict and where it is."""
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.evaluation.statistics import deciding_metrics
     from ticketzoo.targets import arms_table, sentence

@@ -46,7 +46,19 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for module in ("find", "transfer", "stability", "zoo", "search", "add", "push_pull", "export", "evaluate", "reproduce"):
+for module in (
+    "find",
+    "transfer",
+    "stability",
+    "zoo",
+    "search",
+    "add",
+    "push_pull",
+    "export",
+    "evaluate",
+    "reproduce",
+    "judge",
+):
     import_module(f"ticketzoo.cli.{module}").register(app)
 app.add_typer(recipes.app, name="recipe")
 

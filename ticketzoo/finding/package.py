@@ -85,19 +85,29 @@ def find_and_package(
     return ticket, folder
 
 
-def plan_find(recipe: FindRecipe, out: str | Path, *, device: torch.device | None = None, seconds: float = 0.5) -> Plan:
+def plan_find(
+    recipe: FindRecipe,
+    out: str | Path,
+    *,
+    task: Task | None = None,
+    model: SourceModel | None = None,
+    device: torch.device | None = None,
+    seconds: float = 0.5,
+) -> Plan:
     """Return what `find_and_package` has left to do; writes nothing. Raises as it does before anything is trained.
 
     Args:
         recipe: what to find.
         out: the working folder of the run.
+        task: what to train on, in place of what the recipe names.
+        model: what to train, likewise.
         device: where it would train; default the CPU.
         seconds: how long iterations are timed at each of three places of a training, about.
     """
-    task = load_task(recipe.task, recipe.model)
+    task = task or load_task(recipe.task, recipe.model)
     cells = PlannedCells(Path(out) / "cells", device=device or torch.device("cpu"))
     try:
-        finding = find_tickets(recipe, task, cells)
+        finding = find_tickets(recipe, task, cells, model)
     except NotTrainedYet as unknown:
         plan = cells.plan(seconds=seconds)
         plan.not_counted += (str(unknown), "the ticket's size")

@@ -35,9 +35,13 @@ class SourceModel:
     """Of the pretrained model, as its file names them; None for a model that is initialised."""
     base: BaseWeights | None = None
     """The same by its place on the Hub, for a ticket to refer to; None for a model that is only here, or not whole."""
+    fixed: State | None = None
+    """Parameters and buffers that every seed starts from instead."""
 
     def state(self, seed: int) -> State:
         """Return parameters and buffers of a fresh initialisation; of a pretrained model its head's alone are fresh."""
+        if self.fixed is not None:
+            return self.fixed
         model = create_from_architecture(self.architecture, seed=derive_seed(seed, "init"))
         if self.weights is not None:
             load_base(model, self.weights, fresh_pooler=True)

@@ -1,1 +1,3 @@
 """Pruning: weights are scored and the least important removed."""
+
+from ticketzoo.pruning import given as given
