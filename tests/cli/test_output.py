@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import pytest
 from toy_zoo import save_ticket
 
 from ticketzoo import __version__
-from ticketzoo.cli.main import main
+from ticketzoo.cli.main import _Lines, _lines_on_standard_error, main
 
 NAMES = [
     "resnet-20.fashion-mnist-imp-reduced",
@@ -92,3 +93,16 @@ def test_a_failure_is_a_document_with_json(tmp_path: Path, monkeypatch: pytest.M
         document = json.loads(run(monkeypatch, Screen("utf-8"), *arguments, "--json", status=status))
         assert (document["ok"], document["status"]) == (False, status)
         assert said in document["error"]
+
+
+def test_what_is_said_and_warned_of_is_a_line_each_while_a_command_runs(capfd: pytest.CaptureFixture[str]) -> None:
+    log = logging.getLogger("ticketzoo")
+    level = log.level
+    with _lines_on_standard_error():
+        log.info("photos: train: 5 images")
+        log.warning("photos: left out: 1 hidden\nfiles")
+    assert capfd.readouterr().err == (
+        "ticketzoo: photos: train: 5 images\nticketzoo: warning: photos: left out: 1 hidden files\n"
+    )
+    assert log.level == level
+    assert not any(isinstance(handler, _Lines) for handler in log.handlers)

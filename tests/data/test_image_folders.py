@@ -21,6 +21,7 @@ from ticketzoo.data.stored import load_stored
 from ticketzoo.errors import DataError
 
 FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
+NO_TEST = "no split to test on: a fifth of train is drawn for it"
 TWO = {"train": {"a": numbered(4), "b": numbered(4, 10)}, "test": {"a": numbered(2, 20), "b": numbered(2, 30)}}
 
 
@@ -203,7 +204,7 @@ def test_found_things_are_told_once_and_oddities_are_warned_of(
 
 def test_without_a_test_split_the_drawing_is_said(tmp_path: Path) -> None:
     splits = load(write_folder(tmp_path / "d", {"train": TWO["train"]}))
-    assert splits.laid_out[1:] == ["no split to test on: a fifth of train is drawn for it"]
+    assert splits.laid_out[1:] == [NO_TEST]
     assert load(Path("digits")).laid_out == []
 
 
@@ -225,3 +226,26 @@ def test_what_datasets_saved_is_read_with_one_split_or_several(tmp_path: Path) -
     DatasetDict({"train": one, "test": one}).save_to_disk(tmp_path / "both")
     assert list(load_stored(str(tmp_path / "one"), None, None)) == ["train"]
     assert [len(load(tmp_path / name, validation=1).train) for name in ("one", "both")] == [2, 3]
+
+
+def test_a_split_without_class_folders_is_left_out_with_a_word(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_folder(tmp_path / "d", {"train": TWO["train"], "test": {"": numbered(3, 50)}})
+    said = f"{folder}: left out: 3 in the split test, which has no class folders (test/0000.png)"
+    assert load(folder).laid_out[1:] == [said.removeprefix(f"{folder}: ").partition(" (")[0], NO_TEST]
+    assert caplog.messages[0] == said
+    caplog.clear()
+    with pytest.raises(DataError, match="has no split 'test'"):
+        load(folder, test_split="test")
+    assert caplog.messages == [said]
+
+
+def test_copies_that_may_be_drawn_apart_are_said(tmp_path: Path) -> None:
+    images = noise(6, 0)
+    folder = write_folder(tmp_path / "d", {"train": {"a": [*images[:3], images[0]], "b": images[3:]}})
+    assert load(folder).laid_out[1:] == [
+        NO_TEST,
+        "1 images of train are copies of others in it",
+        "copies may be drawn apart: an image that is tested on may be trained on",
+    ]

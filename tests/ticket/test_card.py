@@ -76,6 +76,18 @@ def html_tags(card: str) -> set[str]:
     return set(re.findall(r"<(\w+)", MarkdownIt().enable(["table", "strikethrough"]).render(body)))
 
 
+def test_the_layout_of_a_folder_of_the_author_s_is_on_the_card_and_nothing_on_others() -> None:
+    said = ["train (train/): 3 images; *a* 2, b 1", "no split to test on: a fifth of train is drawn for it"]
+    source = {"dataset": "photos", "revision": None}
+    card = ticket_card(config(MATCHING, source=source | {"laid_out": said}), MATCHING)
+    assert section(card, "Data it was found on").strip() == (
+        "- train (train/): 3 images; \\*a\\* 2, b 1\n- no split to test on: a fifth of train is drawn for it"
+    )
+    plain = config(MATCHING, source=source)
+    assert "Data it was found on" not in ticket_card(plain, MATCHING)
+    assert "laid_out" not in plain.to_json()
+
+
 def test_metadata_is_what_the_hub_filters_on() -> None:
     data = ModelCard(ticket_card(config(MATCHING), MATCHING)).data
     assert data.library_name == "ticketzoo"

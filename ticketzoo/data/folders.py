@@ -124,7 +124,7 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
             layout.folders[named[folder]] = f"{top}{folder}/"
             layout.splits[named[folder]] = _of_split(layout, f"{top}{folder}/", files, with_classes)
         for folder in others:
-            layout.leave_out(f"in {folder}/, which is no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])
+            layout.leave_out("in folders that are no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
     elif names:
         if with_classes:
@@ -137,6 +137,10 @@ def _of_split(layout: Layout, folder: str, names: list[str], with_classes: bool)
     classes: dict[str, list[Path]] = {}
     for name in names:
         first, _, rest = name.partition("/")
+        if rest and any(unicodedata.category(char) in ("Cc", "Cs") for char in first):
+            raise DataError(
+                f"the name of the folder {first!a} in {layout.root / folder} has control or undecodable characters: rename it"
+            )
         label = unicodedata.normalize("NFC", first) if rest and with_classes else NO_CLASS
         classes.setdefault(label, []).append(layout.root / (folder + name))
     if len(classes) > 1 and (loose := classes.pop(NO_CLASS, None)):

@@ -6,9 +6,11 @@ from dataclasses import dataclass, field
 
 from ticketzoo.data.folders import Layout
 from ticketzoo.distributed import processes
-from ticketzoo.util.text import show_names
+from ticketzoo.util.text import for_terminal, show_names
 
 _log = logging.getLogger("ticketzoo")
+_LONGEST = 1000
+"""Characters of a sentence in ticket.json."""
 _CLASSES = 20
 """Classes of a split that are counted one by one."""
 
@@ -46,7 +48,7 @@ class Remarks:
 
     def for_card(self) -> list[str]:
         """Return the sentences without examples."""
-        return [*self.facts, *(words for words, _ in self.odd)]
+        return [for_terminal(words)[:_LONGEST] for words in (*self.facts, *(words for words, _ in self.odd))]
 
 
 def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder: str = "") -> str:

@@ -48,7 +48,7 @@ def image_folder(root: Path) -> Layout | None:
     for split, classes in unlabelled.items():
         del layout.splits[split]
         names = [str(file.relative_to(root)) for file in classes[NO_CLASS]]
-        layout.leave_out(f"in the split {split!r}, which has no class folders", names)
+        layout.leave_out(f"in the split {split}, which has no class folders", names)
     return layout
 
 

@@ -48,6 +48,8 @@ def remark_on_splits(
         remarks.add(f"no split test: {used[1]} is tested on")
     if layout:
         check_repeats(layout, used, dataset.path, remarks)
+        if len(used) == 1 and any("copies of others" in words for words, _ in remarks.odd):
+            remarks.add("copies may be drawn apart: an image that is tested on may be trained on")
     return remarks
 
 

@@ -62,6 +62,10 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     """
     where = dataset.mirror or dataset.path
     source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
+    if isinstance(source, FolderSource) and not {dataset.train_split, dataset.test_split or "train"} <= {
+        *source.splits
+    }:
+        Remarks.of_layout(source.layout).log(where)
     used = dataset.splits_in_use(source.splits)
     tables, class_names = source.tables(used)
     kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
