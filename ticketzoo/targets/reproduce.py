@@ -31,7 +31,7 @@ from ticketzoo.training.parametrisation import NOTHING, WEIGHTS
 
 @dataclass(frozen=True)
 class Request:
-    """What of a ticket to measure again.
+    """A part of a ticket to measure again.
 
     Attributes:
         ticket: packaged, with rows.

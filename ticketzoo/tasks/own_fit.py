@@ -1,4 +1,4 @@
-"""Whether a user's network and examples fit, found out in one line before any training."""
+"""A check that a user's network and examples fit, in one line before any training."""
 
 import torch
 from torch import Tensor, nn

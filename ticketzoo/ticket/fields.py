@@ -141,7 +141,7 @@ class FileEntry(Part):
 
 
 class Environment(Part):
-    """What trainings were done with, as far as it decides their last bits."""
+    """Versions, device and threads of trainings, as far as they decide the last bits."""
 
     ticketzoo: Text
     torch: Text
