@@ -137,10 +137,8 @@ def _of_split(layout: Layout, folder: str, names: list[str], with_classes: bool)
     classes: dict[str, list[Path]] = {}
     for name in names:
         first, _, rest = name.partition("/")
-        if rest and any(unicodedata.category(char) in ("Cc", "Cs") for char in first):
-            raise DataError(
-                f"the name of the folder {first!a} in {layout.root / folder} has control or undecodable characters: rename it"
-            )
+        if rest and with_classes and any(unicodedata.category(char) in ("Cc", "Cs") for char in first):
+            raise DataError(f"{layout.root / folder} has a folder {first!a}, no name that can be shown: rename it")
         label = unicodedata.normalize("NFC", first) if rest and with_classes else NO_CLASS
         classes.setdefault(label, []).append(layout.root / (folder + name))
     if len(classes) > 1 and (loose := classes.pop(NO_CLASS, None)):
