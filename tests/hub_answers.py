@@ -12,7 +12,7 @@ from ticketzoo.hub.limits import HubLimits
 
 def limit(monkeypatch: pytest.MonkeyPatch, **limits: Any) -> None:
     """Put limits in force until the test ends."""
-    given = HubLimits(**{"waits": (0.01, 0.02, 0.04), **limits})
+    given = HubLimits(**{"waits": (0.01, 0.02, 0.04), "grace": 0.05, **limits})
     monkeypatch.setattr(hub_limits, "in_force", lambda: given)
 
 

@@ -24,7 +24,7 @@ def files(folder: Path) -> set[Path]:
     return {path for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("name", ["ETag", "X-Linked-ETag", "X-Repo-Commit", "X-Xet-Hash"])
+@pytest.mark.parametrize("name", ["ETag", "X-Linked-ETag", "X-Repo-Commit"])
 @pytest.mark.parametrize("value", PATHS)
 def test_a_name_that_leads_elsewhere_is_refused(
     hub: LocalHub, pushed: Ticket, tmp_path: Path, name: str, value: str
@@ -48,6 +48,17 @@ def test_a_commit_that_leads_elsewhere_beside_a_missing_file(hub: LocalHub, push
     hub.faults.change("HEAD", "*/resolve/*", missing)
     refused(lambda: load_ticket(ZOO, cache_dir=tmp_path / "a"), "not a Hub's answer", "X-Repo-Commit")
     assert not files(tmp_path)
+
+
+def test_files_come_over_http_even_where_xet_is_offered(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There what arrives can be bounded. This server does not know the addresses that Xet would ask."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+    route = f"{hub.endpoint}/api/models/{ZOO}/xet-read-token/main"
+    hub.faults.headers("HEAD", "*/resolve/*", X_Xet_Hash="a" * 64, X_Xet_Refresh_Route=route)
+    assert equal(load_ticket(ZOO), pushed)
+    assert len(hub.calls("GET", "/files/*")) == 2
 
 
 def of_file(key: str, value: Any) -> Callable[[Any], Any]:

@@ -104,7 +104,7 @@ def test_a_slow_body_arrives(hub: LocalHub, pushed: Ticket) -> None:
 def test_a_server_that_says_nothing_is_left(
     hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    monkeypatch.setattr(hub_limits, "in_force", lambda: HubLimits(seconds=0.5))
+    monkeypatch.setattr(hub_limits, "in_force", lambda: HubLimits(seconds=0.5, grace=0.05))
     if call == "info":
         hub.faults.hang("GET", "/api/models/*", times=None)
         refused(lambda: load_ticket(ZOO), "alice/zoo@main", "did not answer in time")

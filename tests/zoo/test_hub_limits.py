@@ -110,6 +110,22 @@ def test_bytes_that_trickle(
     refused(lambda: load_ticket(ZOO), "alice/zoo@", "did not answer in time")
 
 
+@pytest.mark.parametrize("fault", ["says nothing", "trickles"])
+def test_a_call_that_is_given_up_leaves_nothing_half_written(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fault: str
+) -> None:
+    from huggingface_hub import close_session
+
+    close_session()  # what came over a connection of before is removed once the server lets go of it
+    limit(monkeypatch, seconds=0.5, slowest=1e9, grace=10)
+    if fault == "trickles":
+        hub.faults.trickle("GET", LARGE, seconds=0.05)
+    else:
+        hub.faults.hang("GET", LARGE, times=None)
+    refused(lambda: load_ticket(ZOO, cache_dir=tmp_path), "masks.safetensors", "did not answer in time")
+    assert not list(tmp_path.rglob("*.incomplete"))
+
+
 def test_what_a_call_may_take_grows_with_its_files() -> None:
     limits = hub_limits.HubLimits(seconds=60, slowest=50_000)
     assert limits.time_for(0) == 60

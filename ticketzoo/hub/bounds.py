@@ -5,13 +5,15 @@ makes paths are checked before it sees them, bodies are counted and timed while 
 at once: waiting and repeating are for `calls.call_hub`.
 """
 
+import contextlib
 import contextvars
 import logging
 import re
+import socket
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,6 @@ IN_PASSING = (408, 429, 500, 502, 503, 504)
 _ERROR_BYTES = 2**16
 _HEADERS = {
     "X-Repo-Commit": re.compile(r"[0-9a-f]{40}"),
-    "X-Xet-Hash": re.compile(r"[0-9a-fA-F]{64}"),
     "X-Linked-ETag": re.compile(r'(W/)?"?[0-9A-Za-z][\w.-]{0,127}"?', re.ASCII),
 }
 _log = logging.getLogger("ticketzoo.hub")
@@ -60,6 +61,19 @@ class Call:
     silence: float
     at_most: int
     unanswered: set[tuple[str, str]] = field(default_factory=set)
+    connections: list[Any] = field(default_factory=list)
+
+    def give_up(self) -> None:
+        """End the call where it is: nothing more is asked, and who waits for bytes of it sees the connection end."""
+        self.until = 0.0
+        for connection in self.connections:
+            with contextlib.suppress(OSError, AttributeError):
+                connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
+
+    def note(self, event: str, about: Mapping[str, Any]) -> None:
+        """Note a connection that is made for the call."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            self.connections.append(about["return_value"])
 
     def seconds_left(self) -> float:
         """Return the seconds left. Raises TooSlow when there are none."""
@@ -94,7 +108,7 @@ def before_request(request: "httpx.Request") -> None:
     request.headers["Accept-Encoding"] = "identity"
     given = request.extensions.get("timeout", {})
     limited = {name: min(most, most if (own := given.get(name)) is None else own) for name in _TIMEOUTS}
-    request.extensions = {**request.extensions, "timeout": limited}
+    request.extensions = {**request.extensions, "timeout": limited, "trace": call.note}
 
 
 _TIMEOUTS = ("connect", "read", "write", "pool")
@@ -108,9 +122,11 @@ def after_response(response: "httpx.Response") -> None:
     if call is None:
         return
     call.unanswered.discard((response.request.method, str(response.request.url)))
+    call.connections.append(response.extensions.get("network_stream"))
     most = call.at_most if response.is_success else max(call.at_most, _ERROR_BYTES)
     response.stream = _bounded(response.stream, call, most, _decoder(response))
     _check_headers(response)
+    response.headers.pop("X-Xet-Hash", None)  # then the client fetches over HTTP, where these hooks see what arrives
     if response.status_code in IN_PASSING:
         hf_raise_for_status(response)
 

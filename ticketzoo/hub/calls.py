@@ -76,7 +76,7 @@ def call_hub(
         call = Call(until, silence, limits.answer_bytes if at_most is None else at_most)
         try:
             with _sending(call, sent is not None):
-                return _within(call, function)
+                return _within(call, function, limits.grace)
         except network_errors() as error:
             told = refusal(error, where, token)
         asked += told.seconds if isinstance(told, HubUnreachable) else 0.0
@@ -104,7 +104,7 @@ def _sending(call: Call, sends: bool) -> Iterator[None]:
         uploads.remove(call)
 
 
-def _within(call: Call, function: Callable[[], T]) -> T:
+def _within(call: Call, function: Callable[[], T], grace: float) -> T:
     """Return what `function` returns before the call's time is up.
 
     It runs in a thread of its own: what no hook sees (names looked up, headers that trickle, Xet) ends for the caller,
@@ -127,12 +127,11 @@ def _within(call: Call, function: Callable[[], T]) -> T:
     thread.start()
     try:
         return future.result(max(0.0, call.until - time.monotonic()))
-    except NoResult:
+    except BaseException as error:
         if future.done():
             raise
-        raise TooSlow from None
-    except BaseException:
-        if not future.done():  # interrupted: let the client remove what it has half written
-            call.until = 0.0
-            thread.join(1.0)
+        call.give_up()
+        thread.join(grace)  # in which the client removes what it has half written
+        if isinstance(error, NoResult):
+            raise TooSlow from None
         raise

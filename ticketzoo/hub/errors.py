@@ -142,7 +142,10 @@ def _by_kind(error: Exception, where: str, token: object) -> RegistryError:
     refused = isinstance(error, (HFValidationError, LocalEntryNotFoundError)) or said.startswith("Invalid metadata")
     if isinstance(error, (NotAHub, FileMetadataError)) or (isinstance(error, _OF_ANSWERS) and not refused):
         return RegistryError(f"{where}: not a Hub's answer ({said[:200]}): check HF_ENDPOINT")
-    if isinstance(error, (httpx.TransportError, ConnectionError)):
+    from_xet = type(error) is RuntimeError
+    if from_xet and (status := re.search(r"HTTP status \w+ error \((\d{3})", said)) and int(status[1]) in IN_PASSING:
+        return HubUnreachable(f"{where}: the Hub's storage cannot answer now ({status[1]}): try again later")
+    if isinstance(error, (httpx.TransportError, ConnectionError)) or from_xet:
         advice = "check the network and HF_ENDPOINT; on a server without Xet set HF_HUB_DISABLE_XET=1"
         return HubUnreachable(f"{where}: the connection failed ({said[:200]}): {advice}")
     if isinstance(error, OSError) and error.errno in _NO_SPACE:

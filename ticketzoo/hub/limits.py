@@ -20,6 +20,7 @@ class HubLimits:
         answer_bytes: of an answer that is no file.
         waits: seconds before each repetition of a call that failed for a passing reason.
         longest_wait: seconds that are waited, in all, because the server asks for it.
+        grace: seconds for the client to remove what it has half written, once a call is given up.
     """
 
     seconds: float = 60.0
@@ -27,6 +28,7 @@ class HubLimits:
     answer_bytes: int = 16 * 2**20
     waits: tuple[float, ...] = (1.0, 2.0, 4.0)
     longest_wait: float = 60.0
+    grace: float = 2.0
 
     def time_for(self, size: int) -> float:
         """Return the seconds that a call may take which moves files of `size` bytes."""
