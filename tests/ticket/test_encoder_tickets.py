@@ -22,7 +22,7 @@ from tiny_bert import (
 from torch import Tensor, nn
 
 from ticketzoo import Ticket, load_ticket
-from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.errors import ModelError, TicketError, TicketzooError
 from ticketzoo.masks.attach import attached_masks
 from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, bare_names, create_model, model_state, prunable_parameters
@@ -263,3 +263,18 @@ def test_sparsity_is_of_encoder_and_pooler(folder: Path) -> None:
     ticket = load_ticket(str(folder), masks_only=True)
     assert ticket.sparsity == sparsity(ticket.masks)
     assert ticket.config.prunable_weights == PRUNABLE
+
+
+@pytest.mark.parametrize("head", [None, "text-classification"])
+def test_the_base_is_not_fetched_for_a_model_that_was_loaded_from_it(head: str | None, tmp_path: Path) -> None:
+    """Without a copy of it, and without the Hub, there is nowhere to fetch it from."""
+    encoder = save_tiny_bert(tmp_path / "encoder")
+    weights = BaseWeights.from_folder(encoder, "big/bert", REVISION)
+    made = make_ticket(replicates=[Found(0, {1: random_masks()}), Found(1, {1: random_masks()})], base=weights)
+    ticket = load_ticket(made.save_pretrained(tmp_path / "ticket"), local_files_only=True)
+    model, expected = pretrained(head, encoder), pretrained(head, encoder)
+    made.apply(expected)
+    ticket.apply(model)
+    assert_same(body(model), body(expected))
+    with pytest.raises(TicketzooError, match=r"base weights|not in the cache|big/bert"):
+        ticket.apply(expected)  # its own are pruned by now

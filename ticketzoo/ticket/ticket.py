@@ -18,6 +18,7 @@ from ticketzoo.ticket.empty import refuse_empty
 from ticketzoo.ticket.files import ticket_files_of
 from ticketzoo.ticket.fit import check_kind, fit
 from ticketzoo.ticket.found import Found, documents_of, pack
+from ticketzoo.ticket.held import has_base
 from ticketzoo.ticket.naming import Rename, module_at
 from ticketzoo.ticket.publish import Publishable
 from ticketzoo.ticket.stored import stored_in
@@ -170,7 +171,8 @@ class Ticket(Publishable):
         Args:
             model: of the ticket's architecture, on any device, in any float dtype (the weights are cast), also wrapped
                 by `torch.compile`, DataParallel or DistributedDataParallel.
-            rewind: load the ticket's weights, as `build` does; False leaves the model's own, masked.
+            rewind: load the ticket's weights, as `build` does; False leaves the model's own, masked. Weights of a base
+                that the model was just loaded from are not fetched.
             head: module or modules, such as `fc3`, whose parameters stay the model's own, of any size, without masks.
                 A `transformers` model needs none named: all beside its encoder stays, and the ticket fits any head.
             leave: further modules, such as `bert.pooler`, whose parameters stay the model's own, without masks.
@@ -184,7 +186,7 @@ class Ticket(Publishable):
         """
         model = module_at(model, prefix)
         check_kind(self.config, model)
-        state = self._weights if rewind else None
+        state = self._weights if rewind and not has_base(model, self.config) else None
         head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
         kind, where = self.config.masked, self._at_level
         fit(model, self.masks, state, head=head, leave=leave, rename=rename, masked=kind, ticket=where)

@@ -1,0 +1,34 @@
+"""Base weights that a model has already, so that they need not be fetched."""
+
+from collections.abc import Iterator
+
+from torch import Tensor, nn
+
+from ticketzoo.masks.digests import state_sha256
+from ticketzoo.masks.plain import plain_model
+from ticketzoo.models.body import body_of
+from ticketzoo.ticket.config import BaseRewind, TicketConfig
+
+POSITIONS = "embeddings.position_ids"
+"""A buffer that older files of encoders hold and models of today do not save."""
+
+
+def has_base(model: nn.Module, config: TicketConfig) -> bool:
+    """Tell whether the model's own weights are, by their digest, the base weights that the ticket gives a model.
+
+    That can be told of a model just loaded from a base without a head. Of any other the answer is no, and the base is
+    read.
+    """
+    rewind = config.rewind
+    if not isinstance(rewind, BaseRewind) or (config.use == "as-is" and config.values):
+        return False
+    return any(state_sha256(state) == rewind.sha256 for state in _as_files(plain_model(model)))
+
+
+def _as_files(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Yield what a file of the encoder may hold: its state, or that with its positions."""
+    body = body_of(model)
+    state = body.state_dict()
+    yield state
+    if POSITIONS not in state and (positions := dict(body.named_buffers()).get(POSITIONS)) is not None:
+        yield state | {POSITIONS: positions}
