@@ -1,10 +1,13 @@
 """Damage real ticket files at random and read them: `python benchmarks/fuzz_readers.py --mutants 200000`.
 
-A mutant is a small ticket, of format 1 or 2, of which one file has a few bytes, numbers, keys or tensors changed. In
-six of ten, sizes and digests are put right again, those of files as well as those of masks and weights, so that what is
-behind the digests is reached too. It passes if reading every level of every replicate ends in TicketError or
-ModelError, or gives the original's masks and weights, or what ticket.json declares instead; if it opens no file outside
-its folder; and, looked at in one of 16, if the process grows by less than 64 MiB.
+A mutant is a small ticket, of format 1 or 2, of which one file has a few bytes, numbers, keys, tensors, rows or lines
+changed: ticket.json, masks, weights, values, results.jsonl, recipe.yaml or the card. In six of ten, sizes and digests are
+put right again, those of files as well as those of masks and weights, so that what is behind the digests is reached too.
+It is loaded, built, verified, listed, shown, judged, and its card is written. The run passes if every one of these ends
+well or in an error of one line of our own; if what is loaded are the original's masks and weights, or what ticket.json
+declares instead; if no file outside the ticket's folder is opened; if the process grows by less than follows from the
+size of the files; and if verify refuses or notes every verdict, sparsity of a row and line of a card that is not the
+original's.
 
 `--state FILE` keeps what was counted so far, so that a run that was stopped goes on.
 """
@@ -12,6 +15,7 @@ its folder; and, looked at in one of 16, if the process grows by less than 64 Mi
 import argparse
 import copy
 import hashlib
+import io
 import json
 import random
 import re
@@ -20,17 +24,21 @@ import struct
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ticketzoo import judge
 from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_model, model_names, prunable_parameters
 from ticketzoo.ticket import Found, Ticket, custom_architecture
 from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.summary import read_summary
 
 KWARGS = {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02}
 CONFIG = "ticket.json"
@@ -47,11 +55,25 @@ TEXTS = [
     "fc1.weight",
     "a" * 5000,
 ]
+ROWS, RECIPE, CARD = "results.jsonl", "recipe.yaml", "README.md"
+BOMBS = [
+    "[" * 30_000,
+    "- " * 5000,
+    "a0: &a0 [x, x]\n" + "\n".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]" for n in range(1, 40)),
+    "x: 0x" + "f" * 20_000,
+    "| " * 20_000,
+    "| level | sparsity |\n" + "| 1 | 0.5 |\n" * 5000,
+    "\n" * 30_000,
+    "`" * 30_000,
+    "\t" * 30_000,
+    "!" + "[" * 30_000,
+    "## Verdict\n\n**" * 5000,
+    "[a, " * 60 + "b" + "]" * 60,
+]
 LENGTHS = [0, 1, 8, 2**31, 2**32, 2**63, 2**64 - 1]
 ODD: list[Any] = [None, True, [], {}, [[]], *NUMBERS, *TEXTS]
-MOST_BYTES = 64 * 2**20
-EVERY = 16
-"""One in so many mutants is weighed and verified as well."""
+MOST_BYTES, MOST_PER_BYTE = 24 * 2**20, 64
+"""A mutant may make the process grow by so many bytes, and by so many for each byte of its files."""
 
 
 def draw_masks(densities: dict[int, float], seed: int = 0, nested: bool = True) -> dict[int, Masks]:
@@ -73,9 +95,30 @@ def make(name: str, replicates: list[Found], **keys: Any) -> Ticket:
     fields: dict[str, Any] = {
         "architecture": architecture_of("lenet-300-100", KWARGS), "task": "image-classification",
         "source": {"dataset": "none"}, "pruning": {"method": "imp", "scope": "global", "rate": 0.5},
-        "recipe_text": "name: fuzzed\n",
+        "recipe_text": f"name: {name}\nmodel: {{name: lenet-300-100}}\nrates: [0.1, 0.2]\n",
     }  # fmt: skip
-    return Ticket.create(name=name, replicates=replicates, **{**fields, **keys})
+    bare = Ticket.create(name=name, replicates=replicates, **{**fields, **keys})
+    rows = list(rows_for(bare))
+    return Ticket.create(name=name, replicates=replicates, results=rows, verdict=judge(rows), **{**fields, **keys})
+
+
+def rows_for(ticket: Ticket) -> Iterator[dict[str, Any]]:
+    """Rows of dense, the ticket and two controls, on three seeds at every level."""
+    seeds = sorted({*ticket.seeds, 101, 102, 103})[:3]
+    sparsities = {(level.level, seed): ticket.at(level=level.level, seed=seed).sparsity
+                  for level in ticket.levels for seed in ticket.seeds}  # fmt: skip
+    kinds = [("dense", 0)] + [
+        (arm, level.level) for level in ticket.levels for arm in ("ticket", "random_reinit", "random_mask")
+    ]
+    for arm, level in kinds:
+        for seed in seeds:
+            sparsity = (
+                0.0 if arm == "dense" else sparsities.get((level, seed), sparsities.get((level, ticket.seeds[0])))
+            )
+            value = 0.9 + 0.001 * (seed % 7) - 0.01 * level * arm.startswith("random")
+            labels = {"ticket": ticket.name, "level": level, "sparsity": sparsity, "arm": arm, "target": "none"}
+            for metric, number in (("test_accuracy", value), ("test_loss", 1 - value)):
+                yield labels | {"seed": seed, "draw": 0, "at": "final", "step": 9, "metric": metric, "value": number}
 
 
 def tickets() -> dict[str, Ticket]:
@@ -124,9 +167,10 @@ class Mutator:
     def mutant(self) -> tuple[str, dict[str, bytes], bool]:
         """What was done, the files, and whether digests are to be put right."""
         tensors = sorted(name for name in self.files if name.endswith(".safetensors"))
-        name = self.random.choice([CONFIG, self.random.choice(tensors)])
-        kinds = [self.bytes_of, self.structure_of_json if name == CONFIG else self.header_of]
-        change = self.random.choice(kinds)
+        documents = [ROWS, RECIPE, CARD]
+        name = self.random.choice([CONFIG, CONFIG, *(self.random.choice(tensors) for _ in range(3)), *documents])
+        own = {CONFIG: self.structure_of_json, ROWS: self.rows_of, RECIPE: self.text_of, CARD: self.text_of}
+        change = self.random.choice([self.bytes_of, own.get(name, self.header_of)])
         files = {**self.files, name: change(self.files[name])}
         told, honest = f"{name} {change.__name__}", self.random.random() < 0.6
         if honest and name != CONFIG:
@@ -157,6 +201,42 @@ class Mutator:
         for _ in range(self.random.choice([1, 1, 2, 3])):
             self._change(document)
         return json.dumps(document).encode()
+
+    def rows_of(self, content: bytes) -> bytes:
+        """Change, drop, repeat or swap rows."""
+        rows = [json.loads(line) for line in content.splitlines()]
+        for _ in range(self.random.choice([1, 1, 2, 3])):
+            at = self.random.randrange(len(rows))
+            match self.random.randrange(8):
+                case 0 if len(rows) > 1:
+                    del rows[at]
+                case 1:
+                    rows.insert(at, rows[self.random.randrange(len(rows))])
+                case 2:
+                    rows[at]["value"] = self.random.choice([0.0, 0.5, 0.99, -1, 1e300, *NUMBERS])
+                case _:
+                    self._change(rows[at])
+        return b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+
+    def text_of(self, content: bytes) -> bytes:
+        """Change a number or a word, or drop, double, swap or add a line."""
+        lines, rng = content.decode().split("\n"), self.random
+        at = rng.randrange(len(lines))
+        match rng.randrange(6):
+            case 0:
+                del lines[at]
+            case 1:
+                lines.insert(at, lines[rng.randrange(len(lines))])
+            case 2:
+                lines.insert(at, rng.choice(BOMBS))
+            case 3:
+                lines[at] += rng.choice([*TEXTS, "&a [*a]", ": {", "|", "**winning**"])
+            case _:
+                numbers = [found.span() for found in re.finditer(r"\d+", content.decode())]
+                start, end = rng.choice(numbers)
+                text = content.decode()
+                return (text[:start] + str(rng.randrange(1000)) + text[end:]).encode()
+        return "\n".join(lines).encode()
 
     def header_of(self, content: bytes) -> bytes:
         """Change the JSON header of a safetensors file, its length put right."""
@@ -208,7 +288,6 @@ def content_of(folder: Path) -> list[str]:
             view = ticket.at(seed=seed, level=entry.level)
             trained = view.trained_state
             found += [masks_sha256(view.masks), state_sha256(view.rewind_state), trained and state_sha256(trained)]
-    assert ticket.results is not None
     return [str(digest) for digest in found]
 
 
@@ -228,8 +307,7 @@ def outcome_of(folder: Path, truth: list[str], honest: bool) -> str:
         try:
             return "equal" if content_of(folder) == truth else "other"
         except (TicketError, ModelError) as error:
-            if "\n" in str(error) or "\x1b" in str(error):
-                raise AssertionError(f"not one harmless line: {error!r}") from error
+            _check_line(error)
             if not (honest and _put_right(folder / CONFIG, str(error))):
                 return "refused"
     return "refused"
@@ -283,15 +361,25 @@ class Subject:
     """A ticket in a folder, to be damaged."""
 
     def __init__(self, ticket: Ticket, folder: Path) -> None:
-        ticket.save_pretrained(folder)
+        card = ticket_card(
+            ticket.config,
+            ticket.results,
+            recipe_text=ticket.recipe_text,
+            empty=ticket.empty_layers,
+            cost={"trainings": 9},
+        )
+        ticket.save_pretrained(folder, extras={CARD: card.encode()})
         paths = [path for path in folder.rglob("*") if path.is_file()]
         self.folder = folder
         self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
         self.truth, self.stated = content_of(folder), json.loads(self.files[CONFIG])
         self.dirty: set[str] = set()
+        self.notes = self._verified()[1]
+        for whole in (True, True, False):
+            self._read_all(whole)  # what is imported or cached is not charged to a mutant
 
-    def read(self, seed: int, number: int, weigh: bool) -> tuple[str, int]:
-        """Read a mutant: the outcome, and by how many bytes the process grew, if that was looked at.
+    def read(self, seed: int, number: int) -> tuple[str, int]:
+        """Read a mutant: the outcome, and by how many bytes the process grew.
 
         Raises AssertionError or whatever a reader let through.
         """
@@ -305,25 +393,104 @@ class Subject:
         try:
             with Weighed() as weighed:
                 outcome = outcome_of(self.folder, self.truth, honest)
-                if weigh and outcome != "refused":
-                    outcome = self._verified(outcome)
+                verified, notes = self._verified()
+                self._read_all(verified)
         except BaseException:
             print(what, file=sys.stderr)
             raise
-        assert not weigh or weighed.bytes < MOST_BYTES, f"{what}: took {weighed.bytes} bytes"
+        limit = MOST_BYTES + MOST_PER_BYTE * sum(map(len, mutant.values()))
+        assert weighed.bytes < limit, f"{what}: took {weighed.bytes} bytes, may take {limit}"
         own = (str(self.folder), sys.prefix, sys.base_prefix, "/proc/self/", str(Path(__file__).parents[1]))
         assert not (outside := {path for path in OPENED.paths if not path.startswith(own)}), f"{what}: opened {outside}"
         if outcome == "other":  # allowed only where ticket.json declares other masks, weights, levels or parameters
             declared = (self.folder / CONFIG).read_bytes()
             assert declares_otherwise(declared, self.stated), f"{what}: a wrong ticket was loaded"
-        return outcome, weighed.bytes if weigh else 0
+        if verified and notes <= self.notes:
+            forged = self._forged()
+            assert not forged, f"{what}: verify did not notice {forged}"
+        if outcome != "refused" and not verified:
+            outcome = "statement refused"
+        elif outcome == "equal" and notes - self.notes:
+            outcome = "noted"
+        return outcome, weighed.bytes
 
-    def _verified(self, outcome: str) -> str:
+    def _verified(self) -> tuple[bool, set[str]]:
         try:
-            verify_ticket(self.folder)
-        except (TicketError, ModelError):
-            return "refused"
-        return outcome
+            return True, {str(check) for check in verify_ticket(self.folder) if "NOTE" in str(check)}
+        except (TicketError, ModelError) as error:
+            _check_line(error)
+            return False, set()
+
+    def _read_all(self, verified: bool) -> None:
+        """Ask what a user may ask of a ticket. Each is an answer or an error of our own."""
+        for ask in (_shown, _built, _judged) if verified else (_shown, _built, _judged, _carded):
+            try:
+                ask(self.folder)
+            except (TicketError, ModelError) as error:
+                _check_line(error)
+
+    def _forged(self) -> list[str]:
+        """Statements of a ticket, verified without a note, that are not the original's."""
+        found = []
+        config = json.loads((self.folder / CONFIG).read_bytes())
+        if _claims(config) != _claims(self.stated):
+            found.append("another verdict")
+        if ROWS in config["files"]:
+            pairs = zip(_rows(self.files[ROWS]), _rows((self.folder / ROWS).read_bytes()), strict=False)
+            for one, other in pairs:
+                keys = ("level", "seed", "arm", "ticket")
+                if [one[key] for key in keys] == [other[key] for key in keys] and one["sparsity"] != other["sparsity"]:
+                    found.append(f"another sparsity, {other['sparsity']}")
+        card = {_words(line) for line in _stated((self.folder / CARD).read_text(errors="replace"))}
+        original = {_words(line) for line in _stated(self.files[CARD].decode())}
+        found += [f"line {line!r}" for line in sorted(card - original)[:3]]
+        return found
+
+
+def _rows(content: bytes) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in io.BytesIO(content)]
+
+
+def _words(line: str) -> str:
+    return re.sub(r'load_ticket\("[\w./@-]+"', "load_ticket(", line.rstrip())
+
+
+def _stated(card: str) -> list[str]:
+    """The lines of a card, but for what it cost, which nothing else says."""
+    parts = re.split(r"^(?=#)", card.replace("\r\n", "\n"), flags=re.MULTILINE)
+    return [line for part in parts if not part.startswith("## Cost to find it\n") for line in part.split("\n")]
+
+
+def _claims(config: dict[str, Any]) -> Any:
+    verdict = config.get("verdict")
+    if verdict is None or verdict["label"] == "not measured":
+        return verdict and verdict["label"]
+    levels = [[level[key] for key in ("target", "level", "label", "seeds", "sparsity")] for level in verdict["levels"]]
+    reasons = [re.findall(r"\d+(?:\.\d+)?", level["reason"]) for level in verdict["levels"]]
+    return [[verdict[key] for key in ("rule", "metric", "at", "label", "sparsity")], sorted(levels), sorted(reasons)]
+
+
+def _check_line(error: Exception) -> None:
+    if "\n" in str(error) or "\x1b" in str(error) or len(str(error)) > 5000:
+        raise AssertionError(f"not one harmless line: {error!r}") from error
+
+
+def _shown(folder: Path) -> object:
+    summary = read_summary(folder)
+    return summary.cells(), json.dumps(summary.as_json(), allow_nan=False), summary.lines()
+
+
+def _built(folder: Path) -> object:
+    return Ticket.from_pretrained(folder).build(allow_empty=True)
+
+
+def _carded(folder: Path) -> object:
+    ticket = Ticket.from_pretrained(folder)
+    return ticket_card(ticket.config, ticket.results, recipe_text=ticket.recipe_text)
+
+
+def _judged(folder: Path) -> object:
+    return judge(Ticket.from_pretrained(folder))
 
 
 def fuzz(folder: Path, mutants: int, seed: int, state: Path | None = None) -> dict[str, Any]:
@@ -336,10 +503,10 @@ def fuzz(folder: Path, mutants: int, seed: int, state: Path | None = None) -> di
         assert done["seed"] == seed, f"{state} is of seed {done['seed']}"
     began = time.monotonic() - done["seconds"]
     for number in range(done["mutants"], mutants):
-        outcome, size = subjects[number % len(subjects)].read(seed, number, number // len(subjects) % EVERY == 0)
+        outcome, size = subjects[number % len(subjects)].read(seed, number)
         done[outcome] = done.get(outcome, 0) + 1
         done |= {"mutants": number + 1, "most_bytes_for_one": max(done["most_bytes_for_one"], size)}
-        if state and number % 1000 == 999:
+        if state and number % 500 == 499:
             done["seconds"] = time.monotonic() - began
             state.write_text(json.dumps(done))
     return done | {"seconds": round(time.monotonic() - began)}

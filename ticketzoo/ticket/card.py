@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from ticketzoo.ticket.card_kinds import (
@@ -101,7 +102,14 @@ def render_card(
         "recipe": fenced(recipe_text, "yaml") if recipe_text else None,
     }
     data = metadata(config, evidence.measured, evidence.source)
-    return str(ModelCard.from_template(data, template_path=str(shipped(MODEL_CARD_TEMPLATE)), ticket=ticket))
+    return str(ModelCard(_template().render(card_data=data.to_yaml(), ticket=ticket)))
+
+
+@cache
+def _template() -> Any:
+    import jinja2
+
+    return jinja2.Template(shipped(MODEL_CARD_TEMPLATE).read_text(encoding="utf-8"))
 
 
 def _summary(config: TicketConfig, found: Mapping[str, str]) -> str:

@@ -29,6 +29,10 @@ NEARLY_EMPTY = 0.001
 """Density of a parameter below which cards and commands name it."""
 
 
+FEW = 2**20
+"""Masks of fewer weights are decoded before threads for them have started."""
+
+
 @dataclass(frozen=True, eq=False)
 class PackedLevels(Mapping[int, Masks]):
     """The masks of one replicate by level, ascending: held encoded, given as fresh bool tensors."""
