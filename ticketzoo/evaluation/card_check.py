@@ -13,7 +13,7 @@ from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.util.text import for_terminal
+from ticketzoo.util.text import fenced, for_terminal
 
 CLAIMS = ("verdict-", "sparsity-")
 """Beginnings of the card's tags that say how good or how sparse the ticket is."""
@@ -55,24 +55,27 @@ def check_card(
     """
     plots = re.findall(r"^!\[[^\]\n]*\]\(([A-Za-z0-9][\w.-]*\.png)\)$", card, flags=re.MULTILINE)
     expected = ticket_card(config, rows, plots=plots, recipe_text=recipe_text, empty=empty)
+    recipe = fenced(recipe_text, "yaml") if recipe_text else ""
     known: dict[str, Table] = {}
     for one in _table_lines(expected):
         known.setdefault(one.caption, {})[one.key] = one.cells
     differs = [
-        *islice(_metadata_differences(_metadata(card), _metadata(expected)), MOST),
+        *islice(_metadata_differences(card, expected), MOST),
         *islice(_verdict_differences(card, expected), MOST),
         *islice((phrase for line in _table_lines(card) for phrase in _line_differences(line, known)), MOST),
     ]
-    return CardCheck(tuple(differs), tuple(islice(_own_lines(card, expected), MOST)))
+    return CardCheck(tuple(differs), tuple(islice(_own_lines(card, expected, recipe), MOST)))
 
 
 def _lines(text: str) -> Iterator[str]:
     return (line.rstrip("\r\n") for line in io.StringIO(text))
 
 
-def _own_lines(card: str, expected: str) -> Iterator[str]:
+def _own_lines(card: str, expected: str, recipe: str) -> Iterator[str]:
     given = {_without_reference(line) for line in expected.splitlines()}
     in_cost = False
+    if recipe and "<summary>recipe.yaml</summary>" in card and recipe not in card:
+        yield "its recipe, which is not recipe.yaml"
     for line in _lines(card):
         if line.startswith("#"):
             in_cost = line == COST
@@ -137,16 +140,23 @@ def _line_differences(line: TableLine, known: Mapping[str, Table]) -> Iterator[s
             yield f"{says}, and the rows give {given or 'nothing'}"
 
 
-def _metadata(card: str) -> dict[str, Any]:
+def _head(card: str) -> str:
     head = re.match(r"\s*---\n(.*?)\n---\s*\n", card, flags=re.DOTALL)
+    return head[1] if head else ""
+
+
+def _metadata(head: str) -> dict[str, Any]:
     try:
-        data = parse_yaml(head[1], most=10_000) if head else {}
+        data = parse_yaml(head, most=10_000)
     except ValueError as error:
         raise TicketError(f"metadata: {for_terminal(error)[:300]}") from None
     return data if isinstance(data, dict) else {}
 
 
-def _metadata_differences(stated: Mapping[str, Any], given: Mapping[str, Any]) -> Iterator[str]:
+def _metadata_differences(card: str, expected: str) -> Iterator[str]:
+    if _head(card) == _head(expected):
+        return
+    stated, given = _metadata(_head(card)), _metadata(_head(expected))
     listed = stated.get("tags")
     tags = (
         {tag for tag in listed if isinstance(tag, str) and tag.startswith(CLAIMS)}

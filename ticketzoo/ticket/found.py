@@ -27,7 +27,7 @@ from ticketzoo.ticket.draw import drawn_state
 from ticketzoo.ticket.fields import Architecture
 from ticketzoo.ticket.folder import entry_of
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.ticket.recipe_file import read_recipe_text
+from ticketzoo.ticket.recipe_file import read_recipe
 from ticketzoo.ticket.rewind import pack_state
 from ticketzoo.ticket.rows import check_row, read_rows
 from ticketzoo.ticket.state_file import FORMS
@@ -127,7 +127,7 @@ def documents_of(
     """
     documents = {f"{EXTRA}/{name}": content for name, content in further.items()}
     if recipe_text is not None:
-        read_recipe_text(documents.setdefault(RECIPE_FILE, recipe_text.encode()), RECIPE_FILE)
+        read_recipe(documents.setdefault(RECIPE_FILE, recipe_text.encode()), RECIPE_FILE)
     rows = list(results)
     try:
         for number, row in enumerate(rows, 1):

@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any, TypeAlias
@@ -91,8 +92,8 @@ class PackedLevels(Mapping[int, Masks]):
     def bits(self, level: int) -> MaskBits:
         """Return the masks of a packaged level, a bit per weight."""
         names = list(self.encoded[level])
-        with _threads() as pool:
-            return dict(zip(names, pool.map(partial(self._decode, level), names), strict=True))
+        with self._mapping() as each:
+            return dict(zip(names, each(partial(self._decode, level), names), strict=True))
 
     def _decode(self, level: int, name: str) -> Bits:
         """Decode the levels that a mask is relative to, from the first of them on, and the mask."""
@@ -113,11 +114,20 @@ class PackedLevels(Mapping[int, Masks]):
     def walk(self) -> Iterator[tuple[int, MaskBits]]:
         """Yield each level and its masks, a bit per weight; faster than asking for one level after the other."""
         outer: MaskBits = {}
-        with _threads() as pool:
+        with self._mapping() as each:
             for level, encoded in self.encoded.items():
                 before = [outer.get(name) for name in encoded]
-                outer = dict(zip(encoded, pool.map(Encoded.decode, encoded.values(), before), strict=True))
+                outer = dict(zip(encoded, each(Encoded.decode, encoded.values(), before), strict=True))
                 yield level, outer
+
+    @contextmanager
+    def _mapping(self) -> Iterator[Callable[..., Iterator[Bits]]]:
+        """Give `map`; of many weights in threads, of use since numpy lets go of the interpreter as it works."""
+        if self.weights < FEW:
+            yield map
+            return
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            yield pool.map
 
     def union(self) -> MaskBits:
         """Return the weights that any packaged level keeps, a bit per weight."""
@@ -138,11 +148,6 @@ class PackedLevels(Mapping[int, Masks]):
             named = {name: (self.shapes[name], bits) for name, bits in packed.items()}
             digests.append((f"level-{level}", packed_masks_sha256(named)))
         return digest_of_digests(digests)
-
-
-def _threads() -> ThreadPoolExecutor:
-    """Return threads, of use since numpy lets go of the interpreter as it works."""
-    return ThreadPoolExecutor(min(8, os.cpu_count() or 1))
 
 
 def unpack(bits: Mapping[str, Bits], shapes: Shapes) -> Masks:

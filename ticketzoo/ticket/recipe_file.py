@@ -10,13 +10,12 @@ MAX_RECIPE_BYTES, MAX_RECIPE_VALUES = 256 * 2**10, 10_000
 """Bounds of recipe.yaml: of the file, and of its values, those that aliases repeat counted as often as they appear."""
 
 
-def read_recipe_text(content: bytes, where: str) -> str:
-    """Return the text of recipe.yaml. Raises TicketError as `parse_recipe` does."""
+def read_recipe(content: bytes, where: str) -> tuple[str, dict[str, Any]]:
+    """Return the text of recipe.yaml, and what it says. Raises TicketError as `parse_recipe` does."""
     if len(content) > MAX_RECIPE_BYTES:
         raise TicketError(f"{where}: {len(content):,} bytes, more than the {MAX_RECIPE_BYTES:,} of a recipe")
     text = content.decode(errors="replace")
-    parse_recipe(text, where)
-    return text
+    return text, parse_recipe(text, where)
 
 
 def parse_recipe(text: str, where: str) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.digests import digest_of_digests
@@ -29,7 +29,7 @@ from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import replicate_path
 from ticketzoo.ticket.levels import PackedLevels, everything
 from ticketzoo.ticket.masks_file import read_masks
-from ticketzoo.ticket.recipe_file import MAX_RECIPE_BYTES, read_recipe_text
+from ticketzoo.ticket.recipe_file import MAX_RECIPE_BYTES, read_recipe
 from ticketzoo.ticket.rewind import PackedState, pack_state
 from ticketzoo.ticket.rows import MAX_RESULTS_BYTES, Row, read_rows
 from ticketzoo.ticket.state_file import CheckedLevels, StateFile
@@ -78,11 +78,20 @@ class Stored:
     read_base: Callable[[], State] | None = None
     """Gives the base model's weights, whole, named as the masks; None where the replicates have their own."""
 
-    @cached_property
+    @property
     def recipe_text(self) -> str | None:
         """The recipe that made the ticket, as YAML; None when it has none."""
+        return self._recipe[0]
+
+    @property
+    def recipe(self) -> Mapping[str, Any]:
+        """The recipe's content, as it was read; empty where there is none."""
+        return self._recipe[1]
+
+    @cached_property
+    def _recipe(self) -> tuple[str | None, dict[str, Any]]:
         content = self.read_document(RECIPE_FILE)
-        return None if content is None else read_recipe_text(content, self.where(RECIPE_FILE))
+        return (None, {}) if content is None else read_recipe(content, self.where(RECIPE_FILE))
 
     @cached_property
     def results(self) -> list[Row]:

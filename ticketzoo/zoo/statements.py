@@ -11,7 +11,6 @@ from ticketzoo.evaluation.card_check import check_card
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES
-from ticketzoo.ticket.recipe_file import parse_recipe
 from ticketzoo.ticket.rows import check_rows, is_complete
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.util.text import for_terminal
@@ -60,10 +59,9 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
 
 def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
     """Read the recipe, and note where it is of another ticket. Raises TicketError for what is no recipe."""
-    text = stored.recipe_text
-    if text is None:
+    recipe = stored.recipe
+    if stored.recipe_text is None:
         return
-    recipe = parse_recipe(text, stored.where(RECIPE_FILE))
     yield Check(RECIPE_FILE, f"{len(recipe)} keys")
     stated = {"name": config.name, "seeds": [one.seed for one in config.replicates]}
     for key, value in stated.items():
