@@ -2,9 +2,10 @@
 
 import json
 import tracemalloc
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import torch
 from safetensors.torch import save
 from toy_ticket import MASKS, edit_config, forge, toy_ticket
 
-from ticketzoo.errors import TicketError
+from ticketzoo.errors import ModelError, TicketError
 from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket import Found, Ticket
 
@@ -115,3 +116,34 @@ def test_weights_of_a_level_that_changed_since_are_refused(tmp_path: Path) -> No
             assert ticket.rewind_state["w"].sum() == 1
     with pytest.raises(TicketError, match="has changed since it was first read: load the ticket again"):
         _ = ticket.at(level=2).rewind_state
+
+
+@pytest.mark.parametrize("name", ["regnet_y_128gf", "vit_h_14"])
+def test_a_small_file_that_names_a_huge_network_is_refused_before_it_is_made(tmp_path: Path, name: str) -> None:
+    """644,812,894 or 632,045,800 parameters, 2.5 GB; torchvision's regnets compute their widths with tensors."""
+    folder = toy_ticket().save_pretrained(tmp_path / "toy")
+    huge = {"library": "torchvision", "name": name, "kwargs": {}}
+    edit_config(folder, lambda config: config["architecture"].update(huge))
+    with pytest.raises(ModelError, match=rf"torchvision/{name} has 6\d\d,\d{{3}},\d{{3}} parameters .* are allowed"):
+        Ticket.from_pretrained(folder).build()
+
+
+WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
+    "files": lambda config: config.update(files={f"a{n}": 1 for n in range(20_000)}),
+    "files of a replicate": lambda config: config["replicates"][0].update(files={f"a{n}": 1 for n in range(20_000)}),
+    "filters": lambda config: config["replicates"][0].update(filters={"1": {"fc1.weight": ["a"] * 50_000}}),
+    "filters of layers": lambda config: config["replicates"][0].update(filters={f"{n}": 0 for n in range(20_000)}),
+    "parameters": lambda config: config["pruning"].update(parameters=[{}] * 20_000),
+    "rates": lambda config: config["pruning"].update(rate={f"a{n}": 2 for n in range(20_000)}),
+    "levels of the verdict": lambda config: config.update(verdict={"levels": [{}] * 10_000}),
+    "levels of weights": lambda config: config["rewind"].update(levels=["x"] * 50_000),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_many_wrong_entries_are_refused_at_the_first(tmp_path: Path, wrong: str) -> None:
+    """An error for each would take 300 times the file."""
+    folder = toy_ticket().save_pretrained(tmp_path / "toy")
+    edit_config(folder, WRONG[wrong])
+    with at_most(40 * (folder / "ticket.json").stat().st_size), pytest.raises(TicketError, match=r"ticket\.json: "):
+        Ticket.from_pretrained(folder)

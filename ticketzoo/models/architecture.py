@@ -23,6 +23,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models.arguments import Arguments, parse_arguments
@@ -77,15 +78,28 @@ class Architecture:
         return model
 
     def _check_size(self, arguments: Config, most: int) -> None:
-        try:
-            with torch.random.fork_rng(devices=[]), torch.device("meta"):
-                parameters = sum(parameter.numel() for parameter in self.make(arguments).parameters())
-        except NotImplementedError:  # torchvision's regnets compute their widths with tensors
-            return
+        with torch.random.fork_rng(devices=[]):
+            try:
+                with torch.device("meta"):
+                    model = self.make(arguments)
+            except NotImplementedError:  # torchvision's regnets compute their widths with tensors
+                with _ParametersOnMeta():
+                    model = self.make(arguments)
+        parameters = sum(parameter.numel() for parameter in model.parameters())
         if parameters > most:
             given = ", ".join(f"{key}={value}" for key, value in arguments.model_dump(mode="json").items())
             allowed = f"at most {most:,} are allowed"
             raise ModelError(f"{self.name} has {parameters:,} parameters with {given[:200]}; {allowed}")
+
+
+class _ParametersOnMeta(TorchFunctionMode):
+    """Makes what layers fill on the meta device, and computes with other tensors as ever."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = dict(kwargs or {})
+        if func in (torch.empty, torch.ones, torch.zeros) and given.get("device") is None:
+            given["device"] = "meta"
+        return func(*args, **given)
 
 
 ARCHITECTURES: Registry[Architecture] = Registry("model", Architecture, error=ModelError)

@@ -24,7 +24,17 @@ from ticketzoo.ticket.fields import Pruning as Pruning
 from ticketzoo.ticket.fields import Replicate as Replicate
 from ticketzoo.ticket.fields import Source as Source
 from ticketzoo.ticket.fields import Values as Values
-from ticketzoo.ticket.parts import MAX_WEIGHTS, Part, Sha256, TaskName, Text, TicketName, of_format_2
+from ticketzoo.ticket.parts import (
+    FIRST,
+    FIRST_ENTRY,
+    MAX_WEIGHTS,
+    Part,
+    Sha256,
+    TaskName,
+    Text,
+    TicketName,
+    of_format_2,
+)
 from ticketzoo.ticket.rewinds import REWINDS as REWINDS
 from ticketzoo.ticket.rewinds import BaseRewind as BaseRewind
 from ticketzoo.ticket.rewinds import PackedRewind as PackedRewind
@@ -71,10 +81,12 @@ class TicketConfig(Part):
     rewind: Rewind
     values: Values | None = of_format_2()
     derived: Derived | None = of_format_2()
-    levels: list[LevelEntry] = Field(min_length=1, max_length=1000)
-    replicates: list[Replicate] = Field(min_length=1, max_length=1000)
+    levels: Annotated[list[LevelEntry], FIRST] = Field(min_length=1, max_length=1000)
+    replicates: Annotated[list[Replicate], FIRST] = Field(min_length=1, max_length=1000)
     mask_sha256: Sha256
-    files: dict[Literal["recipe.yaml", "results.jsonl"] | FurtherFile, FileEntry] = Field(default={})
+    files: Annotated[dict[Literal["recipe.yaml", "results.jsonl"] | FurtherFile, FileEntry], FIRST_ENTRY] = Field(
+        default={}
+    )
     verdict: Verdict | None = None
     license: Text | None = None
 

@@ -1,10 +1,12 @@
 """The objects in ticket.json, one class each. `ticketzoo.ticket.config` puts them together."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import Field, JsonValue, model_validator
 
 from ticketzoo.ticket.parts import (
+    FIRST,
+    FIRST_ENTRY,
     MAX_WEIGHTS,
     Count,
     Kept,
@@ -26,7 +28,7 @@ class Parameter(Part):
     """A parameter or buffer, by name and shape."""
 
     name: TensorName
-    shape: list[Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]] = Field(max_length=8)
+    shape: Annotated[list[Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]], FIRST] = Field(max_length=8)
 
 
 class Architecture(Part):
@@ -38,7 +40,7 @@ class Architecture(Part):
     library: Text
     name: Text
     kwargs: dict[str, JsonValue] = Field(default={})
-    parameters: list[Parameter] | None = of_format_2()
+    parameters: Annotated[list[Parameter], FIRST] | None = of_format_2()
 
     @model_validator(mode="after")
     def _custom_has_parameters(self) -> "Architecture":
@@ -60,8 +62,12 @@ class Source(Part):
     dataset: Text
     revision: Text | None = None
     fingerprint: Text | None = None
-    laid_out: list[Text] | None = Field(default=None, max_length=100, exclude_if=lambda value: value is None)
-    classes: list[Text] | None = Field(default=None, max_length=65_536, exclude_if=lambda names: names is None)
+    laid_out: Annotated[list[Text], FIRST] | None = Field(
+        default=None, max_length=100, exclude_if=lambda value: value is None
+    )
+    classes: Annotated[list[Text], FIRST] | None = Field(
+        default=None, max_length=65_536, exclude_if=lambda names: names is None
+    )
 
 
 class FilterLayer(Part):
@@ -73,7 +79,7 @@ class FilterLayer(Part):
             flattened in between.
     """
 
-    consumers: list[TensorName] = Field(default=[], max_length=1000)
+    consumers: Annotated[list[TensorName], FIRST] = Field(default=[], max_length=1000)
     area: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)] = 1
 
 
@@ -81,7 +87,7 @@ class Filters(Part):
     """Masks that remove whole filters; which ones a replicate keeps, its `filters` say."""
 
     kind: Literal["filters"]
-    layers: dict[TensorName, FilterLayer] = Field(min_length=1, max_length=65_536)
+    layers: Annotated[dict[TensorName, FilterLayer], FIRST_ENTRY] = Field(min_length=1, max_length=65_536)
 
 
 class Pruning(Part):
@@ -95,14 +101,16 @@ class Pruning(Part):
 
     method: Text
     scope: Text
-    rate: Sparsity | dict[str, Sparsity] | None = None
+    rate: Sparsity | Annotated[dict[str, Sparsity], FIRST_ENTRY] | None = None
     rate_of: Text = "survivors"
-    not_trained: list[TensorName] = Field(default=[], max_length=65_536, exclude_if=lambda names: not names)
+    not_trained: Annotated[list[TensorName], FIRST] = Field(
+        default=[], max_length=65_536, exclude_if=lambda names: not names
+    )
     criterion: Text | None = of_format_2()
     structure: Text | Filters | None = of_format_2()
     schedule: Text | None = of_format_2()
     compared: Text | None = of_format_2()
-    parameters: list[Parameter] = Field(min_length=1, max_length=65_536)
+    parameters: Annotated[list[Parameter], FIRST] = Field(min_length=1, max_length=65_536)
 
 
 class LevelEntry(Part):
@@ -151,6 +159,10 @@ class Environment(Part):
     processes: Count = 1
 
 
+KeptFilters: TypeAlias = Annotated[dict[TensorName, Annotated[list[int], FIRST]], FIRST_ENTRY]
+"""The indices of the filters that layers keep."""
+
+
 class Replicate(Part):
     """The same recipe from another seed: digests of its masks and weights, and its files by derived path.
 
@@ -163,15 +175,17 @@ class Replicate(Part):
     mask_sha256: Sha256
     rewind_sha256: Sha256 | None = None
     values_sha256: Sha256 | None = of_format_2()
-    filters: dict[str, dict[TensorName, list[int]]] | None = of_format_2()
-    environments: list[Environment] = Field(default=[], max_length=1000, exclude_if=lambda given: not given)
-    files: dict[str, FileEntry] = Field(default={})
+    filters: Annotated[dict[str, KeptFilters], FIRST_ENTRY] | None = of_format_2()
+    environments: Annotated[list[Environment], FIRST] = Field(
+        default=[], max_length=1000, exclude_if=lambda given: not given
+    )
+    files: Annotated[dict[str, FileEntry], FIRST_ENTRY] = Field(default={})
 
 
 class Values(Part):
     """Trained values of the weights that masks keep, and of any other tensors, at the levels that have them."""
 
-    levels: list[Level] = Field(min_length=1, max_length=1000)
+    levels: Annotated[list[Level], FIRST] = Field(min_length=1, max_length=1000)
 
 
 class Parent(Part):
@@ -185,5 +199,5 @@ class Derived(Part):
     """The way a ticket was made from others without training: stretched, aligned, combined."""
 
     method: Text
-    parents: list[Parent] = Field(min_length=1, max_length=1000)
+    parents: Annotated[list[Parent], FIRST] = Field(min_length=1, max_length=1000)
     arguments: dict[str, JsonValue] = Field(default={})

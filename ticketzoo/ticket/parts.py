@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, WrapValidator
 
 MAX_WEIGHTS = 2**40
 
@@ -16,6 +16,22 @@ Sparsity: TypeAlias = Annotated[float, Field(ge=0, lt=1)]
 Seed: TypeAlias = Annotated[int, Field(ge=0, lt=2**63)]
 Level: TypeAlias = Annotated[int, Field(ge=0, le=10_000)]
 Kept: TypeAlias = Annotated[int, Field(ge=1, le=MAX_WEIGHTS)]
+
+
+def _one_by_one(value: Any, check: Any) -> Any:
+    if not isinstance(value, dict):
+        return check(value)
+    return {key: item for entry in value.items() for key, item in check(dict([entry])).items()}
+
+
+class _First(FailFast):
+    __hash__ = object.__hash__  # so that it can stand in a union
+
+
+FIRST = _First()
+"""Marks a list that is refused at its first wrong item: an error each would take far more memory than the file."""
+FIRST_ENTRY = WrapValidator(_one_by_one)
+"""The same of an object, at its first wrong entry."""
 
 
 class Part(BaseModel):

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import Field, StringConstraints
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.parts import Count, Level, Part, Seed, Sha256, Text, of_format_2
+from ticketzoo.ticket.parts import FIRST, Count, Level, Part, Seed, Sha256, Text, of_format_2
 from ticketzoo.util.registry import Registry
 
 
@@ -26,7 +26,7 @@ class StoredRewind(Part):
     kind: str
     step: Count
     rewinding: Text = "weights"
-    levels: list[Level] | None = of_format_2()
+    levels: Annotated[list[Level], FIRST] | None = of_format_2()
 
 
 class PackedRewind(StoredRewind):
@@ -46,7 +46,7 @@ class SeedRewind(Part):
 
     kind: Literal["seed"]
     step: Literal[0] = 0
-    seeds: list[Seed] = Field(min_length=1, max_length=1000)
+    seeds: Annotated[list[Seed], FIRST] = Field(min_length=1, max_length=1000)
     rewinding: ClassVar[str] = "weights"
     levels: ClassVar[None] = None
 

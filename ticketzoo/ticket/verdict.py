@@ -4,11 +4,11 @@ import html
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import Annotated, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
-from ticketzoo.ticket.parts import Count, Level, Part, Sparsity, Text
+from ticketzoo.ticket.parts import FIRST, Count, Level, Part, Sparsity, Text
 from ticketzoo.util.text import for_markdown, for_terminal, show_numbers, show_sparsity
 
 Label: TypeAlias = Literal["winning", "matching", "not matching", "not measured"]
@@ -55,7 +55,7 @@ class Verdict(Part):
     at: Text
     label: Label
     sparsity: Sparsity | None = None
-    levels: list[LevelVerdict] = Field(default=[], max_length=10_000)
+    levels: Annotated[list[LevelVerdict], FIRST] = Field(default=[], max_length=10_000)
 
     @model_validator(mode="after")
     def _is_backed_by_a_level(self) -> "Verdict":
