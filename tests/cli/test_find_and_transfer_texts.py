@@ -21,7 +21,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def found(folder: Path) -> list[str]:
     done = ticketzoo(folder, "find", "find.yaml")
     assert done.status == 0, done.err
-    assert done.err.startswith("[1/4] seed 0 level 0/1: test F1 ")
+    assert "\n[1/4] seed 0 level 0/1: test F1 " in done.err
+    assert "ticketzoo: ./vowels: train: 40 texts; 0 " in done.err
     return done.out.splitlines()
 
 

@@ -88,6 +88,11 @@ def test_encodings_are_read_by_their_mark_or_by_declaration(tmp_path: Path, enco
         ("train.parquet", "x", "train.parquet is no parquet file that can be read: "),
         ("train.csv.gz", "x", "train.csv.gz cannot be unpacked: "),
         ("train.zip", "x", "train.zip cannot be unpacked: File is not a zip file"),
+        (
+            "train.csv",
+            "version https://git-lfs.github.com/spec/v1\n",
+            "train.csv is a pointer of Git LFS",
+        ),
         ("train.md", "x", "holds no tables (*.parquet, *.arrow, *.csv, "),
     ],
 )

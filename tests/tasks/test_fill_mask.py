@@ -313,7 +313,7 @@ def test_a_tokenizer_that_cannot_serve_is_an_error(
         ([{"text": " "}, {"text": ""}], {}, "column 'text' of split 'train' of .* is empty"),
         ([{"label": 1}], {}, "has no text column; its columns: label"),
         ([{"text": None}], {}, r"has no text column; its columns: text \(empty\)"),
-        ([], {}, "split 'test' has no rows: .*data"),
+        ([], {}, "split 'train' has no rows: .*data"),
         ([{"one": "a", "two": "b"}], {}, "has several text columns, one, two: say which with column"),
         ([{"text": "a"}], {"column": "body"}, "has no text column 'body'; its text columns: text"),
         ([{"text": "a"}], {"test_split": "dev"}, "has no split 'dev'"),

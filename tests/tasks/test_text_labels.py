@@ -121,6 +121,24 @@ def test_a_column_that_is_no_label_is_named_with_its_type(folder: Path) -> None:
         load(folder, label_column="label")
 
 
+def test_names_composed_and_decomposed_are_one_class(folder: Path) -> None:
+    write_csv(folder, train=["a,caf\u00e9", "b,tea"], test=["c,cafe\u0301", "d,tea"])
+    data = load(folder)
+    assert (data.class_names, data.labels["test"].tolist()) == (["caf\u00e9", "tea"], [0, 1])
+
+
+def test_what_was_found_is_told_and_kept(folder: Path) -> None:
+    write_csv(folder, train=["a,x", "b,y", "c,y", "d,y", "e,y"])
+    assert load(folder, test=2, split_seed=1).laid_out == {
+        "laid_out": [
+            "train: 3 texts; x 1, y 2",
+            "validation: 0 texts",
+            "test: 2 texts; x 0, y 2",
+            "no split to test on: 2 texts of train are drawn for it",
+        ]
+    }
+
+
 def test_texts_that_are_trained_and_tested_on_are_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_csv(folder, train=["a,0", "b,1", "c,1"], test=["b,1", "c,0", "d,1", "b,0"])
     with caplog.at_level(logging.WARNING, "ticketzoo"):

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from ticketzoo.data.order import evaluation_order, on_device, whole_order
 from ticketzoo.data.text.corpus import CorpusDataset, Form, tokenize_corpus
-from ticketzoo.data.text.overlap import tell_overlap
+from ticketzoo.data.text.remarks import remark_on_texts
 from ticketzoo.data.text.rows import split_rows
 from ticketzoo.data.text.sequences import EVALUATION_TOKENS, Inputs, Sequences, check_model, fingerprint
 from ticketzoo.data.text.token_masks import mask_tokens
@@ -79,7 +79,7 @@ class FillMask:
         stored = config.dataset.load()
         rows = split_rows(config.dataset, stored)
         column = config.dataset.find_column(rows["train"].table)
-        tell_overlap(config.dataset.path, rows, [column])
+        laid_out = remark_on_texts(config.dataset, rows, [column])
         splits = {
             name: tokenize_corpus(part, column, tokenizer, config.sequences, config.max_length)
             for name, part in rows.items()
@@ -97,7 +97,8 @@ class FillMask:
             "vocabulary": tokenizer.vocabulary,
             "special": torch.where(tokenizer.special)[0].tolist(),
         }
-        self.source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": data}
+        source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": data}
+        self.source = {**source, **laid_out}
         self._tokenizer, self._mask = tokenizer, config.mask
         self._train = splits["train"]
         self._held_out = {name: self._masked_once(splits[name]) for name in ("validation", "test")}

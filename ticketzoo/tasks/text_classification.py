@@ -77,8 +77,13 @@ class TextClassification:
             "num_labels": data.num_classes,
             "vocabulary": tokenizer.vocabulary,
         }
-        source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": content}
-        self.source = source | named(data.class_names)
+        self.source = {
+            "dataset": config.dataset.id,
+            "revision": config.dataset.revision,
+            "fingerprint": content,
+            **data.laid_out,
+            **named(data.class_names),
+        }
         self._tokenizer, self._is_regression, self._classes = tokenizer, data.is_regression, data.num_classes
         self._sequences, self._labels = data.sequences, data.labels
         self._longest = max(part.longest for part in data.sequences.values())

@@ -75,6 +75,8 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict
             other, there = owner.setdefault(of_file, (split, file))
             if other != split and content:
                 raise DataError(f"{file} of split {split!r} has the same content as {there} of split {other!r}")
+            if content.startswith(b"version https://git-lfs"):
+                raise DataError(f"{file} is a pointer of Git LFS, not the file: fetch it with git lfs pull")
             suffix, content = _unpacked(file, content)
             tables.append(_table(file, suffix, content, reading))
             suffixes.append(suffix)

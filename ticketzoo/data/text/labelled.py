@@ -13,7 +13,7 @@ from ticketzoo.data.stored import last_part
 from ticketzoo.data.text.columns import text_columns
 from ticketzoo.data.text.glue import GLUE, GlueTask, known_columns
 from ticketzoo.data.text.labels import LabelKind, is_withheld, read_labels
-from ticketzoo.data.text.overlap import tell_overlap
+from ticketzoo.data.text.remarks import remark_on_texts
 from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows
 from ticketzoo.data.text.sequences import Sequences, sequences_of
 from ticketzoo.data.text.tokenizer import Tokenizer
@@ -71,11 +71,13 @@ class LabelledText:
 
     Attributes:
         class_names: None of values.
+        laid_out: what a ticket says of a folder of the user's.
     """
 
     sequences: dict[str, Sequences]
     labels: dict[str, Tensor]
     class_names: list[str] | None
+    laid_out: dict[str, list[str]]
 
     @property
     def num_classes(self) -> int:
@@ -100,9 +102,9 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
     columns = dataset.find_columns(table, label_column)
     rows = split_rows(dataset, stored, lambda table: is_withheld(table, label_column))
     labels, names = read_labels(dataset.path, rows, label_column, dataset.labels)
-    tell_overlap(dataset.path, rows, columns)
+    laid_out = remark_on_texts(dataset, rows, columns, labels, names)
     sequences = {name: tokenize_rows(part, columns, tokenizer, max_length) for name, part in rows.items()}
-    return LabelledText(sequences, labels, names)
+    return LabelledText(sequences, labels, names, laid_out)
 
 
 def tokenize_rows(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_length: int) -> Sequences:

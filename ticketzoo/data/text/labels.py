@@ -1,6 +1,7 @@
 """The labels of texts: values to predict, or classes by number, word, or True and False."""
 
 import logging
+import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -35,7 +36,7 @@ def read_labels(
 ) -> tuple[dict[str, Tensor], list[str] | None]:
     """Return the labels of each split, and the names of the classes; of values to predict no names.
 
-    Class numbers are int64 [n], values float32 [n].
+    Class numbers are int64 [n], values float32 [n]. Names that differ by unicode form alone are one class.
 
     Args:
         path: the data set, for messages.
@@ -68,6 +69,9 @@ def _values(rows: TextRows, column: str) -> np.ndarray:
     if cells.null_count:
         raise DataError(f"{rows.where(cells.is_null().index(True).as_py())} has no label in column {column!r}")
     values: np.ndarray = cells.to_numpy()
+    if values.dtype.kind == "O":
+        composed = {name: unicodedata.normalize("NFC", name) for name in np.unique(values)}
+        values = np.array([composed[name] for name in values], dtype=object)
     return values
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ticketzoo.data.text.columns import text_columns
-from ticketzoo.data.text.overlap import tell_overlap
+from ticketzoo.data.text.remarks import remark_on_texts
 from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows
 from ticketzoo.errors import DataError
 
@@ -49,7 +49,7 @@ def load_questions(dataset: TextDataset) -> dict[str, Questions]:
     if not _are_answers(features.arrow_schema.field("answers").type):
         raise DataError(f"{dataset.path}: column 'answers' must hold the lists `text` and `answer_start` of each row")
     rows = split_rows(dataset, stored, lambda table: not any(map(_texts, table["answers"])))
-    tell_overlap(dataset.path, rows, ("question", "context"))
+    remark_on_texts(dataset, rows, ("question", "context"))
     return {name: Questions(part, _questions(part)) for name, part in rows.items()}
 
 

@@ -1,0 +1,72 @@
+"""A data set of texts in words: its splits and classes, and texts that are to be tested on and are trained on, too."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ticketzoo.data.remarks import Remarks, split_words
+from ticketzoo.data.text.rows import TextDataset, TextRows
+
+
+def remark_on_texts(
+    dataset: TextDataset,
+    rows: Mapping[str, TextRows],
+    columns: Sequence[str],
+    labels: Mapping[str, Tensor] | None = None,
+    names: Sequence[str] | None = None,
+) -> dict[str, list[str]]:
+    """Tell of the splits, and return what a ticket says of a folder of the user's: `{"laid_out": sentences}`.
+
+    Args:
+        dataset: the recipe's section.
+        rows: the splits.
+        columns: those of text.
+        labels: class numbers of each split, if there are classes.
+        names: of the classes.
+    """
+    remarks, is_own = Remarks(), dataset.mirror is None and Path(dataset.path).expanduser().is_dir()
+    if is_own:
+        remarks.facts += [_size(split, len(part), (labels or {}).get(split), names) for split, part in rows.items()]
+        if rows["test"].split == rows["train"].split:
+            remarks.add(f"no split to test on: {len(rows['test']):,} texts of train are drawn for it")
+        elif not rows["test"].split.startswith("split 'test") and dataset.test_split is None:
+            remarks.add(f"no split test: {rows['test'].split.split(' of ')[0]} is tested on")
+    _count_shared(rows, columns, remarks)
+    remarks.log(dataset.path)
+    return {"laid_out": remarks.for_card()} if is_own else {}
+
+
+def _size(split: str, count: int, labels: Tensor | None, names: Sequence[str] | None) -> str:
+    if labels is None or names is None or not count:
+        return f"{split}: {count:,} texts"
+    counts = labels.bincount(minlength=len(names)).tolist()
+    return split_words(split, "texts", [(name[:100], size) for name, size in zip(names, counts, strict=True)])
+
+
+def _count_shared(rows: Mapping[str, TextRows], columns: Sequence[str], remarks: Remarks) -> None:
+    """Add how many rows of "validation" and "test" have the texts, in `columns`, of a row of "train"."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    train = None
+    for split, purpose in (("validation", "validate"), ("test", "test")):
+        if len(rows[split]):
+            train = _texts(rows["train"], columns) if train is None else train
+            held_out = _texts(rows[split], columns)
+            seen = compute.unique(train.filter(compute.is_in(train, value_set=held_out)))
+            count = compute.sum(compute.is_in(held_out, value_set=pa.array(seen))).as_py() or 0
+            if count:
+                remarks.add(f"{count:,} of the {len(held_out):,} texts to {purpose} on are trained on, too")
+
+
+def _texts(rows: TextRows, columns: Sequence[str]) -> Any:
+    """Return the texts of a row as one, an arrow array; rows without any text are left out."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    parts = [rows.arrow(column).cast(pa.large_string()).combine_chunks() for column in columns]
+    between = pa.scalar("\0", pa.large_string())
+    joined = compute.binary_join_element_wise(*parts, between) if len(parts) > 1 else parts[0]
+    return joined.filter(compute.greater(compute.utf8_length(compute.utf8_trim_whitespace(joined)), 0))
