@@ -15,9 +15,8 @@ from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket import Ticket
-from ticketzoo.ticket.base import read_weights
+from ticketzoo.ticket.base import read_weights, shared_base
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.ticket.contents import shared_base
 from ticketzoo.ticket.recipe_file import parse_recipe
 
 

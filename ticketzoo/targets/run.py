@@ -23,8 +23,8 @@ from ticketzoo.targets.recipe import Head, TransferRecipe
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.base import shared_base
 from ticketzoo.ticket.config import BaseRewind
-from ticketzoo.ticket.contents import shared_base
 from ticketzoo.ticket.empty import nearly_empty, refuse_empty
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.parametrisation import FROZEN, WEIGHTS

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 
@@ -20,6 +21,9 @@ from ticketzoo.ticket.rewinds import BaseRewind
 from ticketzoo.ticket.tensor_file import open_tensors
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
+
+if TYPE_CHECKING:
+    from ticketzoo.ticket.contents import Contents
 
 WHOLE, INDEX = "model.safetensors", "model.safetensors.index.json"
 _MAX_INDEX_BYTES = 64 * 2**20
@@ -172,3 +176,8 @@ def _read(files: ModelFiles, name: str, wanted: list[str] | None) -> dict[str, T
             what = f"'{for_terminal(key)[:200]}' holds NaN in {bad} of {tensor.numel()} values"
             raise ModelError(f"{where}: {what}: nothing can be trained from it; take another model, or another commit")
     return tensors
+
+
+def shared_base(ticket: "Contents") -> Mapping[str, Tensor] | None:
+    """Return `ticket.base_state` itself instead of a copy, for those who leave it unchanged."""
+    return ticket._stored.read_base() if ticket._stored.read_base else None

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.masks import Masks, sparsity_of
 from ticketzoo.models.state import State
+from ticketzoo.ticket.base import shared_base
 from ticketzoo.ticket.config import EXTRA, LevelEntry, TicketConfig
 from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.levels import MaskBits, unpack
@@ -139,9 +140,7 @@ class Contents:
 
     @property
     def base_state(self) -> State | None:
-        """The weights of the base model, dense and whole; None where the ticket holds its rewind weights itself.
-
-        They are copied whenever asked for.
+        """A copy of the base model's weights, dense and whole; None where the ticket holds its rewind weights itself.
 
         Raises:
             RegistryError: they cannot be fetched.
@@ -197,11 +196,6 @@ class Contents:
     @property
     def _at_level(self) -> str:
         return f"'{self.name}' at level {self.level}"
-
-
-def shared_base(ticket: Contents) -> State | None:
-    """Return `ticket.base_state` itself, for those who leave it unchanged."""
-    return ticket._stored.read_base() if ticket._stored.read_base else None
 
 
 def _choose_level(config: TicketConfig, level: int | None, sparsity: float | None) -> int:
