@@ -136,6 +136,7 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     [
         (("train/a/0.png", "Train/a/1.png"), "has several folders of the split 'train', Train/, train/"),
         (("test/a/0.png", "crash/a/0.png"), "has test/, but no train/ beside it, only crash/"),
+        (("photos/train/a/0.png", "photos/test/a/0.png"), "holds test/, train/ one level down, in photos/: give "),
         (("train/a\nb/0.png",), "no name that can be shown: rename it"),
         (("mytrain/a/0.png", "mytest/a/0.png"), "has a/ both in mytest/ and in mytrain/: if these are splits, "),
     ],

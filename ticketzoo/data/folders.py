@@ -127,7 +127,7 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
             layout.leave_out("in folders that are no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
     elif names:
-        if with_classes:
+        if with_classes and folders:
             _check_classes(root, folders)
         layout.splits[TRAIN] = _of_split(layout, top, names, with_classes)
 
@@ -160,12 +160,16 @@ def _check_splits(root: Path, named: dict[str, str], deep: set[str], others: lis
 
 def _check_classes(root: Path, folders: dict[str, list[str]]) -> None:
     """Raise DataError if folders of the first level hold folders of the same names: are they splits or classes?"""
+    only = next(iter(folders))
+    below = sorted({name.split("/")[0] for name in folders[only] if "/" in name})
+    if len(folders) == 1 and any(split_named(name) for name in below):
+        raise DataError(f"{root} holds {_folders(below)} one level down, in {only}/: give {root / only}")
     inside: dict[str, str] = {}
     for folder, names in folders.items():
-        for below in {name.split("/")[0] for name in names if "/" in name}:
-            if (other := inside.setdefault(unicodedata.normalize("NFC", below), folder)) != folder:
+        for name in {name.split("/")[0] for name in names if "/" in name}:
+            if (other := inside.setdefault(unicodedata.normalize("NFC", name), folder)) != folder:
                 raise DataError(
-                    f"{root} has {below}/ both in {other}/ and in {folder}/: if these are splits, name them train/ and "
+                    f"{root} has {name}/ both in {other}/ and in {folder}/: if these are splits, name them train/ and "
                     "test/; if they are classes, put them into a folder train/"
                 )
 

@@ -18,11 +18,11 @@ def check_repeats(layout: Layout, splits: Sequence[str], described: str, remarks
     """
     of_split = {file: split for split in splits for file in layout.files(split)}
     colors = [(group, _has_colors(group[0])) for group in repeated(of_split)]
-    groups = [group for group, several in colors if several is not None]
+    groups = [(group, several) for group, several in colors if several is not None]
     for split in splits[1:]:
-        shared = [group for group in groups if {splits[0], split} <= {of_split[file] for file in group}]
-        copies = [file for group in shared for file in group if of_split[file] == split]
-        shown = next((group for group, several in colors if several and group in shared), None)
+        shared = [one for one in groups if {splits[0], split} <= {of_split[file] for file in one[0]}]
+        copies = [file for group, _ in shared for file in group if of_split[file] == split]
+        shown = next((group for group, several in shared if several), None)
         if shown is not None:
             one, other = (next(file for file in shown if of_split[file] == which) for which in (splits[0], split))
             raise DataError(
@@ -35,7 +35,7 @@ def check_repeats(layout: Layout, splits: Sequence[str], described: str, remarks
                 _name(layout, copies[0]),
             )
     for split in splits:
-        within = [[file for file in group if of_split[file] == split] for group in groups]
+        within = [[file for file in group if of_split[file] == split] for group, _ in groups]
         _remark_within(layout, split, [group for group in within if len(group) > 1], remarks)
 
 
