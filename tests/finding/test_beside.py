@@ -90,3 +90,29 @@ def test_a_ticket_of_a_folder_names_its_last_part_and_has_no_licence_of_the_reci
 )
 def test_local_paths_in_public(path: str, public: str) -> None:
     assert without_local_paths({"a": [{"path": path}], "n": 3}) == {"a": [{"path": public}], "n": 3}
+
+
+def test_working_folders_are_texts_or_paths(tmp_path: Path) -> None:
+    """Of the functions below the front door too: a run that one began is finished for the other."""
+    from ticketzoo.finding import FindRecipe, find_and_package, plan_find
+    from ticketzoo.recipe import parse_recipe, read_recipe
+    from ticketzoo.targets import TransferRecipe, plan_transfer, run_transfer
+
+    recipe = read_recipe("find.yaml", FindRecipe)
+    assert plan_find(recipe, "run", seconds=0.01).finished == 0
+    ticket, folder = find_and_package(recipe, "run")
+    assert folder == Path("run", ticket.name)
+    assert plan_find(recipe, Path("run"), seconds=0.01).trainings == 0
+    content = {
+        "name": "moved",
+        "tickets": [ticket.name],
+        "levels": [1],
+        "targets": [{"task": RECIPE["task"]}],
+        "training": RECIPE["training"],
+        "arms": ["ticket", "dense"],
+        "seeds": [0],
+    }
+    transfer = parse_recipe(content, TransferRecipe, "moved")
+    report = run_transfer(transfer, "to", registry="run")
+    assert (report.folder / "report.md").is_file()
+    assert plan_transfer(transfer, Path("to"), registry=Path("run"), seconds=0.01).trainings == 0
