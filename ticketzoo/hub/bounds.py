@@ -55,13 +55,27 @@ class Call:
         until: time on the monotonic clock at which it is given up.
         silence: seconds that the server may say nothing.
         at_most: bytes that an answer may have.
+        sends: whether files are sent, which the client does in threads of its own.
     """
 
     until: float
     silence: float
     at_most: int
+    sends: bool = False
     unanswered: set[tuple[str, str]] = field(default_factory=set)
     connections: list[Any] = field(default_factory=list)
+
+    @contextlib.contextmanager
+    def under_way(self) -> Iterator[None]:
+        """Let the hooks keep the requests of this thread, and of the client's that send files, to this call."""
+        current.set(self)
+        if self.sends:
+            uploads.append(self)
+        try:
+            yield
+        finally:
+            if self.sends:
+                uploads.remove(self)
 
     def give_up(self) -> None:
         """End the call where it is: nothing more is asked, and who waits for bytes of it sees the connection end."""
@@ -85,7 +99,7 @@ class Call:
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("current", default=None)
 uploads: list[Call] = []
-"""Calls under way that send files, which the client does in threads of its own."""
+"""Calls under way that send files; those given up, too, until the client has noticed."""
 
 _installing = threading.Lock()
 

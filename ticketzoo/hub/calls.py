@@ -1,18 +1,17 @@
 """Calls through the Hub's own client: within limits, repeated where that may help, in one line when they fail."""
 
-import contextlib
 import contextvars
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NoResult
 from typing import TYPE_CHECKING, TypeVar
 
 from ticketzoo.hub import limits as hub_limits
-from ticketzoo.hub.bounds import Call, TooSlow, current, limit_client, uploads
+from ticketzoo.hub.bounds import Call, TooSlow, limit_client
 from ticketzoo.hub.errors import HubUnreachable, network_errors, refusal
 
 if TYPE_CHECKING:
@@ -73,10 +72,9 @@ def call_hub(
     silence = limits.seconds / 3 if repeat else limits.seconds
     asked = 0.0
     while True:
-        call = Call(until, silence, limits.answer_bytes if at_most is None else at_most)
+        call = Call(until, silence, limits.answer_bytes if at_most is None else at_most, sent is not None)
         try:
-            with _sending(call, sent is not None):
-                return _within(call, function, limits.grace)
+            return _within(call, function, limits.grace)
         except network_errors() as error:
             told = refusal(error, where, token)
         asked += told.seconds if isinstance(told, HubUnreachable) else 0.0
@@ -89,19 +87,6 @@ def call_hub(
         if told.seconds:
             _log.warning("%s: the Hub asks to wait: trying again in %.0f seconds", where, pause)
         time.sleep(pause)
-
-
-@contextlib.contextmanager
-def _sending(call: Call, sends: bool) -> Iterator[None]:
-    """Let the hooks know of a call that sends files."""
-    if not sends:
-        yield
-        return
-    uploads.append(call)
-    try:
-        yield
-    finally:
-        uploads.remove(call)
 
 
 def _within(call: Call, function: Callable[[], T], grace: float) -> T:
@@ -117,11 +102,11 @@ def _within(call: Call, function: Callable[[], T], grace: float) -> T:
     future: Future[T] = Future()
 
     def work() -> None:
-        current.set(call)
-        try:
-            future.set_result(function())
-        except BaseException as error:
-            future.set_exception(error)
+        with call.under_way():
+            try:
+                future.set_result(function())
+            except BaseException as error:
+                future.set_exception(error)
 
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
     thread.start()
