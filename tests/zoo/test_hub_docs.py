@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from hub_server.fixtures import LocalHub
-from toy_zoo import make_ticket
+from toy_zoo import ROWS, make_ticket
 from typer.testing import CliRunner
 
 from ticketzoo.cli.main import app
@@ -26,7 +26,8 @@ def test_the_commands_run_as_shown(hub: LocalHub, tmp_path: Path, monkeypatch: p
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TICKETZOO_REGISTRY", raising=False)
     hub.login("alice")
-    ticket = make_ticket(name="lenet-300-100.mnist-imp")
+    name = "lenet-300-100.mnist-imp"
+    ticket = make_ticket(name=name, results=[row | {"ticket": name} for row in ROWS])
     card = ticket_card(ticket.config, ticket.results).encode()
     ticket.save_pretrained(tmp_path / "registry" / ticket.name, extras={"README.md": card})
     for language, block in BLOCKS:

@@ -218,7 +218,8 @@ class _LimitedFactory:
 def _is_ours_to_say(record: logging.LogRecord) -> bool:
     """Tell whether a line of the client's log may be shown: not in our calls, unless debugging was asked for."""
     in_call = current.get() is not None or bool(uploads)
-    return not in_call or record.levelno >= logging.ERROR or _log.isEnabledFor(logging.DEBUG)
+    asked_for = _log.isEnabledFor(logging.DEBUG) or logging.getLogger("huggingface_hub").isEnabledFor(logging.INFO)
+    return not in_call or record.levelno >= logging.ERROR or asked_for
 
 
 def limit_client() -> None:
