@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from ticketzoo.models.state import State
-from ticketzoo.ticket.levels import MaskBits, PackedLevels, Shapes
+from ticketzoo.ticket.levels import MaskBits, PackedLevels, Shapes, everything
 from ticketzoo.ticket.rewind import PackedState
 
 T = TypeVar("T")
@@ -96,3 +96,18 @@ class LevelStates(ByLevel[PackedState]):
         """Yield the levels and their weights."""
         for level, places in self.places.walk():
             yield level, PackedState(self.shapes, places.bits, self.tensors[level])
+
+
+def places(levels: PackedLevels, masked: str, *, own: bool) -> ByLevel[Places]:
+    """Return the places of which rewind weights are known, for all levels (None) or of levels with their `own`.
+
+    Those that masks keep; all where what they exclude stays at its start value.
+    """
+    if masked == "frozen":
+        whole = Places(everything(levels.shapes), "frozen weights are all known:")
+        return Held(dict.fromkeys(levels, whole) if own else {None: whole})
+    if own:
+        return KeptPlaces(levels, list(levels))
+    nested = all(levels.nested(level) for level in levels)
+    words = f"its mask at level {levels.densest} keeps" if nested else "its masks together keep"
+    return Held({None: Places(levels.union(), words)})

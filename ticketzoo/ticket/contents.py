@@ -9,11 +9,12 @@ from ticketzoo.errors import TicketError
 from ticketzoo.masks.masks import Masks, sparsity_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import shared_base
+from ticketzoo.ticket.by_level import places
 from ticketzoo.ticket.config import EXTRA, LevelEntry, TicketConfig
 from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.levels import MaskBits, unpack
 from ticketzoo.ticket.show import ticket_html
-from ticketzoo.ticket.stored import Stored, StoredReplicate, places
+from ticketzoo.ticket.stored import Stored, StoredReplicate
 from ticketzoo.util.text import for_terminal
 
 ContentsT = TypeVar("ContentsT", bound="Contents")

@@ -12,7 +12,7 @@ from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
-from ticketzoo.ticket.by_level import ByLevel, KeptPlaces, LevelStates, Places
+from ticketzoo.ticket.by_level import ByLevel, KeptPlaces, LevelStates, Places, places
 from ticketzoo.ticket.config import (
     EXTRA,
     RECIPE_FILE,
@@ -31,7 +31,7 @@ from ticketzoo.ticket.recipe_file import read_recipe
 from ticketzoo.ticket.rewind import pack_state
 from ticketzoo.ticket.rows import check_row, read_rows
 from ticketzoo.ticket.state_file import FORMS
-from ticketzoo.ticket.stored import States, Stored, StoredReplicate, places, sha256_of
+from ticketzoo.ticket.stored import States, Stored, StoredReplicate, sha256_of
 from ticketzoo.ticket.structure import filters_of
 
 

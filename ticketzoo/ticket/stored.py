@@ -12,7 +12,7 @@ from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import base_weights
 from ticketzoo.ticket.build import most_parameters
-from ticketzoo.ticket.by_level import ByLevel, Held, KeptPlaces, Places
+from ticketzoo.ticket.by_level import ByLevel, Held, KeptPlaces, Places, places
 from ticketzoo.ticket.config import (
     MASKS_FILE,
     RECIPE_FILE,
@@ -27,7 +27,7 @@ from ticketzoo.ticket.config import (
 from ticketzoo.ticket.draw import drawn_state
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import replicate_path
-from ticketzoo.ticket.levels import PackedLevels, everything
+from ticketzoo.ticket.levels import PackedLevels
 from ticketzoo.ticket.masks_file import read_masks
 from ticketzoo.ticket.recipe_file import MAX_RECIPE_BYTES, read_recipe
 from ticketzoo.ticket.rewind import PackedState, pack_state
@@ -115,21 +115,6 @@ class _Once:
 
     def __call__(self) -> State:
         return self.state
-
-
-def places(levels: PackedLevels, masked: str, *, own: bool) -> ByLevel[Places]:
-    """Return the places of which rewind weights are known, for all levels (None) or of levels with their `own`.
-
-    Those that masks keep; all where what they exclude stays at its start value.
-    """
-    if masked == "frozen":
-        whole = Places(everything(levels.shapes), "frozen weights are all known:")
-        return Held(dict.fromkeys(levels, whole) if own else {None: whole})
-    if own:
-        return KeptPlaces(levels, list(levels))
-    nested = all(levels.nested(level) for level in levels)
-    words = f"its mask at level {levels.densest} keeps" if nested else "its masks together keep"
-    return Held({None: Places(levels.union(), words)})
 
 
 def sha256_of(states: States) -> str:
