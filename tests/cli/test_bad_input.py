@@ -39,7 +39,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_a_recipe_that_cannot_be(folder: Path, setting: str, said: str) -> None:
     done = ticketzoo(folder, "find", "find.yaml", "--set", setting, "--json")
-    assert (done.status, done.out) == (1, "")
+    assert (done.status, done.json["ok"]) == (1, False)
+    assert done.err.splitlines()[-1] == f"ticketzoo: {done.json['error']}"
     assert said in done.err
     assert done.err.count("\n") == 1
     assert not list(folder.glob("runs/*/lenet.digits-imp"))
@@ -55,8 +56,8 @@ def test_a_recipe_that_cannot_be(folder: Path, setting: str, said: str) -> None:
         ("transfer find.yaml", "is for another command: run ticketzoo find find.yaml"),
         ("transfer transfer.yaml", "holds no ticket"),
         ("find find.yaml --out /dev/null", "/dev/null/cells: cannot be written (Not a directory)"),
-        ("find find.yaml --device banana", "device 'banana' cannot be used here"),
-        ("find find.yaml --device meta", "device 'meta' cannot be used here"),
+        ("find find.yaml --device banana", "there is no device 'banana': say cpu, cuda"),
+        ("find find.yaml --device meta", "there is no device 'meta': say cpu, cuda"),
         ("info ./table", "holds no ticket"),
     ],
 )

@@ -102,7 +102,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: 
     running.wait_for_output(PRUNED_ONCE)
     running.send(number)
     stopped = running.wait()
-    assert (stopped.status, stopped.out) == (128 + number, "")
+    assert (stopped.status, stopped.json["status"]) == (128 + number, 128 + number)
     said = "interrupted; what was trained so far is kept in runs/lenet.digits-imp, the same command goes on from there"
     assert stopped.err.splitlines()[-1] == f"ticketzoo: {said}"
     assert "Traceback" not in stopped.err

@@ -60,7 +60,7 @@ def test_photographs_that_cannot_be_read(folder: Path) -> None:
     broken[0].write_bytes(b"no image")
     short = "task.dataset.mirror=broken", "training.steps=1ep", "training.batch_size=80", "finder.rewind=0it"
     refused = find(folder, "refused", *short)
-    assert (refused.status, refused.out) == (1, "")
+    assert (refused.status, refused.json["ok"]) == (1, False)
     unreadable = f"({broken[0]}) cannot be read: it is not an image of a known kind"
     assert refused.err == (
         f"ticketzoo: image 117 of split 'train' of broken {unreadable}; "
@@ -82,7 +82,7 @@ def test_other_classes_to_test_on_than_to_train_on(folder: Path) -> None:
     shutil.copytree(folder / "photos", folder / "other")
     (folder / "other" / "val" / "n01443537").rename(folder / "other" / "val" / "n09999999")
     done = find(folder, "differ", "task.dataset.mirror=other")
-    assert (done.status, done.out) == (1, "")
+    assert (done.status, done.json["ok"]) == (1, False)
     assert done.err == (
         "ticketzoo: split 'validation' of other has images of class 'n09999999', of which split 'train' of other has "
         "none: both need the same classes (of image folders: the same folder names)\n"
@@ -92,6 +92,6 @@ def test_other_classes_to_test_on_than_to_train_on(folder: Path) -> None:
 def test_a_rewind_step_past_the_end(folder: Path) -> None:
     """240 photographs in batches of 8 are 30 iterations an epoch."""
     done = find(folder, "past", "finder.rewind=90ep")
-    assert (done.status, done.out) == (1, "")
+    assert (done.status, done.json["ok"]) == (1, False)
     rewind = "finder.rewind: 90ep is iteration 2700, not before the end of training (2700)"
     assert done.err == f"ticketzoo: {rewind}\n"

@@ -4,6 +4,7 @@
 """
 
 import logging
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,6 +127,6 @@ class _Lines(logging.Handler):
 def fail(message: str, status: int = 1) -> NoReturn:
     """Print one line on standard error, with `--json` also a document that says it, and exit with `status`."""
     print(f"ticketzoo: {for_terminal(message)}", file=sys.stderr)
-    if _as_json():
+    if _as_json() and os.environ.get("RANK", "0") == "0":  # of several processes the first alone
         print_json({"ok": False, "error": for_terminal(message), "status": status})
     sys.exit(status)
