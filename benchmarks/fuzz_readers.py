@@ -435,12 +435,11 @@ class Subject:
         config = json.loads((self.folder / CONFIG).read_bytes())
         if _claims(config) != _claims(self.stated):
             found.append("another verdict")
-        if ROWS in config["files"]:
-            pairs = zip(_rows(self.files[ROWS]), _rows((self.folder / ROWS).read_bytes()), strict=False)
-            for one, other in pairs:
-                keys = ("level", "seed", "arm", "ticket")
-                if [one[key] for key in keys] == [other[key] for key in keys] and one["sparsity"] != other["sparsity"]:
-                    found.append(f"another sparsity, {other['sparsity']}")
+        if ROWS in config.get("files", {}):
+            for one, other in zip(_rows(self.files[ROWS]), _rows((self.folder / ROWS).read_bytes()), strict=False):
+                here, stated = ({key: row.get(key) for key in ("level", "seed", "arm")} for row in (other, one))
+                if here == stated and one["sparsity"] != other.get("sparsity"):
+                    found.append(f"another sparsity, {other.get('sparsity')}")
         card = {_words(line) for line in _stated((self.folder / CARD).read_text(errors="replace"))}
         original = {_words(line) for line in _stated(self.files[CARD].decode())}
         found += [f"line {line!r}" for line in sorted(card - original)[:3]]
@@ -448,7 +447,8 @@ class Subject:
 
 
 def _rows(content: bytes) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in io.BytesIO(content)]
+    rows = [json.loads(line) for line in io.BytesIO(content) if line.strip()]
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def _words(line: str) -> str:
@@ -465,9 +465,9 @@ def _claims(config: dict[str, Any]) -> Any:
     verdict = config.get("verdict")
     if verdict is None or verdict["label"] == "not measured":
         return verdict and verdict["label"]
-    levels = [[level[key] for key in ("target", "level", "label", "seeds", "sparsity")] for level in verdict["levels"]]
-    reasons = [re.findall(r"\d+(?:\.\d+)?", level["reason"]) for level in verdict["levels"]]
-    return [[verdict[key] for key in ("rule", "metric", "at", "label", "sparsity")], sorted(levels), sorted(reasons)]
+    keys = ("target", "level", "label", "seeds", "sparsity", "reason")
+    levels = sorted(json.dumps([level.get(key) for key in keys]) for level in verdict["levels"])
+    return [[verdict.get(key) for key in ("rule", "metric", "at", "label", "sparsity")], levels]
 
 
 def _check_line(error: Exception) -> None:

@@ -34,8 +34,10 @@ def folder(fuzzing: ModuleType, tmp_path: Path) -> Path:
 
 
 def test_mutants_of_real_tickets(fuzzing: ModuleType, tmp_path: Path) -> None:
-    counts = fuzzing.fuzz(tmp_path, 500, seed=1)
-    assert counts["refused"] > 250
+    counts = fuzzing.fuzz(tmp_path, 400, seed=1)
+    assert counts["refused"] > 150
+    assert counts["statement refused"] > 50  # what is loaded is sound, and what is stated of it is not
+    assert counts["noted"] > 10
     assert counts["equal"] > 0
     assert counts["other"] > 0  # with digests put right a mutant may be another ticket
 
@@ -45,7 +47,7 @@ def test_a_run_that_was_stopped_goes_on(fuzzing: ModuleType, tmp_path: Path) -> 
     state = tmp_path / "state.json"
     state.write_text(json.dumps(fuzzing.fuzz(tmp_path / "b", 15, seed=2)))
     again = fuzzing.fuzz(tmp_path / "c", 40, seed=2, state=state)
-    outcomes = ("mutants", "refused", "equal", "other")
+    outcomes = ("mutants", "refused", "statement refused", "noted", "equal", "other")
     assert {key: again.get(key) for key in outcomes} == {key: whole.get(key) for key in outcomes}
 
 
@@ -57,8 +59,32 @@ def test_the_fuzzer_notices_a_wrong_ticket(
 
     monkeypatch.setattr(files, "check_file", lambda folder, name, entry: folder / name)
     monkeypatch.setattr(stored, "_check_digest", lambda *_: None)
+    monkeypatch.setattr(fuzzing.Subject, "_verified", lambda _: (False, set()))
+    monkeypatch.setattr(fuzzing.Subject, "_read_all", lambda *_: None)
     with pytest.raises(AssertionError, match="a wrong ticket was loaded"):
         fuzzing.fuzz(tmp_path, 5000, seed=2)
+
+
+@pytest.mark.parametrize("statement", ["another verdict", "another sparsity", "line '"])
+def test_the_fuzzer_notices_a_forged_statement(
+    fuzzing: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, statement: str
+) -> None:
+    """With a verify that compares nothing, changed verdicts, sparsities and cards get through and are reported."""
+    from ticketzoo.evaluation.backing import Backing
+    from ticketzoo.evaluation.card_check import CardCheck
+    from ticketzoo.zoo import statements
+
+    subject = fuzzing.Subject(fuzzing.tickets()["format-1"], tmp_path / "format-1")
+    monkeypatch.setattr(statements, "backing", lambda *_: Backing("rows"))
+    monkeypatch.setattr(statements, "row_differences", lambda *_, **__: iter(()))
+    monkeypatch.setattr(statements, "check_card", lambda *_, **__: CardCheck((), ()))
+    for number in range(3000):
+        try:
+            subject.read(3, number)
+        except AssertionError as noticed:
+            if statement in str(noticed).partition("verify did not notice ")[2]:
+                return
+    raise AssertionError(f"no forged statement was reported: {statement}")
 
 
 JSON: st.SearchStrategy[Any] = st.recursive(

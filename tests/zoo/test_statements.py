@@ -104,6 +104,15 @@ def test_a_verdict_that_its_rows_do_not_give(
     assert ticketzoo.verify(folder, results=False)
 
 
+def test_a_reason_in_other_words_is_noted(folder: Path) -> None:
+    def reword(config: dict[str, Any]) -> None:
+        level = config["verdict"]["levels"][0]
+        level["reason"] = level["reason"].replace("mean", "average")
+
+    edit_config(folder, reword)
+    assert "ticket.json: NOTE: verdict: the reason at level 1 on 'digits' is in words of its own" in said(folder)
+
+
 def test_one_value_changed_in_the_rows(folder: Path) -> None:
     with_rows(folder, lambda rows: rows[3].update(value=0.1))  # of the ticket at level 1
     with pytest.raises(TicketError, match="level 1 on 'digits'"):

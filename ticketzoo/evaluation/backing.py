@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -34,11 +34,13 @@ class Backing:
             there or its rule is not known here, `contradicted` where they give another.
         why: of what is only claimed, in a few words.
         differs: of what is contradicted, a phrase for each statement that the rows do not give.
+        reworded: a phrase for each reason with the numbers that the rows give and other words.
     """
 
     state: Literal["none", "rows", "claimed", "contradicted"]
     why: str = ""
     differs: tuple[str, ...] = ()
+    reworded: tuple[str, ...] = ()
 
 
 def backing(config: TicketConfig, rows: Sequence[Row]) -> Backing:
@@ -63,7 +65,8 @@ def backing(config: TicketConfig, rows: Sequence[Row]) -> Backing:
     differs = tuple(_differences(verdict, again))
     if differs:
         return Backing("contradicted", f"its rows say {again.label}", differs)
-    return Backing("rows")
+    given = {(level.target, level.level): level.reason for level in again.levels}
+    return Backing("rows", reworded=tuple(_reworded(verdict, given)))
 
 
 def row_differences(config: TicketConfig, rows: Sequence[Row], *, rounded: float = ROUNDED) -> Iterator[str]:
@@ -126,6 +129,12 @@ def _differences(verdict: Verdict, again: Verdict) -> Iterator[str]:
             yield f"{here}: {'not stated, but measured' if place in given else 'stated, but without rows'}"
         else:
             yield from (f"{here}: {phrase}" for phrase in _of_level(stated[place], given[place]))
+
+
+def _reworded(verdict: Verdict, given: Mapping[tuple[str, int], str]) -> Iterator[str]:
+    for level in verdict.levels:
+        if level.reason != given[level.target, level.level]:
+            yield f"the reason at level {level.level} on {shown(level.target)} is in words of its own"
 
 
 def _of_level(stated: LevelVerdict, given: LevelVerdict) -> Iterator[str]:

@@ -51,6 +51,7 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
         yield Check(RESULTS_FILE, f"NOTE: {for_terminal(off[0])}")
     if found.state == "claimed":
         yield Check(CONFIG_FILE, f"NOTE: the verdict is only claimed: {found.why}")
+    yield from (Check(CONFIG_FILE, f"NOTE: verdict: {phrase}") for phrase in found.reworded[:1])
     if found.state == "rows" and config.verdict:
         yield Check(
             CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {len(config.verdict.levels)} levels"
