@@ -100,8 +100,9 @@ class Excluded:
         if gradient.is_sparse:
             gradient = gradient.coalesce()
             kept = self.mask().to(gradient.device)[tuple(gradient.indices())]
+            values = gradient.values().masked_fill(~kept, 0)
             parameter.grad = torch.sparse_coo_tensor(
-                gradient.indices(), gradient.values().masked_fill(~kept, 0), gradient.shape, is_coalesced=True
+                gradient.indices(), values, gradient.shape, is_coalesced=True, check_invariants=False
             )
         elif not is_sharded(gradient) or gradient.placements == parameter.placements:
             self._zero(memory(gradient))
