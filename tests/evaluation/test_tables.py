@@ -43,16 +43,16 @@ DENSE = rows("dense", [0.97, 0.98, 0.99])
 
 
 def test_arms_table_has_a_line_for_each_level_with_intervals_in_percent() -> None:
-    # Three seeds 0.97, 0.98, 0.99: mean 98, half-width 2.484 points.
+    # Three seeds 0.97, 0.98, 0.99: mean 98, half-width 2.484 points, which passes 100.
     table = arms_table(DENSE + rows("ticket", [0.98] * 3) + rows("random_mask", [0.9, 0.9]), target="mnist")
     assert table.columns == ("level", "sparsity", "ticket", "dense", "random mask", "verdict")
     assert table.rows == (
-        ("0", "0.000", "", "98.00 ± 2.48", "", ""),
-        ("3", "0.488", "98.00 ± 0.00", "", "90.00 ± 0.00 (n=2)", "matching"),
+        ("0", "0.000", "", "98.00 (97.00 to 99.00)", "", ""),
+        ("3", "0.488", "98.00 ± 0.00", "", "90.00 ± 0.00 (n=2)", "undecided"),
     )
     assert table.caption == (
         "Test accuracy (%) at the end of training on mnist: mean over 3 seeds ± half-width of its 95% interval. "
-        "n: seeds, where fewer."
+        "In brackets: smallest and largest, where the interval would pass a bound. n: seeds, where fewer."
     )
 
 
@@ -66,7 +66,7 @@ def test_a_loss_is_no_percentage_and_less_of_it_is_better() -> None:
     losses = rows("dense", [0.1, 0.1], metric="test_loss", at="best")
     losses += rows("ticket", [0.2, 0.2], metric="test_loss", at="best")
     table = arms_table(losses, target="mnist", metric="test_loss", at="best")
-    assert table.rows[1] == ("3", "0.488", "0.2000 ± 0.0000", "", "not matching")
+    assert table.rows[1] == ("3", "0.488", "0.2000 ± 0.0000", "", "below")
     assert table.caption.startswith("Test loss (less is better) at the step of minimum validation loss on mnist: mean")
 
 
@@ -95,10 +95,10 @@ def test_markdown_and_terminal_show_the_same_cells() -> None:
     assert table.markdown().splitlines()[2:] == [
         "| level | sparsity | ticket | dense | verdict |",
         "| --: | --: | --: | --: | :-- |",
-        "| 0 | 0.000 |  | 98.00 ± 2.48 |  |",
-        "| 3 | 0.488 | 98.00 ± 0.00 |  | matching |",
+        "| 0 | 0.000 |  | 98.00 (97.00 to 99.00) |  |",
+        "| 3 | 0.488 | 98.00 ± 0.00 |  | undecided |",
     ]
-    for cell in ("0.488", "98.00 ± 2.48", "matching"):
+    for cell in ("0.488", "98.00 (97.00 to 99.00)", "undecided"):
         assert cell in printed(table)
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from toy_zoo import make_ticket
 
@@ -35,10 +36,12 @@ def test_the_loss_decides_from_training_to_report(tmp_path: Path) -> None:
 
     report = write_report(recipe, rows, tmp_path)
     by_arm = {arm: [row["value"] for row in deciding if row["arm"] == arm] for arm in ("ticket", "dense")}
-    ticket, dense = (torch.tensor(by_arm[arm], dtype=torch.float64) for arm in ("ticket", "dense"))
-    matching = bool(ticket.mean() <= dense.mean() + dense.std())
+    ticket, dense = (sum(by_arm[arm]) / len(by_arm[arm]) for arm in ("ticket", "dense"))
     verdict = report.verdicts["lenet.digits-imp"]
-    assert (verdict.label, verdict.metric) == ("matching" if matching else "not matching", "test_loss")
+    assert verdict.metric == "test_loss"
+    assert verdict.levels[0].dense is not None
+    assert verdict.levels[0].dense.difference == pytest.approx(ticket - dense)
+    assert verdict.targets[0].margin == pytest.approx(0.02 * dense)
     assert verdict.rule.endswith("less is better of test_loss: read above as below, below as above")
     assert "Test loss (less is better) at the end of training on pairs" in (tmp_path / "report.md").read_text()
     assert json.loads((tmp_path / "verdicts.json").read_text()) == {"lenet.digits-imp": verdict.model_dump(mode="json")}

@@ -14,6 +14,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation import verdict as verdicts
+from ticketzoo.evaluation.again import judge_ticket
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.instability import StabilityRecipe, run_stability
 from ticketzoo.instability.report import StabilityReport
@@ -98,13 +99,21 @@ def stability(
         return run_stability(parsed, folder_of(parsed.name, out), **where)
 
 
-def judge(measured: Ticket | Iterable[Mapping[str, Any]], *, metric: str | None = None, at: str = "final") -> Verdict:
+def judge(
+    measured: Ticket | Iterable[Mapping[str, Any]],
+    *,
+    metric: str | None = None,
+    at: str = "final",
+    margin: float | None = None,
+) -> Verdict:
     """Return the verdict on one ticket, computed from its rows.
 
     Args:
         measured: a ticket, or rows of results.jsonl that are all about one.
         metric: the metric that decides, such as `test_accuracy`; by default each target's own.
         at: `final`, after the last step, or `best`, at the step of minimum validation loss.
+        margin: by which a matching ticket may be below dense, in the metric's unit; default the metric's own. A
+            ticket's is the one that its recipe states.
 
     Raises:
         ValueError: the rows are about several tickets.
@@ -117,7 +126,9 @@ def judge(measured: Ticket | Iterable[Mapping[str, Any]], *, metric: str | None 
         known = sorted({str(row.get(key)) for row in rows})
         if asked is not None and rows and asked not in known:
             raise TicketError(f"judge: no row has {key} {asked!r}; there are {', '.join(known)}")
-    return verdicts.judge(rows, metric=metric, at=at)
+    if isinstance(measured, Ticket):
+        return judge_ticket(measured, metric=metric, at=at)
+    return verdicts.judge(rows, metric=metric, at=at, margin=margin)
 
 
 @contextmanager

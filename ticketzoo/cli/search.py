@@ -24,7 +24,7 @@ def search(
         typer.Option(help="Fraction removed at some level, to within the bands of 0.5, 0.8, 0.9, 0.95, 0.98, 0.99."),
     ] = None,
     verdict: Annotated[
-        str | None, typer.Option(help="winning, matching, 'not matching' or 'not measured', on its source.")
+        str | None, typer.Option(help="Such as winning, matching, undecided, below or 'not measured', on its source.")
     ] = None,
     registry: Annotated[
         str, typer.Option(metavar="DIR|hub:|hub:OWNER", help="Where to look: a folder, the Hub, one of its owners.")

@@ -28,6 +28,9 @@ from ticketzoo.training.parametrisation import NOTHING, WEIGHTS
 TICKET, DENSE = "ticket", "dense"
 """The two arms that every comparison has: what is judged, and the network without masks that it is held against."""
 
+CHANCE = "chance"
+"""Name in rows of the best guess that takes no notice of the input. It is no training, so no arm of the table."""
+
 FIND_ARMS = (TICKET, DENSE, "random_reinit", "random_mask")
 """Arms of a search where a recipe names none."""
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.statistics import Row
+from ticketzoo.evaluation.target import Use
 from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket.config import TicketConfig
@@ -59,7 +60,7 @@ def backing(config: TicketConfig, rows: Sequence[Row]) -> Backing:
         return Backing("claimed", "it has no rows")
     if not all(map(is_complete, rows)):
         return Backing("claimed", "its rows lack columns")
-    again = _judged_again(verdict, rows)
+    again = _judged_again(verdict, rows, config.use)
     if again is None:
         return Backing("claimed", "by a rule that this version does not know")
     differs = tuple(_differences(verdict, again))
@@ -99,15 +100,16 @@ def row_differences(config: TicketConfig, rows: Sequence[Row], *, rounded: float
             yield f"{here} says sparsity {sparsity:.6g} of {row['arm']} at level {level}, seed {seed}: it is {states}"
 
 
-def _judged_again(verdict: Verdict, rows: Sequence[Row]) -> Verdict | None:
+def _judged_again(verdict: Verdict, rows: Sequence[Row], use: Use) -> Verdict | None:
     """Return the verdict on the targets that `verdict` names by its rule; None where that is not known."""
     targets = {level.target for level in verdict.levels}
     wanted = [row for row in rows if not targets or row["target"] in targets]
     stated = verdict.metric if verdict.metric in {row["metric"] for row in wanted} else None
+    settings = {"at": verdict.at, "margin": verdict.stated_margin, "transfer": verdict.transfer, "use": use}
     for judge_by in JUDGES:
-        again = judge_by(wanted, at=verdict.at)
+        again = judge_by(wanted, **settings)
         if again.metric != verdict.metric and stated:
-            again = judge_by(wanted, metric=stated, at=verdict.at)
+            again = judge_by(wanted, metric=stated, **settings)
         if again.rule == verdict.rule:
             return again
     return None

@@ -40,6 +40,8 @@ class Range:
         if summary.low is None or summary.high is None:
             return summary.mean * scale, summary.mean * scale, True
         low, high = summary.low * scale, summary.high * scale
+        if summary.ranged:
+            return low, high, False
         if self.low <= low and high <= self.high:
             return low, high, True
         values = [value * scale for value in measured.by_seed.values()]

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, arm_label, in_order
+from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_label, in_order, one_of
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, group_rows, is_finite
 from ticketzoo.evaluation.tables import arms_table, transfer_table
@@ -48,10 +48,11 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
     """
     rows = check_rows(rows)
     targets = sorted({row["target"] for row in rows}, key=lambda target: (target != source, target))
-    tables = [arms_table(rows, target=target) for target in targets]
+    verdict = verdict or judge([row for row in rows if row["target"] == source])
+    judged = {level.target for level in verdict.levels}
+    tables = [arms_table(rows, target=target, verdict=verdict if target in judged else None) for target in targets]
     if len(targets) > 1:
         tables.append(transfer_table(rows))
-    verdict = verdict or judge([row for row in rows if row["target"] == source])
     markdown = tuple(table.markdown() for table in tables)
     return Evidence(source, sentence(verdict), markdown, _arms(rows), _measured(rows), _expected(rows))
 
@@ -70,9 +71,10 @@ def _arms(rows: Sequence[Row]) -> tuple[str, ...]:
 def _expected(rows: Sequence[Row]) -> tuple[ExpectedArm, ...]:
     """Return the arms that a reader may ask about: the expected ones of the table, and those measured."""
     names = [entry.name for entry in ARMS.values() if entry.expected]
+    beside = {DENSE, CHANCE, *(entry.name for entry in ARMS.values() if entry.once)}
     return tuple(
-        ExpectedArm(name, "the ticket itself" if name == TICKET else arm_label(name), every_level=name != DENSE)
-        for name in in_order([*names, *(row["arm"] for row in rows)])
+        ExpectedArm(name, "the ticket itself" if name == TICKET else arm_label(name), every_level=name not in beside)
+        for name in in_order([*names, *(one_of(row["arm"]) for row in rows)])
     )
 
 
@@ -85,6 +87,7 @@ def _measured(rows: Sequence[Row]) -> tuple[Measurement, ...]:
         for group in group_rows(rows, metric=metric):
             key, summary = group.key, group.summary
             labels = (key.arm, key.target, key.level, group.sparsity, metric, "final")
-            numbers = (summary.n, summary.mean, summary.low, summary.high)
+            interval = (None, None) if summary.ranged else (summary.low, summary.high)
+            numbers = (summary.n, summary.mean, *interval)
             measured.append(Measurement(*labels, *numbers, group.higher_is_better))
     return tuple(measured)

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketzoo.evaluation.arms import DENSE, arm_legend, arm_style, in_order
+from ticketzoo.evaluation.arms import arm_legend, arm_style, in_order
 from ticketzoo.evaluation.bands import NOTE, Range, shown_range
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.evaluation.metrics import DEFAULT, describe, scale, titles
@@ -151,7 +151,7 @@ def _draw_arm(axes: "Axes", arm: str, groups: Sequence[Group], scale: float, sho
     style, legend = arm_style(arm), short_label(arm_legend(arm))
     means = [group.summary.mean * scale for group in groups]
     low, high, intervals = zip(*(shown.band(group, scale) for group in groups), strict=True)
-    if arm == DENSE:
+    if all(group.key.level == 0 for group in groups):
         axes.axhspan(low[0], high[0], color=style.colour, alpha=0.12, linewidth=0)
         axes.axhline(means[0], color=style.colour, linestyle=style.line, label=legend)
         return all(intervals)

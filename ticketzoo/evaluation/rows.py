@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Unpack
 
+from ticketzoo.evaluation.arms import CHANCE, DENSE
 from ticketzoo.evaluation.controls import Labels
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.recipe import Config, dump_recipe
 from ticketzoo.tasks.metrics import Metric
+from ticketzoo.tasks.task import GuessableTask, Task
 from ticketzoo.ticket.rows import Row as Row
 from ticketzoo.ticket.rows import check_rows as check_rows
 from ticketzoo.training.record import Record
@@ -32,6 +34,20 @@ def rows_of(record: Record, metric: Metric, **labels: Unpack[Labels]) -> list[Ro
         for at, point in (("final", record.final), ("best", record.best))
         for name in sorted(point.keys() - {"step"}, key=_order)
     ]
+
+
+def task_rows(record: Record, task: Task, labels: Labels) -> list[Row]:
+    """Return the rows of a training on `task`; beside those of dense the best guess without a look at the input.
+
+    Rows of the guess have the arm `chance` and step 0.
+    """
+    rows = rows_of(record, task.metric, **labels)
+    guesses = task.guesses("test").get(task.metric.name) if isinstance(task, GuessableTask) else None
+    if labels["arm"] != DENSE or not guesses:
+        return rows
+    best = max(guesses) if task.metric.higher_is_better else min(guesses)
+    deciding = [row for row in rows if row["metric"] == f"test_{task.metric.name}"]
+    return rows + [{**row, "arm": CHANCE, "step": 0, "value": best} for row in deciding]
 
 
 def _order(metric: str) -> tuple[int, str]:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET
+from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, one_of
 from ticketzoo.evaluation.metrics import DEFAULT, metric_of
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.tasks.metrics import METRICS
@@ -23,7 +23,8 @@ Row = Mapping[str, Any]
 class Summary:
     """`n` seeds: their mean, standard deviation (n - 1 in the denominator) and the 95% Student-t interval of the mean.
 
-    `std`, `low` and `high` are None for a single seed, which has no spread.
+    `std`, `low` and `high` are None for a single seed, which has no spread. Where the interval would pass a bound of
+    the metric, `low` and `high` are the smallest and the largest value instead, and `ranged` is True.
     """
 
     n: int
@@ -31,11 +32,18 @@ class Summary:
     std: float | None
     low: float | None
     high: float | None
+    ranged: bool = False
 
     @property
     def half_width(self) -> float | None:
-        """Return half the width of the 95% interval."""
-        return None if self.std is None else t_quantile(self.n - 1) * self.std / math.sqrt(self.n)
+        """Return half the width of the 95% interval; None where there is none."""
+        return None if self.std is None or self.ranged else t_quantile(self.n - 1) * self.std / math.sqrt(self.n)
+
+    @property
+    def t_interval(self) -> tuple[float, float]:
+        """Return the 95% interval of the mean, whatever the bounds; the mean twice for a single seed."""
+        width = 0.0 if self.std is None else t_quantile(self.n - 1) * self.std / math.sqrt(self.n)
+        return self.mean - width, self.mean + width
 
 
 class Key(NamedTuple):
@@ -56,11 +64,12 @@ class Group:
     by_seed: Mapping[int, float]
     metric: str = DEFAULT
     higher_is_better: bool = True
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
     @property
     def summary(self) -> Summary:
         """Return the mean and interval over its seeds."""
-        return summarise(list(self.by_seed.values()))
+        return summarise(list(self.by_seed.values()), self.bounds)
 
 
 @cache
@@ -71,16 +80,18 @@ def t_quantile(degrees_of_freedom: int) -> float:
     return float(stdtrit(degrees_of_freedom, 0.975))
 
 
-def summarise(values: Sequence[float]) -> Summary:
-    """Return the summary of `values`, one for each seed. Raises ValueError where there are none."""
+def summarise(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Summary:
+    """Return the summary of `values`, one a seed, none beyond `bounds`. Raises ValueError where there are none."""
     if not values:
         raise ValueError("no values to summarise")
     mean = statistics.fmean(values)
     if len(values) == 1:
         return Summary(1, mean, None, None, None)
     std = statistics.stdev(values)
-    half_width = t_quantile(len(values) - 1) * std / math.sqrt(len(values))
-    return Summary(len(values), mean, std, mean - half_width, mean + half_width)
+    low, high = Summary(len(values), mean, std, None, None).t_interval
+    if low < bounds[0] or high > bounds[1]:
+        return Summary(len(values), mean, std, min(values), max(values), ranged=std > 0)
+    return Summary(len(values), mean, std, low, high)
 
 
 def less_is_better(rows: Iterable[Row]) -> set[str]:
@@ -107,6 +118,7 @@ def group_rows(
 ) -> list[Group]:
     """Return the groups among `rows`, ordered by ticket, target, level and arm (as `in_order` orders arms).
 
+    Rows of `shuffled_mask` count as further draws of `random_mask`, whose distribution they are drawn from.
     A group's sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
 
     Args:
@@ -119,26 +131,28 @@ def group_rows(
         TicketError: a number is not finite, a seed and draw was measured twice, rows disagree about the direction of a
             metric, or a row is none.
     """
-    draws: dict[Key, dict[int, dict[int, float]]] = {}
+    draws: dict[Key, dict[int, dict[tuple[str, int], float]]] = {}
     sparsities: dict[Key, list[float]] = {}
     rows = check_rows(rows)
     wanted, falling = deciding_metrics(rows), less_is_better(rows)
     for row in rows:
         if row["metric"] != (metric or wanted[row["target"]]) or row["at"] != at:
             continue
-        key = Key(row["ticket"], row["target"], row["level"], row["arm"])
+        key = Key(row["ticket"], row["target"], row["level"], one_of(row["arm"]))
         sparsities.setdefault(key, []).append(row["sparsity"])
         of_seed = draws.setdefault(key, {}).setdefault(row["seed"], {})
-        if row["draw"] in of_seed:
+        draw = row["arm"], row["draw"]
+        if draw in of_seed:
             raise TicketError(f"results: {_name(row)} is there twice; remove the repeated row")
-        of_seed[row["draw"]] = _finite(row, value)
+        of_seed[draw] = _finite(row, value)
     groups = []
     order = {arm: rank for rank, arm in enumerate(ARMS)}
     for key in sorted(draws, key=lambda key: (key[:3], order.get(key.arm, len(order)), key.arm)):
         by_seed = {seed: statistics.fmean(draws[key][seed].values()) for seed in sorted(draws[key])}
         name = metric or wanted[key.target]
         higher = metric_of(name).name not in falling
-        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, name, higher))
+        bounds = metric_of(name).bounds if value == "value" else (-math.inf, math.inf)
+        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, name, higher, bounds))
     return groups
 
 

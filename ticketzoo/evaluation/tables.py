@@ -17,7 +17,7 @@ from ticketzoo.evaluation.statistics import (
     group_rows,
     ticket_minus_dense,
 )
-from ticketzoo.evaluation.verdict import judge
+from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.util.text import for_markdown, for_terminal, show_sparsity
 
 if TYPE_CHECKING:
@@ -76,16 +76,25 @@ class Table:
         return self.markdown()
 
 
-def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, at: str = "final") -> Table:
+def arms_table(
+    rows: Iterable[Row],
+    *,
+    target: str,
+    metric: str | None = None,
+    at: str = "final",
+    verdict: Verdict | None = None,
+) -> Table:
     """Return the table of every arm at every measured level of one ticket on `target`, with the verdict.
 
-    A cell is the mean and the half-width of its 95% interval. Level 0 is the dense network.
+    A cell is the mean and the half-width of its 95% interval, or where that would pass a bound of the metric the
+    smallest and the largest value. Level 0 is the dense network.
 
     Args:
         rows: of results.jsonl.
         target: name of the target.
         metric: such as `test_accuracy`; default the target's own.
         at: "final", or "best" for the step of minimum validation loss.
+        verdict: of which the labels are shown; default what `judge` says of these rows.
 
     Raises:
         TicketError, ValueError: as `judge` raises them.
@@ -93,7 +102,7 @@ def arms_table(rows: Iterable[Row], *, target: str, metric: str | None = None, a
     wanted = [row for row in check_rows(rows) if row["target"] == target]
     groups = group_rows(wanted, metric=metric, at=at)
     metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
-    labels = {level.level: level.label for level in judge(wanted, metric=metric, at=at).levels}
+    labels = (verdict or judge(wanted, metric=metric, at=at)).labels(target)
     arms = in_order(group.key.arm for group in groups)
     most = max((len(group.by_seed) for group in groups), default=0)
     cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
@@ -150,11 +159,16 @@ def _cell(summary: Summary, metric: str, most: int, sign: str = "") -> str:
     text = show(metric, summary.mean, sign=sign)
     if summary.half_width is not None:
         text += f" ± {show(metric, summary.half_width)}"
+    if summary.ranged and summary.low is not None and summary.high is not None:
+        text += f" ({show(metric, summary.low)} to {show(metric, summary.high)})"
     return text if summary.n == most else f"{text} (n={summary.n})"
 
 
 def _caption(what: str, most: int, lines: list[tuple[str, ...]]) -> str:
     if most < 2:
         return f"{what}: one seed, so no interval." if most else f"{what}: nothing measured."
-    fewer = " n: seeds, where fewer." if any("(n=" in cell for line in lines for cell in line) else ""
-    return f"{what}: mean over {most} seeds ± half-width of its 95% interval.{fewer}"
+    cells = [cell for line in lines for cell in line]
+    fewer = " n: seeds, where fewer." if any("(n=" in cell for cell in cells) else ""
+    bound = " In brackets: smallest and largest, where the interval would pass a bound."
+    ranged = bound if any(" to " in cell for cell in cells) else ""
+    return f"{what}: mean over {most} seeds ± half-width of its 95% interval.{ranged}{fewer}"

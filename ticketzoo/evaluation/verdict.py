@@ -1,50 +1,68 @@
-"""The verdict on measured rows of a ticket: matching, winning or neither, by one stated rule.
-
-"Matching" follows Chen et al. 2020 (The Lottery Ticket Hypothesis for Pre-trained BERT Networks, section 3):
-within one standard deviation of the dense network.
-"""
+"""The verdict on measured rows of a ticket, by one stated rule: see `rule`, `decide` and docs/verdicts.md."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.arms import DENSE, TICKET
+from ticketzoo.evaluation.decide import ALPHA
+from ticketzoo.evaluation.level_labels import judge_target
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.evaluation.rows import check_rows
-from ticketzoo.evaluation.statistics import Group, Row, Summary, falling_metrics, group_rows
-from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict
+from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows
+from ticketzoo.evaluation.target import Margin, Target, Use
+from ticketzoo.ticket.verdict import GOOD, LABELS, Label, LevelVerdict
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
+CLAIMS: dict[Use, str] = {
+    "train": (
+        "winning: matching, with at least 3 seeds of each arm, and above every control that was measured, random_mask "
+        "and random_reinit (of a pretrained model one-shot magnitude) at least, on a target other than the source "
+        "permuted_values, large_init and rescaled_reinit too; Welch's test of each, from the sparsest matching level "
+        "on to the first that fails"
+    ),
+    "as-is": (
+        "works untrained: above random_reinit (fresh weights) and random_mask (random positions), each trained as "
+        "little, Welch's test of each, from the sparsest level on to the first that fails; matches untrained: matching "
+        "the trained dense network"
+    ),
+}
+"""The claims beside matching, in words."""
 
-def rule(less_is_better: Sequence[str] = ()) -> str:
+
+def rule(less_is_better: Sequence[str] = (), use: Use = "train") -> str:
     """Return the rule in words, as cards print it, for metrics among which some are better when they are lower."""
-    controls, falls = " and of ".join(REQUIRED), bool(less_is_better)
+    falling = f"; less is better of {' and '.join(less_is_better)}: read above as below, below as above"
     return (
-        "matching: on at least 2 seeds, the ticket's mean is not below dense's mean by more than one standard "
-        "deviation of dense over the seeds (Chen et al. 2020); winning: matching, and the 95% interval of the ticket's "
-        f"mean lies wholly above those of {controls}, on at least 3 seeds of each arm"
-        + (f"; less is better of {' and '.join(less_is_better)}: read above as below, below as above" * falls)
+        "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
+        "below minus the margin, at this level and every sparser one; undecided: neither; "
+        f"{CLAIMS[use]}. Each test is one-sided at 5%, shared by Holm's method where there are several targets; "
+        "intervals are those of the tests. The spread over seeds is pooled over dense and the ticket's levels, and "
+        "over the controls, where Levene's test allows it, else Welch's test is made; not measured: fewer than 2 "
+        f"seeds, or dense did not learn{falling * bool(less_is_better)}"
     )
 
 
-REQUIRED = ("random_reinit", "random_mask")
-"""Arms that a winning ticket must lie clear of."""
-
-
-ROUNDING = 1e-12
-"""Differences up to this are rounding: a mean this close to the line is on it, and intervals this close touch."""
-
-
-def judge(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") -> Verdict:
+def judge(
+    rows: Iterable[Row],
+    *,
+    metric: str | None = None,
+    at: str = "final",
+    margin: Margin = None,
+    transfer: Collection[str] = (),
+    use: Use = "train",
+) -> Verdict:
     """Return the verdict on the one ticket that `rows` are about, on every level above 0 and every target they measure.
 
     Args:
         rows: of `results.jsonl`.
         metric: the one to judge by; default each target's own.
         at: "final", or "best" for the step of minimum validation loss.
+        margin: stated by the recipe, in the metric's unit, of every target or by target; default the metric's.
+        transfer: targets other than the ticket's source, on which winning needs the controls of its scale, too.
+        use: "as-is" for a ticket whose rows were measured without training.
 
     Raises:
         ValueError: the rows are about several tickets.
@@ -54,92 +72,70 @@ def judge(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") 
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
     metrics = sorted({group.metric for group in groups}) or [metric or DEFAULT]
-    falling = sorted(falling_metrics(groups))
+    by_target: dict[str, list[Group]] = defaultdict(list)
+    for group in groups:
+        by_target[group.key.target].append(group)
+    targets = [Target(name, of, margin, name in transfer, use) for name, of in sorted(by_target.items())]
     try:
-        levels = _judge_levels(groups)
+        judged = [(target, *judge_target(target, alpha)) for target, alpha in _shared_alpha(targets)]
+        levels = [level for _, _, of_target in judged for level in of_target]
         label, sparsity = _overall(levels)
         return Verdict(
-            rule=rule(falling), metric=", ".join(metrics), at=at, label=label, sparsity=sparsity, levels=levels
+            rule=rule(sorted(falling_metrics(groups)), use),
+            metric=", ".join(metrics),
+            at=at,
+            label=label,
+            sparsity=sparsity,
+            levels=levels,
+            targets=[about for target, about, _ in judged if target.levels],
+            stated_margin=dict(margin) if isinstance(margin, Mapping) else margin,
+            transfer=sorted({*transfer} & by_target.keys()),
         )
     except ValidationError as error:
         raise TicketError(f"results: no verdict can be given of them: {error.errors()[0]['msg']}") from None
 
 
-def judge_all(rows: Sequence[Row], *, metric: str | None = None, at: str = "final") -> dict[str, Verdict]:
-    """Return the verdict on each ticket in `rows`, by name. Raises TicketError as `group_rows` does."""
+def judge_all(
+    rows: Sequence[Row],
+    *,
+    metric: str | None = None,
+    at: str = "final",
+    margin: Margin = None,
+    transfer: Mapping[str, Collection[str]] | None = None,
+) -> dict[str, Verdict]:
+    """Return the verdict on each ticket in `rows`, by name.
+
+    Takes and raises what `judge` does; `transfer` are targets by ticket, all by default where there is more than one.
+    """
     by_ticket: dict[str, list[Row]] = defaultdict(list)
     for row in check_rows(rows):
         by_ticket[row["ticket"]].append(row)
-    return {name: judge(by_ticket[name], metric=metric, at=at) for name in sorted(by_ticket)}
+    carried = transfer or {}
+    return {
+        name: judge(by_ticket[name], metric=metric, at=at, margin=margin, transfer=carried.get(name, ()))
+        for name in sorted(by_ticket)
+    }
 
 
-def _judge_levels(groups: list[Group]) -> list[LevelVerdict]:
-    dense = {group.key.target: group for group in groups if group.key.arm == DENSE}
-    arms: dict[tuple[str, int], dict[str, Group]] = defaultdict(dict)
-    for group in groups:
-        if group.key.level > 0:
-            arms[group.key.target, group.key.level][group.key.arm] = group
-    levels = []
-    for (target, level), of_level in sorted(arms.items()):
-        with_dense = {**of_level, DENSE: dense[target]} if target in dense else of_level
-        one = next(iter(of_level.values()))
-        summaries = {arm: group.summary for arm, group in with_dense.items()}
-        label, seeds, reason = _judge_level(summaries, higher_is_better=one.higher_is_better)
-        levels.append(
-            LevelVerdict(level=level, sparsity=one.sparsity, target=target, label=label, seeds=seeds, reason=reason)
-        )
-    return levels
+def _shared_alpha(targets: Sequence[Target]) -> list[tuple[Target, float]]:
+    """Return the level of the tests on each target, by Holm's method.
 
-
-def _judge_level(arms: dict[str, Summary], *, higher_is_better: bool) -> tuple[Label, int, str]:
-    """Return label, seeds it rests on, and reason, from the summaries of the arms at one level on one target."""
-    few = _short_of(arms, (TICKET, DENSE), 2)
-    if few:
-        return "not measured", _fewest(arms, (TICKET, DENSE)), f"needs at least 2 seeds, has {few}"
-    ticket, dense = arms[TICKET], arms[DENSE]
-    assert dense.std is not None
-    seeds = _fewest(arms, (TICKET, DENSE))
-    margin = f"mean {ticket.mean:.4f}, dense {dense.mean:.4f} with standard deviation {dense.std:.4f}"
-    short = dense.mean - ticket.mean if higher_is_better else ticket.mean - dense.mean
-    if short > dense.std + ROUNDING:
-        return "not matching", seeds, margin
-    controls = REQUIRED
-    few = _short_of(arms, (TICKET, DENSE, *controls), 3)
-    if few:
-        return "matching", seeds, f"{margin}; comparing with the controls needs at least 3 seeds, has {few}"
-    unclear = [arm for arm in controls if not _clear(ticket, arms[arm], higher_is_better=higher_is_better)]
-    side = "above" if higher_is_better else "below"
-    compared = ", ".join(f"{arm} {_interval(arms[arm])}" for arm in (TICKET, *controls))
-    if unclear:
-        return "matching", seeds, f"{margin}; not clearly {side} {' and '.join(unclear)}: {compared}"
-    return "winning", _fewest(arms, (TICKET, DENSE, *controls)), f"{margin}; {side} the controls: {compared}"
-
-
-def _clear(ticket: Summary, control: Summary, *, higher_is_better: bool) -> bool:
-    """Return True where the whole interval of `ticket` is better than that of `control`; ones that touch overlap."""
-    upper, lower = (ticket, control) if higher_is_better else (control, ticket)
-    return upper.low is not None and lower.high is not None and upper.low > lower.high + ROUNDING
-
-
-def _seeds(arms: dict[str, Summary], arm: str) -> int:
-    return arms[arm].n if arm in arms else 0
-
-
-def _fewest(arms: dict[str, Summary], names: Sequence[str]) -> int:
-    return min(_seeds(arms, arm) for arm in names)
-
-
-def _short_of(arms: dict[str, Summary], names: Sequence[str], needed: int) -> str:
-    """Return the arms with fewer than `needed` seeds, as "dense 1, random_mask 0"; empty when none is short."""
-    return ", ".join(f"{arm} {_seeds(arms, arm)}" for arm in names if _seeds(arms, arm) < needed)
-
-
-def _interval(summary: Summary) -> str:
-    return f"[{summary.low:.4f}, {summary.high:.4f}]"
+    Each has an equal share; a target on which every level matches passes its share on to the others.
+    """
+    judged = [target for target in targets if target.measured_levels and not target.unlearned]
+    shares: dict[str, float] = {}
+    while open_ones := [target for target in judged if target.name not in shares]:
+        alpha = ALPHA / len(open_ones)
+        complete = [target for target in open_ones if target.matches_everywhere(alpha)]
+        shares |= {target.name: alpha for target in complete or open_ones}
+    return [(target, shares.get(target.name, ALPHA)) for target in targets]
 
 
 def _overall(levels: list[LevelVerdict]) -> tuple[Label, float | None]:
-    """Return the best label that one level has on every target, and the sparsity of the sparsest such level."""
+    """Return the best label that one level has on every target, and the sparsity of the sparsest such level, if good.
+
+    A level that matches on one target and wins on another is matching.
+    """
     targets = {level.target for level in levels}
     labels: dict[int, list[Label]] = defaultdict(list)
     for level in levels:
@@ -149,5 +145,7 @@ def _overall(levels: list[LevelVerdict]) -> tuple[Label, float | None]:
         worst[number] = max(of_level, key=LABELS.index) if len(of_level) == len(targets) else "not measured"
     best: Label = min(worst.values(), key=LABELS.index, default="not measured")
     if best == "not measured":
+        return best, None
+    if best not in GOOD:
         return best, None
     return best, max(level.sparsity for level in levels if worst[level.level] == best)

@@ -9,6 +9,7 @@ import torch
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
+from ticketzoo.evaluation.target import Use
 from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
@@ -124,6 +125,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     own = isinstance(architecture, OwnArchitecture)
     not_trained = list(bare_names(dict.fromkeys(finding.idle), model))
     base = _base(finding)
+    use: Use = "as-is" if all(one.found[-1].learn == NOTHING for one in finding.replicates) else "train"
     return Ticket.create(
         name=recipe.name,
         architecture=custom_architecture(model, architecture["name"]) if own else architecture,
@@ -140,9 +142,9 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe, public=True),
         results=finding.rows,
-        verdict=judge(finding.rows),
+        verdict=judge(finding.rows, margin=recipe.verdict.margin, use=use),
         license=recipe.license,
-        use="as-is" if all(one.found[-1].learn == NOTHING for one in finding.replicates) else "train",
+        use=use,
         files={name: content for one in finding.replicates for name, content in extra_files(one)},
     )
 

@@ -3,6 +3,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
 
+from ticketzoo.evaluation.again import VerdictConfig
 from ticketzoo.evaluation.arms import FIND_ARMS, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
@@ -70,6 +71,7 @@ class FindRecipe(Config):
     """Random draws of each random arm per seed; by default 2 of `random_mask` and 1 of any other."""
     reinit_from: ReinitFrom = "start"
     """The step that fresh initialisations are trained from: "start" for step 0, with the warm-up, or "rewind-step"."""
+    verdict: VerdictConfig = VerdictConfig()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     package_from: Annotated[int, Field(ge=0)] = 0
     """Densest level that is packaged; rewind weights are stored for its survivors."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.controls import Labels, dense_labels, ticket_labels
-from ticketzoo.evaluation.rows import Row, rows_of
+from ticketzoo.evaluation.rows import Row, task_rows
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import METHODS, Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
@@ -129,12 +129,12 @@ class Search:
         job, labels = control
         level = f"level {labels['level']}/{self.recipe.finder.levels}"
         record = self.cells.run(job, f"{self.label}seed {labels['seed']} {level} {labels['arm']}").record
-        return rows_of(record, self.task.metric, **labels), record
+        return task_rows(record, self.task, labels), record
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
         labels = self._labels(seed, number, level.masks)
-        rows = rows_of(trained.record, self.task.metric, **labels)
-        return rows if number else rows + rows_of(trained.record, self.task.metric, **dense_labels(labels))
+        rows = task_rows(trained.record, self.task, labels)
+        return rows if number else rows + task_rows(trained.record, self.task, dense_labels(labels))
 
     def _labels(self, seed: int, level: int, masks: Masks) -> Labels:
         name, target = self.recipe.name, self.task.name

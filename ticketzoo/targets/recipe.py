@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PositiveInt, model_validator
 
+from ticketzoo.evaluation.again import VerdictConfig
 from ticketzoo.evaluation.arms import FIND_ARMS, SCALE_ARMS, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
@@ -51,6 +52,7 @@ class TransferRecipe(Config):
     """Random draws of each random arm per seed; by default 2 of `random_mask` and 1 of any other."""
     reinit_from: ReinitFrom = "start"
     """The step that fresh initialisations are trained from: "start" for step 0, with the warm-up, or "rewind-step"."""
+    verdict: VerdictConfig = VerdictConfig()
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
 
     @model_validator(mode="before")

@@ -1,23 +1,27 @@
 """A transfer evaluation from recipe to report: results.jsonl, table, verdicts, plots."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ticketzoo.distributed import processes
+from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.evaluation.rows import Row, write_results
-from ticketzoo.evaluation.statistics import deciding_metrics
+from ticketzoo.evaluation.statistics import deciding_metrics, group_rows
 from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
-from ticketzoo.evaluation.verdict import Verdict, judge_all, sentence
+from ticketzoo.evaluation.verdict import Verdict, judge_all
+from ticketzoo.evaluation.verdict import sentence as words
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
 from ticketzoo.targets.recipe import TransferRecipe
-from ticketzoo.targets.run import evaluate_transfer, load_targets, load_tickets
+from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folder
 
 
@@ -72,7 +76,8 @@ def run_transfer(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         rows = evaluate_transfer(recipe, tickets, targets, cells)
-        return processes.from_first(lambda: write_report(recipe, rows, out))
+        carried = {ticket.name: carried_to(ticket, targets) for ticket in tickets}
+        return processes.from_first(lambda: write_report(recipe, rows, out, carried))
 
 
 def plan_transfer(
@@ -110,16 +115,45 @@ def _load(recipe: TransferRecipe, registry: str | Path | None) -> list[Ticket]:
     return load_tickets(recipe, load)
 
 
-def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> TransferReport:
-    """Judge `rows`, write results.jsonl, tables, verdicts and plots into `out`, and return the report."""
-    verdicts, table = judge_all(rows), transfer_table(rows)
+def carried_to(ticket: Ticket, targets: Sequence[Target]) -> list[str]:
+    """Return the targets with other data than those that `ticket` was found on."""
+    source, names = ticket.config.source, []
+    for target in targets:
+        data = target.task.source
+        known = source.fingerprint is not None and data.get("fingerprint") is not None
+        same = data["fingerprint"] == source.fingerprint if known else data["dataset"] == source.dataset
+        names += [] if same else [target.name]
+    return names
+
+
+def shared_dense(rows: Sequence[Row]) -> str:
+    """Return a sentence where verdicts on several tickets rest on the same dense trainings; empty if none do."""
+    trained: dict[tuple[str, tuple[tuple[int, float], ...]], list[str]] = {}
+    for group in group_rows(rows):
+        if group.key.arm == DENSE:
+            key = group.key.target, tuple(group.by_seed.items())
+            trained.setdefault(key, []).append(group.key.ticket)
+    shared = sorted({target for (target, _), tickets in trained.items() if len(tickets) > 1})
+    return f"Verdicts on {', '.join(shared)} share their dense trainings: they are not independent." if shared else ""
+
+
+def write_report(
+    recipe: TransferRecipe, rows: list[Row], out: Path, carried: Mapping[str, Sequence[str]] | None = None
+) -> TransferReport:
+    """Judge `rows`, write results.jsonl, tables, verdicts and plots into `out`, and return the report.
+
+    `carried` are, by ticket, the targets that are not its source.
+    """
+    verdicts = judge_all(rows, margin=recipe.verdict.margin, transfer=carried)
+    table = transfer_table(rows)
     tickets = list(dict.fromkeys(row["ticket"] for row in rows))
     targets = list(dict.fromkeys(row["target"] for row in rows))
     plots = ["ticket-minus-dense.png"]
     plot_transfer(rows, out / plots[0])
     sections = [f"# {recipe.name}", table.markdown(), f"![ticket minus dense]({plots[0]})"]
+    sections += [sentence] if (sentence := shared_dense(rows)) else []
     for ticket in tickets:
-        sections += [f"## {ticket}", sentence(verdicts[ticket])]
+        sections += [f"## {ticket}", for_markdown(words(verdicts[ticket]))]
         for target in targets:
             its_rows = [row for row in rows if row["ticket"] == ticket and row["target"] == target]
             stem = f"{ticket}.on-{target}"
@@ -132,7 +166,7 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path) -> Transfer
             plots += pictures
             sections += [
                 f"### {ticket} on {target}",
-                arms_table(its_rows, target=target).markdown(),
+                arms_table(its_rows, target=target, verdict=verdicts[ticket]).markdown(),
                 "\n".join(f"![{picture}]({picture})" for picture in pictures),
             ]
     sections += ["## The rule", *dict.fromkeys(verdict.rule for verdict in verdicts.values())]

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation.controls import Controls, Labels, dense_training, ticket_labels
-from ticketzoo.evaluation.rows import Row, rows_of
+from ticketzoo.evaluation.rows import Row, task_rows
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks
 from ticketzoo.models import create_from_architecture, head_modules, model_state
@@ -100,7 +100,7 @@ def evaluate_transfer(
         job, labels = training
         where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
         cell = cells.run(job, f"{where} seed {labels['seed']} {labels['arm']}")
-        return rows_of(cell.record, job.task.metric, **labels)
+        return task_rows(cell.record, job.task, labels)
 
     trainings = (training for comparison in comparisons for training in comparison.trainings(recipe))
     return [row for rows in cells.each(measure, trainings) for row in rows]

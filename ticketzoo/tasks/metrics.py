@@ -1,5 +1,7 @@
 """The metrics by which arms are compared, and those of predictions by scikit-learn's and scipy's definitions."""
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,6 +25,8 @@ class Metric:
             100; "plain" for anything else, shown as it is.
         words: what people call it; by default the name with spaces.
         hub_name: the Hub's identifier for it; by default the name.
+        margin: from dense's value to the difference that a matching ticket may lack, unless a recipe states one; by
+            default 0.01 of fractions and correlations, 2% of the value of anything else.
     """
 
     name: str
@@ -30,12 +34,29 @@ class Metric:
     unit: Literal["percent", "points", "plain"] = "plain"
     words: str = ""
     hub_name: str = ""
+    margin: Callable[[float], float] | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """Return the smallest and largest value that there can be."""
+        return {"percent": (0.0, 1.0), "points": (-1.0, 1.0)}.get(self.unit, (-math.inf, math.inf))
+
+    def default_margin(self, dense: float) -> float:
+        """Return the margin where a recipe states none and dense's value is `dense`."""
+        if self.margin is not None:
+            return self.margin(dense)
+        return 0.01 if self.unit != "plain" else 0.02 * abs(dense)
+
+
+def share_of_error(accuracy: float) -> float:
+    """Return 5% of the error of dense, at least 0.002: the margin of an accuracy."""
+    return max(0.002, 0.05 * (1 - accuracy))
 
 
 METRICS = Registry("metric", Metric)
 """The metrics that this version knows."""
 
-ACCURACY = METRICS.put(Metric("accuracy", unit="percent"))
+ACCURACY = METRICS.put(Metric("accuracy", unit="percent", margin=share_of_error))
 F1 = METRICS.put(Metric("f1", unit="percent", words="F1"))
 EXACT_MATCH = METRICS.put(Metric("exact_match", unit="percent"))
 MATTHEWS = METRICS.put(Metric("matthews", unit="points", words="Matthews correlation", hub_name="matthews_correlation"))

@@ -17,6 +17,7 @@ from ticketzoo.ticket.card_kinds import (
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
+from ticketzoo.ticket.verdict_words import published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, show_duration, show_names, show_numbers, show_sparsity
 
@@ -96,7 +97,7 @@ def render_card(
         "verdict": _verdict(config, evidence.sentence),
         "not_measured": _not_measured(config, evidence) if looked_at else [],
         "empty": [for_markdown(line) for line in empty],
-        "several_levels": config.verdict is not None and len(config.verdict.levels) > 1,
+        "several_levels": bool(config.verdict and not config.verdict.targets and len(config.verdict.levels) > 1),
         "provenance": _provenance(config),
         "cost": _cost(cost or {}),
         "recipe": fenced(recipe_text, "yaml") if recipe_text else None,
@@ -165,16 +166,17 @@ def _found(config: TicketConfig, words: Mapping[str, str]) -> Facts:
     )
 
 
-def _verdict(config: TicketConfig, sentence: str) -> dict[str, str | None] | None:
+def _verdict(config: TicketConfig, sentence: str) -> dict[str, Any] | None:
     verdict = config.verdict
     if verdict is None:
         return None
     return {
-        "label": for_markdown(verdict.label),
+        "label": for_markdown(verdict.shown),
         "sparsity": None if verdict.sparsity is None else show_sparsity(verdict.sparsity),
         "sentence": for_markdown(sentence),
         "metric": for_markdown(f"{verdict.metric.replace('_', ' ')}, {verdict.at}"),
         "rule": for_markdown(verdict.rule),
+        "published": [for_markdown(line) for line in published_lines(verdict)],
     }
 
 

@@ -68,7 +68,7 @@ def tags(config: TicketConfig) -> list[str]:
     """Return the tags by which a ticket is found: architecture, method, task, source, sparsity bands, verdict."""
     names = [config.architecture.name, config.pruning.method, task_tag(config.task), source_tag(data_name(config))]
     names += [sparsity_band(entry.sparsity) for entry in pruned_levels(config)]
-    names.append(verdict_tag(config.verdict.label if config.verdict else "not measured"))
+    names.append(verdict_tag(config.verdict.shown if config.verdict else "not measured"))
     return list(dict.fromkeys(["lottery-ticket", "sparse", *map(slug, names)]))
 
 

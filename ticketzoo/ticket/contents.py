@@ -15,6 +15,7 @@ from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.levels import MaskBits, unpack
 from ticketzoo.ticket.show import ticket_html
 from ticketzoo.ticket.stored import Stored, StoredReplicate
+from ticketzoo.ticket.verdict import GOOD
 from ticketzoo.util.text import for_terminal
 
 ContentsT = TypeVar("ContentsT", bound="Contents")
@@ -202,7 +203,7 @@ class Contents:
 def _choose_level(config: TicketConfig, level: int | None, sparsity: float | None) -> int:
     """Return the packaged level asked for, nearest to the sparsity asked for, or by default the sparsest good one.
 
-    Good is what the verdict calls winning or matching; where there is none, the sparsest level of all.
+    Good are the labels `GOOD`, such as winning or matching; where there is none, the sparsest level of all.
 
     Raises:
         TicketError: no such level is packaged, or none within 0.05 of that sparsity; the message lists the levels.
@@ -222,7 +223,7 @@ def _choose_level(config: TicketConfig, level: int | None, sparsity: float | Non
             raise TicketError(f"'{config.name}' has {within}: choose from {_listed(config)}")
         return nearest.level
     judged = config.verdict.levels if config.verdict else []
-    good = {entry.level for entry in judged if entry.label in ("winning", "matching")}
+    good = {entry.level for entry in judged if entry.label in GOOD}
     packaged = [entry.level for entry in config.levels]
     return max(good.intersection(packaged), default=packaged[-1])
 

@@ -1,27 +1,71 @@
-"""The verdict on a ticket: as ticket.json holds it, as `ticketzoo.evaluation.verdict` gives it, and in words."""
+"""The verdict on a ticket, as ticket.json holds it. `ticketzoo.evaluation.verdict` gives it."""
 
 import html
-import re
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import Annotated, Literal, TypeAlias, get_args
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
 from ticketzoo.ticket.parts import FIRST, Count, Level, Part, Sparsity, Text
-from ticketzoo.util.text import for_markdown, for_terminal, show_numbers, show_sparsity
+from ticketzoo.ticket.verdict_words import sentence as sentence
+from ticketzoo.util.text import for_markdown, for_terminal
 
-Label: TypeAlias = Literal["winning", "matching", "not matching", "not measured"]
+Label: TypeAlias = Literal[
+    "winning",
+    "matches untrained",
+    "matching",
+    "works untrained",
+    "undecided",
+    "below",
+    "not matching",
+    "not measured",
+]
+"""A label: "not matching" is one of the rule of versions before 0.2, which old tickets still state."""
 
 LABELS: tuple[Label, ...] = get_args(Label)
 """Every label, best first."""
 
-SEEDS: dict[Label, int] = {"winning": 3, "matching": 2}
+GOOD: tuple[Label, ...] = ("winning", "matches untrained", "matching", "works untrained")
+"""Labels that a user looks for."""
+
+SEEDS: dict[Label, int] = {"winning": 3, "matches untrained": 2, "matching": 2, "works untrained": 3}
 """The fewest seeds that a label may rest on."""
 
 
+SHOWN = (*LABELS, *(f"{label} (short training)" for label in GOOD))
+"""Every label as it is shown: with a mark where dense trained for longer is better by more than the margin."""
+
+
+def _shown(label: Label, short: bool) -> str:
+    return f"{label} (short training)" if short and label in GOOD else label
+
+
+def _unless(default: Any, **bounds: Any) -> Any:
+    """Return a field that is left out of ticket.json at its default: verdicts of earlier versions have it not."""
+    return Field(default=default, exclude_if=lambda value: value == default, **bounds)
+
+
+Range: TypeAlias = Annotated[list[float], Field(min_length=2, max_length=2)]
+
+
+class Compared(Part):
+    """The ticket minus another arm: mean over seeds, and the interval whose ends are the tested one-sided bounds."""
+
+    arm: Text
+    difference: float
+    interval: Range
+
+
 class LevelVerdict(Part):
-    """The label that one level earned on one target, the seeds that it rests on, and why."""
+    """The label that one level earned on one target, the seeds that it rests on, and why.
+
+    Attributes:
+        dense: the ticket minus dense.
+        control: the ticket minus the best control, where controls were measured.
+        above_dense: True where the ticket is shown to be above dense, with Holm's correction over levels.
+        seeds_to_decide: seeds of each arm that would decide an undecided level with 80% power, were the difference as
+            measured; None where more than 1,000 or not computed.
+        published: labels by published rules, by the name of the rule.
+    """
 
     level: Level
     sparsity: Sparsity
@@ -29,6 +73,11 @@ class LevelVerdict(Part):
     label: Label
     seeds: Count
     reason: str
+    dense: Compared | None = _unless(None)
+    control: Compared | None = _unless(None)
+    above_dense: bool = _unless(False)
+    seeds_to_decide: Count | None = _unless(None)
+    published: dict[str, str] = _unless({}, max_length=100)
 
     @model_validator(mode="after")
     def _is_backed_by_seeds(self) -> "LevelVerdict":
@@ -36,6 +85,31 @@ class LevelVerdict(Part):
         if self.seeds < needed:
             raise ValueError(f"'{self.label}' needs at least {needed} seeds, not {self.seeds}")
         return self
+
+
+class TargetVerdict(Part):
+    """The things that the labels on one target share.
+
+    Attributes:
+        metric: by which arms were compared.
+        margin: by which a ticket may be below dense and match it, in the metric's unit.
+        spread: pooled standard deviation over seeds; None where nothing was pooled.
+        freedom: its degrees of freedom.
+        pooled: the groups that share it, in words.
+        alpha: level of each one-sided test; smaller than 0.05 where several targets share it.
+        chance: best score of a guess that takes no notice of the input, where it was recorded.
+        short_training: True where dense trained for longer is better by more than the margin.
+    """
+
+    target: Text
+    metric: Text
+    margin: float
+    spread: float | None = _unless(None)
+    freedom: Count = _unless(0)
+    pooled: str = ""
+    alpha: float = _unless(0.05)
+    chance: float | None = _unless(None)
+    short_training: bool = _unless(False)
 
 
 class Verdict(Part):
@@ -48,6 +122,9 @@ class Verdict(Part):
         label: the best that a level earns on every target.
         sparsity: of the sparsest level with that label; None where nothing was measured.
         levels: the label of each level on each target.
+        targets: margin, spread and chance of each target.
+        stated_margin: the margin that the recipe states, of every target or by target; None for the defaults.
+        transfer: targets on which a winning ticket has to be above the controls of its scale, too.
     """
 
     rule: str
@@ -56,10 +133,28 @@ class Verdict(Part):
     label: Label
     sparsity: Sparsity | None = None
     levels: Annotated[list[LevelVerdict], FIRST] = Field(default=[], max_length=10_000)
+    targets: list[TargetVerdict] = _unless([], max_length=1_000)
+    stated_margin: float | dict[str, float] | None = _unless(None)
+    transfer: list[Text] = _unless([], max_length=1_000)
+
+    @property
+    def short_training(self) -> bool:
+        """True where a target's training is short."""
+        return any(target.short_training for target in self.targets)
+
+    def labels(self, target: str) -> dict[int, str]:
+        """Return the labels of the levels on `target` as they are shown."""
+        short = any(one.short_training for one in self.targets if one.target == target)
+        return {level.level: _shown(level.label, short) for level in self.levels if level.target == target}
+
+    @property
+    def shown(self) -> str:
+        """The label as it is shown: with "(short training)" where that is so."""
+        return _shown(self.label, self.short_training)
 
     @model_validator(mode="after")
     def _is_backed_by_a_level(self) -> "Verdict":
-        if self.label in ("winning", "matching") and self.label not in {level.label for level in self.levels}:
+        if self.label in GOOD and self.label not in {level.label for level in self.levels}:
             raise ValueError(f"no level is '{self.label}'")
         return self
 
@@ -71,40 +166,3 @@ class Verdict(Part):
     def _repr_markdown_(self) -> str:
         """Return what a notebook shows: the verdict in words, and the rule."""
         return f"**{for_markdown(sentence(self))}**\n\n> {for_markdown(self.rule)}"
-
-
-def sentence(verdict: Verdict) -> str:
-    """Return the verdict in words, as "winning at sparsity 0.488, 0.738, 0.866 (levels 3, 6, 9); 3 seeds"."""
-    by_target: dict[str, list[LevelVerdict]] = defaultdict(list)
-    for level in verdict.levels:
-        by_target[level.target].append(level)
-    if not by_target:
-        return "not measured"
-    if len(by_target) == 1:
-        return _sentence(verdict.levels)
-    return ". ".join(f"On {target}: {_sentence(levels)}" for target, levels in by_target.items())
-
-
-def _sentence(levels: Sequence[LevelVerdict]) -> str:
-    parts = [_claim(label, [level for level in levels if level.label == label]) for label in LABELS]
-    seeds = [level.seeds for level in levels if level.label != "not measured"]
-    if seeds:
-        few, many = min(seeds), max(seeds)
-        parts.append(f"{few} seeds" if few == many else f"{few} to {many} seeds")
-    return "; ".join(part for part in parts if part)
-
-
-def _span(levels: Sequence[LevelVerdict]) -> str:
-    """Return the sparsities as `show_numbers` has the levels: "0.488 to 0.866" only where none between is left out."""
-    of_level = {str(level.level): show_sparsity(level.sparsity) for level in levels}
-    return re.sub(r"\d+", lambda number: of_level[number[0]], show_numbers(level.level for level in levels))
-
-
-def _claim(label: Label, levels: Sequence[LevelVerdict]) -> str:
-    if not levels:
-        return ""
-    span = _span(levels)
-    numbers = show_numbers(level.level for level in levels)
-    reasons = {level.reason for level in levels}
-    why = f": {reasons.pop()}" if label == "not measured" and len(reasons) == 1 else ""
-    return f"{label} at sparsity {span} (level{'s' if len(levels) > 1 else ''} {numbers}){why}"

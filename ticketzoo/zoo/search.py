@@ -25,7 +25,7 @@ from ticketzoo.ticket.card_metadata import (
 )
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import hub_files
-from ticketzoo.ticket.verdict import LABELS
+from ticketzoo.ticket.verdict import LABELS, SHOWN
 from ticketzoo.util.text import for_terminal, show_names
 from ticketzoo.zoo.places import in_words, registries, ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
@@ -40,7 +40,7 @@ class Query:
         task: such as `image-classification`.
         source: data set that the ticket was found on, such as `ylecun/mnist`.
         sparsity: of a packaged level, to within the bands of 0.5, 0.8, 0.9, 0.95, 0.98 and 0.99.
-        verdict: one of `ticketzoo.ticket.verdict.LABELS`.
+        verdict: one of `ticketzoo.ticket.verdict.SHOWN`.
     """
 
     architecture: str | None = None
@@ -53,7 +53,7 @@ class Query:
         number = isinstance(self.sparsity, Real | None)
         if not number or (self.sparsity is not None and not 0 <= self.sparsity < 1):
             raise RegistryError(f"sparsity {self.sparsity!r}: a fraction removed is in [0, 1): write 0.9 for 90%")
-        if self.verdict is not None and self.verdict not in LABELS:
+        if self.verdict is not None and self.verdict not in SHOWN:
             raise RegistryError(f"verdict {self.verdict!r}: choose one of {', '.join(LABELS)}")
 
     def tags(self) -> list[str]:
@@ -87,7 +87,7 @@ class Query:
             task_tag(config.task),
             source_tag(data_name(config)),
             *(sparsity_band(entry.sparsity) for entry in pruned_levels(config)),
-            verdict_tag(config.verdict.label if config.verdict else "not measured"),
+            verdict_tag(config.verdict.shown if config.verdict else "not measured"),
         }
 
 

@@ -59,7 +59,7 @@ class TicketSummary:
     @property
     def searchable(self) -> tuple[str, ...]:
         """The texts that `--filter` looks at, in lower case."""
-        verdict = self.config.verdict.label if self.config.verdict else ""
+        verdict = self.config.verdict.shown if self.config.verdict else ""
         return tuple(
             text.lower() for text in (self.config.name, self.architecture, self.config.source.dataset, verdict)
         )
@@ -111,7 +111,7 @@ class TicketSummary:
         if verdict is None:
             return "not measured"
         where = f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else ""
-        return f"{verdict.label}{where}{self.mark}"
+        return f"{verdict.shown}{where}{self.mark}"
 
     @property
     def mark(self) -> str:

@@ -1,0 +1,144 @@
+"""Labels of the levels of one ticket on one target, with differences, intervals and reasons."""
+
+import numpy as np
+
+from ticketzoo.evaluation.arms import DENSE, TICKET
+from ticketzoo.evaluation.decide import ALPHA, decide
+from ticketzoo.evaluation.inference import Difference, seeds_to_decide
+from ticketzoo.evaluation.metrics import show
+from ticketzoo.evaluation.published import published_labels
+from ticketzoo.evaluation.statistics import summarise
+from ticketzoo.evaluation.target import Target
+from ticketzoo.ticket.verdict import Compared, Label, LevelVerdict, TargetVerdict
+from ticketzoo.ticket.verdict_words import compared
+from ticketzoo.util.text import show_numbers
+
+
+def judge_target(target: Target, alpha: float = ALPHA) -> tuple[TargetVerdict, list[LevelVerdict]]:
+    """Return the verdict on every level on `target`, each test at `alpha`."""
+    labelling = Labelling(target, alpha) if target.measured_levels and not target.unlearned else None
+    levels = [
+        labelling.of(level) if labelling and level in target.measured_levels else not_measured(target, level)
+        for level in target.levels
+    ]
+    spread, freedom, words = labelling.spread if labelling else (None, 0, "")
+    about = TargetVerdict(
+        target=target.name,
+        metric=target.metric,
+        margin=target.margin,
+        spread=spread,
+        freedom=freedom,
+        pooled=words,
+        alpha=alpha,
+        chance=target.chance,
+        short_training=target.short_training,
+    )
+    return about, levels
+
+
+def not_measured(target: Target, level: int) -> LevelVerdict:
+    """Return the verdict on a level of which too little is known."""
+    arms, dense = target.levels[level], target.dense
+    seeds = min(len(arms[TICKET].by_seed) if TICKET in arms else 0, len(dense.by_seed) if dense else 0)
+    reason = target.unlearned or f"needs at least 2 seeds, has {target.short_of(level, (TICKET, DENSE), 2)}"
+    sparsity = next(iter(arms.values())).sparsity
+    return LevelVerdict(
+        level=level, sparsity=sparsity, target=target.name, label="not measured", seeds=seeds, reason=reason
+    )
+
+
+class Labelling:
+    """The rule applied to `target`, each test at `alpha`."""
+
+    def __init__(self, target: Target, alpha: float) -> None:
+        self.target, self.alpha = target, alpha
+        self.decision = decide(target.values, alpha=alpha)
+        self.names = sorted({arm for level in target.control_levels for arm in target.controls(level)})
+
+    @property
+    def spread(self) -> tuple[float | None, int, str]:
+        """Return the pooled standard deviation, its degrees of freedom, and the groups that share it, in words."""
+        groups = self.decision.groups
+        if not groups.pooled.any():
+            return None, 0, ""
+        member = int(np.argmax(groups.pooled))
+        inside = [level for level, is_in in zip(self.target.measured_levels, groups.pooled[1:], strict=True) if is_in]
+        named = f"level{'s' if len(inside) > 1 else ''} {show_numbers(inside)}" if inside else ""
+        words = " and ".join(part for part in ("dense" if groups.pooled[0] else "", named) if part)
+        return float(np.sqrt(groups.variance[member])), int(groups.freedom[member]), words
+
+    def of(self, level: int) -> LevelVerdict:
+        """Return the verdict on a measured level."""
+        target, at = self.target, self.target.measured_levels.index(level)
+        arms, label = target.levels[level], self._label(level)
+        dense = self._compared("dense", self.decision.to_dense, at)
+        controls = self._controls(level)
+        seeds = [len(arms[TICKET].by_seed), len(target.dense.by_seed) if target.dense else 0]
+        if label in ("winning", "works untrained"):
+            seeds += [len(arms[arm].by_seed) for arm in target.controls(level)]
+        undecided = label == "undecided"
+        summaries = {**arms} | ({"dense": target.dense} if target.dense else {})
+        return LevelVerdict(
+            level=level,
+            sparsity=arms[TICKET].sparsity,
+            target=target.name,
+            label=label,
+            seeds=min(seeds),
+            reason=self._reason(level, dense, controls),
+            dense=dense,
+            control=min(controls, key=lambda pair: pair.difference * target.sign, default=None),
+            above_dense=bool(self.decision.above_dense[at]),
+            seeds_to_decide=self._seeds_to_decide(at) if undecided else None,
+            published=published_labels({arm: summarise(target.rising(of)) for arm, of in summaries.items()}),
+        )
+
+    def _label(self, level: int) -> Label:
+        target, decision = self.target, self.decision
+        at = target.measured_levels.index(level)
+        control = target.control_levels.index(level) if level in target.control_levels else None
+        if target.use == "as-is":
+            if decision.matching[at]:
+                return "matches untrained"
+            works = control is not None and bool(decision.above_controls[control])
+            return "works untrained" if works else "below" if decision.below[at] else "undecided"
+        if control is not None and decision.winning[control]:
+            return "winning"
+        return "matching" if decision.matching[at] else "below" if decision.below[at] else "undecided"
+
+    def _reason(self, level: int, dense: Compared, controls: list[Compared]) -> str:
+        target, metric, at = self.target, self.target.metric, self.target.measured_levels.index(level)
+        parts = [f"ticket - dense {compared(dense, metric)}, margin {show(metric, target.margin)}"]
+        stopped = self.decision.to_dense.above(np.array(-target.margin))[at] <= self.alpha
+        if not self.decision.matching[at] and stopped:
+            parts.append("a denser level is not matching")
+        missing = target.missing_controls(level)
+        if missing:
+            parts.append(f"comparing with the controls needs at least 3 seeds, has {missing}")
+        said = [f"{pair.arm} {compared(pair, metric)}" for pair in controls]
+        if said:
+            parts.append(f"ticket - controls: {', '.join(said)}")
+        return "; ".join(parts)
+
+    def _controls(self, level: int) -> list[Compared]:
+        if level not in self.target.control_levels:
+            return []
+        at, here = self.target.control_levels.index(level), self.target.controls(level)
+        differences = self.decision.to_controls
+        return [
+            self._compared(arm, Difference(*(column[number] for column in differences)), at)
+            for number, arm in enumerate(self.names)
+            if arm in here
+        ]
+
+    def _compared(self, arm: str, difference: Difference, at: int) -> Compared:
+        sign = self.target.sign
+        ends = sorted(float(sign * end[at]) for end in (difference.low(self.alpha), difference.high(self.alpha)))
+        return Compared(arm=arm, difference=float(sign * difference.mean[at]), interval=ends)
+
+    def _seeds_to_decide(self, at: int) -> int | None:
+        """Return the seeds that would decide a level, were the difference as measured."""
+        groups, difference = self.decision.groups, self.decision.to_dense
+        both = bool(groups.pooled[0] and groups.pooled[at + 1])
+        spread = float(np.sqrt((groups.variance[0] + groups.variance[at + 1]) / 2))
+        gap = float(difference.mean[at] + self.target.margin)
+        return seeds_to_decide(gap, spread, int(groups.pooled.sum()) if both else 2, self.alpha)

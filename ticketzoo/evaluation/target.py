@@ -1,0 +1,159 @@
+"""A ticket's measurements on one target, ready for the rule."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from ticketzoo.evaluation.arms import CHANCE, DENSE, SCALE_ARMS, TICKET, arm_entry
+from ticketzoo.evaluation.decide import Measured, decide
+from ticketzoo.evaluation.inference import Floats
+from ticketzoo.evaluation.metrics import metric_of, show
+from ticketzoo.evaluation.statistics import Group
+
+Use = Literal["train", "as-is"]
+Margin = float | Mapping[str, float] | None
+"""A stated margin, in the metric's unit: of every target, by target, or None for the metric's default."""
+
+FEWEST = 3
+"""Seeds of each arm that a claim against the controls needs."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The groups of one ticket on one target."""
+
+    name: str
+    groups: Sequence[Group]
+    stated_margin: Margin
+    transfer: bool
+    use: Use
+
+    @cached_property
+    def dense(self) -> Group | None:
+        """Return the dense network."""
+        return self._once(DENSE)
+
+    @cached_property
+    def levels(self) -> dict[int, dict[str, Group]]:
+        """Return the arms by level, of levels above 0."""
+        found: dict[int, dict[str, Group]] = {}
+        for group in self.groups:
+            if group.key.level > 0:
+                found.setdefault(group.key.level, {})[group.key.arm] = group
+        return dict(sorted(found.items()))
+
+    @property
+    def metric(self) -> str:
+        """Return the metric, as rows name it."""
+        return self.groups[0].metric
+
+    @property
+    def sign(self) -> int:
+        """Return -1 where less is better."""
+        return 1 if self.groups[0].higher_is_better else -1
+
+    @cached_property
+    def margin(self) -> float:
+        """Return the margin: the stated one, or the default of the metric at dense's mean."""
+        stated = self.stated_margin.get(self.name) if isinstance(self.stated_margin, Mapping) else self.stated_margin
+        if stated is not None or self.dense is None:
+            return stated or 0.0
+        return metric_of(self.metric).default_margin(self.dense.summary.mean)
+
+    @cached_property
+    def measured_levels(self) -> list[int]:
+        """Return the levels at which the ticket has at least 2 seeds, as dense has."""
+        return [level for level in self.levels if not self.short_of(level, (TICKET, DENSE), 2)]
+
+    @cached_property
+    def control_levels(self) -> list[int]:
+        """Return the measured levels at which every control has enough seeds for a claim."""
+        return [level for level in self.measured_levels if not self.missing_controls(level)]
+
+    def missing_controls(self, level: int) -> str:
+        """Return the arms that a claim against the controls lacks seeds of, as "random_mask 0"; empty for none."""
+        controls = {arm for arm in self.levels[level] if arm_entry(arm).verdict_control}
+        needed = self._required(controls)
+        return self.short_of(level, (TICKET, DENSE, *needed, *sorted(controls - {*needed})), FEWEST)
+
+    def short_of(self, level: int, arms: Collection[str], fewest: int) -> str:
+        """Return the arms with fewer than `fewest` seeds at `level`, as "dense 1, random_mask 0"."""
+        seeds = {arm: len(group.by_seed) for arm, group in self.levels[level].items()}
+        seeds[DENSE] = len(self.dense.by_seed) if self.dense else 0
+        return ", ".join(f"{arm} {seeds.get(arm, 0)}" for arm in arms if seeds.get(arm, 0) < fewest)
+
+    def controls(self, level: int) -> list[str]:
+        """Return the arms at `level` that a winning ticket must be above."""
+        return [arm for arm in self.levels[level] if arm_entry(arm).verdict_control]
+
+    @cached_property
+    def unlearned(self) -> str:
+        """Return why nothing can be said of the ticket, as dense has not learned; empty where it has."""
+        dense = self.dense
+        if dense is None or len(dense.by_seed) < 2:
+            return ""
+        best = 1.0 if metric_of(self.metric).bounds[1] == 1.0 and self.sign > 0 else None
+        numbers = {value for group in self.groups for value in group.by_seed.values() if group.key.arm != CHANCE}
+        if len(numbers) == 1 and numbers != {best}:
+            return f"every training gave the same number, {show(self.metric, numbers.pop())}: nothing was learned"
+        if self.chance is None:
+            return ""
+        gain, spread = self.sign * (dense.summary.mean - self.chance), 3 * (dense.summary.std or 0.0)
+        if gain > spread:
+            return ""
+        against = f"{show(self.metric, dense.summary.mean)} against {show(self.metric, self.chance)} of a guess"
+        return f"dense did not learn: {against}, within 3 standard deviations ({show(self.metric, spread)})"
+
+    @cached_property
+    def chance(self) -> float | None:
+        """Return the best score of a guess that takes no notice of the input, if it is among the rows."""
+        group = self._once(CHANCE)
+        return group.summary.mean if group else None
+
+    @property
+    def short_training(self) -> bool:
+        """Return True where dense trained for longer is better by more than the margin."""
+        long = self._once("dense_long")
+        if long is None or self.dense is None:
+            return False
+        return self.sign * (long.summary.mean - self.dense.summary.mean) > self.margin
+
+    @cached_property
+    def values(self) -> Measured:
+        """Return the values for the rule: those of `measured_levels` and `control_levels`."""
+        assert self.dense is not None
+        arms = sorted({arm for level in self.control_levels for arm in self.controls(level)})
+        rows = [[self.levels[level].get(arm) for level in self.control_levels] for arm in arms]
+        every = [self.dense, *(self.levels[level][TICKET] for level in self.measured_levels)]
+        seeds = max(len(group.by_seed) for group in [*every, *(one for row in rows for one in row if one)])
+        padded = np.array([self._padded(group, seeds) for group in every])
+        shape = (max(len(arms), 1), len(self.control_levels), seeds)
+        controls = np.full(shape, np.nan)
+        for arm, row in enumerate(rows):
+            for level, group in enumerate(row):
+                controls[arm, level] = self._padded(group, seeds)
+        at = [self.measured_levels.index(level) for level in self.control_levels]
+        return Measured(padded[0], padded[1:], controls, at, self.margin)
+
+    def rising(self, group: Group) -> list[float]:
+        """Return the values of `group`, of which more is better: negated where less is."""
+        return [self.sign * value for value in group.by_seed.values()]
+
+    def matches_everywhere(self, alpha: float) -> bool:
+        """Return True where every measured level is matching at `alpha`."""
+        return bool(decide(self.values, alpha=alpha).matching.all())
+
+    def _once(self, arm: str) -> Group | None:
+        return next((group for group in self.groups if group.key.arm == arm), None)
+
+    def _padded(self, group: Group | None, seeds: int) -> Floats:
+        values = [] if group is None else self.rising(group)
+        return np.array(values + [np.nan] * (seeds - len(values)))
+
+    def _required(self, measured: Collection[str]) -> tuple[str, ...]:
+        fresh = "magnitude" if "magnitude" in measured and "random_reinit" not in measured else "random_reinit"
+        scale = [arm for arm in SCALE_ARMS if fresh == "random_reinit" or arm != "rescaled_reinit"]
+        return ("random_mask", fresh, *(scale if self.transfer else ()))

@@ -1,0 +1,146 @@
+"""A verdict in words: "winning at 0.738, 0.931 (levels 6, 12): +0.98 points [0.71, 1.25] over the best control"."""
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from ticketzoo.tasks.metrics import metric_called
+from ticketzoo.util.text import show_numbers, show_sparsity
+
+if TYPE_CHECKING:
+    from ticketzoo.ticket.verdict import Compared, LevelVerdict, TargetVerdict, Verdict
+
+FIRST = ("winning", "matches untrained", "matching", "works untrained", "undecided", "below", "not matching")
+"""Labels in the order that a sentence says them."""
+
+
+def sentence(verdict: "Verdict") -> str:
+    """Return the verdict in words; over several targets it begins with how many there are of each label."""
+    by_target: dict[str, list[LevelVerdict]] = defaultdict(list)
+    for level in verdict.levels:
+        by_target[level.target].append(level)
+    about = {target.target: target for target in verdict.targets}
+    if not by_target:
+        return "not measured"
+    said = {target: _of_target(levels, about.get(target)) for target, levels in by_target.items()}
+    if len(said) == 1:
+        return said.popitem()[1]
+    counts = _counts(list(by_target.values()))
+    return f"{counts}. " + ". ".join(f"On {target}: {text}" for target, text in said.items())
+
+
+def number(value: float, metric: str, *, sign: str = "") -> str:
+    """Return a value or a difference of a row's metric as tables show it: fractions in percent, without the sign."""
+    scale = 1 if metric_called(metric.partition("_")[2]).unit == "plain" else 100
+    return f"{value * scale:{sign}.{2 if scale == 100 else 4}f}"
+
+
+def unit(metric: str) -> str:
+    """Return the unit of a difference of a row's metric, with a space before it, or nothing."""
+    return "" if metric_called(metric.partition("_")[2]).unit == "plain" else " points"
+
+
+def compared(pair: "Compared", metric: str) -> str:
+    """Return a difference with its interval: "+0.98 points [0.71, 1.25]"."""
+    low, high = (number(end, metric) for end in pair.interval)
+    return f"{number(pair.difference, metric, sign='+')}{unit(metric)} [{low}, {high}]"
+
+
+def published_lines(verdict: "Verdict") -> list[str]:
+    """Return a line for each published rule: the labels that it gives, and at which levels."""
+    several = len({level.target for level in verdict.levels}) > 1
+    found: dict[str, dict[str, list[LevelVerdict]]] = {}
+    for level in verdict.levels:
+        for rule, label in level.published.items():
+            named = f"on {level.target} {label}" if several else label
+            found.setdefault(rule, {}).setdefault(named, []).append(level)
+    return [
+        f"{rule}: {'; '.join(f'{label} at {_levels(levels)}' for label, levels in labels.items())}"
+        for rule, labels in found.items()
+    ]
+
+
+def _counts(targets: list[list["LevelVerdict"]]) -> str:
+    best = [min((level.label for level in levels), key=_rank) for levels in targets]
+    matching = sum(label in ("winning", "matching") for label in best)
+    parts = [f"matching on {matching} of {len(best)} targets", f"winning on {best.count('winning')}"]
+    parts += [f"{label} on {best.count(label)}" for label in ("undecided", "below", "not measured") if label in best]
+    return ", ".join(parts)
+
+
+def _rank(label: str) -> int:
+    return FIRST.index(label) if label in FIRST else len(FIRST)
+
+
+def _of_target(levels: Sequence["LevelVerdict"], about: "TargetVerdict | None") -> str:
+    by_label: dict[str, list[LevelVerdict]] = defaultdict(list)
+    for level in sorted(levels, key=lambda level: level.level):
+        by_label[level.label].append(level)
+    if about is None:
+        parts = [_claim(label, by_label[label]) for label in (*FIRST, "not measured") if by_label[label]]
+    else:
+        parts = [*_claims(by_label, about), *_open(by_label, about)]
+    seeds = [level.seeds for level in levels if level.label != "not measured"]
+    if seeds:
+        few, many = min(seeds), max(seeds)
+        parts.append(f"{few} seeds" if few == many else f"{few} to {many} seeds")
+    if about is not None and about.spread is not None and seeds:
+        spread = f"{number(about.spread, about.metric)}{unit(about.metric)}"
+        parts.append(f"spread {spread}, pooled over {about.pooled} ({about.freedom} degrees of freedom)")
+    return "; ".join(parts)
+
+
+def _claims(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> list[str]:
+    """Return what is claimed of levels, and of which: winning, matching, above dense."""
+    short = " (short training)" * about.short_training
+    claims = []
+    for label in ("winning", "works untrained"):
+        if levels := by_label[label]:
+            best = levels[-1].control
+            over = f": {compared(best, about.metric)} over the best control" if best else ""
+            claims.append(f"{label}{short} at {_span(levels)} ({_levels(levels)}){over}")
+    untrained = by_label["matches untrained"]
+    matching = untrained or by_label["winning"] + by_label["matching"]
+    if matching:
+        last = max(matching, key=lambda level: level.level)
+        label = "matches untrained" if untrained else "matching"
+        margin = f"margin {number(about.margin, about.metric)}"
+        claims.append(f"{label}{short} ({margin}) up to {show_sparsity(last.sparsity)} (level {last.level})")
+    if above := [level for levels in by_label.values() for level in levels if level.above_dense]:
+        claims.append(f"above dense at {_levels(above)}")
+    return claims
+
+
+def _open(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> list[str]:
+    """Return what is not claimed: levels that are undecided, below or not measured."""
+    parts = []
+    if undecided := by_label["undecided"]:
+        first = undecided[0]
+        margin = "" if by_label["winning"] or by_label["matching"] else f"margin {number(about.margin, about.metric)}, "
+        more = "" if first.seeds_to_decide is None else f"{first.seeds_to_decide:,} seeds would decide {first.level}"
+        differs = compared(first.dense, about.metric) if first.dense else ""
+        detail = ", ".join(part for part in (f"{margin}{differs} at {first.level}" if differs else "", more) if part)
+        parts.append(f"{_levels(undecided)} undecided" + (f" ({detail})" if detail else ""))
+    if below := by_label["below"]:
+        parts.append(f"{_levels(below)} below")
+    if missing := by_label["not measured"]:
+        parts.append(_claim("not measured", missing))
+    return parts
+
+
+def _levels(levels: Iterable["LevelVerdict"]) -> str:
+    numbers = sorted({level.level for level in levels})
+    return f"level{'s' if len(numbers) > 1 else ''} {show_numbers(numbers)}"
+
+
+def _span(levels: Sequence["LevelVerdict"]) -> str:
+    """Return the sparsities as `show_numbers` has the levels: "0.488 to 0.866" only where none between is left out."""
+    of_level = {str(level.level): show_sparsity(level.sparsity) for level in levels}
+    return re.sub(r"\d+", lambda number: of_level[number[0]], show_numbers(level.level for level in levels))
+
+
+def _claim(label: str, levels: Sequence["LevelVerdict"]) -> str:
+    reasons = {level.reason for level in levels}
+    why = f": {reasons.pop()}" if label == "not measured" and len(reasons) == 1 else ""
+    return f"{label} at sparsity {_span(levels)} ({_levels(levels)}){why}"
