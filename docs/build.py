@@ -16,6 +16,7 @@ from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import judge_all, sentence
 from ticketzoo.instability.measure import Instability, instabilities, stable_from
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
+from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folders
 from ticketzoo.zoo.summary import markdown_table, read_summary
 
@@ -46,6 +47,14 @@ STABILITY = {
     ),
 }
 """By the name of the results file."""
+
+
+CARRIED = {
+    "lenet-300-100.mnist-imp": ["fashion-mnist"],
+    "lenet-300-100.fashion-mnist-imp": ["mnist"],
+    "all-minilm-l6-v2.wordnet-mlm-imp": ["wordnet-qa"],
+}
+"""Targets that are not the ticket's source, by ticket."""
 
 
 def read_rows(name: str) -> list[dict]:
@@ -130,12 +139,14 @@ def span(group: Group, form: str) -> str:
 
 def transfer(rows: list[dict]) -> str:
     """Ticket minus dense, the verdicts, and the arms on every target."""
-    verdicts = "\n".join(f"- **{name}**: {sentence(verdict)}" for name, verdict in judge_all(rows).items())
+    judged = judge_all(rows, transfer=CARRIED)
+    verdicts = "\n".join(f"- **{name}**: {for_markdown(sentence(verdict))}" for name, verdict in judged.items())
     arms = [
         f"**{ticket} on {target}**\n\n{table.markdown()}"
         for ticket in dict.fromkeys(row["ticket"] for row in rows)
         for target in dict.fromkeys(row["target"] for row in rows)
-        for table in [arms_table([r for r in rows if r["ticket"] == ticket and r["target"] == target], target=target)]
+        for its in [[row for row in rows if (row["ticket"], row["target"]) == (ticket, target)]]
+        for table in [arms_table(its, target=target, verdict=judged[ticket])]
     ]
     return "\n\n".join([transfer_table(rows).markdown(), verdicts, *arms])
 

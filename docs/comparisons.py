@@ -7,7 +7,6 @@ SOURCES = {
     "ticket": "masked language modelling, IMP",
     "magnitude": "the pretrained weights, one-shot",
     "random_mask": "random mask",
-    "shuffled_mask": "the ticket's mask, shuffled within layers",
 }
 """Where a mask at the ticket's sparsity is from, by arm."""
 

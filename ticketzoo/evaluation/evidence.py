@@ -59,7 +59,7 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
 
 def _arms(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return a line for each arm of the table that was measured: its masks, its weights, and where it comes from."""
-    entries = [ARMS[name] for name in in_order(row["arm"] for row in rows) if name in ARMS]
+    entries = [ARMS[name] for name in in_order(one_of(row["arm"]) for row in rows) if name in ARMS]
     said = []
     for entry in entries:
         parts = [f"{what} {words}" for what, words in (("masks", entry.masks), ("weights", entry.weights)) if words]

@@ -12,7 +12,7 @@ from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows
 from ticketzoo.evaluation.target import Margin, Target, Use
-from ticketzoo.ticket.verdict import GOOD, LABELS, Label, LevelVerdict
+from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
@@ -132,7 +132,7 @@ def _shared_alpha(targets: Sequence[Target]) -> list[tuple[Target, float]]:
 
 
 def _overall(levels: list[LevelVerdict]) -> tuple[Label, float | None]:
-    """Return the best label that one level has on every target, and the sparsity of the sparsest such level, if good.
+    """Return the best label that one level has on every target, and the sparsity of the sparsest such level.
 
     A level that matches on one target and wins on another is matching.
     """
@@ -145,7 +145,5 @@ def _overall(levels: list[LevelVerdict]) -> tuple[Label, float | None]:
         worst[number] = max(of_level, key=LABELS.index) if len(of_level) == len(targets) else "not measured"
     best: Label = min(worst.values(), key=LABELS.index, default="not measured")
     if best == "not measured":
-        return best, None
-    if best not in GOOD:
         return best, None
     return best, max(level.sparsity for level in levels if worst[level.level] == best)
