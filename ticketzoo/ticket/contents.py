@@ -222,8 +222,7 @@ def _choose_level(config: TicketConfig, level: int | None, sparsity: float | Non
             within = f"no level within {NEAR} of sparsity {sparsity}"
             raise TicketError(f"'{config.name}' has {within}: choose from {_listed(config)}")
         return nearest.level
-    judged = config.verdict.levels if config.verdict else []
-    good = {entry.level for entry in judged if entry.label in GOOD}
+    good = {entry.level for entry in (config.verdict.levels if config.verdict else []) if entry.label in GOOD}
     packaged = [entry.level for entry in config.levels]
     return max(good.intersection(packaged), default=packaged[-1])
 
