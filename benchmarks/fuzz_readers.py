@@ -98,8 +98,9 @@ def make(name: str, replicates: list[Found], **keys: Any) -> Ticket:
         "recipe_text": f"name: {name}\nmodel: {{name: lenet-300-100}}\nrates: [0.1, 0.2]\n",
     }  # fmt: skip
     bare = Ticket.create(name=name, replicates=replicates, **{**fields, **keys})
-    rows = list(rows_for(bare))
-    return Ticket.create(name=name, replicates=replicates, results=rows, verdict=judge(rows), **{**fields, **keys})
+    fields |= {**keys, "results": list(rows_for(bare))}
+    measured = Ticket.create(name=name, replicates=replicates, **fields)
+    return Ticket.create(name=name, replicates=replicates, verdict=judge(measured), **fields)
 
 
 def rows_for(ticket: Ticket) -> Iterator[dict[str, Any]]:

@@ -87,7 +87,7 @@ FORGED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
         "level 1 on 'digits': seeds 30, but the rows",
     ),
     ("of level", lambda verdict: verdict["levels"][0].update(sparsity=0.6), "sparsity 0.6, but the rows give 0.5"),
-    ("reason", lambda verdict: verdict["levels"][0].update(reason="mean 0.9999"), "reason 'mean 0.9999', but the rows"),
+    ("reason", lambda verdict: verdict["levels"][0].update(reason="mean 0.9999"), "reason: 'mean 0.9999', but the rows"),
     ("twice", lambda verdict: verdict["levels"].append(verdict["levels"][0]), "a level is judged twice"),
 ]
 
@@ -107,15 +107,31 @@ def test_a_verdict_that_its_rows_do_not_give(
 def test_a_reason_in_other_words_is_noted(folder: Path) -> None:
     def reword(config: dict[str, Any]) -> None:
         level = config["verdict"]["levels"][0]
-        level["reason"] = level["reason"].replace("mean", "average")
+        level["reason"] += ", at last"
 
     edit_config(folder, reword)
-    assert "ticket.json: NOTE: verdict: the reason at level 1 on 'digits' is in words of its own" in said(folder)
+    (line,) = [line for line in said(folder) if "NOTE" in line and "README" not in line]
+    assert line.startswith("ticket.json: NOTE: in words of its own: verdict.levels.1 on 'digits'.reason: ")
+
+
+def test_a_margin_that_the_recipe_does_not_state(folder: Path) -> None:
+    verdict = judge(measured(), margin=0.5).model_dump(mode="json")
+    edit_config(folder, lambda config: config.update(verdict=verdict))
+    with pytest.raises(TicketError, match=r"verdict.stated_margin: 0.5, but the recipe states None"):
+        ticketzoo.verify(folder)
+    assert shown(folder).endswith("(claimed: its margin is not the recipe's)")
+
+
+@pytest.mark.parametrize("key", ["dense", "control"])
+def test_a_difference_that_the_rows_do_not_give(folder: Path, key: str) -> None:
+    edit_config(folder, lambda config: config["verdict"]["levels"][0][key].update(difference=0.9))
+    with pytest.raises(TicketError, match=rf"verdict.levels.1 on 'digits'.{key}.difference: 0.9, but the rows give"):
+        ticketzoo.verify(folder)
 
 
 def test_one_value_changed_in_the_rows(folder: Path) -> None:
     with_rows(folder, lambda rows: rows[3].update(value=0.1))  # of the ticket at level 1
-    with pytest.raises(TicketError, match="level 1 on 'digits'"):
+    with pytest.raises(TicketError, match="1 on 'digits'"):
         ticketzoo.verify(folder)
     assert "claimed" in shown(folder)
 

@@ -2,10 +2,11 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+from ticketzoo.evaluation.again import stated_margin
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.evaluation.target import Use
@@ -35,7 +36,7 @@ class Backing:
             there or its rule is not known here, `contradicted` where they give another.
         why: of what is only claimed, in a few words.
         differs: of what is contradicted, a phrase for each statement that the rows do not give.
-        reworded: a phrase for each reason with the numbers that the rows give and other words.
+        reworded: a phrase for each text with the numbers that the rows give and other words.
     """
 
     state: Literal["none", "rows", "claimed", "contradicted"]
@@ -44,8 +45,13 @@ class Backing:
     reworded: tuple[str, ...] = ()
 
 
-def backing(config: TicketConfig, rows: Sequence[Row]) -> Backing:
+def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[], str | None]) -> Backing:
     """Return how far `rows`, of the ticket's results.jsonl, support what ticket.json states.
+
+    Args:
+        config: of ticket.json.
+        rows: of results.jsonl.
+        recipe_text: gives the text of recipe.yaml; asked where the verdict names a margin that a recipe stated.
 
     Raises:
         TicketError: nothing can be computed of the rows.
@@ -63,11 +69,13 @@ def backing(config: TicketConfig, rows: Sequence[Row]) -> Backing:
     again = _judged_again(verdict, rows, config.use)
     if again is None:
         return Backing("claimed", "by a rule that this version does not know")
+    if verdict.stated_margin is not None and verdict.stated_margin != (margin := stated_margin(recipe_text())):
+        phrase = f"verdict.stated_margin: {shown(verdict.stated_margin)}, but the recipe states {shown(margin)}"
+        return Backing("contradicted", "its margin is not the recipe's", (phrase,))
     differs = tuple(_differences(verdict, again))
     if differs:
         return Backing("contradicted", f"its rows say {again.label}", differs)
-    given = {(level.target, level.level): level.reason for level in again.levels}
-    return Backing("rows", reworded=tuple(_reworded(verdict, given)))
+    return Backing("rows", reworded=tuple(_others(_by_place(verdict), _by_place(again), "verdict", words=True)))
 
 
 def row_differences(config: TicketConfig, rows: Sequence[Row], *, rounded: float = ROUNDED) -> Iterator[str]:
@@ -131,12 +139,34 @@ def _differences(verdict: Verdict, again: Verdict) -> Iterator[str]:
             yield f"{here}: {'not stated, but measured' if place in given else 'stated, but without rows'}"
         else:
             yield from (f"{here}: {phrase}" for phrase in _of_level(stated[place], given[place]))
+    yield from _others(_by_place(verdict), _by_place(again), "verdict", words=False)
 
 
-def _reworded(verdict: Verdict, given: Mapping[tuple[str, int], str]) -> Iterator[str]:
-    for level in verdict.levels:
-        if level.reason != given[level.target, level.level]:
-            yield f"the reason at level {level.level} on {shown(level.target)} is in words of its own"
+def _by_place(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict as plain values, its levels by target and number."""
+    plain = verdict.model_dump()
+    return plain | {"levels": {f"{one['level']} on {shown(one['target'])}": one for one in plain["levels"]}}
+
+
+def _others(stated: Any, given: Any, where: str, *, words: bool) -> Iterator[str]:
+    """Yield a phrase for every number that is another one; with `words` for every text with the same numbers instead.
+
+    Keys that a verdict computed here has not are of a later version, and nothing is said of them.
+    """
+    if isinstance(stated, dict) and isinstance(given, dict):
+        for key in given:
+            yield from _others(stated.get(key), given[key], f"{where}.{key}", words=words)
+    elif isinstance(stated, list) and isinstance(given, list) and len(stated) == len(given):
+        for number, (one, other) in enumerate(zip(stated, given, strict=True)):
+            yield from _others(one, other, f"{where}.{number}", words=words)
+    elif isinstance(stated, float) and isinstance(given, float):
+        if not words and not math.isclose(stated, given, rel_tol=1e-6, abs_tol=ROUNDING):
+            yield f"{where}: {stated}, but the rows give {given}"
+    elif stated != given:
+        texts = isinstance(stated, str) and isinstance(given, str)
+        same = texts and ".published." not in where and numbers_in(stated) == numbers_in(given)
+        if words == same:
+            yield f"{where}: '{for_terminal(stated)[:200]}', but the rows give '{for_terminal(given)[:300]}'"
 
 
 def _of_level(stated: LevelVerdict, given: LevelVerdict) -> Iterator[str]:
@@ -145,8 +175,6 @@ def _of_level(stated: LevelVerdict, given: LevelVerdict) -> Iterator[str]:
             yield f"{what} {one}, but the rows give {other}"
     if not _close(stated.sparsity, given.sparsity):
         yield f"sparsity {stated.sparsity}, but the rows give {given.sparsity}"
-    if numbers_in(stated.reason) != numbers_in(given.reason):
-        yield f"reason '{for_terminal(stated.reason)[:200]}', but the rows give '{given.reason[:300]}'"
 
 
 def numbers_in(text: str) -> list[str]:

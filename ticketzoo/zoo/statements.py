@@ -42,7 +42,7 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
             check_rows(rows, f"{folder / RESULTS_FILE} line")
         yield Check(RESULTS_FILE, "NOTE: nothing can be computed of these rows, which lack columns")
     off = list(islice(row_differences(config, rows, rounded=0), 1))
-    found = backing(config, rows)
+    found = backing(config, rows, lambda: stored.recipe_text)
     if found.state == "contradicted":
         raise TicketError(
             f"{folder / CONFIG_FILE}: states what its rows do not give: {listed_differences(found.differs)}"
@@ -51,7 +51,7 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
         yield Check(RESULTS_FILE, f"NOTE: {for_terminal(off[0])}")
     if found.state == "claimed":
         yield Check(CONFIG_FILE, f"NOTE: the verdict is only claimed: {found.why}")
-    yield from (Check(CONFIG_FILE, f"NOTE: verdict: {phrase}") for phrase in found.reworded[:1])
+    yield from (Check(CONFIG_FILE, f"NOTE: in words of its own: {phrase}") for phrase in found.reworded[:1])
     if found.state == "rows" and config.verdict:
         yield Check(
             CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {len(config.verdict.levels)} levels"

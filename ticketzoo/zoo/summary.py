@@ -123,7 +123,7 @@ class TicketSummary:
     def backing(self) -> Backing:
         """The support of its rows for the verdict."""
         try:
-            return backing(self.config, self._rows)
+            return backing(self.config, self._rows, lambda: stored_in(self.files, self.config).recipe_text)
         except (TicketError, RegistryError):
             return Backing("claimed", "its rows cannot be read")
 
