@@ -11,10 +11,11 @@ from pathlib import Path
 
 from comparisons import chen_2020, rewinding
 
+from ticketzoo.evaluation.plots import plot_metric, plot_transfer
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import judge_all, sentence
-from ticketzoo.instability.measure import Instability, instabilities, stable_from
+from ticketzoo.instability.measure import Instability, instabilities, relative_barrier, stability_label, stable_from
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folders
@@ -73,7 +74,9 @@ def replace(document: Path, name: str, text: str) -> None:
     old = document.read_text()
     if not marked.search(old):
         raise SystemExit(f"{document}: no markers <!-- {name} --> ... <!-- end -->")
-    document.write_text(marked.sub(lambda match: f"{match[1]}{text}\n{match[2]}", old))
+    new = marked.sub(lambda match: f"{match[1]}{text}\n{match[2]}", old)
+    if new != old:
+        document.write_text(new)
 
 
 def frankle_2019(rows: list[dict]) -> str:
@@ -158,7 +161,7 @@ def stability_claims() -> str:
         measured = instabilities(read_rows(name))
         for level, sparsity in sorted({(one.level, one.sparsity) for one in measured}):
             start = stable_from(measured, level, STABLE)
-            here = "initialisation" if start == 0 else "no step measured" if start is None else f"iteration {start}"
+            here = "initialisation" if start == 0 else "undecided" if start is None else f"iteration {start}"
             published = analysis.subnetworks if level else analysis.dense
             lines.append(f"| {analysis.experiment}: {network_name(level, sparsity)} | {published} | {here} |")
     return "\n".join(lines)
@@ -171,8 +174,8 @@ def stability(name: str) -> str:
     plot_instability(measured, IMAGES / f"{name}.png", name=name, split="test", threshold=STABLE)
     plot_lines(rows, IMAGES / f"{name}-lines.png", name=name, split="test")
     lines = [
-        "| network | from iteration | seeds | test error of the copies | instability (points of %) | |",
-        "|---|--:|--:|--:|--:|---|",
+        "| network | from iteration | seeds | test error of the copies | instability (points of %) | of that error | |",
+        "|---|--:|--:|--:|--:|--:|---|",
         *map(stability_line, measured),
     ]
     images = [f"![instability](images/{name}.png)", f"![error along the lines](images/{name}-lines.png)"]
@@ -183,10 +186,10 @@ def stability_line(one: Instability) -> str:
     """A network and rewind step: the mean over seeds, and the smallest and largest."""
     values = [100 * value for value in one.by_seed.values()]
     spread = f" ({min(values):.2f} to {max(values):.2f})" if len(values) > 1 else ""
-    verdict = "stable" if one.summary.mean < STABLE else "unstable"
+    verdict = stability_label(one, STABLE)
     return (
         f"| {network_name(one.level, one.sparsity)} | {one.rewind_step:,} | {len(values)} | {one.end_error:.2%} | "
-        f"{100 * one.summary.mean:.2f}{spread} | {verdict} |"
+        f"{100 * one.summary.mean:.2f}{spread} | {relative_barrier(one) or 0:+.0%} | {verdict} |"
     )
 
 
@@ -211,8 +214,26 @@ def stress(commands: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
+def verdict_errors(found: dict) -> str:
+    """Rates of error and power by design, spreads, correlation and seeds."""
+    most = {key: max(one[key] for one in found["rates"]) for key in ("false_matching", "false_winning")}
+    lines = [
+        f"Each line: {found['experiments']:,} simulated tickets. The most: false matching "
+        f"{most['false_matching']:.1%}, false winning {most['false_winning']:.1%}.",
+        "",
+        "| design | spreads | correlation | seeds | false matching | false winning | power at 2 |",
+        "|---|---|--:|--:|--:|--:|--:|",
+    ]
+    for one in found["rates"]:
+        numbers = " | ".join(f"{one[key]:.1%}" for key in ("false_matching", "false_winning", "power"))
+        lines.append(f"| {one['design']} | {one['spreads']} | {one['correlation']:g} | {one['seeds']} | {numbers} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Write every table."""
+    errors = json.loads((RESULTS / "verdict-errors.json").read_text())
+    replace(ROOT / "docs" / "verdicts.md", "verdict-errors", verdict_errors(errors))
     summaries = map(read_summary, ticket_folders(ROOT / "registry"))
     replace(ROOT / "registry" / "README.md", "tickets", markdown_table(summaries))
     trials = read_rows("lenet-300-100.mnist-imp-frankle2019")
@@ -228,6 +249,10 @@ def main() -> None:
     resnet = "resnet-20.fashion-mnist-imp-reduced"
     by_step = {0: ticket_rows(resnet), 40: ticket_rows(f"{resnet}-40it")}
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
+    for name in ("mnist-fashion-mnist", "sgd-adam"):
+        plot_transfer(read_rows(name), IMAGES / f"{name}.png")
+    on_fashion = [row for row in read_rows("mnist-fashion-mnist") if row["ticket"] == "lenet-300-100.mnist-imp"]
+    plot_metric(on_fashion, IMAGES / "mnist-on-fashion-mnist.png", target="fashion-mnist")
     for name in ("mnist-fashion-mnist", "sgd-adam", "minilm-wordnet"):
         replace(ROOT / "docs" / "transfer.md", name, transfer(read_rows(name)))
 

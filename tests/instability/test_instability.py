@@ -4,7 +4,15 @@ from typing import Any
 
 import pytest
 
-from ticketzoo.instability.measure import Instability, instabilities, instability, stable_from, suggested_step
+from ticketzoo.instability.measure import (
+    Instability,
+    instabilities,
+    instability,
+    relative_barrier,
+    stability_label,
+    stable_from,
+    suggested_step,
+)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +52,7 @@ def test_pairs_are_averaged_within_a_seed_and_seeds_are_what_an_interval_is_abou
 
 def measured(level: int, *means: float) -> list[Instability]:
     """At steps 0, 10, 20, ..."""
-    return [Instability(10 * n, level, 0.0, {0: mean}, 0.1) for n, mean in enumerate(means)]
+    return [Instability(10 * n, level, 0.0, {0: mean, 1: mean}, 0.1) for n, mean in enumerate(means)]
 
 
 @pytest.mark.parametrize(
@@ -67,3 +75,25 @@ def test_the_suggested_step_is_where_the_last_of_the_subnetworks_becomes_stable(
     assert suggested_step([*dense, *mild, *sparse], 0.02) == 20
     assert suggested_step([*dense, *mild, *measured(9, 0.0, 0.0, 0.3)], 0.02) is None
     assert suggested_step(measured(0, 0.3, 0.0, 0.0), 0.02) == 10
+
+
+@pytest.mark.parametrize(
+    ("values", "label"),
+    [
+        ([0.009, 0.010, 0.011], "stable"),  # 0.01 give or take 0.0025
+        ([0.029, 0.030, 0.031], "unstable"),
+        ([0.000, 0.005, 0.020], "undecided"),  # a mean of 0.0083, but up to 0.034
+        ([0.001], "undecided"),  # a single seed has no interval
+    ],
+)
+def test_the_interval_decides_not_the_mean(values: list[float], label: str) -> None:
+    one = Instability(0, 0, 0.0, dict(enumerate(values)), 0.02)
+    assert stability_label(one, 0.02) == label
+    assert stable_from([one], 0, 0.02) == (0 if label == "stable" else None)
+    assert suggested_step([one], 0.02) == (0 if label == "stable" else None)
+
+
+def test_the_barrier_is_told_relative_to_the_error_of_the_ends() -> None:
+    one = Instability(0, 0, 0.0, {0: 0.008, 1: 0.010}, 0.021)
+    assert relative_barrier(one) == pytest.approx(0.009 / 0.021)  # 43%
+    assert relative_barrier(Instability(0, 0, 0.0, {0: 0.1}, 0.0)) is None

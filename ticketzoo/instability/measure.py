@@ -64,15 +64,31 @@ def instabilities(rows: Iterable[Mapping[str, Any]]) -> list[Instability]:
     return found
 
 
-def stable_from(measured: Iterable[Instability], level: int, threshold: float) -> int | None:
-    """Return the earliest rewind step from which the mean instability stays below `threshold`.
+def stability_label(one: Instability, threshold: float) -> str:
+    """Return "stable" where the whole 95% interval lies below `threshold`, "unstable" where none of it does.
 
-    None where it is above at the last step measured.
+    Else "undecided"; so a single seed always is.
+    """
+    low, high = one.summary.low, one.summary.high
+    if low is None or high is None:
+        return "undecided"
+    return "stable" if high < threshold else "unstable" if low >= threshold else "undecided"
+
+
+def relative_barrier(one: Instability) -> float | None:
+    """Return the instability as a fraction of the error of the copies; None where they make no error."""
+    return one.summary.mean / one.end_error if one.end_error > 0 else None
+
+
+def stable_from(measured: Iterable[Instability], level: int, threshold: float) -> int | None:
+    """Return the earliest rewind step from which the network is stable by `stability_label`.
+
+    None where it is not at the last step measured.
     """
     steps = sorted((one.rewind_step, one) for one in measured if one.level == level)
     stable = None
     for step, one in reversed(steps):
-        if one.summary.mean >= threshold:
+        if stability_label(one, threshold) != "stable":
             break
         stable = step
     return stable

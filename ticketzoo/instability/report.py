@@ -11,7 +11,14 @@ from ticketzoo.evaluation.rows import write_results
 from ticketzoo.evaluation.statistics import Summary
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.start import load_task
-from ticketzoo.instability.measure import Instability, instabilities, stable_from, suggested_step
+from ticketzoo.instability.measure import (
+    Instability,
+    instabilities,
+    relative_barrier,
+    stability_label,
+    stable_from,
+    suggested_step,
+)
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.instability.recipe import StabilityRecipe
 from ticketzoo.instability.run import Row, measure_lines, trained_copies
@@ -134,17 +141,24 @@ def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) ->
             f"{one.rewind_step:,}",
             f"{100 * one.end_error:.2f}",
             _percent(one.summary),
-            "stable" if one.summary.mean < recipe.threshold else "unstable",
+            _of_the_error(one),
+            stability_label(one, recipe.threshold),
         )
         for one in measured
     ]
     seeds, split = len(recipe.seeds), recipe.line.split
     spread = f"mean over {seeds} seeds ± half-width of its 95% interval" if seeds > 1 else "one seed, so no interval"
     pairs = f"{recipe.pairs} pairs of copies" if recipe.pairs > 1 else "a pair of copies"
-    below = f"Stable: below {100 * recipe.threshold:g}%."
+    threshold = f"{100 * recipe.threshold:g}%"
+    below = f"Stable: the whole interval is below {threshold}; unstable: none of it is; else undecided."
     caption = f"Instability (points of % {split} error) of {pairs} a seed: {spread}. {below}"
-    columns = ("level", "sparsity", "rewind step", "error of the copies (%)", "instability", "verdict")
-    return Table(caption, columns, "rrrrrl", tuple(lines))
+    columns = ("level", "sparsity", "rewind step", "error of the copies (%)", "instability", "of that error", "verdict")
+    return Table(caption, columns, "rrrrrrl", tuple(lines))
+
+
+def _of_the_error(one: Instability) -> str:
+    relative = relative_barrier(one)
+    return "" if relative is None else f"{relative:+.0%}"
 
 
 def _percent(summary: Summary) -> str:
@@ -158,10 +172,15 @@ def _sentences(
     sparsities = {one.level: one.sparsity for one in measured}
     lines = []
     for level, start in starts.items():
-        since = "at none of the steps" if start is None else "from initialisation" if start == 0 else f"from {start}it"
-        lines.append(f"{network_name(level, sparsities[level])}: stable {since}")
+        of_level = [one for one in measured if one.level == level]
+        is_open = any(stability_label(one, recipe.threshold) == "undecided" for one in of_level)
+        none = "undecided" if is_open else "at none of the steps"
+        since = none if start is None else "from initialisation" if start == 0 else f"from {start}it"
+        lines.append(f"{network_name(level, sparsities[level])}: {'stable ' * (since != 'undecided')}{since}")
     if suggested is None:
-        return [*lines, "suggested rewind step: none of those measured; try later ones"]
+        open_ones = any(stability_label(one, recipe.threshold) == "undecided" for one in measured)
+        remedy = "more seeds may decide" if open_ones else "try later ones"
+        return [*lines, f"suggested rewind step: none of those measured; {remedy}"]
     return [*lines, f"suggested rewind step: {suggested}it"]
 
 
@@ -176,4 +195,5 @@ def _as_json(one: Instability) -> dict[str, object]:
         "high": summary.high,
         "by_seed": {str(seed): value for seed, value in one.by_seed.items()},
         "end_error": one.end_error,
+        "relative": relative_barrier(one),
     }

@@ -1,0 +1,83 @@
+"""Error rates and power of the verdict's rule, simulated on the shipped designs: `python benchmarks/verdict_errors.py`.
+
+Each experiment is one ticket; the spread of a training over seeds is 1, the margin 2, the true differences are stated:
+false matching: every level is below dense by exactly the margin; false winning: one control is as good as the ticket at
+every level, the others are far below; power: every control is 2 below the ticket. It prints the table of
+docs/verdicts.md and writes docs/results/verdict-errors.json, from which `docs/build.py` makes the table.
+"""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from ticketzoo.evaluation.decide import Measured, decide
+from ticketzoo.evaluation.inference import Floats
+
+RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "verdict-errors.json"
+EXPERIMENTS = 4000
+DESIGNS = {
+    "15 levels, 5 with 2 controls": (15, 5, 2),
+    "5 levels, 2 with 2 controls": (5, 2, 2),
+    "2 levels, 5 controls": (2, 2, 5),
+}
+"""Levels, those with controls, and controls."""
+SPREADS = {
+    "equal spreads": (1.0, 1.0, False),
+    "dense three times as noisy": (3.0, 1.0, False),
+    "controls three times as noisy": (1.0, 3.0, False),
+    "heavy tails (t with 3 degrees of freedom)": (1.0, 1.0, True),
+}
+"""The spread of dense, that of controls, and if values are drawn from Student's t, not the normal distribution."""
+MARGIN = 2.0
+
+
+def draw(random: np.random.Generator, shape: tuple[int, ...], heavy: bool) -> Floats:
+    """Numbers of variance 1."""
+    return random.standard_t(3, shape) / np.sqrt(3) if heavy else random.standard_normal(shape)
+
+
+def rates(design: tuple[int, int, int], spreads: tuple[float, float, bool], seeds: int, correlation: float) -> dict:
+    """The three rates, by simulation. `correlation` is that of the trainings that share a seed."""
+    levels, with_controls, arms = design
+    of_dense, of_controls, heavy = spreads
+    random = np.random.default_rng([levels, seeds, int(10 * correlation), int(of_dense + 10 * of_controls), heavy])
+    shared = np.sqrt(correlation) * draw(random, (EXPERIMENTS, 1, seeds), heavy)
+    own = np.sqrt(1 - correlation)
+    dense = of_dense * (shared[:, 0] + own * draw(random, (EXPERIMENTS, seeds), heavy))
+    ticket = shared + own * draw(random, (EXPERIMENTS, levels, seeds), heavy)
+    noise = draw(random, (EXPERIMENTS, arms, with_controls, seeds), heavy)
+    controls = of_controls * (shared[:, None] + own * noise)
+    at = np.linspace(0, levels - 1, with_controls).round().astype(int).tolist()
+    far = np.zeros(arms)
+    far[1:] = -20.0
+
+    def winning(shift: Floats) -> Floats:
+        shifted = controls + shift[:, None, None]
+        return decide(Measured(dense, ticket, shifted, at, 1e6)).winning
+
+    matching = decide(Measured(dense, ticket - MARGIN, controls, at, MARGIN)).matching
+    return {
+        "false_matching": float(matching.any(axis=-1).mean()),
+        "false_winning": float(winning(far).any(axis=-1).mean()),
+        "power": float(winning(np.full(arms, -2.0))[:, -1].mean()),
+    }
+
+
+def main() -> None:
+    """Simulate every design, write the rates and print them."""
+    found = [
+        {"design": name, "spreads": words, "seeds": seeds, "correlation": correlation}
+        | rates(design, spreads, seeds, correlation)
+        for name, design in DESIGNS.items()
+        for words, spreads in SPREADS.items()
+        for correlation in (0.0, 0.5)
+        for seeds in (3, 5)
+    ]
+    RESULTS.write_text(json.dumps({"experiments": EXPERIMENTS, "rates": found}, indent=1) + "\n")
+    for one in found:
+        print(*one.values(), sep=" | ")
+
+
+if __name__ == "__main__":
+    main()

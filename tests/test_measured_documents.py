@@ -1,0 +1,26 @@
+"""Tables and sentences with numbers in docs/ and registry/ are those that their rows give."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
+    ignored = shutil.ignore_patterns("masks.safetensors", "rewind.safetensors", "values.safetensors")
+    for folder in ("docs", "registry"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
+    subprocess.run([sys.executable, "build.py"], cwd=tmp_path / "docs", check=True)
+    for document in ("docs/reproductions.md", "docs/transfer.md", "docs/verdicts.md", "docs/reliability.md"):
+        assert (tmp_path / document).read_text() == (ROOT / document).read_text(), f"{document}: run docs/build.py"
+    assert (tmp_path / "registry/README.md").read_text() == (ROOT / "registry/README.md").read_text()
+
+
+def test_cards_and_verdicts_of_the_registry_are_those_of_their_rows(tmp_path: Path) -> None:
+    for folder in sorted((ROOT / "registry").glob("*/")):
+        shutil.copytree(folder, tmp_path / folder.name)
+        subprocess.run([sys.executable, ROOT / "docs" / "judge_again.py", tmp_path / folder.name], check=True)
+        for name in ("README.md", "ticket.json"):
+            assert (tmp_path / folder.name / name).read_text() == (folder / name).read_text(), f"{folder.name}/{name}"
