@@ -87,7 +87,7 @@ FORGED: list[tuple[str, Callable[[dict[str, Any]], object], str]] = [
         "level 1 on 'digits': seeds 30, but the rows",
     ),
     ("of level", lambda verdict: verdict["levels"][0].update(sparsity=0.6), "sparsity 0.6, but the rows give 0.5"),
-    ("reason", lambda verdict: verdict["levels"][0].update(reason="mean 0.9999"), "reason: 'mean 0.9999', but the rows"),
+    ("reason", lambda verdict: verdict["levels"][0].update(reason="mean 0.9999"), "reason: 'mean 0.9999', but"),
     ("twice", lambda verdict: verdict["levels"].append(verdict["levels"][0]), "a level is judged twice"),
 ]
 
