@@ -2,8 +2,10 @@
 
 Each experiment is one ticket; the spread of a training over seeds is 1, the margin 2, the true differences are stated:
 false matching: every level is below dense by exactly the margin; false winning: one control is as good as the ticket at
-every level, the others are far below; power: every control is 2 below the ticket. It prints the table of
-docs/verdicts.md and writes docs/results/verdict-errors.json, from which `docs/build.py` makes the table.
+every level, the others are far below, and every level matches; false winning at the margin: the same, ticket and
+controls falling together from dense's mean to 1.25 margins below it, so that chance chooses the last matching level;
+power: every control is 2 below the ticket. It prints the table of docs/verdicts.md and writes
+docs/results/verdict-errors.json, from which `docs/build.py` makes the table.
 """
 
 import json
@@ -19,6 +21,7 @@ EXPERIMENTS = 4000
 DESIGNS = {
     "15 levels, 5 with 2 controls": (15, 5, 2),
     "5 levels, 2 with 2 controls": (5, 2, 2),
+    "5 levels, each with 2 controls": (5, 5, 2),
     "2 levels, 5 controls": (2, 2, 5),
 }
 """Levels, those with controls, and controls."""
@@ -52,14 +55,18 @@ def rates(design: tuple[int, int, int], spreads: tuple[float, float, bool], seed
     far = np.zeros(arms)
     far[1:] = -20.0
 
-    def winning(shift: Floats) -> Floats:
-        shifted = controls + shift[:, None, None]
-        return decide(Measured(dense, ticket, shifted, at, 1e6)).winning
+    def winning(shift: Floats, falls: Floats | float = 0.0, margin: float = 1e6) -> Floats:
+        down = np.broadcast_to(falls, levels)[:, None]
+        shifted = controls + shift[:, None, None] - down[at]
+        return decide(Measured(dense, ticket - down, shifted, at, margin)).winning
 
     matching = decide(Measured(dense, ticket - MARGIN, controls, at, MARGIN)).matching
     return {
         "false_matching": float(matching.any(axis=-1).mean()),
         "false_winning": float(winning(far).any(axis=-1).mean()),
+        "false_winning_at_the_margin": float(
+            winning(far, np.linspace(0, 1.25 * MARGIN, levels), MARGIN).any(axis=-1).mean()
+        ),
         "power": float(winning(np.full(arms, -2.0))[:, -1].mean()),
     }
 

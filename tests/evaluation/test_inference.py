@@ -55,6 +55,26 @@ def test_a_noisy_group_that_is_in_every_comparison_is_left_out_by_an_f_test() ->
     assert pooled(values[::-1], first_in_all=True).pooled.tolist() == [True] * 4
 
 
+def test_two_groups_of_unequal_spread_are_not_pooled() -> None:
+    values = np.array([[-0.10, 0.10, 0.11, -0.11], [-30.0, 30.0, 33.0, -33.0]])
+    assert stats.levene(*values, center="mean").pvalue < 0.05
+    assert pooled(values).pooled.tolist() == [False, False]
+
+
+@pytest.mark.parametrize("spreads", [[1, 1, 30], [1, 30, 900], [1, 30, 30, 900]])
+def test_the_groups_that_share_a_spread_pass_the_test(spreads: list[float]) -> None:
+    for values in NUMBERS.normal(size=(50, len(spreads), 4)) * np.array(spreads)[:, None]:
+        inside = values[pooled(values).pooled]
+        assert not len(inside) or (len(inside) > 1 and stats.levene(*inside, center="mean").pvalue >= 0.05)
+
+
+def test_a_single_seed_shows_nothing() -> None:
+    groups = apart(np.array([[1.0, np.nan], [0.0, np.nan]]))
+    difference = subtract(groups.of(slice(0, 1)), groups.of(slice(1, 2)))
+    assert not difference.above(0.0) <= 1 and not difference.below(0.0) <= 1
+    assert np.isnan(difference.low(0.05)) and np.isnan(difference.high(0.05))
+
+
 def test_sequences_stop_at_the_first_failure() -> None:
     passed = np.array([True, True, False, True])
     assert leading(passed).tolist() == [True, True, False, False]

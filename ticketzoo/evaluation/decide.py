@@ -75,7 +75,8 @@ def decide(measured: Measured, *, alpha: float = ALPHA) -> Decision:
     Matching is non-inferiority: the lower bound of ticket minus dense is above -margin. It is claimed from the densest
     level on up to the first that fails; below, from the sparsest level back to the first that fails. Winning is
     matching and above each control (a union of alternatives), claimed from the sparsest level that matches back to the
-    first that fails. So each label is wrong in at most `alpha` of the tickets, about.
+    first that fails. So each label is wrong in about `alpha` of the tickets; winning in more, up to 8.5% at 5%
+    (docs/verdicts.md), where the sparsest level that matches is left to chance.
 
     Args:
         measured: of one ticket, or [...] of them.

@@ -66,12 +66,12 @@ class Difference(NamedTuple):
         exact = np.where(gap > ROUNDING, 1.0, np.where(gap < -ROUNDING, 0.0, 0.5))
         with np.errstate(divide="ignore", invalid="ignore"):
             tested = stdtr(self.freedom, gap / self.error)
-        return np.where(self.error > ROUNDING, tested, exact)
+        return np.where(self.error <= ROUNDING, exact, tested)
 
     def _width(self, alpha: float) -> Floats:
         from scipy.special import stdtrit
 
-        return np.where(self.error > ROUNDING, stdtrit(self.freedom, 1 - alpha) * self.error, 0.0)
+        return np.where(self.error <= ROUNDING, 0.0, stdtrit(self.freedom, 1 - alpha) * self.error)
 
 
 def apart(values: Floats) -> Groups:
@@ -140,7 +140,7 @@ def _equally_wide(values: Floats) -> Bools:
     left = np.arange(len(values))
     while len(left):
         rejected = levene(values[left], groups.mean[left], members[left]) < UNEQUAL
-        left = left[rejected & (members[left].sum(axis=-1) > 2)]
+        left = left[rejected]
         members[left, np.argmax(np.where(members[left], groups.variance[left], -1.0), axis=-1)] = False
     return members & (members.sum(axis=-1, keepdims=True) > 1)
 

@@ -136,9 +136,10 @@ class Labelling:
         return Compared(arm=arm, difference=float(sign * difference.mean[at]), interval=ends)
 
     def _seeds_to_decide(self, at: int) -> int | None:
-        """Return the seeds that would decide a level, were the difference as measured."""
+        """Return the seeds that would decide a level, were the difference as measured; None where it has as many."""
         groups, difference = self.decision.groups, self.decision.to_dense
         both = bool(groups.pooled[0] and groups.pooled[at + 1])
         spread = float(np.sqrt((groups.variance[0] + groups.variance[at + 1]) / 2))
         gap = float(difference.mean[at] + self.target.margin)
-        return seeds_to_decide(gap, spread, int(groups.pooled.sum()) if both else 2, self.alpha)
+        wanted = seeds_to_decide(gap, spread, int(groups.pooled.sum()) if both else 2, self.alpha)
+        return wanted if wanted is not None and wanted > min(groups.seeds[0], groups.seeds[at + 1]) else None

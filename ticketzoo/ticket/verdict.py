@@ -63,7 +63,7 @@ class LevelVerdict(Part):
         control: the ticket minus the best control, where controls were measured.
         above_dense: True where the ticket is shown to be above dense, with Holm's correction over levels.
         seeds_to_decide: seeds of each arm that would decide an undecided level with 80% power, were the difference as
-            measured; None where more than 1,000 or not computed.
+            measured; None where it has as many, so that another level leaves it open, or where more than 1,000.
         published: labels by published rules, by the name of the rule.
     """
 
