@@ -122,6 +122,46 @@ def test_a_margin_that_the_recipe_does_not_state(folder: Path) -> None:
     assert shown(folder).endswith("(claimed: its margin is not the recipe's)")
 
 
+def test_a_margin_that_the_recipe_states_and_the_verdict_does_not_take(tmp_path: Path) -> None:
+    rows, recipe = measured(), f"name: {NAME}\nverdict: {{margin: 0.00001}}\n"
+    ticket = make_ticket(results=rows, verdict=judge(rows), recipe_text=recipe)
+    with pytest.raises(TicketError, match="stated_margin: None, but the recipe states 1e-05"):
+        ticketzoo.verify(ticket.save_pretrained(tmp_path / NAME))
+
+
+@pytest.mark.parametrize(
+    ("part", "change"),
+    [
+        ("levels", {"above_dense": True}),
+        ("levels", {"seeds_to_decide": 9}),
+        ("targets", {"alpha": 0.001}),
+        ("targets", {"chance": 0.1}),
+        ("targets", {"short_training": True}),
+        ("targets", {"metric": "test_f1"}),
+    ],
+    ids=str,
+)
+def test_a_value_other_than_its_default_where_the_rows_give_the_default(
+    folder: Path, part: str, change: dict[str, Any]
+) -> None:
+    edit_config(folder, lambda config: config["verdict"][part][0].update(change))
+    with pytest.raises(TicketError, match=f"{next(iter(change))}: .*but the rows give"):
+        ticketzoo.verify(folder)
+
+
+def test_a_verdict_on_a_part_of_the_rows_is_noted(tmp_path: Path) -> None:
+    rows = measured()
+    other = [row | {"target": "letters"} for row in rows]
+    on_training = [row | {"metric": "train_accuracy"} for row in rows]
+    for name, all_rows, verdict, note in (
+        ("a", rows + other, judge(rows), "no verdict is stated on 'letters'"),
+        ("b", rows + on_training, judge(rows + on_training, metric="train_accuracy"), "is by 'train_accuracy'"),
+        ("c", [row | {"at": "best"} for row in rows], judge([row | {"at": "best"} for row in rows], at="best"), "best"),
+    ):
+        saved = make_ticket(results=all_rows, verdict=verdict).save_pretrained(tmp_path / name)
+        assert [line for line in said(saved) if "NOTE" in line and note in line]
+
+
 @pytest.mark.parametrize("key", ["dense", "control"])
 def test_a_difference_that_the_rows_do_not_give(folder: Path, key: str) -> None:
     edit_config(folder, lambda config: config["verdict"]["levels"][0][key].update(difference=0.9))

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from pydantic import BaseModel
+
 from ticketzoo.evaluation.again import stated_margin
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.statistics import Row
@@ -13,7 +15,7 @@ from ticketzoo.evaluation.target import Use
 from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.ticket.rows import is_complete, shown
+from ticketzoo.ticket.rows import deciding_metrics, is_complete, shown
 from ticketzoo.ticket.verdict import LevelVerdict
 from ticketzoo.util.text import for_terminal
 
@@ -22,6 +24,9 @@ ROUNDING = 1e-9
 
 ROUNDED = 0.0051
 """A row's sparsity may be rounded to two places, while that changes the density by less than a fifth."""
+
+WORDED = ("reason", "pooled")
+"""Fields that a version may put in other words, with the same numbers."""
 
 JUDGES: list[Callable[..., Verdict]] = [judge]
 """Ways to judge, the newest first: each gives the text of its rule with its verdict."""
@@ -36,7 +41,7 @@ class Backing:
             there or its rule is not known here, `contradicted` where they give another.
         why: of what is only claimed, in a few words.
         differs: of what is contradicted, a phrase for each statement that the rows do not give.
-        reworded: a phrase for each text with the numbers that the rows give and other words.
+        reworded: a phrase for each reason with the numbers that the rows give and other words.
     """
 
     state: Literal["none", "rows", "claimed", "contradicted"]
@@ -51,7 +56,7 @@ def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[],
     Args:
         config: of ticket.json.
         rows: of results.jsonl.
-        recipe_text: gives the text of recipe.yaml; asked where the verdict names a margin that a recipe stated.
+        recipe_text: gives the text of recipe.yaml, which may state the margin.
 
     Raises:
         TicketError: nothing can be computed of the rows.
@@ -69,7 +74,7 @@ def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[],
     again = _judged_again(verdict, rows, config.use)
     if again is None:
         return Backing("claimed", "by a rule that this version does not know")
-    if verdict.stated_margin is not None and verdict.stated_margin != (margin := stated_margin(recipe_text())):
+    if verdict.stated_margin != (margin := stated_margin(recipe_text())):
         phrase = f"verdict.stated_margin: {shown(verdict.stated_margin)}, but the recipe states {shown(margin)}"
         return Backing("contradicted", "its margin is not the recipe's", (phrase,))
     differs = tuple(_differences(verdict, again))
@@ -108,6 +113,19 @@ def row_differences(config: TicketConfig, rows: Sequence[Row], *, rounded: float
             yield f"{here} says sparsity {sparsity:.6g} of {row['arm']} at level {level}, seed {seed}: it is {states}"
 
 
+def narrowed(verdict: Verdict, rows: Sequence[Row]) -> Iterator[str]:
+    """Yield a phrase for each choice by which a verdict speaks of a part of its rows: their end, metrics, targets."""
+    deciding = deciding_metrics(filter(is_complete, rows))
+    if verdict.at != "final":
+        yield f"the verdict is on the step of minimum validation loss ({for_terminal(verdict.at)}), not on the end"
+    judged = {one.target: one.metric for one in verdict.targets}
+    for target, metric in judged.items():
+        if metric != deciding.get(target, metric):
+            yield f"the verdict on {shown(target)} is by {shown(metric)}, and its rows decide by {deciding[target]}"
+    if left_out := sorted(deciding.keys() - {one.target for one in verdict.levels}):
+        yield f"no verdict is stated on {', '.join(map(shown, left_out[:3]))}, which the rows measure too"
+
+
 def _judged_again(verdict: Verdict, rows: Sequence[Row], use: Use) -> Verdict | None:
     """Return the verdict on the targets that `verdict` names by its rule; None where that is not known."""
     targets = {level.target for level in verdict.levels}
@@ -144,12 +162,19 @@ def _differences(verdict: Verdict, again: Verdict) -> Iterator[str]:
 
 def _by_place(verdict: Verdict) -> dict[str, Any]:
     """Return a verdict as plain values, its levels by target and number."""
-    plain = verdict.model_dump()
+    plain = _plain(verdict)
     return plain | {"levels": {f"{one['level']} on {shown(one['target'])}": one for one in plain["levels"]}}
 
 
+def _plain(value: Any) -> Any:
+    """Return `value` with its models as dicts of every field: `model_dump` leaves out those at their defaults."""
+    if isinstance(value, BaseModel):
+        return {name: _plain(getattr(value, name)) for name in type(value).model_fields}
+    return [_plain(one) for one in value] if isinstance(value, list) else value
+
+
 def _others(stated: Any, given: Any, where: str, *, words: bool) -> Iterator[str]:
-    """Yield a phrase for every number that is another one; with `words` for every text with the same numbers instead.
+    """Yield a phrase for every value that is another one; with `words` for every reason in other words instead.
 
     Keys that a verdict computed here has not are of a later version, and nothing is said of them.
     """
@@ -163,8 +188,8 @@ def _others(stated: Any, given: Any, where: str, *, words: bool) -> Iterator[str
         if not words and not math.isclose(stated, given, rel_tol=1e-6, abs_tol=ROUNDING):
             yield f"{where}: {stated}, but the rows give {given}"
     elif stated != given:
-        texts = isinstance(stated, str) and isinstance(given, str)
-        same = texts and ".published." not in where and numbers_in(stated) == numbers_in(given)
+        worded = where.rpartition(".")[2] in WORDED and isinstance(stated, str)
+        same = worded and numbers_in(stated) == numbers_in(given)
         if words == same:
             yield f"{where}: '{for_terminal(stated)[:200]}', but the rows give '{for_terminal(given)[:300]}'"
 

@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.backing import backing, listed_differences, row_differences
+from ticketzoo.evaluation.backing import backing, listed_differences, narrowed, row_differences
 from ticketzoo.evaluation.card_check import check_card
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
@@ -52,6 +52,8 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
     if found.state == "claimed":
         yield Check(CONFIG_FILE, f"NOTE: the verdict is only claimed: {found.why}")
     yield from (Check(CONFIG_FILE, f"NOTE: in words of its own: {phrase}") for phrase in found.reworded[:1])
+    if config.verdict:
+        yield from (Check(CONFIG_FILE, f"NOTE: {phrase}") for phrase in narrowed(config.verdict, rows))
     if found.state == "rows" and config.verdict:
         yield Check(
             CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {len(config.verdict.levels)} levels"
