@@ -58,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[ticketzoo.Ticket, Pat
 def test_it_is_packaged_with_all_arms_and_a_verdict(run: tuple[ticketzoo.Ticket, Path]) -> None:
     ticket, folder = run
     assert ticket.name == "mlp.own-imp"
-    assert {row["arm"] for row in ticket.results} == {"ticket", "dense", "random_reinit", "random_mask"}
+    assert {row["arm"] for row in ticket.results} == {"ticket", "dense", "chance", "random_reinit", "random_mask"}
     verdict = ticketzoo.judge(ticket)
     assert verdict.metric == "test_accuracy"
     assert verdict == ticket.config.verdict

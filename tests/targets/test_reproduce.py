@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from toy_ticket import forge
 from typer.testing import CliRunner
 
 from ticketzoo.cli.main import app
-from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.errors import RecipeError, RunError, TicketzooError
+from ticketzoo.evaluation.arms import CHANCE
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.targets.reproduce import Request, plan_reproduction, run_reproduction
@@ -45,7 +47,7 @@ def test_every_row_is_bit_identical_here(kind: str, tmp_path: Path) -> None:
     ticket = found(tmp_path / "run", **KINDS[kind])
     levels = [0, *(entry.level for entry in ticket.levels if entry.level)]
     again = run_reproduction(Request(ticket, levels, ticket.seeds), tmp_path / "again")
-    trained = {(row["level"], row["arm"], row["seed"], row["draw"]) for row in ticket.results}
+    trained = {(row["level"], row["arm"], row["seed"], row["draw"]) for row in ticket.results if row["arm"] != CHANCE}
     measured = {(one.level, one.arm, one.seed, one.draw) for one in again.trainings}
     if kind in ("learning rate", "supermask"):  # the weights outside the masks are not in the ticket
         trained = {one for one in trained if one[1] not in ("random_mask", "large_init")}
@@ -103,6 +105,20 @@ def test_other_data_are_refused(ticket: Ticket, tmp_path: Path) -> None:
 def test_what_was_not_measured_is_named(ticket: Ticket, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="it has dense at level 0, dense_long at level 0, ticket at level 0"):
         run_reproduction(Request(ticket, [2], [0], ["magnitude"]), tmp_path)
+
+
+def test_rows_that_lack_columns_or_the_metric_are_named(ticket: Ticket, tmp_path: Path) -> None:
+    for number, (keep, message) in enumerate(
+        [
+            (lambda row: {key: row[key] for key in ("ticket", "level")}, "sparsity: Field required"),
+            (lambda row: row | {"metric": "test_loss"}, "no test_accuracy of what was asked for"),
+        ]
+    ):
+        rows = {(row["level"], row["arm"], row["seed"], row["draw"]): keep(row) for row in ticket.results}
+        folder = ticket.save_pretrained(tmp_path / f"{number}")
+        forge(folder, "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows.values()).encode())
+        with pytest.raises(TicketzooError, match=message):
+            run_reproduction(Request(Ticket.from_pretrained(folder), [1], [0]), tmp_path / "again")
 
 
 def test_command(ticket: Ticket, tmp_path: Path) -> None:

@@ -112,12 +112,12 @@ def judge(
         measured: a ticket, or rows of results.jsonl that are all about one.
         metric: the metric that decides, such as `test_accuracy`; by default each target's own.
         at: `final`, after the last step, or `best`, at the step of minimum validation loss.
-        margin: by which a matching ticket may be below dense, in the metric's unit; default the metric's own. A
-            ticket's is the one that its recipe states.
+        margin: by which a matching ticket may be below dense, in the metric's unit; default the metric's own. Of
+            rows alone: a ticket's is the one that its recipe states.
 
     Raises:
         ValueError: the rows are about several tickets.
-        TicketError: the rows are damaged, or none has that metric or moment.
+        TicketError: the rows are damaged, none has that metric or moment, or a margin is given of a ticket.
     """
     if isinstance(measured, str | Path):
         raise TicketError("judge: give a ticket (load_ticket opens one) or rows of results.jsonl, not its name")
@@ -127,6 +127,8 @@ def judge(
         if asked is not None and rows and asked not in known:
             raise TicketError(f"judge: no row has {key} {asked!r}; there are {', '.join(known)}")
     if isinstance(measured, Ticket):
+        if margin is not None:
+            raise TicketError("judge: a ticket's margin is its recipe's; give its `results` to try another one")
         return judge_ticket(measured, metric=metric, at=at)
     return verdicts.judge(rows, metric=metric, at=at, margin=margin)
 

@@ -105,7 +105,7 @@ def judge_all(
 ) -> dict[str, Verdict]:
     """Return the verdict on each ticket in `rows`, by name.
 
-    Takes and raises what `judge` does; `transfer` are targets by ticket, all by default where there is more than one.
+    Takes and raises what `judge` does; `transfer` are targets by ticket, by default none: rows do not say the source.
     """
     by_ticket: dict[str, list[Row]] = defaultdict(list)
     for row in check_rows(rows):

@@ -9,6 +9,7 @@ from torch import nn
 
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation.metrics import show, words
+from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.models import load_model_state
 from ticketzoo.targets.source import source_of
@@ -72,7 +73,7 @@ def evaluate_ticket(
         device: where to evaluate; the CPU by default.
 
     Raises:
-        TicketError: the ticket holds no trained weights of its level, or no recipe.
+        TicketError: the ticket holds no trained weights of its level, or no recipe, or a row of it lacks columns.
         RecipeError: its data are a folder of its author's, and none is given.
         DataError: the data cannot be read.
     """
@@ -107,6 +108,6 @@ def _dense(ticket: Ticket, task: Task, split: str, device: torch.device, *, its_
     if not its_own:
         return None
     said = {"arm": "dense", "seed": ticket.seed, "at": "final", "draw": 0}
-    rows = [row for row in ticket.results if all(row[key] == value for key, value in said.items())]
+    rows = [row for row in check_rows(ticket.results) if all(row[key] == value for key, value in said.items())]
     scores = {row["metric"]: row["value"] for row in rows}
     return {key.removeprefix(f"{split}_"): value for key, value in scores.items() if key.startswith(split)} or None

@@ -1,16 +1,17 @@
 """Measure a ticket's rows again: its masks and weights are trained as its recipe says, and the numbers compared."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.evaluation.arms import ARMS
+from ticketzoo.evaluation.arms import ARMS, CHANCE
 from ticketzoo.evaluation.controls import Controls, Labels, dense_labels, ticket_labels
-from ticketzoo.evaluation.rows import Row, rows_of
+from ticketzoo.evaluation.rows import check_rows, rows_of
 from ticketzoo.evaluation.statistics import group_rows, t_quantile
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import Start
@@ -72,6 +73,7 @@ def run_reproduction(
 
     Raises:
         RunError: the data are not those of the ticket, or a training fails.
+        TicketError: a row lacks columns.
         RecipeError: the rows have nothing of what is asked for; or as `source_of` raises it.
     """
     with Store(
@@ -105,10 +107,12 @@ class _Trainings:
             raise RunError(f"{self.task.name}: not the data that {self.ticket.name} was found on: {theirs}")
         self.model = load_model(self.recipe, self.task)
         self.network = create_from_architecture(self.model.architecture, seed=0)
-        self.rows: dict[tuple[int, str, int, int], list[Row]] = {}
-        for row in self.ticket.results:
-            self.rows.setdefault((row["level"], row["arm"], row["seed"], row["draw"]), []).append(row)
         self.metric = f"test_{self.task.metric.name}"
+        self.rows: dict[tuple[int, str, int, int], list[Mapping[str, Any]]] = {}
+        for row in check_rows(self.ticket.results):
+            if row["arm"] == CHANCE:  # no training
+                continue
+            self.rows.setdefault((row["level"], row["arm"], row["seed"], row["draw"]), []).append(row)
         self.left_out: list[str] = []
 
     def elsewhere(self) -> list[str]:
@@ -125,9 +129,10 @@ class _Trainings:
         unknown = [] if made else ["the ticket does not say what it was trained with"]
         return unknown + list(dict.fromkeys(lines))
 
-    def stated(self, labels: Labels) -> list[Row]:
-        """Return the ticket's rows of a training."""
-        return self.rows.get((labels["level"], labels["arm"], labels["seed"], labels["draw"]), [])
+    def stated(self, labels: Labels) -> Sequence[Mapping[str, Any]]:
+        """Return the ticket's rows of a training; none where they lack the metric that decides, at its end."""
+        rows = self.rows.get((labels["level"], labels["arm"], labels["seed"], labels["draw"]), [])
+        return rows if any((row["at"], row["metric"]) == ("final", self.metric) for row in rows) else []
 
     def chosen(self) -> list[tuple[Job, Labels]]:
         """Return the trainings that are asked for. Raises RecipeError where the rows have none of them."""
@@ -142,7 +147,7 @@ class _Trainings:
         if not chosen:
             there = sorted({(level, arm) for level, arm, _, _ in self.rows})
             known = ", ".join(f"{arm} at level {level}" for level, arm in there)
-            raise RecipeError(f"{self.ticket.name}: has no rows of what was asked for; it has {known}")
+            raise RecipeError(f"{self.ticket.name}: has no {self.metric} of what was asked for; it has {known}")
         return chosen
 
     def trainings(self, level: int, seed: int) -> Iterator[tuple[Job, Labels]]:

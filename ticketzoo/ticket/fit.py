@@ -73,9 +73,8 @@ def fit(
         for line in nearly_empty(masks, lambda: plain):
             layer = line.partition(" ")[0].rpartition(".")[0]
             warnings.warn(f"{ticket}: {line}, so little gets through it; {remedy}{[layer]}", stacklevel=3)
-    given: Mapping[str, Tensor] = masks
-    if state is not None:
-        given = {name: tensor for name, tensor in _names_in(plain, state, rename).items() if not is_left(name)}
+    in_model = masks if state is None else _names_in(plain, state, rename)
+    given = {name: tensor for name, tensor in in_model.items() if not is_left(name)}
     expected = given.keys() if state is None else {name for name in targets if not is_left(name)}
     _check_fit(given, {name: target for name, target in targets.items() if name in expected}, named, plain)
     check_attachable(named_parameters(model), masks)
