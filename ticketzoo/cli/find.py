@@ -36,6 +36,7 @@ def find() -> "Work[tuple[Ticket, Path]]":
 def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     """Print a ticket that was found: its numbers, its verdict and where it is."""
     from ticketzoo.cli.output import console, print_json
+    from ticketzoo.evaluation.diagnosis import diagnose
     from ticketzoo.evaluation.statistics import deciding_metrics
     from ticketzoo.targets import arms_table, sentence
     from ticketzoo.util.text import for_terminal
@@ -49,6 +50,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
                 "mask_sha256": ticket.config.mask_sha256,
                 "verdict": ticket.config.model_dump(mode="json")["verdict"],
                 "empty_layers": ticket.empty_layers,
+                "faults": diagnose(ticket.results),
             }
         )
     else:
@@ -58,6 +60,8 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
             print(f"verdict: {for_terminal(sentence(verdict))}")
         for line in ticket.empty_layers:
             print(f"empty layer: {for_terminal(line)}")
+        for line in diagnose(rows):
+            print(f"fault: {for_terminal(line)}")
         plotted = deciding_metrics(rows)[rows[0]["target"]].removeprefix("test_")
         print(f"plot: {folder / plotted}.png")
         print(f"card: {folder / 'README.md'}")

@@ -39,11 +39,13 @@ def _print(report: "TransferReport", as_json: bool) -> None:
 
     if as_json:
         verdicts = {name: verdict.model_dump(mode="json") for name, verdict in report.verdicts.items()}
-        print_json({"folder": str(report.folder), "files": report.files, "verdicts": verdicts})
+        print_json({"folder": str(report.folder), "files": report.files, "verdicts": verdicts, "faults": report.faults})
         return
     console().print(report.table.rich())
     for name, verdict in report.verdicts.items():
         print(for_terminal(f"verdict on {name}: {sentence(verdict)}"))
+    for line in report.faults:
+        print(f"fault: {for_terminal(line)}")
     print(f"plot: {report.folder / 'ticket-minus-dense.png'}")
     print(f"report: {report.folder / 'report.md'}")
     print(report.folder)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_label, in_order, one_of
+from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, group_rows, is_finite
 from ticketzoo.evaluation.tables import arms_table, transfer_table
@@ -54,7 +55,9 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
     if len(targets) > 1:
         tables.append(transfer_table(rows))
     markdown = tuple(table.markdown() for table in tables)
-    return Evidence(source, sentence(verdict), markdown, _arms(rows), _measured(rows), _expected(rows))
+    return Evidence(
+        source, sentence(verdict), markdown, _arms(rows), _measured(rows), _expected(rows), tuple(diagnose(rows))
+    )
 
 
 def _arms(rows: Sequence[Row]) -> tuple[str, ...]:

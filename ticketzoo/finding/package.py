@@ -187,6 +187,7 @@ def make_card(
         "seconds": round(sum(record.seconds for record in finding.records)),
         "cpu_seconds": round(sum(record.cpu_seconds for record in finding.records)),
         "device": environment(device)["device"],
+        "left_out": max(record.left_out for record in finding.records),
     }
     card = ticket_card(
         ticket.config,

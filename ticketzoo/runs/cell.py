@@ -11,6 +11,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.models.state import State
 from ticketzoo.runs.files import environment, read_document, read_state, unreadable, write_document, write_state
 from ticketzoo.runs.progress import Progress
+from ticketzoo.tasks.task import SkippingTask
 from ticketzoo.training.callbacks import Callbacks, Resumption
 from ticketzoo.training.checkpoint import remove_checkpoints
 from ticketzoo.training.job import Job
@@ -115,6 +116,7 @@ def train_cell(training: Training, device: torch.device, checkpoint_seconds: flo
         record = train(
             model, job.task, job.training, seed=job.seed, device=device, start_step=start, callbacks=callbacks
         )
+        record.left_out = job.task.left_out if isinstance(job.task, SkippingTask) else 0
         measured_in = environment(device)
     content = {"specification": training.specification, "record": vars(record), "environment": measured_in}
     learned = job.learn.learned(model)

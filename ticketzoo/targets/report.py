@@ -8,6 +8,7 @@ import torch
 
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.arms import DENSE
+from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.evaluation.rows import Row, write_results
 from ticketzoo.evaluation.statistics import deciding_metrics, group_rows
@@ -36,6 +37,8 @@ class TransferReport:
     """Ticket minus dense, tickets and levels by targets."""
     files: list[str]
     folder: Path
+    faults: list[str]
+    """Lines on trainings that went wrong without an error."""
 
 
 def run_transfer(
@@ -169,7 +172,10 @@ def write_report(
                 arms_table(its_rows, target=target, verdict=verdicts[ticket]).markdown(),
                 "\n".join(f"![{picture}]({picture})" for picture in pictures),
             ]
+    if faults := diagnose(rows):
+        sections += ["## Trainings that went wrong without an error"]
+        sections += ["\n".join(f"- {for_markdown(line)}" for line in faults)]
     sections += ["## The rule", *dict.fromkeys(verdict.rule for verdict in verdicts.values())]
     stored = {name: verdict.model_dump(mode="json") for name, verdict in verdicts.items()}
     written = write_results(out, recipe, rows, {"verdicts.json": stored}, sections)
-    return TransferReport(rows, verdicts, table, [*written, *plots], out)
+    return TransferReport(rows, verdicts, table, [*written, *plots], out, faults)

@@ -95,6 +95,7 @@ class ImageClassification:
             **named(data.class_names),
         }
         self._label_smoothing, self._classes = config.label_smoothing, data.num_classes
+        self._unreadable = data.unreadable
         self._normalize = config.normalize.build(data.train)
         self._augment = config.augment.build()
         self._train = data.train if self._augment else self._normalized_once(data.train)
@@ -102,6 +103,11 @@ class ImageClassification:
             "validation": self._normalized_once(data.validation),
             "test": self._normalized_once(data.test),
         }
+
+    @property
+    def left_out(self) -> int:
+        """The number of images met so far that cannot be read (`on_error: skip`)."""
+        return len(self._unreadable.met)
 
     def steps_per_epoch(self, batch_size: int) -> int:
         """Return the iterations in one pass over the training images, the last smaller batch included."""

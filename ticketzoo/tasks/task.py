@@ -82,5 +82,15 @@ class GuessableTask(Task, Protocol):
         ...
 
 
+@runtime_checkable
+class SkippingTask(Task, Protocol):
+    """A task that may leave out examples which cannot be read."""
+
+    @property
+    def left_out(self) -> int:
+        """The number of them met so far."""
+        ...
+
+
 SCORED_PER_CLASS = 10
 """Examples of a class in a batch for scores, at most (Frankle et al. 2021, appendix B)."""

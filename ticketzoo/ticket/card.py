@@ -40,7 +40,7 @@ class Evidence:
 
     `source` is the target that is the task the ticket was found on, `sentence` the verdict in words; `tables` are
     Markdown and printed as they are; `arms` say what their arms are; `expected` are the arms of which the card says
-    where they were not measured.
+    where they were not measured; `faults` are trainings that went wrong without an error.
     """
 
     source: str | None = None
@@ -49,6 +49,7 @@ class Evidence:
     arms: tuple[str, ...] = ()
     measured: tuple[Measurement, ...] = ()
     expected: tuple[ExpectedArm, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def render_card(
@@ -71,7 +72,7 @@ def render_card(
         evidence: what was measured; None where that was not looked at, and the card says neither what was measured nor
             what was not.
         plots: names of PNG files beside the card. Anything but a plain file name raises ValueError.
-        cost: what finding it took: any of `trainings`, `seconds`, `cpu_seconds`, `device`.
+        cost: what finding it took: any of `trainings`, `seconds`, `cpu_seconds`, `device`, `left_out`.
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
@@ -94,6 +95,7 @@ def render_card(
         "tables": evidence.tables,
         "arms": [for_markdown(line) for line in evidence.arms],
         "has_results": bool(evidence.measured),
+        "faults": [for_markdown(line) for line in evidence.faults],
         "verdict": _verdict(config, evidence.sentence),
         "not_measured": _not_measured(config, evidence) if looked_at else [],
         "empty": [for_markdown(line) for line in empty],
@@ -221,6 +223,7 @@ def _cost(cost: Mapping[str, Any]) -> Facts:
         ("time", None if seconds is None else show_duration(seconds)),
         ("processor time", show_duration(cpu) if cpu else None),
         ("device", cost.get("device")),
+        ("left out", f"{cost['left_out']:,} that could not be read" if cost.get("left_out") else None),
     )
 
 

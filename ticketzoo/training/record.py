@@ -26,6 +26,8 @@ class Record:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Processor time of this process and its threads."""
+    left_out: int = 0
+    """Examples that could not be read, of all that the task had met by then."""
 
 
 def measure(

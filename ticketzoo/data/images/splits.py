@@ -37,6 +37,7 @@ class ImageSplits:
         fingerprint: sha256 over pixels, labels and order of the three splits, wherever they came from; of images
             that are not kept in memory, over all labels and an even sample of the stored images.
         laid_out: of a folder of the user's: its splits and classes, and what is odd about them, a sentence each.
+        unreadable: the images met so far that cannot be read.
     """
 
     train: Images
@@ -47,6 +48,7 @@ class ImageSplits:
     class_names: list[str]
     fingerprint: str
     laid_out: list[str]
+    unreadable: Unreadable
 
 
 def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSplits:
@@ -91,6 +93,7 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
         class_names=names,
         fingerprint=_fingerprint_of_pixels(in_memory) if whole else _fingerprint_of_sample(parts, image_format),
         laid_out=remarks.for_card() if remarks else [],
+        unreadable=unreadable,
     )
 
 
