@@ -140,7 +140,15 @@ def test_include_brings_the_pooler_in_without_a_word(tmp_path: Path, base: Path,
 def test_seeds_find_other_tickets_and_the_magnitude_arm_is_measured(ticket: Ticket) -> None:
     assert ticket.config.replicates[0].mask_sha256 != ticket.config.replicates[1].mask_sha256
     arms = {(row["arm"], row["level"]) for row in ticket.results}
-    assert arms == {("dense", 0), ("ticket", 0), ("ticket", 1), ("ticket", 2), ("ticket", 3), ("magnitude", 3)}
+    assert arms == {
+        ("chance", 0),
+        ("dense", 0),
+        ("ticket", 0),
+        ("ticket", 1),
+        ("ticket", 2),
+        ("ticket", 3),
+        ("magnitude", 3),
+    }
 
 
 def test_head_first_trains_the_head_alone(tmp_path: Path, base: Path, data: Path, caches: None) -> None:
@@ -257,7 +265,8 @@ def test_it_transfers_to_another_task_from_the_base_weights(
     }
     report = run_transfer(parse_recipe(asked, TransferRecipe, "test"), tmp_path)
     assert len(list((tmp_path / "cells").glob("*/cell.json"))) == 12
-    assert {row["arm"] for row in report.rows} == {"ticket", "dense", "random_mask", "shuffled_mask", "magnitude"}
+    arms = {"ticket", "dense", "random_mask", "shuffled_mask", "magnitude", "chance"}
+    assert {row["arm"] for row in report.rows} == arms
     assert str(base) not in (tmp_path / "recipe.yaml").read_text()
 
 
