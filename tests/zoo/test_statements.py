@@ -237,6 +237,7 @@ def edit_card(folder: Path, old: str, new: str) -> None:
         ("- sparsity-", "- sparsity-99-100\n- sparsity-", "tag sparsity-99-100, which ticket.json does not give"),
         ("at sparsity 0.755, the", "at sparsity 0.999, the", "at sparsity 0.999', and ticket.json gives"),
         ("\n> ", "\n> any rule, ", "verdict 'any rule, "),
+        ("; 3 seeds", "; 300 seeds", "verdict '.* 300"),
     ],
 )
 def test_a_card_that_says_something_else(folder: Path, old: str, new: str, message: str) -> None:

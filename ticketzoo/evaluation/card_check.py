@@ -196,8 +196,10 @@ def _verdict_differences(card: str, expected: str) -> Iterator[str]:
 
 
 def _verdict(card: str) -> list[str]:
-    """Return the label with its sparsity and the rule, as a card states them; nothing where it states none."""
+    """Return the label with its sparsity, the rule and the numbers of all levels, as a card states them, if it does."""
     _, _, part = card.partition("\n## Verdict\n\n")
     label = re.match(r"\*\*[^*\n]*\*\*(?: at sparsity [\d.]+)?", part)
     rule = re.search(r"^> ([^\n]*)", part.partition("\n## ")[0], re.MULTILINE)
-    return [label[0].rstrip("."), rule[1] if rule else ""] if label else []
+    levels = re.search(r"All levels: ([^\n]*)", part.partition("\n## ")[0])
+    numbers = ", ".join(numbers_in(levels[1])) if levels else ""
+    return [label[0].rstrip("."), rule[1] if rule else "", *[numbers] * bool(numbers)] if label else []
