@@ -1,7 +1,7 @@
 """Put rewind weights and masks on a model, or change nothing and say everything that does not fit."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -126,16 +126,20 @@ def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], masks
     meta = [name for name in given if name in targets and targets[name].is_meta]
     problems = []
     advised = advice(masks, model) if absent or unknown else ""
-    listed = (lambda names: shortened(dict.fromkeys(names))) if advised else ", ".join
+
+    def listed(names: Iterable[str]) -> str:
+        shown = [for_terminal(name)[:200] for name in names]
+        return shortened(dict.fromkeys(shown)) if advised else ", ".join(shown)
+
     if absent:
         problems.append(f"not in the model: {listed(absent)}")
     if unknown:
         problems.append(f"not in the ticket: {listed(unknown)}")
     for name in shapes:
         both = f"{tuple(given[name].shape)} in the ticket, {tuple(targets[name].shape)} in the model"
-        problems.append(f"'{name}' has shape {both}")
+        problems.append(f"'{listed([name])}' has shape {both}")
     if meta:
-        problems.append(f"without memory (on the meta device): {', '.join(meta)}")
+        problems.append(f"without memory (on the meta device): {listed(meta)}")
     if problems:
         message = f"the ticket does not fit the model: {'; '.join(problems)}"
         raise TicketError(message + (advised or _hint({*absent, *unknown, *shapes})))
