@@ -40,7 +40,9 @@ def not_measured(target: Target, level: int) -> LevelVerdict:
     """Return the verdict on a level of which too little is known."""
     arms, dense = target.levels[level], target.dense
     seeds = min(len(arms[TICKET].by_seed) if TICKET in arms else 0, len(dense.by_seed) if dense else 0)
-    reason = target.unlearned or f"needs at least 2 seeds, has {target.short_of(level, (TICKET, DENSE), 2)}"
+    few = target.short_of(level, (TICKET, DENSE), 2)
+    short = f"needs at least 2 seeds, has {few}" if few else "a denser level has too few seeds"
+    reason = target.unlearned or short
     sparsity = next(iter(arms.values())).sparsity
     return LevelVerdict(
         level=level, sparsity=sparsity, target=target.name, label="not measured", seeds=seeds, reason=reason

@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from typing import Literal
 
 import numpy as np
@@ -65,8 +66,11 @@ class Target:
 
     @cached_property
     def measured_levels(self) -> list[int]:
-        """Return the levels at which the ticket has at least 2 seeds, as dense has."""
-        return [level for level in self.levels if not self.short_of(level, (TICKET, DENSE), 2)]
+        """Return the levels, up to the first at which the ticket or dense has less than 2 seeds.
+
+        What is said of a level is said of every denser one, too.
+        """
+        return list(takewhile(lambda level: not self.short_of(level, (TICKET, DENSE), 2), self.levels))
 
     @cached_property
     def control_levels(self) -> list[int]:
