@@ -92,7 +92,7 @@ def test_three_processes_do_what_one_does(tmp_path: Path) -> None:
     together = run(tmp_path, 3, "find", "find.yaml", "--json")
     assert [done.status for done in together] == [0, 0, 0]
     assert_same_but_for_rounding(tmp_path / "process-0" / together[0].json["ticket"], alone)
-    assert together[0].err.count("\n") == 4  # a line for each training
+    assert together[0].err.count("\n") == 5  # a line for each training
     assert [(done.out, done.err) for done in together[1:]] == [("", ""), ("", "")]
     assert not (tmp_path / "process-1" / "runs").exists()
 

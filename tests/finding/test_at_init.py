@@ -46,7 +46,7 @@ def test_snip_is_packaged_with_its_initial_weights(tmp_path: Path) -> None:
         torch.equal(tensor, initial[name] * ticket.masks.get(name, 1)) for name, tensor in ticket.rewind_state.items()
     )
     assert {(row["arm"], row["level"]) for row in ticket.results} == {
-        ("ticket", 0), ("dense", 0), ("ticket", 1), ("ticket", 2), ("random_mask", 2),
+        ("ticket", 0), ("dense", 0), ("chance", 0), ("ticket", 1), ("ticket", 2), ("random_mask", 2),
     }  # fmt: skip
 
 
