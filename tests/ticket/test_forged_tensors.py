@@ -119,6 +119,10 @@ FORGED: dict[str, tuple[Callable[[Path], object], str]] = {
         change_tensor(REWIND, "fc2.bias", lambda t: t.to(torch.float8_e4m3fn)),
         r"'fc2\.bias' has dtype F8_E4M3, which a ticket cannot hold",
     ),
+    "rewind with a name without end": (
+        add_tensor(REWIND, "a" * 513, torch.zeros(1)),
+        r"rewind\.safetensors: 'a{200}' is not the name of a parameter or buffer",
+    ),
     "rewind with a path for a name": (
         add_tensor(REWIND, "../fc9", torch.zeros(1)),
         r"rewind\.safetensors: '\.\./fc9' is not the name of a parameter or buffer",

@@ -19,8 +19,8 @@ Row: TypeAlias = dict[str, Any]
 MAX_RESULTS_BYTES, MAX_ROWS, MAX_ROW_BYTES = 32 * 2**20, 200_000, 8 * 2**10
 """Bounds of results.jsonl: of the file, its rows, and each of them."""
 
-LARGEST = 1e305
-"""Numbers beyond this cannot be averaged in float64."""
+LARGEST = 1e150
+"""Numbers beyond this have squares, and so a spread, that float64 cannot hold."""
 
 DEFAULT_METRIC = f"test_{ACCURACY.name}"
 """The metric by which arms are compared on a target none of whose rows says otherwise."""

@@ -18,6 +18,7 @@ from ticketzoo.util.text import for_terminal
 
 _MAX_HEADER_BYTES = 100_000_000  # the safetensors library's own bound
 _TENSOR_NAME = re.compile(r"[\w:-]+(\.[\w:-]+)*")
+_LONGEST_NAME = 512
 DTYPES = {
     "BOOL": torch.bool,
     "U8": torch.uint8,
@@ -101,7 +102,7 @@ def read_bits(file: Any, key: str, count: int, where: str) -> Bits:
 
 def check_tensor_name(name: str, where: str) -> None:
     """Raise TicketError for what cannot be the name of a parameter or buffer."""
-    if not _TENSOR_NAME.fullmatch(name):
+    if len(name) > _LONGEST_NAME or not _TENSOR_NAME.fullmatch(name):
         raise TicketError(f"{where}: '{for_terminal(name)[:200]}' is not the name of a parameter or buffer")
 
 
