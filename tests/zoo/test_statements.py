@@ -248,6 +248,13 @@ def test_a_card_that_says_something_else(folder: Path, old: str, new: str, messa
     assert str(folder / "README.md") in str(raised.value)
 
 
+def test_a_difference_without_end_is_shown_short(folder: Path) -> None:
+    edit_card(folder, "value: 0.92", "value: 0.92" + "a" * 5000)
+    with pytest.raises(TicketError, match="metadata") as raised:
+        ticketzoo.verify(folder)
+    assert len(str(raised.value)) < 2000
+
+
 def test_words_of_ones_own_in_a_card_are_noted(folder: Path) -> None:
     edit_card(folder, "## Limits", "Best of its kind.\n\n## Limits")
     assert "README.md: NOTE: has lines of its own, such as 'Best of its kind.'" in said(folder)

@@ -28,6 +28,9 @@ ROUNDED = 0.0051
 WORDED = ("reason", "pooled")
 """Fields that a version may put in other words, with the same numbers."""
 
+MOST_SHOWN = 500
+"""Letters of a difference that messages show: what is compared may be a text without end."""
+
 JUDGES: list[Callable[..., Verdict]] = [judge]
 """Ways to judge, the newest first: each gives the text of its rule with its verdict."""
 
@@ -214,4 +217,4 @@ def _close(one: float | None, other: float | None) -> bool:
 def listed_differences(differs: Sequence[str]) -> str:
     """Return the first differences, and how many more there are."""
     more = f" (and {len(differs) - 3} more)" if len(differs) > 3 else ""
-    return for_terminal("; ".join(differs[:3])) + more
+    return "; ".join(for_terminal(one)[:MOST_SHOWN] for one in differs[:3]) + more
