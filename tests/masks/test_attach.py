@@ -1,6 +1,8 @@
 import copy
 import io
 import pickle
+import sys
+import threading
 from collections.abc import Callable
 from typing import cast
 
@@ -285,6 +287,65 @@ def test_tied_parameters_share_one_mask() -> None:
     assert torch.equal(tied["b"].weight == 0, ~mask)
     with pytest.raises(TicketError, match=r"masks 'a\.weight' and 'b.weight' differ"):
         attach(tied, {"a.weight": mask, "b.weight": ~mask})
+
+
+def test_parameters_tied_no_more_are_both_held_after_a_step() -> None:
+    tied = nn.ModuleDict({"a": nn.Linear(2, 2, bias=False), "b": nn.Linear(2, 2, bias=False)})
+    tied["b"].weight = tied["a"].weight
+    mask = torch.eye(2, dtype=torch.bool)
+    attach(tied, {"a.weight": mask, "b.weight": mask}, masked="frozen")
+    before = tied["a"].weight.detach().clone()
+    tied["b"].weight = nn.Parameter(before.clone())
+    optimizer = torch.optim.SGD(tied.parameters(), lr=0.1, weight_decay=0.5)
+    for _ in range(2):
+        sum(layer(torch.ones(1, 2)).sum() for layer in tied.values()).backward()
+        optimizer.step()
+        for layer in tied.values():
+            assert torch.equal(layer.weight[~mask], before[~mask])
+            assert not torch.equal(layer.weight, before)
+
+
+def test_a_layer_of_two_models_is_held_by_one_when_the_other_lets_go() -> None:
+    layer, mask = nn.Linear(2, 2, bias=False), torch.eye(2, dtype=torch.bool)
+    before = layer.weight.detach().clone()
+    one, other = nn.Sequential(layer), nn.Sequential(layer, nn.ReLU())
+    for model in (one, other):
+        attach(model, {"0.weight": mask}, masked="frozen")
+    detach(other)
+    one(torch.ones(1, 2)).sum().backward()
+    torch.optim.SGD(one.parameters(), lr=0.1, weight_decay=0.5).step()
+    assert torch.equal(layer.weight[~mask], before[~mask])
+
+
+def test_masks_are_attached_in_one_thread_while_another_trains() -> None:
+    mask = {"weight": torch.eye(2, dtype=torch.bool)}
+    stop, interval = threading.Event(), sys.getswitchinterval()
+
+    def masked() -> nn.Linear:
+        layer = nn.Linear(2, 2)
+        attach(layer, mask)
+        return layer
+
+    others, model = [masked() for _ in range(300)], masked()
+
+    def attach_more() -> None:
+        while not stop.is_set():
+            others.append(masked())
+            del others[:-300]
+
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    thread = threading.Thread(target=attach_more)
+    sys.setswitchinterval(1e-6)
+    thread.start()
+    try:
+        for _ in range(100):
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+    finally:
+        stop.set()
+        sys.setswitchinterval(interval)
+        thread.join()
+    assert torch.equal(model.weight == 0, ~mask["weight"])
 
 
 @pytest.mark.parametrize(

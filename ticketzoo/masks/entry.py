@@ -11,8 +11,8 @@ from ticketzoo.masks.excluded import Excluded
 from ticketzoo.masks.follow import Edge, Known, Place
 from ticketzoo.masks.sharded import memory
 
-HELD: "weakref.WeakValueDictionary[int, Entry]" = weakref.WeakValueDictionary()
-"""The mask on a parameter, by the parameter's id."""
+HELD: "weakref.WeakValueDictionary[int, weakref.WeakSet[Entry]]" = weakref.WeakValueDictionary()
+"""The masks on a parameter, by its id: several where models share it, or a model has it under two names."""
 
 _ALWAYS = 1 << 17
 """Parameters on a CPU of up to so many weights are set back before every use, larger ones where a sample strayed."""
@@ -37,6 +37,7 @@ class Entry:
         self._shape = tuple(whole.bits.shape)
         self._owner: Callable[[], nn.Module | None] = lambda: None
         self._hook: RemovableHandle | None = None
+        self._beside: weakref.WeakSet[Entry] = weakref.WeakSet()
         self._version, self._tensor = -1, 0
 
     def known(self) -> Known:
@@ -79,7 +80,9 @@ class Entry:
         parameter.requires_grad_(True)  # a frozen parameter refuses hooks, and may be thawed later
         self._hook = parameter.register_post_accumulate_grad_hook(self.part.zero_gradient)
         parameter.requires_grad_(trainable)
-        HELD[id(parameter)], self._tensor = self, parameter._cdata
+        self._beside = HELD.setdefault(id(parameter), weakref.WeakSet())
+        self._beside.add(self)
+        self._tensor = parameter._cdata
         self.zero_gradient()
         self.hold()
 
@@ -88,8 +91,8 @@ class Entry:
         if self._hook is not None:
             self._hook.remove()
         self._hook = None
-        if HELD.get(id(self.parameter)) is self:
-            del HELD[id(self.parameter)]
+        self._beside.discard(self)
+        self._beside = weakref.WeakSet()
 
     def freeze(self) -> None:
         """Hold what is excluded at the values that it has now."""

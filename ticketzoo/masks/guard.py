@@ -21,8 +21,8 @@ from ticketzoo.masks.sharded import is_sharded
 Masked = Literal["zero", "frozen"]
 """Pruned weights are 0.0, or stay at the values that they had."""
 
-GUARDS: "weakref.WeakSet[Guard]" = weakref.WeakSet()
-"""Those of all models that live."""
+GUARDS: "weakref.WeakValueDictionary[int, Guard]" = weakref.WeakValueDictionary()
+"""Those of all models that live, by their ids."""
 
 
 class Guard:
@@ -43,7 +43,7 @@ class Guard:
         self._trail: Trail | None = None
         self._lost: dict[str, str] = {}
         self._substituted: list[tuple[Place, Tensor]] = []
-        GUARDS.add(self)
+        GUARDS[id(self)] = self
 
     @property
     def entries(self) -> list[Entry]:

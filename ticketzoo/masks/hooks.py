@@ -25,7 +25,7 @@ def take_off(model: nn.Module) -> None:
         return
     guard.after_use()
     guard.pause()
-    GUARDS.discard(guard)
+    GUARDS.pop(id(guard), None)
     delattr(model, GUARD)
     ours = (_before_call, after_call, _before_saving, _after_loading)
     for hooks in (
@@ -66,8 +66,10 @@ def _after_loading(model: nn.Module, incompatible_keys: Any) -> None:
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
     if not torch.compiler.is_compiling():
-        for guard in list(GUARDS):
-            guard.before_step(optimizer)
+        for alive in GUARDS.valuerefs():  # a copy, taken at once: other threads may attach masks meanwhile
+            guard = alive()
+            if guard is not None:
+                guard.before_step(optimizer)
 
 
 def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -76,8 +78,7 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
     with torch.no_grad():
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                entry = HELD.get(id(parameter))
-                if entry is not None:
+                for entry in HELD.get(id(parameter), ()):
                     entry.hold()
 
 
