@@ -19,6 +19,7 @@ from ticketzoo.api.zoo import pull, search
 from ticketzoo.cli.main import app
 from ticketzoo.errors import RegistryError
 from ticketzoo.hub import limits as hub_limits
+from ticketzoo.zoo import ticket_folder
 from ticketzoo.zoo.search import Query
 from ticketzoo.zoo.search import search as find
 
@@ -81,8 +82,42 @@ def test_a_compressed_answer_that_is_small_is_read(hub: LocalHub, pushed: Ticket
     for path in (INFO, SMALL, LARGE):
         hub.faults.change("GET", path, compress, times=1)
     assert equal(load_ticket(ZOO), pushed)
+    hub.faults.headers("HEAD", SMALL, Content_Encoding="gzip")  # which has no body at all
+    assert equal(load_ticket(ZOO, force_download=True), pushed)
+    hub.faults.clear()
     hub.faults.headers("GET", INFO, Content_Encoding="br")
     refused(lambda: load_ticket(ZOO), "not a Hub's answer", "compressed as 'br'")
+
+
+def test_a_compressed_answer_that_goes_on_behind_its_end_or_stops_before_it(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit(monkeypatch)
+    whole, header = gzip.compress(b"{}"), {"Content-Encoding": "gzip"}
+    hub.faults.change("GET", INFO, lambda reply: type(reply)(200, whole + bytes(MIB), header))
+    refused(lambda: load_ticket(ZOO), "not a Hub's answer", "goes on behind its end")
+    hub.faults.clear()
+    hub.faults.change("GET", INFO, lambda reply: type(reply)(200, whole[:-9], header))
+    refused(lambda: load_ticket(ZOO), "alice/zoo@main", "the connection ended within a compressed body")
+
+
+@pytest.mark.parametrize("file", ["ticket.json", "seed-0/masks.safetensors"])
+def test_a_ticket_that_is_fetched_whole_has_files_as_long_as_they_may_be(
+    hub: LocalHub, pushed: Ticket, file: str
+) -> None:
+    """A folder of it is what `push`, `transfer` and others read."""
+
+    def longer(info):  # type: ignore[no-untyped-def]
+        for sibling in info["siblings"]:
+            sibling["size"] = 2**40 if sibling["rfilename"] == file else sibling["size"]
+            if sibling["rfilename"] == file and "lfs" in sibling:
+                sibling["lfs"]["size"] = 2**40
+        return info
+
+    hub.faults.json(INFO, longer)
+    refused(lambda: ticket_folder(f"hub:{ZOO}"), file, "has 1099511627776 bytes", "not fetched")
+    hub.faults.clear()
+    assert equal(Ticket.from_pretrained(ticket_folder(f"hub:{ZOO}")), pushed)
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
@@ -181,6 +216,11 @@ def test_other_ways_to_say_when(hub: LocalHub, pushed: Ticket) -> None:
         fault.reply.headers.update(headers)
         refused(lambda: load_ticket(ZOO), "429", f"try again {when}")
         hub.faults.clear()
+    fault = hub.faults.fail("GET", INFO, status=429, times=None)
+    assert fault.reply
+    for no_year in ("Mon, 01 Jan 99999 00:00:00 GMT", "1 Jan 999999999999999999999 00:00:00 GMT"):
+        fault.reply.headers["Retry-After"] = no_year
+        refused(lambda: load_ticket(ZOO), "429", "try again later")
 
 
 UPLOADS = {

@@ -187,14 +187,20 @@ def _bounded(stream: Any, call: Call, at_most: int, decoder: Any) -> Any:
 
 def _pieces(stream: Any, decoder: Any) -> Iterator[bytes]:
     """Return the body in pieces, decompressed little by little."""
+    begun = False
     try:
         for chunk in stream:
+            begun = True
             yield b"" if decoder else chunk
             while decoder and chunk:
                 yield decoder.decompress(chunk, 2**16)
                 chunk = decoder.unconsumed_tail
+            if decoder and decoder.unused_data:
+                raise NotAHub("its compressed body goes on behind its end")
         if decoder:
             yield decoder.flush()
+            if begun and not decoder.eof:
+                raise Dropped("the connection ended within a compressed body")
     except zlib.error:
         raise NotAHub("its compressed body cannot be read") from None
 

@@ -1,5 +1,6 @@
 """The Hub's errors in one line that says where and what to do, without tokens or terminal escapes."""
 
+import contextlib
 import errno
 import re
 import time
@@ -91,8 +92,9 @@ def _retry_after(error: Exception) -> float:
     reset = re.search(r";\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d{1,9})\b", headers.get("RateLimit", ""))
     if re.fullmatch(r"\d{1,9}", told):
         return float(told)
-    if date := parsedate_tz(told):
-        return max(0.0, mktime_tz(date) - time.time())
+    with contextlib.suppress(ValueError, OverflowError):  # a year that no calendar has
+        if date := parsedate_tz(told):
+            return max(0.0, mktime_tz(date) - time.time())
     return float(reset[1]) if reset else 0.0
 
 

@@ -198,20 +198,6 @@ def open_hub(
     return hub
 
 
-def fetch_whole(repo_id: str, revision: str | None, options: HubOptions) -> Path:
-    """Return the cached folder with every file of a ticket on the Hub, all of one commit.
-
-    Raises:
-        RegistryError: the ticket cannot be fetched.
-    """
-    hub = open_hub(repo_id, revision, options)
-    folder = hub.path(CONFIG_FILE).parent
-    for name in filter(is_ticket_file, hub.names()):
-        hub.path(name)
-    hub.remember(revision or "main")
-    return folder
-
-
 def is_ticket_file(name: str) -> bool:
     """Tell whether a ticket's format gives a meaning to a file of this path in a repository."""
     return _TICKET_FILE.fullmatch(name) is not None

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.hub.folder import fetch_whole
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
-from ticketzoo.ticket.folder import CONFIG_FILE, read_config
+from ticketzoo.ticket.files import hub_files
+from ticketzoo.ticket.folder import CONFIG_FILE, file_entries, read_config
 from ticketzoo.util.shipped import shipped_registry
 from ticketzoo.util.text import show_names
 
@@ -55,7 +55,8 @@ def ticket_folders(registry: str | Path) -> list[Path]:
 def ticket_folder(reference: str | Path, registry: str | Path | None = None) -> Path:
     """Return the folder of the ticket that `reference` means (see `parse_reference`).
 
-    A ticket on the Hub is fetched whole, from one commit, into the cache of the Hub's client.
+    A ticket on the Hub is fetched whole, from one commit, into the cache of the Hub's client: the files that its
+    ticket.json declares, as long as it says.
 
     Args:
         reference: the ticket.
@@ -63,6 +64,7 @@ def ticket_folder(reference: str | Path, registry: str | Path | None = None) -> 
 
     Raises:
         RegistryError: there is no such ticket, the message lists near names; or it cannot be fetched.
+        TicketError: the ticket.json of one on the Hub says what it may not say.
     """
     match parse_reference(reference):
         case FolderReference(path):
@@ -72,7 +74,10 @@ def ticket_folder(reference: str | Path, registry: str | Path | None = None) -> 
         case NameReference(name):
             return _by_name(name, [Path(registry)] if registry else registries())
         case HubReference(repo_id, revision):
-            return fetch_whole(repo_id, revision, HubOptions())
+            files = hub_files(repo_id, revision, HubOptions())
+            for name, entry in file_entries(files.config()).items():
+                files.checked(name, entry)
+            return files.folder
 
 
 def in_words(places: Sequence[Path]) -> str:
