@@ -84,6 +84,8 @@ def test_encodings_are_read_by_their_mark_or_by_declaration(tmp_path: Path, enco
             "train.jsonl, line 3: column 'a' holds a text there, and a number at",
         ),
         ("train.jsonl", '{"a": 1}\n{"a": \n', "train.jsonl, line 2: no JSON object: Expecting value"),
+        ("train.jsonl", '{"a": "\\ud800"}\n', "train.jsonl: column 'a' holds half a character"),
+        ("train.jsonl", '{"\\ud800": 1}\n', "train.jsonl: the name of a column holds half a character"),
         ("train.json", "[1]", "train.json, row 1: a number, but a row is an object"),
         ("train.parquet", "x", "train.parquet is no parquet file that can be read: "),
         ("train.csv.gz", "x", "train.csv.gz cannot be unpacked: "),
@@ -155,6 +157,9 @@ def test_a_file_of_another_split_is_an_error(tmp_path: Path) -> None:
     folder = write(tmp_path, train__csv=ROWS, test__csv=ROWS)
     assert "test.csv of split 'test' has the same content as " in refusal(folder)
     assert "train.csv of split 'train'" in refusal(folder)
+    (folder / "test.csv").unlink()
+    write(folder, test__csv__gz=gzip.compress(ROWS.encode()))
+    assert "test.csv.gz of split 'test' has the same content as " in refusal(folder)
 
 
 def test_the_content_decides_not_the_time(tmp_path: Path) -> None:
@@ -187,6 +192,12 @@ configs:
     (folder / "README.md").write_text(card.replace("one/check.csv", "../check.csv"))
     with pytest.raises(DataError, match="its card names files outside"):
         read(folder, "one")
+    (folder / "README.md").write_text(card.replace("  data_files:", "  data_dir: ../..\n  data_files:"))
+    with pytest.raises(DataError, match=r"its card names files outside, '\.\./\.\.'"):
+        read(folder, "one")
+    (folder / "README.md").write_text(card.replace("two.csv", "a**b.csv/**c"))
+    with pytest.raises(DataError, match="its card names files by "):
+        read(folder, "two")
 
 
 def test_a_name_may_be_a_folder(tmp_path: Path) -> None:

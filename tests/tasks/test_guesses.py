@@ -44,8 +44,15 @@ def test_images_of_digits(split: str) -> None:
 def test_own_examples() -> None:
     examples = torch.zeros(5, 2), torch.tensor([0, 2, 2, 1, 2])
     task = OwnTask(examples, examples)
-    assert task.guesses("test") == {"accuracy": [0.2, 0.2, 0.6], "matthews": [0.0] * 3}
+    assert task.guesses("test") == {"accuracy": [0.2, 0.2, 0.6]}
     assert task.evaluate(Always(2, 3), "test", CPU)["accuracy"] == 0.6
+
+
+def test_labels_that_cross_entropy_leaves_out_are_no_class() -> None:
+    examples = torch.zeros(4, 2), torch.tensor([0, 1, -100, 1])
+    task = OwnTask(examples, examples)
+    assert task.guesses("test") == {"accuracy": [0.25, 0.5]}
+    assert task.evaluate(Always(1, 2), "test", CPU)["accuracy"] == 0.5
 
 
 def test_values_to_predict_have_no_constant_guess() -> None:

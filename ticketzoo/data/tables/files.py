@@ -72,12 +72,12 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict
         for file in files:
             content = _content(file)
             of_file = hashlib.sha256(content).hexdigest()
-            other, there = owner.setdefault(of_file, (split, file))
-            if other != split and content:
-                raise DataError(f"{file} of split {split!r} has the same content as {there} of split {other!r}")
             if content.startswith(b"version https://git-lfs"):
                 raise DataError(f"{file} is a pointer of Git LFS, not the file: fetch it with git lfs pull")
             suffix, content = _unpacked(file, content)
+            other, there = owner.setdefault(hashlib.sha256(content).hexdigest(), (split, file))
+            if other != split and content:
+                raise DataError(f"{file} of split {split!r} has the same content as {there} of split {other!r}")
             tables.append(_table(file, suffix, content, reading))
             suffixes.append(suffix)
             digest.update(f"{suffix} {of_file}\n".encode())

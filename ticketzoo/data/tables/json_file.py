@@ -38,9 +38,14 @@ def read_json(content: bytes, where: str) -> Any:
         _check_kinds(f"{where}, {unit}", name, values, [number for number, _ in rows])
         try:
             arrays[name] = pa.array(values)
+        except UnicodeEncodeError:
+            raise DataError(f"{where}: column {name!r} holds half a character (\\ud800 to \\udfff alone)") from None
         except (pa.ArrowException, OverflowError) as error:
             raise DataError(f"{where}: column {name!r} holds values of several kinds: {one_line(error)}") from None
-    return pa.table(arrays)
+    try:
+        return pa.table(arrays)
+    except UnicodeEncodeError:
+        raise DataError(f"{where}: the name of a column holds half a character (\\ud800 to \\udfff alone)") from None
 
 
 def _rows(content: bytes, where: str) -> tuple[list[tuple[int, Any]], str]:

@@ -110,8 +110,9 @@ def _by_card(root: Path, name: str | None) -> dict[str, list[Path]] | None:
         raise DataError(f"{root} {asked}; its names: {show_names(list(configs))}")
     given = configs[chosen]["data_files"]
     listed = given if isinstance(given, list) and isinstance(given[0], dict) else [{"split": "train", "path": given}]
-    base = root / (configs[chosen].get("data_dir") or "")
-    splits = {str(one["split"]): _matching(base, one["path"]) for one in listed}
+    below = configs[chosen].get("data_dir") or ""
+    _refuse_outside(root, [below])
+    splits = {str(one["split"]): _matching(root / below, one["path"]) for one in listed}
     for split, files in splits.items():
         if not files or not all(suffix_of(file.name) in KINDS for file in files):
             raise DataError(f"{root}/README.md: the files of split {split!r} of {chosen!r} are not here, or no tables")
@@ -120,6 +121,13 @@ def _by_card(root: Path, name: str | None) -> dict[str, list[Path]] | None:
 
 def _matching(base: Path, patterns: str | list[str]) -> list[Path]:
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    if outside := [pattern for pattern in patterns if ".." in Path(pattern).parts or Path(pattern).is_absolute()]:
+    _refuse_outside(base, patterns)
+    try:
+        return sorted({file for pattern in patterns for file in base.glob(pattern) if file.is_file()})
+    except ValueError as error:
+        raise DataError(f"{base}: its card names files by {patterns}: {error}") from None
+
+
+def _refuse_outside(base: Path, names: list[str]) -> None:
+    if outside := [name for name in names if ".." in Path(name).parts or Path(name).is_absolute()]:
         raise DataError(f"{base}: its card names files outside, {outside[0]!r}: name files in the folder")
-    return sorted({file for pattern in patterns for file in base.glob(pattern) if file.is_file()})
