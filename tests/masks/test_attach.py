@@ -326,19 +326,19 @@ def test_masks_are_attached_in_one_thread_while_another_trains() -> None:
         attach(layer, mask)
         return layer
 
-    others, model = [masked() for _ in range(300)], masked()
+    others, model = [masked() for _ in range(1000)], masked()
 
     def attach_more() -> None:
         while not stop.is_set():
             others.append(masked())
-            del others[:-300]
+            del others[:-1000]
 
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     thread = threading.Thread(target=attach_more)
     sys.setswitchinterval(1e-6)
     thread.start()
     try:
-        for _ in range(100):
+        for _ in range(200):
             model(torch.ones(1, 2)).sum().backward()
             optimizer.step()
     finally:
