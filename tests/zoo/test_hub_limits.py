@@ -3,6 +3,7 @@
 import gzip
 import io
 import logging
+import threading
 import time
 import tracemalloc
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from ticketzoo.api.zoo import pull, search
 from ticketzoo.cli.main import app
 from ticketzoo.errors import RegistryError
 from ticketzoo.hub import limits as hub_limits
+from ticketzoo.hub.calls import THREAD
 from ticketzoo.zoo import ticket_folder
 from ticketzoo.zoo.search import Query
 from ticketzoo.zoo.search import search as find
@@ -159,6 +161,19 @@ def test_a_call_that_is_given_up_leaves_nothing_half_written(
         hub.faults.hang("GET", LARGE, times=None)
     refused(lambda: load_ticket(ZOO, cache_dir=tmp_path), "masks.safetensors", "did not answer in time")
     assert not list(tmp_path.rglob("*.incomplete"))
+
+
+def test_a_call_that_is_given_up_ends_over_a_connection_of_before_too(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load_ticket(ZOO)
+    limit(monkeypatch, seconds=0.5, slowest=1e9)
+    fault = hub.faults.trickle("GET", INFO, seconds=0.15)  # the headers alone take some 20 s
+    refused(lambda: load_ticket(ZOO, force_download=True), "alice/zoo@main", "did not answer in time")
+    assert fault.fired
+    for thread in [one for one in threading.enumerate() if one.name == THREAD]:
+        thread.join(10)
+        assert not thread.is_alive()
 
 
 def test_what_a_call_may_take_grows_with_its_files() -> None:

@@ -12,6 +12,7 @@ import re
 import socket
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -76,11 +77,12 @@ class Call:
         finally:
             if self.sends:
                 uploads.remove(self)
+            left.update({id(one): one for one in self.connections})
 
     def give_up(self) -> None:
         """End the call where it is: nothing more is asked, and who waits for bytes of it sees the connection end."""
         self.until = 0.0
-        for connection in self.connections:
+        for connection in [*self.connections, *(reference() for reference in left.valuerefs())]:
             with contextlib.suppress(OSError, AttributeError):
                 connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
@@ -100,6 +102,9 @@ class Call:
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("current", default=None)
 uploads: list[Call] = []
 """Calls under way that send files; those given up, too, until the client has noticed."""
+
+left: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
+"""Connections of calls that have ended. A later one may use one, which no hook sees before there is an answer."""
 
 _installing = threading.Lock()
 
@@ -136,7 +141,9 @@ def after_response(response: "httpx.Response") -> None:
     if call is None:
         return
     call.unanswered.discard((response.request.method, str(response.request.url)))
-    call.connections.append(response.extensions.get("network_stream"))
+    if (connection := response.extensions.get("network_stream")) is not None:
+        left.pop(id(connection), None)
+        call.connections.append(connection)
     most = call.at_most if response.is_success else max(call.at_most, _ERROR_BYTES)
     response.stream = _bounded(response.stream, call, most, _decoder(response))
     _check_headers(response)

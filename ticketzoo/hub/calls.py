@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+THREAD = "hub call"
+"""The name of the threads in which the client works."""
+
 _log = logging.getLogger("ticketzoo")
 
 
@@ -108,7 +111,7 @@ def _within(call: Call, function: Callable[[], T], grace: float) -> T:
             except BaseException as error:
                 future.set_exception(error)
 
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), daemon=True)
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name=THREAD, daemon=True)
     thread.start()
     try:
         return future.result(max(0.0, call.until - time.monotonic()))
