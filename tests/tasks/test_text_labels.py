@@ -155,3 +155,11 @@ def test_pairs_are_the_same_only_as_pairs(folder: Path, caplog: pytest.LogCaptur
     assert [record.getMessage().partition(": ")[2] for record in caplog.records] == [
         "1 of the 2 texts to test on are trained on, too"
     ]
+
+
+def test_a_class_that_is_tested_on_and_not_trained_on_is_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_csv(folder, train=["a,good", "b,bad"], test=["c,good", "d,god"])
+    data = load(folder)
+    assert data.class_names == ["bad", "god", "good"]
+    said = "texts of test have classes that no text of train has: god"
+    assert said in data.laid_out["laid_out"] and f"{folder / 'data'}: {said}" in caplog.text

@@ -79,6 +79,8 @@ def test_add_copies_a_ticket_once_and_replaces_another_only_if_told(here: Path) 
     assert added == Path("registry", NAME) == add_ticket(str(made))
     assert (added / "README.md").read_text() == "a card\n"
     assert [folder.name for folder in ticket_folders("registry")] == [NAME]
+    (added / "seed-0" / "masks.safetensors").write_bytes(b"damaged")
+    assert equal(Ticket.from_pretrained(add_ticket(made)), Ticket.from_pretrained(made))
     other = make_ticket(replicates=make_ticket_of_seeds(1)).save_pretrained(here / "other")
     with pytest.raises(RegistryError, match=r"registry/lenet\.digits-imp: another ticket has that name; --replace"):
         add_ticket(other)

@@ -3,7 +3,7 @@
 import filecmp
 from pathlib import Path
 
-from ticketzoo.errors import RegistryError
+from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.publish import extra_files
@@ -15,7 +15,7 @@ from ticketzoo.zoo.verify import verify_ticket
 def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replace: bool = False) -> Path:
     """Copy the ticket in `folder` into a registry, under its name, completely and verified, or not at all.
 
-    Returns the new folder. Adding the same ticket again changes nothing.
+    Returns the new folder. Adding the same ticket again changes nothing, unless the copy there is damaged.
 
     Args:
         folder: of the ticket, such as `runs/NAME/NAME`.
@@ -30,9 +30,10 @@ def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replac
     config = files.config()
     to = (own_registry() if registry is None else Path(registry).expanduser()) / config.name
     if (to / CONFIG_FILE).is_file() and not replace:
-        if filecmp.cmp(files.folder / CONFIG_FILE, to / CONFIG_FILE, shallow=False):
+        if not filecmp.cmp(files.folder / CONFIG_FILE, to / CONFIG_FILE, shallow=False):
+            raise RegistryError(f"{to}: another ticket has that name; --replace puts this one in its place")
+        if _is_whole(to):
             return to
-        raise RegistryError(f"{to}: another ticket has that name; --replace puts this one in its place")
     with replacing(to) as new:
         for name, entry in file_entries(config).items():
             write_file(new / name, files.checked(name, entry).read_bytes())
@@ -41,3 +42,11 @@ def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replac
         write_file(new / CONFIG_FILE, (files.folder / CONFIG_FILE).read_bytes())
         verify_ticket(new)
     return to
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        verify_ticket(folder)
+    except TicketError:
+        return False
+    return True

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ticketzoo.data.remarks import Remarks, split_words
 from ticketzoo.data.text.rows import TextDataset, TextRows
+from ticketzoo.util.text import show_names
 
 
 def remark_on_texts(
@@ -33,6 +34,7 @@ def remark_on_texts(
             remarks.add(f"no split to test on: {len(rows['test']):,} texts of train are drawn for it")
         elif not rows["test"].split.startswith("split 'test") and dataset.test_split is None:
             remarks.add(f"no split test: {rows['test'].split.split(' of ')[0]} is tested on")
+    _name_untrained(labels or {}, names or (), remarks)
     _count_shared(rows, columns, remarks)
     remarks.log(dataset.path)
     return {"laid_out": remarks.for_card()} if is_own else {}
@@ -43,6 +45,15 @@ def _size(split: str, count: int, labels: Tensor | None, names: Sequence[str] | 
         return f"{split}: {count:,} texts"
     counts = labels.bincount(minlength=len(names)).tolist()
     return split_words(split, "texts", [(name[:100], size) for name, size in zip(names, counts, strict=True)])
+
+
+def _name_untrained(labels: Mapping[str, Tensor], names: Sequence[str], remarks: Remarks) -> None:
+    """Add the classes that are to be told on a held-out split and are never shown in training."""
+    trained = set(labels["train"].tolist()) if names else set()
+    for split in ("validation", "test") if names else ():
+        if untrained := sorted(set(labels[split].tolist()) - trained):
+            shown = show_names([names[label][:100] for label in untrained], 5)
+            remarks.add(f"texts of {split} have classes that no text of train has: {shown}")
 
 
 def _count_shared(rows: Mapping[str, TextRows], columns: Sequence[str], remarks: Remarks) -> None:
