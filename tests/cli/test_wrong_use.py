@@ -14,7 +14,9 @@ from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.finding import FindRecipe
 from ticketzoo.finding.start import load_task
-from ticketzoo.util.shipped import shipped_registry
+
+REGISTRY = Path(__file__).resolve().parents[2] / "registry"
+"""All tickets of the checkout: an installed package carries fewer."""
 
 
 @pytest.mark.parametrize(
@@ -94,5 +96,5 @@ def test_a_device_that_is_none(name: str, said: str) -> None:
     ],
 )
 def test_search_says_which_names_are_near(asked: dict[str, str], said: str) -> None:
-    assert said in ticketzoo.search(shipped_registry(), **asked).caption
-    assert "did you mean" not in ticketzoo.search(shipped_registry(), source="ylecun/mnist").caption
+    assert said in ticketzoo.search(REGISTRY, **asked).caption
+    assert "did you mean" not in ticketzoo.search(REGISTRY, source="ylecun/mnist").caption
