@@ -1,5 +1,6 @@
 """A user's own model and data: found, packaged and applied in a few lines, without a recipe file."""
 
+import math
 import pickle
 import random
 import threading
@@ -20,6 +21,7 @@ from ticketzoo.errors import DataError, ModelError, RecipeError, TicketzooError
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.tasks.metrics import Metric
 from ticketzoo.tasks.own import OwnTask
+from ticketzoo.tasks.own_fit import check_fit
 
 DIGITS = load_digits()
 IMAGES = torch.tensor(DIGITS.images, dtype=torch.float32).flatten(1)[:300] / 16
@@ -155,9 +157,13 @@ SHARED = Mlp()
 WRONG: list[tuple[dict[str, Any], type[TicketzooError], str]] = [
     ({"model": Mlp()}, ModelError, "model: give a function that makes the network"),
     ({"model": lambda: SHARED}, ModelError, "must make a new network at each call"),
-    ({"train": (IMAGES, LABELS[:5])}, DataError, "train: has 300 and 5 inputs and targets"),
+    ({"train": (IMAGES, LABELS[:5])}, DataError, "train: has 300 inputs and 5 targets: give as many of each"),
     ({"train": []}, DataError, "train: has no examples"),
     ({"train": [1, 2]}, DataError, "train: an example must be a pair of an input and a target, not int"),
+    ({"train": (IMAGES.numpy(), ["a"] * 300)}, DataError, "not a tuple of array [300, 64] float32 and list of 300"),
+    ({"train": (IMAGES, LABELS[0])}, DataError, "[n, ...] each, or a data set of pairs, not a tuple of tensor "),
+    ({"train": IMAGES.numpy()}, DataError, "a pair of an input and a target, not array [64] float32: give tensors or "),
+    ({"train": (IMAGES, np.array(["a"] * 300))}, DataError, "train: targets are array [300] <U1, which torch does not"),
     ({"evaluate": None}, RecipeError, "give a recipe, or all of model, train and evaluate"),
     ({"prune": "magnitud"}, RecipeError, "did you mean magnitude"),
     ({"training": {"step": "3it"}}, RecipeError, "unknown key 'training.step', did you mean 'steps'"),
@@ -332,6 +338,40 @@ def test_what_does_not_fit_is_said_in_one_line_before_any_training(
         find(tmp_path, **changed)
     assert "\n" not in str(raised.value)
     assert not (tmp_path / "cells").exists()
+
+
+def spoilt(value: float) -> Tensor:
+    images = IMAGES[:200].clone()
+    images[[7, 130], 3] = value
+    return images
+
+
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
+@pytest.mark.parametrize("split", ["train", "validation", "evaluate"])
+def test_inputs_that_are_no_numbers_are_named_and_not_the_learning_rate(
+    tmp_path: Path, split: str, value: float
+) -> None:
+    said = f"{split}: 2 of 200 examples hold NaN or infinite numbers, and the loss of the first, example 7, is "
+    with pytest.raises(DataError, match=said):
+        find(tmp_path, **{split: (spoilt(value).numpy(), LABELS[:200].numpy())})
+    assert not (tmp_path / "cells").exists()
+
+
+class Filled(Mlp):
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.nan_to_num())
+
+
+def test_a_network_may_be_made_for_missing_numbers() -> None:
+    task = OwnTask((spoilt(math.nan), LABELS[:200]), (IMAGES, LABELS))
+    check_fit(task, Filled(), torch.device("cpu"))
+
+
+def test_arrays_are_the_same_data_as_tensors() -> None:
+    arrays = IMAGES.numpy().astype("float64"), LABELS.numpy().astype("int32")
+    read_only = np.broadcast_to(arrays[0], arrays[0].shape)
+    identity = OwnTask((IMAGES, LABELS), (IMAGES, LABELS)).identity
+    assert OwnTask((read_only, arrays[1]), (IMAGES, LABELS)).identity == identity
 
 
 def test_a_label_that_the_loss_ignores_is_no_class(tmp_path: Path) -> None:

@@ -108,27 +108,69 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     root = lay_out(
         tmp_path,
         *("train/a/0.png", "train/a/0.json", "train/.net/0.png", "train/__other__/0.png", "train/a/.1.png"),
-        *("train/preview.png", "cover.png", "extra/a/0.png", "train/a/__MACOSX/0.png"),
+        *("train/preview.png", "cover.png", "extra/c/0.png", "train/a/__MACOSX/0.png", "train/@eaDir/a/0.png"),
     )
     (root / "test").mkdir()
     layout = pictures(root)
-    assert list(layout.splits["train"]) == [".net", "__other__", "a"]
+    assert list(layout.splits["train"]) == ["__other__", "a"]
     assert layout.left_out == {
         "files that are no images": ["train/a/0.json"],
         "hidden files": ["train/a/.1.png"],
-        "folders of systems and tools": ["train/a/__MACOSX"],
+        "files in hidden folders": ["train/.net/0.png"],
+        "folders of systems and tools": ["train/@eaDir", "train/a/__MACOSX"],
         "in no class folder": ["train/preview.png"],
         "images in no split": ["cover.png"],
-        "in folders that are no split": ["extra/a/0.png"],
+        "in folders that are no split": ["extra/c/0.png"],
         "empty folders": [],
     }
-    assert layout.remarks == ["test/ holds no images"]
+    unknown, unused = layout.remarks
+    known = "names of splits, in upper or lower case, are train, "
+    assert unknown.startswith(f"not used: extra/ (1 images), no split by name: {known}")
+    assert unused == "test/ holds no images"
     words, examples = layout.left_out_words() or ("", "")
-    assert words == (
-        "left out: 1 hidden files, 1 folders of systems and tools, 1 files that are no images, 1 in no class folder, "
-        "1 in folders that are no split, 1 images in no split"
-    )
-    assert examples.startswith("train/a/.1.png, train/a/__MACOSX, train/a/0.json, train/preview.png, ")
+    assert words.startswith("left out: ")
+    assert sorted(words.removeprefix("left out: ").split(", ")) == [
+        "1 files in hidden folders",
+        "1 files that are no images",
+        "1 hidden files",
+        "1 images in no split",
+        "1 in no class folder",
+        "2 folders of systems and tools",
+    ]
+    assert {"train/.net/0.png", "train/@eaDir", "train/a/.1.png", "train/a/0.json"} <= set(examples.split(", "))
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("train/a/0.png", "train/b/0.png", "holdout/a/1.png", "holdout/b/1.png"),
+        ("Training/a/0.png", "Training/b/0.png", "Testen/a/1.png"),
+        ("data/train/a/0.png", "data/val/a/1.png", "data/holdout/a/2.png"),
+    ],
+)
+def test_a_folder_that_may_have_been_the_test_split_is_an_error_that_says_how_to_call_it(
+    tmp_path: Path, files: tuple[str, ...]
+) -> None:
+    with pytest.raises(DataError) as refused:
+        pictures(lay_out(tmp_path, *files))
+    message = str(refused.value)
+    train, unknown = files[0].removeprefix("data/").split("/")[0], files[-1].removeprefix("data/").split("/")[0]
+    assert f"has no test/, but {unknown}/ is laid out like {train}/: call it test/ if it is to be tested on" in message
+    assert message.endswith("test, testing, eval, evaluation, evaluate, evaluating")
+
+
+def test_beside_a_test_split_an_unknown_folder_is_named_and_not_used(tmp_path: Path) -> None:
+    layout = pictures(lay_out(tmp_path, "train/a/0.png", "test/a/1.png", "holdout/a/2.png", "holdout/a/3.png"))
+    assert {split: len(layout.files(split)) for split in layout.splits} == {"train": 1, "test": 1}
+    (said,) = layout.remarks
+    assert said.startswith("not used: holdout/ (2 images), no split by name: ")
+
+
+def test_a_folder_called_train_that_is_read_as_a_class_is_said(tmp_path: Path) -> None:
+    layout = pictures(lay_out(tmp_path, "train/0.png", "holdout/1.png"))
+    assert layout.classes == ["holdout", "train"]
+    assert layout.remarks == ["train/ is taken for a class: a split has a folder for each class"]
+    assert pictures(lay_out(tmp_path / "other", "control/0.png", "test/1.png")).remarks == []
 
 
 @pytest.mark.parametrize(
@@ -137,6 +179,8 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
         (("train/a/0.png", "Train/a/1.png"), "has several folders of the split 'train', Train/, train/"),
         (("test/a/0.png", "crash/a/0.png"), "has test/, but no train/ beside it, only crash/"),
         (("photos/train/a/0.png", "photos/test/a/0.png"), "holds test/, train/ one level down, in photos/: give "),
+        (("p/q/train/a/0.png",), "holds train/ 2 levels down, in p/q/: give "),
+        (("images/cat/0.png", "images/dog/0.png"), "holds cat/, dog/ one level down, in images/: give "),
         (("train/a\nb/0.png",), "no name that can be shown: rename it"),
         (("mytrain/a/0.png", "mytest/a/0.png"), "has a/ both in mytest/ and in mytrain/: if these are splits, "),
     ],
@@ -197,9 +241,10 @@ def test_two_tables_of_one_split_are_refused(tmp_path: Path) -> None:
 
 
 def test_empty_folders_are_listed(tmp_path: Path) -> None:
-    root = lay_out(tmp_path, "train/a/0.png")
+    root = lay_out(tmp_path, "train/a/0.png", "train/c/.DS_Store")
     (root / "train" / "b").mkdir()
-    assert pictures(root).left_out == {"empty folders": ["train/b/"]}
+    left_out = pictures(root).left_out
+    assert left_out == {"empty folders": ["train/b/", "train/c/"], "hidden files": ["train/c/.DS_Store"]}
 
 
 def test_one_file_of_a_store_of_contents_may_be_linked_to_twice(tmp_path: Path) -> None:
@@ -207,10 +252,12 @@ def test_one_file_of_a_store_of_contents_may_be_linked_to_twice(tmp_path: Path) 
     files = [root / name for name in ("a.png", "b.png", "d.png")]
     for file in files[:2]:
         file.symlink_to(root / "blobs" / ("0a" * 20))
-    assert repeated([*files[:2], root / "c.png"]) == [files[:2]]
+    assert repeated([*files[:2], root / "c.png"]) == [[0, 1]]
     files[2].symlink_to(root / "c.png")
     with pytest.raises(DataError, match=r"d\.png is the same file as .*c\.png, by a link"):
         repeated([root / "c.png", files[2]])
+    with pytest.raises(DataError, match=r"c\.png is named twice: name each image once, in one split"):
+        repeated([root / "c.png", root / "c.png"])
 
 
 def test_the_key_of_contents_is_theirs_and_not_that_of_times(tmp_path: Path) -> None:

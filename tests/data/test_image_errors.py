@@ -8,6 +8,7 @@ from image_folders import colour, grey, numbered, png, write_folder, write_parqu
 from PIL import Image
 
 from ticketzoo.data.images.splits import ImageDataset, load_images
+from ticketzoo.data.missing import check_there
 from ticketzoo.errors import DataError
 
 
@@ -35,7 +36,43 @@ def table(path: str | Path, label_type: Any = None, **columns: Any) -> Path:
 
 @pytest.mark.parametrize("path", ["./nowhere", "../nowhere", "/nowhere", "~/nowhere", "a/b/c", "spaces in a name"])
 def test_a_missing_folder(path: str) -> None:
-    assert refusal(path) == f"no data set at {path}: there is no such folder"
+    said = f"no data set at {path}: there is no such folder: give one with --set task.dataset.path=FOLDER"
+    assert refusal(path) == said
+
+
+def test_a_mistyped_folder_is_named_beside_the_near_ones_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("Photos", "holidays"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert refusal("./potos").startswith(
+        "no data set at ./potos: there is no such folder (did you mean Photos?): give one with --set "
+    )
+    asked: list[str] = []
+
+    def unreachable(self: object, url: str, **keys: object) -> None:
+        asked.append(url)
+        raise ConnectionError("no route to host")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", unreachable)
+    message = refusal("potos")
+    assert message.startswith(
+        "could not load data set potos: no such folder here (did you mean Photos?), and on the Hub: potos: "
+    )
+    assert asked == ["potos"]
+
+
+def test_a_data_set_of_the_hub_s_that_is_in_the_cache_needs_no_asking(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", None)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    (tmp_path / "datasets--owner--data").mkdir()
+    check_there("owner/data", None)
+    monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path)
+    (tmp_path / "owner___my_data").mkdir()
+    check_there("owner/MyData", None)
 
 
 def test_a_missing_hub_data_set(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,6 +168,37 @@ def test_one_class_only(tmp_path: Path) -> None:
     assert refusal(folder) == expected
     expected = "digits has images of one class only of classes 3: classification needs two classes or more"
     assert refusal("digits", classes=(3,)) == expected
+
+
+def test_too_few_images_to_hold_some_out(tmp_path: Path) -> None:
+    two = write_folder(tmp_path / "two", {"train": {"cat": numbered(1), "dog": numbered(1, 9)}})
+    assert refusal(two) == (
+        f"split 'train' of {two} has 2 images of 2 classes, too few to draw a split to test on: "
+        "it takes two of each class at least, one to train and one to test on, or a split test"
+    )
+    images = {"train": {"cat": numbered(1), "dog": numbered(1, 9)}, "test": {"cat": [grey(30)], "dog": [grey(40)]}}
+    laid_out = write_folder(tmp_path / "laid-out", images)
+    assert refusal(laid_out) == (
+        f"split 'train' of {laid_out} has 2 images of 2 classes: with 1 to validate on drawn, too few are left to "
+        "train on each class: have more images of each class, or set task.dataset.validation to 0"
+    )
+    assert len(load_images(ImageDataset(path=str(laid_out), validation=0)).train) == 2
+
+
+def test_classes_of_which_drawing_leaves_nothing_are_said(tmp_path: Path) -> None:
+    images = {"train": {"many": numbered(8), "one": [grey(100)], "two": numbered(1, 200)}}
+    splits = load_images(ImageDataset(path=str(write_folder(tmp_path / "d", images)), validation=0))
+    kept = [set(part.labels.tolist()) for part in (splits.train, splits.test)]
+    assert len(splits.test) == 2
+    lost = [", ".join(name for label, name in enumerate(splits.class_names) if label not in part) for part in kept]
+    said = [
+        f"drawing left no image to {use} on of the classes {names}"
+        for use, names in zip(("train", "test"), lost, strict=True)
+    ]
+    assert [line for line in splits.laid_out if "drawing" in line] == [
+        line for line, names in zip(said, lost, strict=True) if names
+    ]
+    assert lost[1]
 
 
 def test_a_class_that_does_not_exist() -> None:

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 from datasets import ClassLabel, Dataset, DatasetDict, Features
 from datasets import Image as ImageFeature
-from image_folders import colour, encoded, first_pixels, grey, numbered, png, write_folder, write_parquet
+from image_folders import (
+    colour,
+    encoded,
+    first_pixels,
+    grey,
+    numbered,
+    png,
+    sixteen_bit,
+    write_folder,
+    write_parquet,
+)
 from PIL import Image
 
 from ticketzoo.data.images.read import upright
@@ -68,7 +78,7 @@ def test_the_owner_s_division_is_kept(tmp_path: Path, train: str, test: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("third", "suffix"), [("c", ".png"), ("__other__", ".png"), (".net", ".png"), ("c", ".jpg_large"), ("c", "")]
+    ("third", "suffix"), [("c", ".png"), ("__other__", ".png"), ("#net", ".png"), ("c", ".jpg_large"), ("c", "")]
 )
 def test_a_class_is_read_whatever_its_folder_and_files_are_called(tmp_path: Path, third: str, suffix: str) -> None:
     folder = write_folder(tmp_path / "d", {split: {**TWO[split], third: numbered(2, 40)} for split in TWO})
@@ -241,11 +251,118 @@ def test_a_split_without_class_folders_is_left_out_with_a_word(
     assert caplog.messages == [said]
 
 
-def test_copies_that_may_be_drawn_apart_are_said(tmp_path: Path) -> None:
-    images = noise(6, 0)
-    folder = write_folder(tmp_path / "d", {"train": {"a": [*images[:3], images[0]], "b": images[3:]}})
-    assert load(folder).laid_out[1:] == [
+@pytest.mark.parametrize("validation", [0, 3])
+def test_copies_that_were_drawn_apart_are_said(tmp_path: Path, validation: int) -> None:
+    folder = write_folder(tmp_path / "d", {"train": {"a": noise(1, 0) * 5, "b": noise(5, 1)}})
+    splits = load(folder, validation=validation)
+    of_a = [int((part.labels == 0).sum()) for part in (splits.validation, splits.test)]
+    assert of_a[1] == 1
+    assert splits.laid_out[1:] == [
         NO_TEST,
-        "1 images of train are copies of others in it",
-        "copies may be drawn apart: an image that is tested on may be trained on",
+        "4 images of train are copies of others in it",
+        *[f"{of_a[0]} of the 3 images drawn to validate on are copies of trained ones"] * (of_a[0] > 0),
+        "1 of the 2 images drawn to test on are copies of trained ones",
     ]
+    assert validation == 0 or of_a[0] > 0
+
+
+def in_metadata(folder: Path, splits: dict[str, list[Image.Image]]) -> Path:
+    """A folder of images whose labels are in a metadata.csv of each split."""
+    for split, images in splits.items():
+        (folder / split).mkdir(parents=True)
+        for number, image in enumerate(images):
+            image.save(folder / split / f"{split}{number}.png")
+        rows = [f"{split}{number}.png,{'ab'[number % 2]}" for number in range(len(images))]
+        (folder / split / "metadata.csv").write_text("\n".join(["file_name,label", *rows]) + "\n")
+    return folder
+
+
+def stored(folder: Path, kind: str, splits: dict[str, list[Image.Image]]) -> Path:
+    """Images of two classes in turn, by split, in a form of storage."""
+    if kind == "metadata":
+        return in_metadata(folder, splits)
+    columns = {split: {"image": images, "label": [0, 1] * (len(images) // 2)} for split, images in splits.items()}
+    if kind == "parquet":
+        return write_parquet(folder, columns, FEATURES)
+    DatasetDict({split: Dataset.from_dict(part, FEATURES) for split, part in columns.items()}).save_to_disk(folder)
+    return folder
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # `datasets` leaves metadata.csv open
+@pytest.mark.parametrize("kind", ["metadata", "parquet", "saved"])
+@pytest.mark.parametrize("second", ["test", "validation"])
+def test_an_image_that_is_held_out_and_trained_on_is_an_error_in_every_form(
+    tmp_path: Path, kind: str, second: str
+) -> None:
+    train, test = noise(6, 0), noise(4, 1)
+    with pytest.raises(DataError) as refused:
+        load(stored(tmp_path / "d", kind, {"train": [*train, *test[:2]], second: test}))
+    assert f"2 of the 4 images of split '{second}' of {tmp_path / 'd'} are in split 'train' too, " in str(refused.value)
+    assert f"{second}/{second}0.png" in str(refused.value) or f"image 0 of {second}" in str(refused.value)
+    splits = load(stored(tmp_path / "e", kind, {"train": [*train, *train[:2]], second: test}))
+    assert "2 images of train are copies of others in it" in splits.laid_out
+
+
+def test_copies_in_a_copy_of_a_hub_data_set_are_said_and_no_error(tmp_path: Path) -> None:
+    train, test = noise(6, 0), noise(4, 1)
+    folder = stored(tmp_path / "d", "parquet", {"train": [*train, *test[:2]], "test": test})
+    (folder / "README.md").write_text("---\ndataset_info: {}\n---\n")
+    assert f"2 of the 4 images of split 'test' of {folder} are in split 'train' too" in load(folder).laid_out
+
+
+def test_tables_too_large_to_look_for_copies_are_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticketzoo.data.images.repeats._READ", 10)
+    splits = load(stored(tmp_path / "d", "parquet", {"train": noise(4, 0), "test": noise(2, 1)}))
+    assert splits.laid_out[2].startswith("copies of images were not looked for: the tables hold more than ")
+
+
+def test_one_metadata_file_beside_the_splits_is_refused(tmp_path: Path) -> None:
+    folder = in_metadata(tmp_path / "d", {"train": noise(4, 0), "test": noise(2, 1)})
+    (folder / "train" / "metadata.csv").rename(folder / "metadata.csv")
+    (folder / "test" / "metadata.csv").unlink()
+    with pytest.raises(DataError, match=r"d/metadata\.csv lies beside the folders of splits: put one into each"):
+        load(folder)
+
+
+def test_hidden_folders_are_no_classes_and_counted(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "d", {"train": {**TWO["train"], ".thumbs": numbered(2)}, "test": TWO["test"]})
+    (folder / "train" / "all.zip").write_bytes(b"PK")
+    splits = load(folder)
+    assert splits.class_names == ["a", "b"]
+    assert splits.laid_out[2] == "left out: 2 files in hidden folders, 1 archives, which are not unpacked"
+
+
+def test_what_of_images_is_not_read_is_said(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "d", TWO)
+    grey(1).save(folder / "train" / "a" / "0000.gif", save_all=True, append_images=[grey(200)])
+    Image.new("LA", (4, 4), (7, 9)).save(folder / "train" / "a" / "0001.png")
+    sixteen_bit(0x1234).save(folder / "train" / "b" / "0000.png")
+    said = load(folder).laid_out
+    assert [line for line in said if "looked at" in line] == [
+        "of 13 images looked at, 12 are grey and 1 in color: all are read in color",
+        "of 13 images looked at, 1 have several frames or pages: the first is read",
+        "of 13 images looked at, 1 have an alpha channel (transparency), which is not read",
+        "of 13 images looked at, 1 have 16 bits a pixel: the upper 8 are read",
+    ]
+
+
+def test_classes_that_differ_by_case_alone_are_said(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "d", {split: {**TWO[split], "A": numbered(2, 60)} for split in ("train",)})
+    assert "classes 'A' and 'a' have names that differ by case or spaces alone" in load(folder).laid_out
+
+
+def test_what_becomes_of_sizes_is_not_said_before_the_error_that_it_does_not(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = write_folder(tmp_path / "d", {**TWO, "test": {"a": [grey(1, size=5)], "b": numbered(1, 9)}})
+    with pytest.raises(DataError, match="has 5x5 pixels, others 4x4: set image_size"):
+        load(folder)
+    assert not [message for message in caplog.messages if "all are made" in message]
+
+
+def test_streamed_images_say_what_the_fingerprint_is_of(tmp_path: Path) -> None:
+    sample = "all labels and an even sample of 1,000 images of each split"
+    of_sample = f"images are decoded in each batch: the fingerprint is of {sample}"
+    folder = write_folder(tmp_path / "d", TWO)
+    assert load(folder, in_memory=False, workers=0).laid_out[2] == of_sample
+    assert of_sample not in load(folder).laid_out

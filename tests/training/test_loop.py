@@ -1,5 +1,5 @@
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -7,7 +7,7 @@ import torch
 from made_task import CPU, MadeImages, OneWeight, one_weight
 from torch import Tensor, nn
 
-from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.errors import DataError, RecipeError, RunError
 from ticketzoo.models.state import State
 from ticketzoo.training import Record, TrainingConfig, train
 from ticketzoo.training.callbacks import Callbacks
@@ -231,6 +231,30 @@ def test_a_training_that_diverges_says_so_and_when(loss_of: Callable[[Tensor], T
     training = config(steps="200it", optimizer={"lr": rate}, evaluate_every="1it")
     with pytest.raises(RunError, match=f"^training diverged: {said}; lower training.optimizer.lr$"):
         train(one_weight(2.0), task, training, seed=0, device=CPU)
+
+
+class SpoiltImages(MadeImages):
+    """Images of which one is no number; a batch holds the images themselves."""
+
+    def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
+        self.images[3, 0, 0, 0] = torch.nan
+        for rows in super().batches(batch_size, seed, start, stop, device):
+            yield {"images": self.images[rows], "rows": rows}
+
+    def loss(self, model: nn.Module, batch: Any) -> Tensor:
+        return nn.functional.cross_entropy(model(batch["images"]), self.labels[batch["rows"]])
+
+    def size(self, batch: Any) -> int:
+        return len(batch["rows"])
+
+
+def test_data_that_hold_no_numbers_are_named_in_place_of_the_learning_rate() -> None:
+    task, training = SpoiltImages(), config(steps="8it", batch_size=4)
+    (bad,) = [step for step, rows in enumerate(MadeImages().batches(4, 0, 0, 4, CPU)) if 3 in rows]
+    model = nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+    said = f"^task made: the batch of iteration {bad} has 1 numbers that are NaN or infinite: mend the data"
+    with pytest.raises(DataError, match=said):
+        train(model, task, training, seed=0, device=CPU)
 
 
 def test_without_validation_divergence_is_seen_at_the_end() -> None:

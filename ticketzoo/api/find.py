@@ -50,7 +50,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         recipe: a file, the name of a shipped recipe, or a `FindRecipe`; in place of model and data.
         set: overrides of a recipe such as `"seeds=[0]"`.
         model: makes the network with fresh weights, a new one at each call.
-        train: examples to train on: tensors (inputs, targets), [n, ...] each, or a torch data set of such pairs.
+        train: examples to train on: tensors or numpy arrays (inputs, targets), [n, ...] each, or a data set of pairs.
         evaluate: held-out examples in the same form, or `evaluate(model)`, which gives numbers by name.
         validation: further held-out examples for early stopping curves; none by default.
         loss: `loss(outputs, targets)`, a batch's mean; default: cross-entropy of integer targets, or squared error.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ticketzoo.api.run import Where, folder_of
 from ticketzoo.errors import RecipeError
@@ -18,12 +18,12 @@ from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.tasks.metrics import Metric
 from ticketzoo.tasks.own import Evaluate, Loss, OwnTask
-from ticketzoo.tasks.own_examples import Examples
+from ticketzoo.tasks.own_examples import Given
 from ticketzoo.tasks.own_fit import check_fit
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.random_state import seeded
 
-Data = Examples | tuple[Tensor, Tensor]
+Data = Given
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import os
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -44,42 +44,46 @@ def content_key(root: Path, files: Sequence[Path]) -> str:
     return digest.hexdigest()
 
 
-def repeated(files: Iterable[Path]) -> list[list[Path]]:
-    """Return the files that have a content in common, a list for each such content.
+def repeated(files: Sequence[Path]) -> list[list[int]]:
+    """Return the positions of the files that have a content in common, a list for each such content.
 
     Files of a size that no other has are not read, and of the others not more than tells them apart. Those that cannot
     be read are not among them.
 
     Raises:
-        DataError: a file is there twice, by a link.
+        DataError: a file is there twice, by a link or as it is.
     """
-    groups = [list(files)]
+    groups = [list(range(len(files)))]
     with ThreadPoolExecutor(_THREADS) as pool:
-        groups = _divided(pool, groups, lambda file: status.st_size if (status := _status(file)) else None)
-        _check_once(groups)
-        groups = _divided(pool, groups, lambda file: _read(file, _ends))
-        return _divided(pool, groups, lambda file: _read(file, _sha256))
+        groups = _divided(pool, files, groups, lambda file: status.st_size if (status := _status(file)) else None)
+        _check_once([files[at] for group in groups for at in group])
+        groups = _divided(pool, files, groups, lambda file: _read(file, _ends))
+        return _divided(pool, files, groups, lambda file: _read(file, _sha256))
 
 
-def _divided(pool: ThreadPoolExecutor, groups: list[list[Path]], key: Callable[[Path], Hashable]) -> list[list[Path]]:
+def _divided(
+    pool: ThreadPoolExecutor, files: Sequence[Path], groups: list[list[int]], key: Callable[[Path], Hashable]
+) -> list[list[int]]:
     """Return the groups divided by `key`, without those of one file, and without files whose key is None."""
-    files = [(number, file) for number, group in enumerate(groups) for file in group]
-    pieces = [files[start : start + _PIECE] for start in range(0, len(files), _PIECE)]
-    keys = pool.map(lambda piece: [(number, key(file)) for number, file in piece], pieces)
-    parts: defaultdict[tuple[int, Hashable], list[Path]] = defaultdict(list)
+    asked = [(number, at) for number, group in enumerate(groups) for at in group]
+    pieces = [asked[start : start + _PIECE] for start in range(0, len(asked), _PIECE)]
+    keys = pool.map(lambda piece: [(number, key(files[at])) for number, at in piece], pieces)
+    parts: defaultdict[tuple[int, Hashable], list[int]] = defaultdict(list)
     for piece, of_piece in zip(pieces, keys, strict=True):
-        for (_, file), part in zip(piece, of_piece, strict=True):
-            parts[part].append(file)
+        for (_, at), part in zip(piece, of_piece, strict=True):
+            parts[part].append(at)
     return [part for (_, found), part in parts.items() if len(part) > 1 and found is not None]
 
 
-def _check_once(groups: list[list[Path]]) -> None:
-    """Raise DataError if a file is there twice, by a link to it or to a folder it lies in."""
+def _check_once(files: Sequence[Path]) -> None:
+    """Raise DataError if a file is there twice, by a link to it or to a folder it lies in, or as it is."""
     seen: dict[str, Path] = {}
-    for file in (file for group in groups for file in group):
+    for file in files:
         real = os.path.realpath(file)
         other = seen.setdefault(real, file)
         if other is not file and not _ADDRESS.fullmatch(Path(real).name):
+            if other == file:
+                raise DataError(f"{file} is named twice: name each image once, in one split")
             raise DataError(f"{file} is the same file as {other}, by a link: leave one of them")
 
 

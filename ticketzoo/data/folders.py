@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ticketzoo.data.walk import EMPTY, walk
+from ticketzoo.data.walk import EMPTY, Found, walk
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
@@ -31,6 +31,8 @@ _ORDINARY = re.compile(r"(README|LICEN[CS]E|CITATION|CHANGELOG)[^/]*$|\.git[^/]*
 """Files that belong to no data, of which nothing is said."""
 NO_CLASS = ""
 """The class of files that lie in no class folder."""
+_NO_SPLIT = "in folders that are no split"
+_NAMES = f"names of splits, in upper or lower case, are {'; '.join(', '.join(words) for words in _WORDS.values())}"
 
 
 @dataclass
@@ -68,7 +70,8 @@ class Layout:
 
     def left_out_words(self) -> tuple[str, str] | None:
         """Return in one sentence how much was left out for which reasons, and examples; None if nothing was."""
-        told = {reason: [f for f in files if not _ORDINARY.match(f)] for reason, files in self.left_out.items()}
+        reasons = [reason for reason in self.left_out if reason != _NO_SPLIT]  # of those a remark tells
+        told = {reason: [f for f in self.left_out[reason] if not _ORDINARY.match(f)] for reason in reasons}
         told = {reason: files for reason, files in told.items() if files}
         words = ", ".join(f"{len(files):,} {reason}" for reason, files in told.items())
         return (f"left out: {words}", show_names([files[0] for files in told.values()], 5)) if told else None
@@ -79,7 +82,14 @@ def split_named(name: str) -> str | None:
     return _SPLITS.get(re.sub(r"[-_. ]", "", unicodedata.normalize("NFKC", name).casefold()))
 
 
-def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str, *, with_classes: bool = True) -> Layout:
+def resolve_folder(
+    root: Path,
+    accepts: Callable[[Path], bool],
+    what: str,
+    *,
+    with_classes: bool = True,
+    found: Found | None = None,
+) -> Layout:
     """Return the splits and class folders of `root`, of the files that `accepts` takes.
 
     A class is a folder right in a split's folder, with all that is below it; without splits, a folder of the first
@@ -90,11 +100,13 @@ def resolve_folder(root: Path, accepts: Callable[[Path], bool], what: str, *, wi
         accepts: tells by path whether a file is data.
         what: the kind of the files, in plural, for messages: "images".
         with_classes: False: folders mean nothing but splits, and all files are of NO_CLASS.
+        found: what is below `root`, where that is known already.
 
     Raises:
-        DataError: the layout can be read in more than one way, links go in a circle, or a folder cannot be read.
+        DataError: the layout can be read in more than one way, a folder beside the training split may have been meant
+            to be tested on, links go in a circle, or a folder cannot be read.
     """
-    found = walk(root)
+    found = walk(root) if found is None else found
     taken = [name for name in found.files if accepts(root / name)]
     layout = Layout(root, {}, dict(found.left_out))
     layout.leave_out(f"files that are no {what}", sorted(set(found.files) - set(taken)))
@@ -119,16 +131,24 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
     root = layout.root / top
     if named and (deep or not others or not with_classes):
         _check_splits(root, named, deep, others)
+        _check_others(root, named, folders, others, with_classes)
         for folder in sorted(named, key=lambda folder: (TRAIN, VALIDATION, TEST).index(named[folder])):
             files = folders[folder]
             layout.folders[named[folder]] = f"{top}{folder}/"
             layout.splits[named[folder]] = _of_split(layout, f"{top}{folder}/", files, with_classes)
         for folder in others:
-            layout.leave_out("in folders that are no split", [f"{top}{folder}/{rest}" for rest in folders[folder]])
+            layout.leave_out(_NO_SPLIT, [f"{top}{folder}/{rest}" for rest in folders[folder]])
+        if others:
+            count = sum(len(folders[folder]) for folder in others)
+            layout.remarks.append(f"not used: {_folders(others)} ({count:,} {what}), no split by name: {_NAMES}")
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
     elif names:
-        if with_classes and folders:
+        if len(folders) == 1 and (with_classes or not loose):
+            _check_one_folder(root, *folders.popitem(), with_classes)
+        elif with_classes and folders:
             _check_classes(root, folders)
+            if as_class := sorted(folder for folder in named if named[folder] == TRAIN):
+                layout.remarks.append(f"{_folders(as_class)} is taken for a class: a split has a folder for each class")
         layout.splits[TRAIN] = _of_split(layout, top, names, with_classes)
 
 
@@ -158,12 +178,28 @@ def _check_splits(root: Path, named: dict[str, str], deep: set[str], others: lis
         )
 
 
+def _check_others(
+    root: Path, named: dict[str, str], folders: dict[str, list[str]], others: list[str], with_classes: bool
+) -> None:
+    """Raise DataError if there is nothing to test on but a folder of no split's name that is laid out like a split."""
+    if TEST in named.values():
+        return
+
+    def inside(folder: str) -> set[str]:
+        names = {rest.split("/")[0] for rest in folders[folder] if "/" in rest or not with_classes}
+        return {unicodedata.normalize("NFC", name) for name in names}
+
+    for folder in others:
+        alike = [split for split in named if inside(split) & inside(folder)]
+        if alike:
+            raise DataError(
+                f"{root} has no test/, but {_folders([folder])} is laid out like {_folders(alike[:1])}: call it test/ "
+                f"if it is to be tested on, or else move it out of the folder; {_NAMES}"
+            )
+
+
 def _check_classes(root: Path, folders: dict[str, list[str]]) -> None:
     """Raise DataError if folders of the first level hold folders of the same names: are they splits or classes?"""
-    only = next(iter(folders))
-    below = sorted({name.split("/")[0] for name in folders[only] if "/" in name})
-    if len(folders) == 1 and any(split_named(name) for name in below):
-        raise DataError(f"{root} holds {_folders(below)} one level down, in {only}/: give {root / only}")
     inside: dict[str, str] = {}
     for folder, names in folders.items():
         for name in {name.split("/")[0] for name in names if "/" in name}:
@@ -172,6 +208,20 @@ def _check_classes(root: Path, folders: dict[str, list[str]]) -> None:
                     f"{root} has {name}/ both in {other}/ and in {folder}/: if these are splits, name them train/ and "
                     "test/; if they are classes, put them into a folder train/"
                 )
+
+
+def _check_one_folder(root: Path, only: str, names: list[str], with_classes: bool) -> None:
+    """Raise DataError if splits or classes are further down, where each folder above holds just one."""
+    inner = [only]
+    while len(below := {name.split("/")[0] for name in names}) == 1 and all("/" in name for name in names):
+        if split_named(first := below.pop()):
+            break
+        inner, names = [*inner, first], [name.partition("/")[2] for name in names]
+    folders = sorted({name.split("/")[0] for name in names if "/" in name})
+    if any(map(split_named, folders)) or (with_classes and len(folders) > 1):
+        where = "/".join(inner)
+        levels = "one level" if len(inner) == 1 else f"{len(inner)} levels"
+        raise DataError(f"{root} holds {_folders(folders)} {levels} down, in {where}/: give {root / where}")
 
 
 def _unused_splits(root: Path, used: set[str]) -> list[str]:

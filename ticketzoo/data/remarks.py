@@ -26,6 +26,7 @@ class Remarks:
 
     facts: list[str] = field(default_factory=list)
     odd: list[tuple[str, str]] = field(default_factory=list)
+    _told: tuple[int, int] = (0, 0)
 
     @classmethod
     def of_layout(cls, layout: Layout) -> "Remarks":
@@ -38,12 +39,14 @@ class Remarks:
         self.odd.append((words, examples))
 
     def log(self, path: str) -> None:
-        """Tell of them, in the first process: the facts as information, the rest as warnings."""
+        """Tell of those not yet told of, in the first process: the facts as information, the rest as warnings."""
+        facts, odd = self._told
+        self._told = len(self.facts), len(self.odd)
         if processes.rank() != 0:
             return
-        for words in self.facts:
+        for words in self.facts[facts:]:
             _log.info("%s: %s", path, words)
-        for words, examples in self.odd:
+        for words, examples in self.odd[odd:]:
             _log.warning("%s: %s", path, words + (f" ({examples})" if examples else ""))
 
     def for_card(self) -> list[str]:

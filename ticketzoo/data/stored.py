@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
+from ticketzoo.data.missing import check_there
 from ticketzoo.data.splits import random_share
 from ticketzoo.data.stored_folder import load_folder
 from ticketzoo.errors import DataError
@@ -130,18 +131,9 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
         DataError: they cannot be read.
     """
     from datasets import load_dataset
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
 
+    check_there(path, revision)
     folder = Path(path).expanduser()
-    if folder.is_file():
-        raise DataError(
-            f"{path} is a file: give the folder that it is in, which may hold one file or one for each split"
-        )
-    if not folder.is_dir():
-        try:
-            validate_repo_id(path)
-        except HFValidationError as error:
-            raise DataError(f"no data set at {path}: there is no such folder") from error
     try:
         with _no_bars_without_a_terminal():
             return load_folder(folder, name) if folder.is_dir() else load_dataset(path, name, revision=revision)

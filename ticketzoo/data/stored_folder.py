@@ -103,13 +103,21 @@ def _names_files(file: Path) -> bool:
 
 def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
     """Return the builder of `datasets` for what is in a folder, its options, and the files by split."""
-    if holds_metadata(folder, (name for name in walk(folder).files if PurePath(name).name in METADATA)):
+    found = walk(folder)
+    if holds_metadata(folder, found.files):
         taken = (*IMAGES, *METADATA)
-        layout = resolve_folder(folder, lambda file: file.name.lower().endswith(taken), "images", with_classes=False)
+        layout = resolve_folder(
+            folder, lambda file: file.name.lower().endswith(taken), "images", with_classes=False, found=found
+        )
+        if beside := [name for names in layout.left_out.values() for name in names if name in METADATA]:
+            advice = "put one into each of them, with file names as from there"
+            raise DataError(f"{folder / beside[0]} lies beside the folders of splits: {advice}")
         return "imagefolder", {}, layout
     kind, layout = resolve_tables(folder, KINDS)
     if kind is None:
-        raise DataError(f"could not load the folder {folder}: there are no images or tables in it")
+        left_out = layout.left_out_words()
+        but = f"; {left_out[0]}" if left_out else ""
+        raise DataError(f"could not load the folder {folder}: there are no images or tables in it{but}")
     if kind == "zip":
         _check_archives([file for split in layout.splits for file in layout.files(split)])
         kind = "imagefolder"

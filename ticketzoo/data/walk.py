@@ -9,12 +9,13 @@ from pathlib import Path
 from ticketzoo.errors import DataError
 
 JUNK = (
-    *("__MACOSX", "__pycache__", ".ipynb_checkpoints", ".git", ".svn", ".hg", ".dvc", ".cache", ".AppleDouble"),
-    *(".Trashes", ".Spotlight-V100", ".fseventsd", ".TemporaryItems", ".thumbnails", "@eaDir", "$RECYCLE.BIN"),
-    "System Volume Information",
+    *("__macosx", "__pycache__", ".ipynb_checkpoints", ".git", ".svn", ".hg", ".dvc", ".cache", ".appledouble"),
+    *(".trashes", ".spotlight-v100", ".fseventsd", ".temporaryitems", ".thumbnails", "@eadir", "@recycle", "#recycle"),
+    *("@recently-snapshot", "#snapshot", "$recycle.bin", "system volume information", "lost+found"),
 )
-"""Folders that systems and tools leave behind: not looked into."""
+"""Folders that systems and tools leave behind, in lower case: not looked into."""
 HIDDEN = "hidden files"
+HIDDEN_FOLDERS = "files in hidden folders"
 TOOLS = "folders of systems and tools"
 DEAD_LINKS = "links that lead nowhere"
 EMPTY = "empty folders"
@@ -59,7 +60,7 @@ def _enter(root: Path, top: str, above: tuple[tuple[int, int], ...], found: Foun
         top, above = pending.pop()
         entries = list(_entries(root, top, found))
         if top and not entries:
-            _note_empty(root, top, found)
+            found.left_out.setdefault(EMPTY, []).append(top)
         for name, status in entries:
             if stat.S_ISDIR(status.st_mode):
                 folder = (status.st_dev, status.st_ino)
@@ -68,11 +69,6 @@ def _enter(root: Path, top: str, above: tuple[tuple[int, int], ...], found: Foun
                 pending.append((f"{top}{name}/", (*above, folder)))
             else:
                 found.files.append(top + name)
-
-
-def _note_empty(root: Path, top: str, found: Found) -> None:
-    if not any((root / top).iterdir()):
-        found.left_out.setdefault(EMPTY, []).append(top)
 
 
 def _entries(root: Path, top: str, found: Found) -> Iterator[tuple[str, os.stat_result]]:
@@ -91,14 +87,23 @@ def _entries(root: Path, top: str, found: Found) -> Iterator[tuple[str, os.stat_
                 reason = _no_data(entry.name, status.st_mode)
             if reason is None:
                 yield entry.name, status
-            else:
-                found.left_out.setdefault(reason, []).append(top + entry.name)
+            elif passed_over := _files_in(root, top + entry.name) if reason == HIDDEN_FOLDERS else [top + entry.name]:
+                found.left_out.setdefault(reason, []).extend(passed_over)
 
 
 def _no_data(name: str, mode: int) -> str | None:
     """Return the reason for which an entry of a folder is passed over, if there is one."""
     if stat.S_ISDIR(mode):
-        return TOOLS if name in JUNK else None
+        return TOOLS if name.casefold() in JUNK else HIDDEN_FOLDERS if name.startswith(".") else None
     if not stat.S_ISREG(mode):
         return SPECIAL
     return HIDDEN if name.startswith(".") else None
+
+
+def _files_in(root: Path, folder: str) -> list[str]:
+    """Return the files below a folder, no links followed, relative to `root`."""
+    return [
+        (Path(where) / name).relative_to(root).as_posix()
+        for where, _, names in os.walk(root / folder)
+        for name in names
+    ]

@@ -19,6 +19,8 @@ from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric
 from ticketzoo.tasks.own_examples import (
     EVALUATION_BATCH,
     Examples,
+    Given,
+    NotFinite,
     batches_of,
     drawn,
     examples_of,
@@ -48,10 +50,10 @@ class OwnTask:
 
     def __init__(
         self,
-        train: Examples | tuple[Tensor, Tensor],
-        evaluate: Examples | tuple[Tensor, Tensor] | Evaluate,
+        train: Given,
+        evaluate: Given | Evaluate,
         *,
-        validation: Examples | tuple[Tensor, Tensor] | None = None,
+        validation: Given | None = None,
         loss: Loss | None = None,
         metric: str | Metric | None = None,
         name: str = "own",
@@ -59,7 +61,7 @@ class OwnTask:
         """Take in the examples. Each is read once, to know the data again by a fingerprint.
 
         Args:
-            train: examples to train on, or tensors of inputs and targets, [n, ...] each. An input is a tensor or a
+            train: examples to train on, or arrays of inputs and targets, [n, ...] each. An input is a tensor or a
                 dict of them (the model's keyword arguments).
             evaluate: held-out examples, or a function of the model that gives numbers by name.
             validation: further held-out examples, looked at during training; none by default.
@@ -82,11 +84,11 @@ class OwnTask:
         self.metric = _metric(metric) if metric is not None else ACCURACY if classes else LOSS
         self.name, self.signature = name, Signature(Observation(()), Features(1))
         self.has_validation = validation is not None
-        self.examples = {
-            split: 0 if examples is None else len(examples)
-            for split, examples in {"train": self._train, **self._held_out}.items()
-        }
-        fingerprint = fingerprint_of([self._train, *self._held_out.values()])
+        self._splits: dict[str, Examples | None] = {"train": self._train, **self._held_out}
+        self.examples = {split: 0 if examples is None else len(examples) for split, examples in self._splits.items()}
+        not_finite: dict[int, NotFinite] = {}
+        fingerprint = fingerprint_of([*self._splits.values()], not_finite=not_finite)
+        self._not_finite = {list(self._splits)[at]: noted for at, noted in not_finite.items()}
         self.identity = {
             "type": "own",
             "fingerprint": fingerprint,
@@ -138,6 +140,17 @@ class OwnTask:
             gives = ", ".join(found) or "nothing"
             raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {gives}")
         return found
+
+    def check_finite(self, model: nn.Module, device: torch.device) -> None:
+        """Raise DataError if the loss of an example that holds NaN or infinite numbers is not finite."""
+        for split, noted in self._not_finite.items():
+            examples = cast(Examples, self._splits[split])
+            loss = float(self.loss(model, moved(drawn(examples, [noted.first], noted.first), device)))
+            if not math.isfinite(loss):
+                which = "evaluate" if split == "test" else split
+                hold = f"{noted.count:,} of {len(examples):,} examples hold NaN or infinite numbers"
+                first = f"the loss of the first, example {noted.first}, is {loss}"
+                raise DataError(f"{which}: {hold}, and {first}: mend them or leave them out")
 
     def guesses(self, split: str) -> dict[str, list[float]]:
         """Return the share of each class in a held-out split; nothing where there are no classes or no examples."""

@@ -2,8 +2,10 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sized
-from typing import Any, Protocol, cast
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias, cast
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset, default_collate
@@ -27,24 +29,54 @@ class Examples(Protocol):
     def __getitem__(self, index: int, /) -> Any: ...
 
 
-def examples_of(given: Examples | tuple[Tensor, Tensor], which: str) -> Examples:
-    """Return a data set of pairs, of tensors or as it is. Raises DataError for what cannot be; `which` names it."""
-    if isinstance(given, tuple) and all(isinstance(part, Tensor) for part in given):
-        if len({len(part) for part in given}) != 1:
-            raise DataError(f"{which}: has {' and '.join(str(len(part)) for part in given)} inputs and targets")
-        given = cast(Examples, TensorDataset(*given))
+Array: TypeAlias = Tensor | np.ndarray[Any, Any]
+Given: TypeAlias = Examples | tuple[Array, Array]
+"""Examples as a user gives them: a data set, or arrays of inputs and targets, [n, ...] each."""
+_NAMES = ("inputs", "targets")
+
+
+def examples_of(given: Given, which: str) -> Examples:
+    """Return a data set of pairs, of arrays or as it is. Raises DataError for what cannot be; `which` names it."""
+    expected = "give tensors or numpy arrays (inputs, targets), [n, ...] each, or a data set of pairs"
+    if isinstance(given, tuple) and any(isinstance(part, Tensor | np.ndarray) for part in given):
+        if len(given) != 2 or not all(isinstance(part, Tensor | np.ndarray) and part.ndim for part in given):
+            raise DataError(f"{which}: {expected}, not a tuple of {' and '.join(map(_kind_of, given))}")
+        inputs, targets = (_tensor(part, f"{which}: {name}") for part, name in zip(given, _NAMES, strict=True))
+        if len(inputs) != len(targets):
+            raise DataError(f"{which}: has {len(inputs)} inputs and {len(targets)} targets: give as many of each")
+        given = cast(Examples, TensorDataset(inputs, targets))
     if not isinstance(given, Sized) or not hasattr(given, "__getitem__"):
-        raise DataError(f"{which}: give tensors (inputs, targets) or a data set of pairs, not {type(given).__name__}")
+        raise DataError(f"{which}: {expected}, not {type(given).__name__}")
     if len(given) == 0:
         raise DataError(f"{which}: has no examples")
     pair = given[0]
     if not isinstance(pair, tuple | list) or len(pair) != 2:
-        raise DataError(f"{which}: an example must be a pair of an input and a target, not {type(pair).__name__}")
+        example = f"an example must be a pair of an input and a target, not {_kind_of(pair)}"
+        raise DataError(f"{which}: {example}: {expected}")
     few = list(range(min(len(given), _READ_TWICE)))
     if fingerprint_of([given], few) != fingerprint_of([given], few):
         how = "draw its random numbers from torch's, numpy's or Python's global generator, which are seeded"
         raise DataError(f"{which}: an example differs between two reads: {how}")
     return given
+
+
+def _kind_of(value: object) -> str:
+    """Return what a value is, for messages: "array [2, 3] float32", "list of 3"."""
+    if isinstance(value, Tensor | np.ndarray):
+        kind = "tensor" if isinstance(value, Tensor) else "array"
+        return f"{kind} {list(value.shape)} {str(value.dtype).removeprefix('torch.')}"
+    size = f" of {len(value)}" if isinstance(value, tuple | list) else ""
+    return type(value).__name__ + size
+
+
+def _tensor(part: Array, what: str) -> Tensor:
+    if isinstance(part, Tensor):
+        return part
+    try:
+        return torch.from_numpy(np.require(part, requirements=("C", "W")))
+    except (TypeError, ValueError) as error:
+        advice = "give numbers, such as float32 or int64"
+        raise DataError(f"{what} are {_kind_of(part)}, which torch does not take: {advice}") from error
 
 
 def drawn(examples: Examples, chosen: list[int], seed: int) -> tuple[Any, Tensor]:
@@ -81,10 +113,26 @@ def moved(batch: tuple[Any, Tensor], device: torch.device) -> tuple[Any, Tensor]
     return on_device(inputs, device), on_device(targets, device)
 
 
-def fingerprint_of(splits: list[Examples | None], few: list[int] | None = None) -> str:
-    """Return a digest of all examples, or of those numbered `few`, read in order."""
+@dataclass
+class NotFinite:
+    """Examples of a split that hold NaN or infinite numbers: their count, and the first one's position."""
+
+    count: int
+    first: int
+
+
+def fingerprint_of(
+    splits: list[Examples | None], few: list[int] | None = None, not_finite: dict[int, NotFinite] | None = None
+) -> str:
+    """Return a digest of all examples, or of those numbered `few`, read in order.
+
+    Args:
+        splits: the examples.
+        few: default all.
+        not_finite: where those that hold NaN or infinite numbers are noted, by the position of their split.
+    """
     digest = hashlib.sha256()
-    for examples in splits:
+    for split, examples in enumerate(splits):
         digest.update(b"split")
         if examples is None:
             continue
@@ -92,7 +140,13 @@ def fingerprint_of(splits: list[Examples | None], few: list[int] | None = None) 
         for chosen in numbers.split(EVALUATION_BATCH):
             inputs, targets = drawn(examples, chosen.tolist(), int(chosen[0]))
             parts = inputs.items() if isinstance(inputs, Mapping) else [("input", inputs)]
+            bad = torch.zeros(len(chosen), dtype=torch.bool)
             for key, tensor in [*parts, ("target", targets)]:
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
                 digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
+                if tensor.is_floating_point() and len(tensor) == len(bad):
+                    bad |= ~tensor.isfinite().reshape(len(bad), -1).all(1)
+            if not_finite is not None and bad.any():
+                noted = not_finite.setdefault(split, NotFinite(0, int(chosen[bad][0])))
+                noted.count += int(bad.sum())
     return digest.hexdigest()

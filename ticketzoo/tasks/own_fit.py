@@ -14,7 +14,7 @@ IGNORED = -100
 
 @torch.no_grad()
 def check_fit(task: OwnTask, model: nn.Module, device: torch.device) -> None:
-    """Take a step's loss of two training examples, look at all labels, and evaluate, as training does.
+    """Take a step's loss of two training examples, look at all labels and numbers, and evaluate, as training does.
 
     Args:
         task: of the user's examples.
@@ -41,6 +41,7 @@ def check_fit(task: OwnTask, model: nn.Module, device: torch.device) -> None:
         raise DataError(f"loss: cannot be taken of the network's outputs ({shapes}): {_line(error)}") from error
     try:
         task.evaluate(model, "test", device)
+        task.check_finite(model, device)
     except (RuntimeError, IndexError) as error:
         raise DataError(f"evaluate: the network does not fit these examples: {_line(error)}") from error
 

@@ -14,10 +14,11 @@ from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.callbacks import BetweenUpdates, Callbacks
 from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.faulty import check_batches
 from ticketzoo.training.forward import forward_of, precision_of, share_of
 from ticketzoo.training.generators import restored_generators, seed_generators
 from ticketzoo.training.optim import create_optimizer, set_learning_rate
-from ticketzoo.training.record import Record, measure
+from ticketzoo.training.record import Diverged, Record, measure
 
 
 def train(
@@ -62,7 +63,11 @@ def train(
     with closing(descent.updates(step, total)) as updates:
         for step, loss, told_to_stop in updates:
             if step == total or (task.has_validation and step % evaluate_every == 0):
-                measure(record, model, task, device, step, loss, last=step == total)
+                try:
+                    measure(record, model, task, device, step, loss, last=step == total)
+                except Diverged as error:
+                    check_batches(task, config, seed, start_step, step, device, error)
+                    raise
             between.after(step, told_to_stop)
     return record
 

@@ -13,6 +13,10 @@ from ticketzoo.errors import RunError
 from ticketzoo.tasks.task import Task
 
 
+class Diverged(RunError):
+    """A loss is not finite."""
+
+
 @dataclass
 class Record:
     """The measurements of a training. Steps count finished updates."""
@@ -55,7 +59,8 @@ def measure(
         `record`.
 
     Raises:
-        RunError: a loss is not finite, or the task does not give its metric.
+        Diverged: a loss is not finite.
+        RunError: the task does not give its metric.
     """
     model.eval()
     processes.take_buffers_of_first(model)
@@ -90,7 +95,7 @@ def _check_finite(point: dict[str, Any]) -> None:
     for name, value in point.items():
         if not math.isfinite(value):
             what = f"{name} is {value} after {point['step']} iterations"
-            raise RunError(f"training diverged: {what}; lower training.optimizer.lr")
+            raise Diverged(f"training diverged: {what}; lower training.optimizer.lr")
 
 
 def _scores(split: str, model: nn.Module, task: Task, device: torch.device) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Rows of a table by class, and the check that training and test images have the same classes."""
+"""Rows of a table by class, divided to train, validate and test on; all with the same classes."""
 
 import logging
 from dataclasses import dataclass
@@ -6,8 +6,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ticketzoo.data.images.config import ImageDataset
 from ticketzoo.data.images.source import ImageTable
+from ticketzoo.data.splits import balanced_subset, stratified_share
 from ticketzoo.errors import DataError
+
+TEST_SHARE = 0.2
+"""Fraction of the training split that becomes the test split of a data set that has none."""
 
 _log = logging.getLogger("ticketzoo")
 
@@ -69,3 +74,39 @@ def _listed(class_names: list[str], labels: list[int]) -> str:
     """Return the first few names, and how many more there are."""
     more = f" and {len(labels) - 3} more" if len(labels) > 3 else ""
     return ", ".join(repr(class_names[label]) for label in labels[:3]) + more
+
+
+def divide(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict[str, Part]:
+    """Return "train", "validation" and "test"; a test split is taken from train if there is none.
+
+    Raises:
+        DataError: there are too few images or classes.
+    """
+    found = len(train.labels.unique())
+    if found < 2:
+        classes = "" if dataset.classes is None else f" of classes {', '.join(map(str, dataset.classes))}"
+        have = "no images" if found == 0 else "images of one class only"
+        raise DataError(f"{train.table.described} has {have}{classes}: classification needs two classes or more")
+    missing = [label for new, label in enumerate(dataset.classes or ()) if not (train.labels == new).any()]
+    if missing:
+        raise DataError(f"{train.table.described} has no images of class {missing[0]}: leave it out of classes")
+    has = f"{train.table.described} has {len(train.rows):,} images of {found:,} classes"
+    if test is None:
+        if len(train.rows) < 2 * found:
+            needed = "two of each class at least, one to train and one to test on"
+            raise DataError(f"{has}, too few to draw a split to test on: it takes {needed}, or a split test")
+        shared = stratified_share(train.labels, TEST_SHARE, dataset.split_seed)
+        test, train = train.choose(shared), train.choose(~shared)
+    if len(test.rows) == 0:
+        raise DataError(f"nothing to test on: {test.table.described} has no images of the classes trained on")
+    chosen = dataset.held_out(dataset.validation, len(train.rows))
+    validation, train = train.choose(chosen), train.choose(~chosen)
+    if len(train.rows) < found:
+        drawn = f"{len(validation.rows):,} to validate on"
+        drawn = f"{len(test.rows):,} to test and {drawn}" if test.table is train.table else drawn
+        advice = "have more images of each class, or set task.dataset.validation to 0"
+        raise DataError(f"{has}: with {drawn} drawn, too few are left to train on each class: {advice}")
+    dataset.check_examples(len(train.rows))
+    if dataset.examples is not None:
+        train = train.choose(balanced_subset(train.labels, dataset.examples, dataset.split_seed))
+    return {"train": train, "validation": validation, "test": test}

@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from ticketzoo.data.contents import content_key
-from ticketzoo.data.folders import NO_CLASS, Layout, resolve_folder
+from ticketzoo.data.folders import IMAGES, NO_CLASS, Layout, resolve_folder
 from ticketzoo.data.images.read import is_image, read_images
 from ticketzoo.data.stored_folder import holds_metadata, of_hub
 from ticketzoo.data.table_files import suffix_of
+from ticketzoo.data.walk import walk
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 CONTAINERS = (".parquet", ".arrow", ".tar", ".zip")
 """Suffixes of files that may hold many images, with labels."""
+ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
+_NO_IMAGES = "files that are no images"
 
 
 def image_folder(root: Path) -> Layout | None:
@@ -31,13 +34,14 @@ def image_folder(root: Path) -> Layout | None:
     """
     if of_hub(root):
         return None
-    layout = resolve_folder(root, is_image, "images")
-    others = layout.left_out.get("files that are no images", [])
-    if holds_metadata(root, others):
+    found = walk(root)
+    containers = sum(suffix_of(name) in CONTAINERS for name in found.files)
+    images = sum(suffix_of(name) in IMAGES for name in found.files)
+    if containers > images or holds_metadata(root, found.files):
         return None
+    layout = resolve_folder(root, is_image, "images", found=found)
     unlabelled = {split: classes for split, classes in layout.splits.items() if list(classes) == [NO_CLASS]}
     labelled = sum(len(layout.files(split)) for split in layout.splits if split not in unlabelled)
-    containers = sum(suffix_of(name) in CONTAINERS for name in others)
     if containers and containers >= labelled:
         return None
     if not labelled:
@@ -49,6 +53,10 @@ def image_folder(root: Path) -> Layout | None:
         del layout.splits[split]
         names = [str(file.relative_to(root)) for file in classes[NO_CLASS]]
         layout.leave_out(f"in the split {split}, which has no class folders", names)
+    others = layout.left_out.get(_NO_IMAGES, [])
+    if archives := [name for name in others if suffix_of(name) in ARCHIVES]:
+        layout.left_out[_NO_IMAGES] = [name for name in others if name not in archives]
+        layout.leave_out("archives, which are not unpacked", archives)
     return layout
 
 
@@ -104,3 +112,7 @@ class FolderTable:
     def file(self, row: int) -> Path:
         """Return the file of a row."""
         return Path(os.fsdecode(self._files[row].as_py()))
+
+    def files(self, rows: list[int]) -> list[Path]:
+        """Return the files of `rows`."""
+        return [self.file(row) for row in rows]

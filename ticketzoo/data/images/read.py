@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ticketzoo.data.folders import IMAGES
 from ticketzoo.data.images.format import channels_of
@@ -66,16 +66,35 @@ def upright(stored: bytes) -> "Image":
     return image
 
 
-def glance(stored: bytes) -> tuple[int, int, int] | None:
-    """Return width and height, upright, and channels (1 or 3) by an image's first bytes; None if they are of none."""
+class Glance(NamedTuple):
+    """An image by its first bytes: its size, upright, its channels (1 or 3), and what of it is not read, in words."""
+
+    width: int
+    height: int
+    channels: int
+    lost: tuple[str, ...]
+
+
+def glance(stored: bytes) -> Glance | None:
+    """Return what an image is by its first bytes; None if they are of none."""
     from PIL import Image
 
     try:
         with Image.open(BytesIO(stored)) as image:
             width, height = image.size if _orientation(image) < 5 else image.size[::-1]
-            return width, height, channels_of(image)
+            return Glance(width, height, channels_of(image), tuple(_lost(image)))
     except Exception:  # whatever a parser of Pillow's raises
         return None
+
+
+def _lost(image: "Image") -> Iterator[str]:
+    """Yield what of an image is not read."""
+    if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # photographs with a preview
+        yield "have several frames or pages: the first is read"
+    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
+        yield "have an alpha channel (transparency), which is not read"
+    if image.mode.startswith("I;16"):
+        yield "have 16 bits a pixel: the upper 8 are read"
 
 
 def is_image(file: Path) -> bool:

@@ -36,6 +36,9 @@ class ImageTable(Protocol):
     def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
         """Return the images of `rows` as they are stored; for what is not there, a DataError."""
 
+    def files(self, rows: list[int]) -> list[Path] | None:
+        """Return the files of `rows`; None where images are in no files of their own."""
+
     def where(self, row: int) -> str:
         """Return words that tell a person which image this is."""
 
@@ -95,6 +98,10 @@ class Digits:
     def encoded(self, rows: list[int]) -> Iterator[bytes | DataError]:
         """Return the raw pixels of `rows`."""
         return (self._images[row].tobytes() for row in rows)
+
+    def files(self, rows: list[int]) -> list[Path] | None:
+        """Return None: they are in no files."""
+        return None
 
     def where(self, row: int) -> str:
         """Return the row in scikit-learn's table."""

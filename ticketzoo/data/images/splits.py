@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -9,23 +10,24 @@ from ticketzoo.data.images.batches import MEMORY_LIMIT, Images, MemoryImages, St
 from ticketzoo.data.images.batches import batches as batches
 from ticketzoo.data.images.batches import in_turn as in_turn
 from ticketzoo.data.images.cache import decode_all
-from ticketzoo.data.images.classes import Part, compare_classes, of_classes
+from ticketzoo.data.images.classes import Part, compare_classes, divide, of_classes
 from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
 from ticketzoo.data.images.folder import FolderSource
 from ticketzoo.data.images.format import ImageFormat, channels_of
-from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_splits
+from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_parts, remark_on_splits
+from ticketzoo.data.images.repeats import Repeats
 from ticketzoo.data.images.source import open_source
 from ticketzoo.data.remarks import Remarks
-from ticketzoo.data.splits import balanced_subset, evenly_spread, stratified_share
+from ticketzoo.data.splits import evenly_spread
+from ticketzoo.data.stored_folder import of_hub
 from ticketzoo.errors import DataError
 
-TEST_SHARE = 0.2
-"""Fraction of the training split that becomes the test split of a data set that has none."""
 _PROBED = 100
 """Training images looked at to find out size and channels."""
 _SAMPLED = 1000
 """Images of each split that the fingerprint of streamed data looks at."""
+_OF_SAMPLE = f"all labels and an even sample of {_SAMPLED:,} images of each split"
 
 
 @dataclass
@@ -60,64 +62,49 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
             memory.
 
     Raises:
-        DataError: something is missing or does not fit.
+        DataError: something is missing or does not fit, or an image that is tested on is trained on, too.
     """
     where = dataset.mirror or dataset.path
     source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
-    if isinstance(source, FolderSource) and not {dataset.train_split, dataset.test_split or "train"} <= {
-        *source.splits
-    }:
-        Remarks.of_layout(source.layout).log(where)
+    remarks = Remarks.of_layout(source.layout) if isinstance(source, FolderSource) else Remarks()
+    if isinstance(source, FolderSource):
+        remarks.log(where)
     used = dataset.splits_in_use(source.splits)
     tables, class_names = source.tables(used)
     kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
     available = [of_classes(table, class_names, kept) for table in tables]
     names = [class_names[label] for label in kept]
     compare_classes(available, names)
-    remarks = remark_on_splits(dataset, source, used, available, names) if dataset.is_users else None
-    parts = _split(dataset, *available)
+    repeats = None
+    if dataset.is_users:
+        remark_on_splits(remarks, dataset, source, used, available, names)
+        repeats = Repeats.find(used, available, remarks)
+        repeats.check(dataset.path, remarks, refuse=not of_hub(Path(dataset.path).expanduser()))
+    parts = divide(dataset, *available)
+    if repeats:
+        remarks.log(dataset.path)
     unreadable = Unreadable(skip=dataset.on_error == "skip")
     image_format = _image_format(dataset, parts["train"], unreadable)
-    if remarks:
-        remark_on_forms(remarks, available, image_format)
-        remarks.log(dataset.path)
-    elif isinstance(source, FolderSource):
-        Remarks.of_layout(source.layout).log(where)
     splits = _loaded(dataset, available, parts, image_format, unreadable, crop_train)
     in_memory = {name: images for name, images in splits.items() if isinstance(images, MemoryImages)}
     whole = len(in_memory) == len(splits)
+    if not whole:
+        remarks.facts.append(f"images are decoded in each batch: the fingerprint is of {_OF_SAMPLE}")
+    if repeats:
+        remark_on_parts(remarks, available, parts, names)
+        repeats.remark_on_drawn(parts, remarks)
+        remark_on_forms(remarks, available, image_format)
+    if remarks.facts:
+        remarks.log(dataset.path)
     return ImageSplits(
         **splits,
         num_classes=len(kept),
         in_shape=image_format.shape,
         class_names=names,
         fingerprint=_fingerprint_of_pixels(in_memory) if whole else _fingerprint_of_sample(parts, image_format),
-        laid_out=remarks.for_card() if remarks else [],
+        laid_out=remarks.for_card() if dataset.is_users else [],
         unreadable=unreadable,
     )
-
-
-def _split(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict[str, Part]:
-    """Train, validation and test; a test split is taken from train if there is none."""
-    found = len(train.labels.unique())
-    if found < 2:
-        classes = "" if dataset.classes is None else f" of classes {', '.join(map(str, dataset.classes))}"
-        have = "no images" if found == 0 else "images of one class only"
-        raise DataError(f"{train.table.described} has {have}{classes}: classification needs two classes or more")
-    missing = [label for new, label in enumerate(dataset.classes or ()) if not (train.labels == new).any()]
-    if missing:
-        raise DataError(f"{train.table.described} has no images of class {missing[0]}: leave it out of classes")
-    if test is None:
-        shared = stratified_share(train.labels, TEST_SHARE, dataset.split_seed)
-        test, train = train.choose(shared), train.choose(~shared)
-    if len(test.rows) == 0:
-        raise DataError(f"nothing to test on: {test.table.described} has no images of the classes trained on")
-    chosen = dataset.held_out(dataset.validation, len(train.rows))
-    validation, train = train.choose(chosen), train.choose(~chosen)
-    dataset.check_examples(len(train.rows))
-    if dataset.examples is not None:
-        train = train.choose(balanced_subset(train.labels, dataset.examples, dataset.split_seed))
-    return {"train": train, "validation": validation, "test": test}
 
 
 def _image_format(dataset: ImageDataset, train: Part, unreadable: Unreadable) -> ImageFormat:

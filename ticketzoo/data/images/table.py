@@ -78,6 +78,13 @@ class StoredTable:
             else:
                 yield stored
 
+    def files(self, rows: list[int]) -> list[Path] | None:
+        """Return the files of `rows`; None where the table holds the images itself, or some are missing."""
+        cells = self._cells(rows)
+        if not all(cell and cell["bytes"] is None and cell["path"] for cell in cells):
+            return None
+        return [Path(cell["path"]) for cell in cells if cell]
+
     def where(self, row: int) -> str:
         """Return row, split and data set, and the file if the image came from one."""
         cell = self._cells([row])[0]

@@ -1,0 +1,58 @@
+"""Data sets that are not there: told of at once, with what may have been meant."""
+
+import difflib
+from pathlib import Path
+
+from ticketzoo.errors import DataError
+from ticketzoo.hub.calls import call_hub, client, is_offline
+from ticketzoo.hub.errors import HubMissing, HubUnreachable
+from ticketzoo.util.text import show_names
+
+
+def check_there(path: str, revision: str | None) -> None:
+    """Raise DataError unless `path` is a folder, or a data set that is in the cache or on the Hub.
+
+    The Hub is asked once; `datasets` would ask again and again, for half a minute.
+    """
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    folder = Path(path).expanduser()
+    if folder.is_dir():
+        return
+    if folder.is_file():
+        advice = "give the folder that it is in, which may hold one file or one for each split"
+        raise DataError(f"{path} is a file: {advice}")
+    try:
+        validate_repo_id(path)
+    except HFValidationError:
+        advice = "give one with --set task.dataset.path=FOLDER"
+        raise DataError(f"no data set at {path}: there is no such folder{_near(folder)}: {advice}") from None
+    if is_offline() or _is_cached(path):
+        return
+    try:
+        call_hub(lambda: client().dataset_info(path, revision=revision), path, repeat=False)
+    except (HubMissing, HubUnreachable) as error:
+        raise DataError(
+            f"could not load data set {path}: no such folder here{_near(folder)}, and on the Hub: {error}"
+        ) from error
+
+
+def _near(folder: Path) -> str:
+    """Return the folders beside it that are called almost like it, in words; nothing where there are none."""
+    try:
+        beside = {entry.name.casefold(): entry.name for entry in folder.parent.iterdir() if entry.is_dir()}
+    except OSError:
+        return ""
+    near = difflib.get_close_matches(folder.name.casefold(), beside, n=3, cutoff=0.6)
+    return f" (did you mean {show_names([folder.parent / beside[name] for name in near])}?)" if near else ""
+
+
+def _is_cached(path: str) -> bool:
+    """Tell whether a data set of the Hub's has been loaded before: it may be loaded without the Hub."""
+    import datasets.config
+    from datasets.naming import camelcase_to_snakecase
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    *owner, name = path.split("/")
+    prepared = Path(datasets.config.HF_DATASETS_CACHE) / "___".join([*owner, camelcase_to_snakecase(name)])
+    return prepared.is_dir() or (Path(HF_HUB_CACHE) / "--".join(["datasets", *owner, name])).is_dir()
