@@ -2,6 +2,7 @@
 
 import os
 
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read as torch is loaded: waiting threads leave cores to others
+if "OMP_WAIT_POLICY" not in os.environ:  # read as torch is loaded: threads that wait soon leave their cores to others
+    os.environ.setdefault("GOMP_SPINCOUNT", "20000")
 
 from ticketzoo.cli.main import main as main
