@@ -220,6 +220,10 @@ def test_classes_to_test_on_that_are_not_trained_on(tmp_path: Path) -> None:
         "both need the same classes (of image folders: the same folder names)"
     )
     load_images(ImageDataset(path=str(folder), classes=(0, 1), validation=0))  # the kittens are left out
+    (folder / "test" / "kitten").rename(folder / "test" / "Dog")
+    assert f"has images of class 'Dog', of which split 'train' of {folder} has none, only of 'dog': both" in refusal(
+        folder
+    )
 
 
 def test_classes_trained_on_that_are_not_tested_on_are_told_of(

@@ -332,6 +332,38 @@ def test_hidden_folders_are_no_classes_and_counted(tmp_path: Path) -> None:
     assert splits.laid_out[2] == "left out: 2 files in hidden folders, 1 archives, which are not unpacked"
 
 
+def test_images_of_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "d", TWO)
+    (folder / "train" / "a" / "0000.heic").write_bytes(b"ftypheic")
+    reason = "images of kinds that are not read (convert them to JPEG or PNG)"
+    assert load(folder).laid_out[2] == f"left out: 1 {reason}"
+    (tmp_path / "e" / "cat").mkdir(parents=True)
+    (tmp_path / "e" / "cat" / "0.HEIC").write_bytes(b"ftypheic")
+    with pytest.raises(DataError) as refused:
+        load(tmp_path / "e")
+    assert str(refused.value) == f"{tmp_path / 'e'} holds no images but 1 {reason}"
+
+
+def test_a_table_of_labels_beside_one_folder_of_images_is_told_how_to_be_called(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "d", {"all": {"": numbered(4)}})
+    (folder / "labels.csv").write_text("image,label\n0000.png,0\n")
+    table = "or let the table that has the labels (labels.csv?) be called metadata.csv, beside the images and with"
+    with pytest.raises(DataError) as refused:
+        load(folder)
+    assert f"{folder} has one class folder, all/: it takes one for each class, {table}" in str(refused.value)
+
+
+def test_a_table_that_may_have_been_the_test_split_is_an_error(tmp_path: Path) -> None:
+    columns = {"image": noise(4, 0), "label": [0, 1] * 2}
+    folder = write_parquet(tmp_path / "d", {"train": columns, "test": columns}, FEATURES)
+    for split, name in (("train", "train"), ("test", "holdout")):
+        (folder / name).mkdir()
+        (folder / f"{split}-00000-of-00001.parquet").rename(folder / name / "0.parquet")
+    with pytest.raises(DataError) as refused:
+        load(folder)
+    assert f"{folder} has no split test, but holdout/0.parquet, no split by name: call it test" in str(refused.value)
+
+
 def test_what_of_images_is_not_read_is_said(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", TWO)
     grey(1).save(folder / "train" / "a" / "0000.gif", save_all=True, append_images=[grey(200)])

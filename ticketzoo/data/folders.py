@@ -32,7 +32,8 @@ _ORDINARY = re.compile(r"(README|LICEN[CS]E|CITATION|CHANGELOG)[^/]*$|\.git[^/]*
 NO_CLASS = ""
 """The class of files that lie in no class folder."""
 _NO_SPLIT = "in folders that are no split"
-_NAMES = f"names of splits, in upper or lower case, are {'; '.join(', '.join(words) for words in _WORDS.values())}"
+NAMES = f"names of splits, in upper or lower case, are {'; '.join(', '.join(words) for words in _WORDS.values())}"
+"""For messages: what a split may be called."""
 
 
 @dataclass
@@ -140,7 +141,7 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
             layout.leave_out(_NO_SPLIT, [f"{top}{folder}/{rest}" for rest in folders[folder]])
         if others:
             count = sum(len(folders[folder]) for folder in others)
-            layout.remarks.append(f"not used: {_folders(others)} ({count:,} {what}), no split by name: {_NAMES}")
+            layout.remarks.append(f"not used: {_folders(others)} ({count:,} {what}), no split by name: {NAMES}")
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
     elif names:
         if len(folders) == 1 and (with_classes or not loose):
@@ -194,7 +195,7 @@ def _check_others(
         if alike:
             raise DataError(
                 f"{root} has no test/, but {_folders([folder])} is laid out like {_folders(alike[:1])}: call it test/ "
-                f"if it is to be tested on, or else move it out of the folder; {_NAMES}"
+                f"if it is to be tested on, or else move it out of the folder; {NAMES}"
             )
 
 

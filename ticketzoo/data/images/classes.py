@@ -57,9 +57,11 @@ def compare_classes(available: list[Part], class_names: list[str]) -> None:
     train, test = available
     here, there = (set(part.labels.unique().tolist()) for part in available)
     if untrained := sorted(there - here):
+        near = [label for label in here if class_names[label].casefold() == class_names[untrained[0]].casefold()]
+        has = f"none, only of {_listed(class_names, near)}" if near else "none"
         raise DataError(
             f"{test.table.described} has images of class {_listed(class_names, untrained)}, of which "
-            f"{train.table.described} has none: both need the same classes (of image folders: the same folder names)"
+            f"{train.table.described} has {has}: both need the same classes (of image folders: the same folder names)"
         )
     if untested := sorted(here - there):
         _log.warning(

@@ -1,7 +1,7 @@
 """A user's own folder of images: splits and classes as it is laid out, files read as they are."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 
 CONTAINERS = (".parquet", ".arrow", ".tar", ".zip")
 """Suffixes of files that may hold many images, with labels."""
-ARCHIVES = (".zip", ".tar", ".tgz", ".7z", ".rar")
 _NO_IMAGES = "files that are no images"
+_OTHER_KINDS = "images of kinds that are not read (convert them to JPEG or PNG)"
+_TOLD_APART = {
+    "archives, which are not unpacked": (".zip", ".tar", ".tgz", ".7z", ".rar"),
+    _OTHER_KINDS: (
+        *(".heic", ".heif", ".jxl", ".svg", ".psd", ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2"),
+        *(".raf", ".dcm", ".nii"),
+    ),
+}
+"""Reason for which a file that is no image is left out -> suffixes."""
+_TABLES = (".csv", ".tsv", ".jsonl", ".xlsx")
 
 
 def image_folder(root: Path) -> Layout | None:
@@ -44,20 +53,38 @@ def image_folder(root: Path) -> Layout | None:
     labelled = sum(len(layout.files(split)) for split in layout.splits if split not in unlabelled)
     if containers and containers >= labelled:
         return None
+    _tell_apart(layout)
+    if not layout.splits:
+        if _OTHER_KINDS in layout.left_out and not containers:
+            raise DataError(f"{root} holds no images but {len(layout.left_out[_OTHER_KINDS]):,} {_OTHER_KINDS}")
+        return None
     if not labelled:
-        if not layout.splits:
-            return None
         in_all = " and ".join(f"{split!r}" for split in layout.splits)
-        raise DataError(f"{root}: the images of {in_all} are in no class folders: put those of each class in a folder")
+        advice = f"put those of each class in a folder{_or_a_table(found.files)}"
+        raise DataError(f"{root}: the images of {in_all} are in no class folders: {advice}")
+    if len(layout.classes) == 1 and (or_a_table := _or_a_table(found.files)):
+        raise DataError(f"{root} has one class folder, {layout.classes[0]}/: it takes one for each class{or_a_table}")
     for split, classes in unlabelled.items():
         del layout.splits[split]
         names = [str(file.relative_to(root)) for file in classes[NO_CLASS]]
         layout.leave_out(f"in the split {split}, which has no class folders", names)
-    others = layout.left_out.get(_NO_IMAGES, [])
-    if archives := [name for name in others if suffix_of(name) in ARCHIVES]:
-        layout.left_out[_NO_IMAGES] = [name for name in others if name not in archives]
-        layout.leave_out("archives, which are not unpacked", archives)
     return layout
+
+
+def _tell_apart(layout: Layout) -> None:
+    """Give files that are no images, but may hold some, a reason of their own."""
+    for reason, suffixes in _TOLD_APART.items():
+        others = layout.left_out.get(_NO_IMAGES, [])
+        if found := {name for name in others if suffix_of(name) in suffixes}:
+            layout.left_out[_NO_IMAGES] = [name for name in others if name not in found]
+            layout.leave_out(reason, found)
+
+
+def _or_a_table(names: Iterable[str]) -> str:
+    """Return advice where labels may be in a table; nothing where there is none."""
+    tables = [name for name in names if suffix_of(name) in _TABLES]
+    how = "called metadata.csv, beside the images and with a column file_name"
+    return f", or let the table that has the labels ({tables[0]}?) be {how}" if tables else ""
 
 
 class FolderSource:
