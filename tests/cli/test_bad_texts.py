@@ -31,8 +31,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cased.write_text(cased.read_text().replace('"z"', '"Z"'))
     texts = [{"sentence": "a b " * 40, "label": number % 2} for number in range(8)]
     write_data(folder / "long", {"train": texts, "test": texts})
-    labels = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": 1}]
-    write_data(folder / "labels", {"train": labels, "test": [{"sentence": "a", "label": 7}]})
+    labels = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": 10**20}]
+    write_data(folder / "labels", {"train": labels, "test": labels[:1]})
     outside = question("a b c") | {"answers": {"text": ["b"], "answer_start": [9]}}
     write_data(folder / "answers", {"train": [outside], "test": [outside]})
     return folder
@@ -62,9 +62,9 @@ def changed_config(folder: Path, name: str, **keys: Any) -> None:
         (["task={type: image-classification, dataset: {path: digits}}"], "base reads texts, and the data are images"),
         (["model=transformers/./no-mask", FILL_MASK], "tokenizer ./no-mask has no mask token"),
         (["task.tokenizer=./cased"], "tokenizer ./cased has other tokens than the model's"),
-        (["task.dataset.columns=[text]"], "./vowels has no text column 'text'; its text columns: sentence"),
-        (["task.dataset.path=./labels"], "labels of ./labels, column 'label' are 0, 1, 7: number the classes"),
-        ([QUESTIONS], "row 0 of split 'train' of ./answers: the answer 'b' is not at character 9 of its context"),
+        (["task.dataset.columns=[text]"], "./vowels has no text column 'text'; its columns: sentence (text)"),
+        (["task.dataset.path=./labels"], "line 2: column 'label' holds a whole number beyond 64 bits"),
+        ([QUESTIONS], "jsonl, line 1: the answer 'b' is not at character 9 of its context"),
         (["model=transformers/./patient", LONG], "sequences of 64 tokens, but the model takes 32: lower it"),
         (["model=transformers/./deep"], "(hidden size 64, 2 layers; the model has hidden size 64, 3 layers)"),
         (["model=transformers/./wide"], "(hidden size 64, 2 layers; the model has hidden size 128, 2 layers)"),

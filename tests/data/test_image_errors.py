@@ -115,8 +115,11 @@ def test_a_damaged_parquet_file(tmp_path: Path) -> None:
 
 def test_no_image_column(tmp_path: Path) -> None:
     folder = write_parquet(tmp_path / "d", {"train": {"text": ["a", "b"], "label": [0, 1]}})
-    assert refusal(folder) == f"{folder} has no image column; its columns: text, label"
-    assert refusal(folder, image_column="text") == f"{folder} has no image column 'text'; its columns: text, label"
+    assert refusal(folder) == f"{folder} has no image column; its columns: text (text), label (whole numbers)"
+    assert (
+        refusal(folder, image_column="text")
+        == f"{folder} has no image column 'text'; its columns: text (text), label (whole numbers)"
+    )
 
 
 def test_several_image_columns(tmp_path: Path) -> None:
@@ -124,17 +127,18 @@ def test_several_image_columns(tmp_path: Path) -> None:
     columns = {"left": numbered(2), "right": numbered(2), "label": [0, 1]}
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
     assert refusal(folder) == f"{folder} has several image columns, left, right: say which with image_column"
-    assert refusal(folder, image_column="up") == f"{folder} has no image column 'up'; its image columns: left, right"
+    there = "its columns: left (Image), right (Image), label (whole numbers)"
+    assert refusal(folder, image_column="up") == f"{folder} has no image column 'up'; {there}"
 
 
 def test_no_label_column(tmp_path: Path) -> None:
     features = Features({"image": ImageFeature(), "size": Value("int64"), "weight": Value("float32")})
     columns = {"image": numbered(2), "size": [0, 1], "weight": [0.0, 1.0]}
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
-    assert refusal(folder) == f"{folder} has no label column; its columns: image, size, weight"
+    there = "its columns: image (Image), size (whole numbers), weight (numbers): say which with --set"
+    assert refusal(folder).startswith(f"{folder} has no label column; {there} task.dataset.label_column=")
     message = refusal(folder, label_column="image")
-    there = "its label columns: size, weight"
-    assert message == f"{folder} has no label column 'image' of numbers or words, but of Image; {there}"
+    assert message.startswith(f"{folder} has no label column 'image' of numbers or words, but of Image; {there}")
 
 
 def test_several_label_columns(tmp_path: Path) -> None:
@@ -143,7 +147,10 @@ def test_several_label_columns(tmp_path: Path) -> None:
     )
     columns = {"image": numbered(2), "fine": [0, 1], "coarse": [0, 0]}
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
-    assert refusal(folder) == f"{folder} has several label columns, fine, coarse: say which with label_column"
+    assert (
+        refusal(folder)
+        == f"{folder} has several label columns, fine, coarse: say which with --set task.dataset.label_column=coarse"
+    )
 
 
 def test_a_missing_label(tmp_path: Path) -> None:
@@ -156,10 +163,21 @@ def test_a_withheld_label(tmp_path: Path) -> None:
     assert refusal(folder).startswith(f"image 1 of split 'train' of {folder} has label -1, outside 0 to 1: ")
 
 
-def test_integer_labels_with_a_gap(tmp_path: Path) -> None:
-    folder = table(tmp_path / "d", Value("int64"), label=[1, 2, 1, 4])
-    expected = f"labels of {folder}, column 'label' are 1, 2, 4: number the classes 0, 1, 2, .. without a gap"
+def test_labels_with_fractions(tmp_path: Path) -> None:
+    folder = table(tmp_path / "d", Value("float64"), label=[1.0, 2.5, 1.0, 4.0])
+    expected = f"labels of {folder}, column 'label' have fractions, such as 2.5: classes are whole numbers or words"
     assert refusal(folder) == expected
+
+
+@pytest.mark.parametrize("kind", ["int64", "uint8", "float32"])
+def test_whole_numbers_are_classes_wherever_they_begin(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
+) -> None:
+    folder = table(tmp_path / "d", Value(kind), label=[1, 2, 1, 4])
+    splits = load_images(ImageDataset(path=str(folder), validation=0))
+    assert splits.class_names == ["1", "2", "4"]
+    assert sorted(splits.train.labels.tolist() + splits.test.labels.tolist()) == [0, 0, 1, 2]
+    assert f"{folder}: labels 1, 2, 4 are classes 0 to 2" in caplog.text
 
 
 def test_one_class_only(tmp_path: Path) -> None:

@@ -315,7 +315,7 @@ def test_a_tokenizer_that_cannot_serve_is_an_error(
         ([{"text": None}], {}, r"has no text column; its columns: text \(empty\)"),
         ([], {}, "split 'train' has no rows: .*data"),
         ([{"one": "a", "two": "b"}], {}, "has several text columns, one, two: say which with column"),
-        ([{"text": "a"}], {"column": "body"}, "has no text column 'body'; its text columns: text"),
+        ([{"text": "a"}], {"column": "body"}, r"has no text column 'body'; its columns: text \(text\)"),
         ([{"text": "a"}], {"test_split": "dev"}, "has no split 'dev'"),
         ([{"text": "a"}] * 3, {"validation": 3}, "validation: 3 takes all 3 training examples"),
         ([{"text": "a"}] * 3, {"examples": 4}, "examples: 4 is too many"),

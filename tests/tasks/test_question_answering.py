@@ -171,6 +171,19 @@ def test_the_answer_s_tokens_are_those_that_meet_its_characters(tokenizer: Token
     assert covered == {place for place, letter in enumerate(context) if not letter.isspace()}
 
 
+def test_what_was_found_is_told(tmp_path: Path, caches: Path, letters: Path) -> None:
+    rows = [row("q", "a b", ("b", 2)), row("r", "a b")]
+    task = task_of(write_data(tmp_path / "data", {"train": rows, "test": rows[:1]}), letters)
+    assert task.source["laid_out"] == [
+        "train: 2 questions",
+        "validation: 0 questions",
+        "test: 1 questions",
+        "columns: question, context, answers",
+        "1 of the 2 questions of train have no answer",
+        "1 of the 1 texts to test on are trained on, too",
+    ]
+
+
 def test_the_identity_is_of_windows_and_answers(folder: Path, letters: Path, tmp_path: Path) -> None:
     identity = task_of(folder, letters).identity
     assert task_of(folder, letters).identity == identity  # from the cache
@@ -206,12 +219,12 @@ def test_the_model_that_the_task_asks_for_learns(tmp_path: Path, caches: Path, l
 @pytest.mark.parametrize(
     ("rows", "keys", "message"),
     [
-        ([row("q", "a b", ("b", 1))], {}, "row 0 of split 'train' of .*: the answer 'b' is not at character 1"),
-        ([row("q", "a b", ("b", 2)), row("q", "a b", ("c", 9))], {}, "row 1 .*: the answer 'c' is not at character 9"),
-        ([row("q", " ", ("b", 2))], {}, "row 0 of split 'train' of .* has no context"),
-        ([row("", "a b", ("b", 2))], {}, "row 0 of split 'train' of .* has no question"),
+        ([row("q", "a b", ("b", 1))], {}, "train-.*jsonl, line 1: the answer 'b' is not at character 1"),
+        ([row("q", "a b", ("b", 2)), row("q", "a b", ("c", 9))], {}, "line 2: the answer 'c' is not at character 9"),
+        ([row("q", " ", ("b", 2))], {}, "line 1 has no context"),
+        ([row("", "a b", ("b", 2))], {}, "line 1 has no question"),
         ([{"question": "q", "answers": {"text": ["a"], "answer_start": [0]}}], {}, "has no text column 'context'"),
-        ([{"question": "q", "context": "a"}], {}, "has no column 'answers'; its columns: question, context"),
+        ([{"question": "q", "context": "a"}], {}, r"has no column 'answers'; its columns: question \(text\), context"),
         ([{"question": "q", "context": "a", "answers": "a"}], {}, NO_ANSWERS),
         ([{"question": "q", "context": "a", "answers": [{"text": "a", "answer_start": 0}]}], {}, NO_ANSWERS),
         ([{"question": "q", "context": "a", "answers": {"text": ["a"], "answer_start": ["0"]}}], {}, NO_ANSWERS),

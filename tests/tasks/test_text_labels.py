@@ -39,6 +39,11 @@ def write_csv(folder: Path, header: str = "text,label", **splits: list[str]) -> 
         (["NA", "null", "nan"], ["NA", "nan", "null"], [0, 2, 1]),
         ([str(number) for number in range(11)], [str(number) for number in range(11)], list(range(11))),
         (["01", "02", "02"], ["01", "02"], [0, 1, 1]),
+        (["1", "5", "3"], ["1", "3", "5"], [0, 2, 1]),
+        (["-1", "1", "10"], ["-1", "1", "10"], [0, 1, 2]),
+        (["1.0", "2.0", "1.0"], ["1", "2"], [0, 1, 0]),
+        (["true", "FALSE", "True"], ["False", "True"], [1, 0, 1]),
+        (["no", "yes", "YES "], ["YES ", "no", "yes"], [1, 2, 0]),
     ],
 )
 def test_labels_in_csv_are_classes(folder: Path, labels: list[str], names: list[str], numbers: list[int]) -> None:
@@ -50,7 +55,13 @@ def test_labels_in_csv_are_classes(folder: Path, labels: list[str], names: list[
 
 @pytest.mark.parametrize(
     ("labels", "names", "numbers"),
-    [([True, False], ["False", "True"], [1, 0]), ([1.0, 0.0], ["0", "1"], [1, 0]), (["b", "a"], ["a", "b"], [1, 0])],
+    [
+        ([True, False], ["False", "True"], [1, 0]),
+        ([1.0, 0.0], ["0", "1"], [1, 0]),
+        ([4.0, 2.0], ["2", "4"], [1, 0]),
+        ([7, 3], ["3", "7"], [1, 0]),
+        (["b", "a"], ["a", "b"], [1, 0]),
+    ],
 )
 def test_labels_with_types_are_classes(folder: Path, labels: list[Any], names: list[str], numbers: list[int]) -> None:
     rows = [{"text": "a", "label": label} for label in labels]
@@ -69,10 +80,44 @@ def test_numbers_with_fractions_are_values(folder: Path) -> None:
 def test_the_recipe_says_what_labels_are(folder: Path) -> None:
     write_csv(folder, train=["a,0.0", "b,1.0"], test=["a,1.0"])
     assert load(folder, labels="values").labels["train"].tolist() == [0.0, 1.0]
+    write_csv(folder, train=["a,1.5", "b,2"], test=["a,1.5"])
+    data = load(folder, labels="classes")
+    assert (data.class_names, data.labels["train"].tolist()) == (["1.5", "2"], [0, 1])
     write_csv(folder, train=["a,1", "b,2", "c,other"], test=["a,1"])
     assert load(folder, labels="classes").class_names == ["1", "2", "other"]
-    with pytest.raises(DataError, match="which is not a number to predict"):
+    with pytest.raises(DataError, match=r"train.csv, line 4 has label 'other', which is not a number to predict"):
         load(folder, labels="values")
+    write_csv(folder, train=[f"a,{10**20}", f"b,{10**20 + 1}"], test=[f"a,{10**20}"])
+    assert load(folder, labels="classes").class_names == [str(10**20), str(10**20 + 1)]
+    assert load(folder, labels="values").labels["test"].item() == pytest.approx(1e20)
+
+
+@pytest.mark.parametrize("dot", ["", ".0"])
+def test_many_numbers_with_gaps_are_not_guessed_at(folder: Path, dot: str) -> None:
+    prices = [f"a,{100 * number}{dot}" for number in range(101)]
+    write_csv(folder, train=prices, test=prices[:1] * 2)
+    with pytest.raises(DataError, match="are 101 different whole numbers from 0 to 10000: say which with --set task"):
+        load(folder)
+    assert load(folder, labels="classes").num_classes == 101
+    assert load(folder, labels="values").is_regression
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        (["1", "2", "5"], "labels 1, 2, 5 are classes 0 to 2"),
+        (["1.0", "2.0", "3.0"], "the labels 1.0, 2.0, .. are taken for classes; labels: values predicts them"),
+        (["0.5", "2", "3"], "labels are values to predict, from 0.5 to 3"),
+        (["true", "FALSE", "True"], "labels 'FALSE', 'True', 'true' are read as True and False"),
+        (
+            ["no", "yes", "YES "],
+            "labels that differ in case or spaces alone are different classes: 'YES ' and 'yes'",
+        ),
+    ],
+)
+def test_what_labels_are_taken_for_is_on_the_card(folder: Path, labels: list[str], said: str) -> None:
+    write_csv(folder, train=[f"a,{label}" for label in labels], test=[f"b,{label}" for label in labels])
+    assert said in load(folder).laid_out["laid_out"]
 
 
 def test_texts_that_are_numbers_are_text(folder: Path) -> None:
@@ -94,10 +139,12 @@ def test_columns_of_numbers_beside_texts_are_no_text(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("train", "test", "said"),
     [
-        (["a,0", "b,1"], ["c,no"], "row 0 of split 'test' of .* has label 'no', no number, but row 0 of split 'train'"),
-        (["a,0", "b,nan"], ["c,1"], r"row 1 of split 'train' of .* has label 'nan', no number, .*\(missing\)"),
-        (["a,0", "b,"], ["c,1"], "row 1 of split 'train' of .* has no label in column 'label'"),
-        (["a,0", "b,7"], ["c,0"], "are 0, 7: number the classes 0, 1, 2"),
+        (["a,0", "b,1"], ["c,no"], "test.csv, line 2 has label 'no', no number, but .*train.csv, line 2 has label '0'"),
+        (["a,0", "b,nan"], ["c,1"], r"train.csv, line 3 has label 'nan', no number, .*\(missing\)"),
+        (["a,0", "b,"], ["c,1"], "train.csv, line 3 has no label in column 'label': give it one, or leave the row out"),
+        (["a,0", "b,  "], ["c,1"], "train.csv, line 3 has no label"),
+        (["a,0", f"b,{10**20}"], ["c,1"], "train.csv, line 3 has label '1000.*', of more digits than 64 bits hold"),
+        (["a,x", "b,x"], ["c,x"], "split 'train' of .* has one class only, 'x'"),
     ],
 )
 def test_labels_that_do_not_fit_are_named_with_their_row(
@@ -111,7 +158,9 @@ def test_labels_that_do_not_fit_are_named_with_their_row(
 
 def test_a_label_of_another_type_in_another_split_is_an_error(folder: Path) -> None:
     write_data(folder / "data", {"train": [{"text": "a", "label": 0}], "test": [{"text": "a", "label": "x"}]})
-    with pytest.raises(DataError, match=r"labels of two kinds: row 0 of split 'test' of .* has 'x', a text, and row 0"):
+    with pytest.raises(
+        DataError, match=r"labels of two kinds: .*test-00000-of-00001.jsonl, line 1 has 'x', a text, and "
+    ):
         load(folder)
 
 
@@ -119,6 +168,61 @@ def test_a_column_that_is_no_label_is_named_with_its_type(folder: Path) -> None:
     write_data(folder / "data", {"train": [{"text": "a", "label": ["x"]}], "test": [{"text": "b", "label": ["x"]}]})
     with pytest.raises(DataError, match="no label column 'label' of numbers or words, but of List; "):
         load(folder, label_column="label")
+
+
+def test_the_columns_are_named_with_the_near_one(folder: Path) -> None:
+    write_data(folder / "data", {"train": [{"text": "a", "stars": 1.5, "class_name": "x", "more": None}]})
+    columns = r"its columns: text \(text\), stars \(numbers\), class_name \(text\), more \(empty\)"
+    with pytest.raises(
+        DataError, match=rf"has no label column; {columns}: say which with --set .*label_column=class_name"
+    ):
+        load(folder)
+    with pytest.raises(DataError, match=r"no label column 'star'; .*label_column=stars$"):
+        load(folder, label_column="star")
+
+
+def test_a_test_split_without_labels_is_not_tested_on(folder: Path) -> None:
+    write_csv(folder, train=[f"{letter},{number % 2}" for number, letter in enumerate("abcdefghij")])
+    (folder / "data" / "test.csv").write_text("text\nz\n")
+    data = load(folder, test=2)
+    assert [len(data.labels[split]) for split in ("train", "test")] == [8, 2]
+    assert "split test has no labels, it is not used" in data.laid_out["laid_out"]
+    with pytest.raises(
+        DataError, match=r"split 'test' of .* has no column 'label', as split 'train' of .* has; its columns"
+    ):
+        load(folder, test_split="test")
+    (folder / "data" / "test.csv").write_text("text,label\nz,-1\n")
+    with pytest.raises(
+        DataError, match=r"split 'test' of .* has labels -1 only, they seem withheld: use another split"
+    ):
+        load(folder, test_split="test")
+
+
+def test_a_split_without_the_column_of_text_is_named(folder: Path) -> None:
+    write_csv(folder, train=["a,0", "b,1"])
+    (folder / "data" / "test.csv").write_text("review,label\nz,1\n")
+    with pytest.raises(DataError, match=r"split 'test' of .* has no column 'text', .*; its columns: review"):
+        load(folder)
+
+
+def test_classes_numbered_otherwise_in_another_split_are_an_error(folder: Path) -> None:
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    (folder / "data").mkdir()
+    for split, names in (("train", ["no", "yes"]), ("test", ["yes", "no"])):
+        features = Features({"text": Value("string"), "label": ClassLabel(names=names)})
+        made = Dataset.from_dict({"text": ["a", split], "label": [0, 1]}, features)
+        made.to_parquet(folder / "data" / f"{split}.parquet")
+    with pytest.raises(DataError, match=r"numbered otherwise in another split \(no, yes; yes, no\)"):
+        load(folder)
+
+
+def test_empty_texts_are_counted(folder: Path) -> None:
+    write_csv(folder, train=["a,0", "  ,1", '"",1'], test=["c,1"])
+    assert "2 of the 3 texts of train are empty or all spaces" in load(folder).laid_out["laid_out"]
+    write_csv(folder, train=["a,0", ",1"], test=["c,1"])
+    with pytest.raises(DataError, match=r"train.csv, line 3 has no text in column 'text': give it one, or leave"):
+        load(folder)
 
 
 def test_names_composed_and_decomposed_are_one_class(folder: Path) -> None:
@@ -134,6 +238,7 @@ def test_what_was_found_is_told_and_kept(folder: Path) -> None:
             "train: 3 texts; x 1, y 2",
             "validation: 0 texts",
             "test: 2 texts; x 0, y 2",
+            "columns: text, label",
             "no split to test on: 2 texts of train are drawn for it",
         ]
     }

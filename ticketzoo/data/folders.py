@@ -15,13 +15,14 @@ from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
 TRAIN, VALIDATION, TEST = "train", "validation", "test"
-_WORDS = {
+SPLIT_WORDS = {
     TRAIN: ("train", "training"),
     VALIDATION: ("val", "valid", "validation", "validate", "validating", "dev", "development"),
     TEST: ("test", "testing", "eval", "evaluation", "evaluate", "evaluating"),
 }
+"""Words, in lower case, by which a file or folder is a split."""
 _KINDS = ("", "set", "sets", "split", "data", "dataset", "folder", "images", "imgs", "pictures", "texts", "files")
-_SPLITS = {word + kind: split for split, words in _WORDS.items() for word in words for kind in _KINDS}
+_SPLITS = {word + kind: split for split, words in SPLIT_WORDS.items() for word in words for kind in _KINDS}
 IMAGES = (
     *(".apng", ".avif", ".bmp", ".dib", ".gif", ".ico", ".j2k", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm"),
     *(".pcx", ".pgm", ".png", ".pnm", ".ppm", ".tga", ".tif", ".tiff", ".webp"),
@@ -32,7 +33,7 @@ _ORDINARY = re.compile(r"(README|LICEN[CS]E|CITATION|CHANGELOG)[^/]*$|\.git[^/]*
 NO_CLASS = ""
 """The class of files that lie in no class folder."""
 _NO_SPLIT = "in folders that are no split"
-NAMES = f"names of splits, in upper or lower case, are {'; '.join(', '.join(words) for words in _WORDS.values())}"
+NAMES = f"names of splits, in upper or lower case, are {'; '.join(', '.join(words) for words in SPLIT_WORDS.values())}"
 """For messages: what a split may be called."""
 
 

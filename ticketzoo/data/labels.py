@@ -1,5 +1,7 @@
 """The column of a data set that holds labels, and the classes they name."""
 
+import difflib
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import DataError
+from ticketzoo.util.text import show_names
 
 LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 
@@ -16,7 +19,7 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
     """Return the column asked for, the one ClassLabel, or the one of numbers, words or bools with a label's name.
 
     Raises:
-        DataError: there is no such column, or no clear one; the message lists the columns.
+        DataError: there is no such column, or no clear one; the message lists the columns with their types.
     """
     from datasets import ClassLabel
 
@@ -25,39 +28,118 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
     if asked is not None:
         if asked in labels or asked in plain:
             return asked
-        there = f" of numbers or words, but of {_type_of(features[asked])}" if asked in features else ""
-        listed = what_there_is("label", labels + plain, features)
-        raise DataError(f"{path} has no label column {asked!r}{there}; {listed}")
-    found = labels or [column for column in plain if column in LABEL_NAMES]
+        there = f" of numbers or words, but of {type_of(features[asked])}" if asked in features else ""
+        hint = _hint(labels + plain, asked)
+        raise DataError(f"{path} has no label column {asked!r}{there}; {what_there_is(features)}: {hint}")
+    found = labels or [column for column in plain if column.strip().lower() in LABEL_NAMES]
     if len(found) == 1:
         return found[0]
     if found:
-        raise DataError(f"{path} has several label columns, {', '.join(found)}: say which with label_column")
-    raise DataError(f"{path} has no label column; {what_there_is('label', labels, features)}")
+        hint = _hint(found, "label")
+        raise DataError(f"{path} has several label columns, {', '.join(found)}: {hint}")
+    raise DataError(f"{path} has no label column; {what_there_is(features)}: {_hint(plain, *LABEL_NAMES)}")
 
 
-def number_classes(where: str, feature: Any, values: list[np.ndarray]) -> tuple[list[Tensor], list[str]]:
+def _hint(choice: Sequence[str], *names: str) -> str:
+    """Return what to set, with the column of `choice` that is nearest to one of `names`."""
+
+    def nearness(column: str) -> float:
+        return max(difflib.SequenceMatcher(None, column.strip().lower(), name.lower()).ratio() for name in names)
+
+    column = max(choice, key=nearness, default="COLUMN")
+    return f"say which with --set task.dataset.label_column={column}"
+
+
+def missing_label(cells: Any) -> int | None:
+    """Return the first row, of a column as arrow has it, without a label: nothing, no number, or an empty text."""
+    from pyarrow import compute, types
+
+    gone = cells.is_null(nan_is_null=True)
+    if types.is_string(cells.type) or types.is_large_string(cells.type):
+        blank = compute.equal(compute.utf8_length(compute.utf8_trim_whitespace(cells)), 0)
+        gone = compute.or_kleene(gone, compute.fill_null(blank, True))
+    found = compute.index(gone, True).as_py()
+    return None if found < 0 else int(found)
+
+
+def number_classes(
+    where: str, feature: Any, values: Sequence[np.ndarray], *, fractions: bool = False
+) -> tuple[list[Tensor], list[str]]:
     """Return the labels as int64 class numbers, and the classes' names, from the stored `values` of the splits in use.
 
-    A ClassLabel keeps its numbers and names; words are numbered in sorted order, False and True are 0 and 1; numbers,
-    also whole ones written as 0.0 and 1.0, must be 0, 1, .. without a gap.
+    A ClassLabel keeps its numbers and names. All else is numbered from 0 in sorted order: words, False and True, whole
+    numbers wherever they begin, also those written as 1.0 and 2.0.
+
+    Args:
+        where: data set and column, for messages.
+        feature: the column's type as `datasets` has it.
+        values: those of each split.
+        fractions: numbers with fractions name classes, too.
 
     Raises:
-        DataError: the numbers have gaps or fractions.
+        DataError: numbers with fractions, or beyond 64 bits.
     """
     from datasets import ClassLabel
 
     if isinstance(feature, ClassLabel):
         return [torch.from_numpy(part.astype(np.int64)) for part in values], list(feature.names)
+    kinds = {"number" if part.dtype.kind in "iuf" else part.dtype.kind for part in values}
+    if len(kinds) > 1:
+        raise DataError(f"labels of {where} are of different types in different splits: make them alike")
+    values = [_signed(where, part) for part in values]
     found = np.unique(np.concatenate(values))
     if found.dtype.kind == "b":
         return [torch.from_numpy(part.astype(np.int64)) for part in values], ["False", "True"]
-    if found.dtype.kind not in "iuf":
-        return [torch.from_numpy(np.searchsorted(found, part)) for part in values], [str(name) for name in found]
-    if not counts_from_0(found):
-        listed = ", ".join(map(str, found[:5])) + (", .." if len(found) > 5 else "")
-        raise DataError(f"labels of {where} are {listed}: number the classes 0, 1, 2, .. without a gap")
-    return [torch.from_numpy(part.astype(np.int64)) for part in values], [str(int(label)) for label in found]
+    if found.dtype.kind == "f" and not fractions and not all_whole(found):
+        odd = next(label for label in found if not all_whole(label))
+        raise DataError(f"labels of {where} have fractions, such as {odd}: classes are whole numbers or words")
+    names = [str(int(label)) if found.dtype.kind in "if" and all_whole(label) else str(label) for label in found]
+    return [torch.from_numpy(np.searchsorted(found, part).astype(np.int64)) for part in values], names
+
+
+def all_whole(numbers: Any) -> bool:
+    """Tell whether numbers, or one, have no fractions."""
+    return bool(np.all(np.isfinite(numbers))) and bool(np.all(np.mod(numbers, 1) == 0))
+
+
+def _signed(where: str, values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "u":
+        return values
+    if len(values) and values.max() > np.iinfo(np.int64).max:
+        raise DataError(f"labels of {where} go up to {values.max()}, beyond 63 bits: write them as texts")
+    return values.astype(np.int64)
+
+
+def numbering_words(names: Sequence[str]) -> str | None:
+    """Return words for classes that are whole numbers, but not 0, 1, ..; None for others."""
+    numbers = [int(name) for name in names if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", name)]
+    if len(numbers) < max(len(names), 1) or numbers == list(range(len(numbers))):
+        return None
+    return f"labels {show_names(numbers, 10)} are classes 0 to {len(numbers) - 1}"
+
+
+def alike_words(names: Sequence[str]) -> str | None:
+    """Return words for classes whose names differ in case or spaces alone; None where there are none."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(" ".join(name.casefold().split()), []).append(repr(name[:40]))
+    groups = [" and ".join(group) for group in alike.values() if len(group) > 1]
+    return (
+        f"labels that differ in case or spaces alone are different classes: {show_names(groups, 3)}" if groups else None
+    )
+
+
+def check_same_names(where: str, features: Sequence[Any]) -> None:
+    """Raise DataError where the classes of one split have other names, or the same in another order, than another's."""
+    named_classes = [feature.names for feature in features if hasattr(feature, "names")]
+    if named_classes and len(named_classes) != len(features):
+        raise DataError(f"labels of {where} have names of classes in some splits only: give all the same")
+    for names in named_classes:
+        if names != named_classes[0]:
+            first, other = (show_names(one, 5) for one in (named_classes[0], names))
+            raise DataError(
+                f"labels of {where} are numbered otherwise in another split ({first}; {other}): make them alike"
+            )
 
 
 def named(classes: Sequence[str] | None) -> dict[str, list[str]]:
@@ -68,11 +150,6 @@ def named(classes: Sequence[str] | None) -> dict[str, list[str]]:
     names = list(classes or ())
     too_long = max(map(len, names), default=0) > 1000 or sum(map(len, names)) > 10**6
     return {} if too_long or names == [str(number) for number in range(len(names))] else {"classes": names}
-
-
-def counts_from_0(found: np.ndarray) -> bool:
-    """Tell whether the sorted distinct numbers are 0, 1, .. without a gap."""
-    return np.array_equal(found, np.arange(len(found)))
 
 
 def kind_of(feature: Any) -> str | None:
@@ -88,15 +165,22 @@ def kind_of(feature: Any) -> str | None:
     return {"bool": "bool", "string": "text", "large_string": "text", "string_view": "text"}.get(feature.dtype)
 
 
-def _type_of(feature: Any) -> str:
+def type_of(feature: Any) -> str:
+    """Return the type of a column in a word or two, for messages."""
     from datasets import Value
 
-    return str(feature.dtype) if isinstance(feature, Value) else type(feature).__name__
+    words = {"int": "whole numbers", "float": "numbers", "bool": "true or false", "text": "text"}
+    if kind := kind_of(feature):
+        return words[kind]
+    return type(feature).__name__ if not isinstance(feature, Value) else str(feature.dtype).replace("null", "empty")
 
 
-def what_there_is(kind: str, found: list[str], features: dict[str, Any]) -> str:
-    """Return the columns that might have been meant, for messages."""
-    return f"its {kind} columns: {', '.join(found)}" if found else f"its columns: {', '.join(features)}"
+def what_there_is(features: dict[str, Any]) -> str:
+    """Return the columns and their types, for messages."""
+    columns = [
+        f"{repr(name) if name != name.strip() else name} ({type_of(feature)})" for name, feature in features.items()
+    ]
+    return f"its columns: {show_names(columns) or 'none'}"
 
 
 def find_image_column(path: str, features: dict[str, Any], asked: str | None) -> str:
@@ -111,13 +195,13 @@ def find_image_column(path: str, features: dict[str, Any], asked: str | None) ->
     if asked is not None:
         if asked in images or (asked in features and _holds_encoded_images(features[asked])):
             return asked
-        raise DataError(f"{path} has no image column {asked!r}; {what_there_is('image', images, features)}")
+        raise DataError(f"{path} has no image column {asked!r}; {what_there_is(features)}")
     images = images or [column for column, feature in features.items() if _is_image_struct(feature)]
     if len(images) == 1:
         return images[0]
     if images:
         raise DataError(f"{path} has several image columns, {', '.join(images)}: say which with image_column")
-    raise DataError(f"{path} has no image column; {what_there_is('image', images, features)}")
+    raise DataError(f"{path} has no image column; {what_there_is(features)}")
 
 
 def _is_image_struct(feature: Any) -> bool:

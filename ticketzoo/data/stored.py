@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 from torch import Tensor
@@ -26,6 +26,8 @@ def _count_or_fraction(share: int | float) -> int | float:
     return share
 
 
+_AS_WRITTEN: dict[str, Any] = {"keep_default_na": False, "na_values": [""]}
+"""Options of `datasets` for CSV: an empty cell alone is a missing value."""
 Share = Annotated[int | float, AfterValidator(_count_or_fraction)]
 """A part of the training split: a number of examples (int) or a fraction (float); 0: none."""
 
@@ -61,16 +63,6 @@ class StoredDataset(Config):
     def is_users(self) -> bool:
         """True for a folder of the user's own, no copy of a Hub data set."""
         return self.mirror is None and Path(self.path).expanduser().is_dir()
-
-    def load(self) -> "DatasetDict":
-        """Return its splits, from the mirror if there is one.
-
-        Raises:
-            DataError: they cannot be read.
-        """
-        if self.mirror is None:
-            return load_stored(self.path, self.name, self.revision)
-        return load_stored(self.mirror, self.name if _has_names(self.mirror) else None, None)
 
     def splits_in_use(self, splits: Sequence[str], candidates: Sequence[str] = ("test", "validation")) -> list[str]:
         """Return the training split, and the test split if there is one: that asked for, or the first of `candidates`.
@@ -109,16 +101,6 @@ class StoredDataset(Config):
             raise DataError(f"examples: {self.examples} is too many, {available}: lower it")
 
 
-def _has_names(folder: str) -> bool:
-    """Tell whether the data sets in a folder go by names; a copy of just one of them has none."""
-    from datasets import get_dataset_config_names
-
-    try:
-        return get_dataset_config_names(str(Path(folder).expanduser())) != ["default"]
-    except Exception:  # what cannot be read is told of when it is loaded
-        return False
-
-
 def last_part(path: str) -> str:
     """Return the last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
     return PurePath(os.path.abspath(Path(path).expanduser())).name  # noqa: PTH100 (resolve() follows links)
@@ -130,13 +112,11 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
     Raises:
         DataError: they cannot be read.
     """
-    from datasets import load_dataset
-
     check_there(path, revision)
     folder = Path(path).expanduser()
     try:
         with _no_bars_without_a_terminal():
-            return load_folder(folder, name) if folder.is_dir() else load_dataset(path, name, revision=revision)
+            return load_folder(folder, name) if folder.is_dir() else load_published(path, name, revision)
     except DataError:
         raise
     except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
@@ -148,6 +128,21 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
             else ""
         )
         raise DataError(f"could not load {tried}: {why}{other}") from error
+
+
+def load_published(path: str, name: str | None, revision: str | None) -> "DatasetDict":
+    """Return the splits of a data set as `datasets.load_dataset` does, but no word of its CSV as a missing value."""
+    from datasets import load_dataset, load_dataset_builder
+    from datasets.packaged_modules.csv.csv import CsvConfig
+
+    try:
+        builder = load_dataset_builder(path, name, revision=revision)
+    except ValueError:  # offline, what is cached of CSV is found by its options alone; else it is raised again
+        return load_dataset(path, name, revision=revision, **_AS_WRITTEN)
+    if isinstance(builder.config, CsvConfig):
+        return load_dataset(path, name, revision=revision, **_AS_WRITTEN)
+    builder.download_and_prepare()
+    return builder.as_dataset()
 
 
 def _cause(error: Exception) -> Exception:

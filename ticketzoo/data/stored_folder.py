@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ticketzoo.data.contents import content_key
 from ticketzoo.data.folders import IMAGES, NAMES, TEST, TRAIN, Layout, resolve_folder
 from ticketzoo.data.remarks import Remarks
-from ticketzoo.data.table_files import resolve_tables
+from ticketzoo.data.table_files import joined_words, resolve_tables
 from ticketzoo.data.walk import walk
 from ticketzoo.errors import DataError
 
@@ -63,8 +63,10 @@ def load_folder(folder: Path, name: str | None = None) -> "DatasetDict":
         stored = load_dataset(str(folder), name, cache_dir=_cache_dir(key))
     else:
         builder, options, layout = _by_builder(folder)
-        Remarks.of_layout(layout).log(str(folder))
         files = {split: layout.files(split) for split in layout.splits}
+        remarks = Remarks.of_layout(layout)
+        remarks.facts += joined_words(files) if builder != "imagefolder" else []
+        remarks.log(str(folder))
         every = [file for part in files.values() for file in part]
         if builder == "parquet":
             _check_parquet(folder, every)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.data.order import evaluation_order, on_device, whole_order
+from ticketzoo.data.text.columns import check_columns
 from ticketzoo.data.text.corpus import CorpusDataset, Form, tokenize_corpus
 from ticketzoo.data.text.remarks import remark_on_texts
 from ticketzoo.data.text.rows import split_rows
@@ -76,10 +77,11 @@ class FillMask:
         if tokenizer.mask is None:
             raise DataError(f"{tokenizer.described} has no mask token: fill-mask needs a masked language model's")
         check_max_length(tokenizer, config.max_length)
-        stored = config.dataset.load()
-        rows = split_rows(config.dataset, stored)
+        tables = config.dataset.load()
+        rows = split_rows(config.dataset, tables)
         column = config.dataset.find_column(rows["train"].table)
-        laid_out = remark_on_texts(config.dataset, rows, [column])
+        check_columns(rows, [column])
+        laid_out = remark_on_texts(config.dataset, rows, [column], tables.remarks)
         splits = {
             name: tokenize_corpus(part, column, tokenizer, config.sequences, config.max_length)
             for name, part in rows.items()

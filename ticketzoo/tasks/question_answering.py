@@ -66,7 +66,7 @@ class QuestionAnswering:
         check_max_length(tokenizer, config.max_length)
         lengths = {key: getattr(config, key) for key in ("max_length", "stride", "question_length")}
         check_windows(**lengths, tokenizer=tokenizer)
-        splits = load_questions(config.dataset)
+        splits, laid_out = load_questions(config.dataset)
         windows = {name: make_windows(part.rows, part.questions, tokenizer, **lengths) for name, part in splits.items()}
         self.name = config.name or config.dataset.short_name
         self.signature = Signature(Tokens(tokenizer.vocabulary), Spans())
@@ -81,7 +81,8 @@ class QuestionAnswering:
             "vocabulary": tokenizer.vocabulary,
             "unanswerable": unanswerable,
         }
-        self.source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": content}
+        source = {"dataset": config.dataset.id, "revision": config.dataset.revision, "fingerprint": content}
+        self.source = {**source, **laid_out}
         self._tokenizer, self._unanswerable = tokenizer, unanswerable
         self._windows, self._questions = windows, held_out
         self._longest = max(part.sequences.longest for part in windows.values())

@@ -1,18 +1,31 @@
 """A `datasets` data set as tables of images."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from ticketzoo.data.images.read import read_images
-from ticketzoo.data.labels import find_image_column, find_label_column, number_classes
+from ticketzoo.data.labels import (
+    alike_words,
+    check_same_names,
+    find_image_column,
+    find_label_column,
+    missing_label,
+    number_classes,
+    numbering_words,
+    what_there_is,
+)
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from PIL.Image import Image
+
+_log = logging.getLogger("ticketzoo")
 
 
 class StoredSource:
@@ -25,27 +38,39 @@ class StoredSource:
         self._stored = stored
         self._image_column = find_image_column(path, features, image_column)
         self._label_column = find_label_column(path, features, label_column)
-        self._label_feature = features[self._label_column]
 
     def tables(self, splits: list[str]) -> "tuple[list[StoredTable], list[str]]":
         """Return the same as ImageSource.tables.
 
         Raises:
-            DataError: missing labels, or integers that skip some.
+            DataError: missing labels, or numbers with fractions.
         """
-        stored = [self._stored[split].with_format("arrow")[:].column(self._label_column) for split in splits]
-        for split, column in zip(splits, stored, strict=True):
-            if column.null_count:
-                row = column.is_null().index(True).as_py()
-                raise DataError(
-                    f"image {row} of split {split!r} of {self._path} has no label in column {self._label_column!r}"
-                )
-        values = [column.to_numpy() for column in stored]
-        numbered, names = number_classes(f"{self._path}, column {self._label_column!r}", self._label_feature, values)
+        where = f"{self._path}, column {self._label_column!r}"
+        values = [self._labels(split) for split in splits]
+        features = [self._stored[split].features[self._label_column] for split in splits]
+        check_same_names(where, features)
+        numbered, names = number_classes(where, features[0], values)
+        for words in filter(None, (numbering_words(names), alike_words(names))):
+            _log.warning("%s: %s", self._path, words)
         return [
             StoredTable(self._stored[split], self._image_column, labels, f"split {split!r} of {self._path}")
             for split, labels in zip(splits, numbered, strict=True)
         ], names
+
+    def _labels(self, split: str) -> np.ndarray:
+        """Return the stored labels of a split."""
+        table = self._stored[split]
+        for column in (self._image_column, self._label_column):
+            if column not in table.features:
+                raise DataError(
+                    f"split {split!r} of {self._path} has no column {column!r}; {what_there_is(table.features)}"
+                )
+        cells = table.with_format("arrow")[:].column(self._label_column)
+        if (row := missing_label(cells)) is not None:
+            described = f"image {row} of split {split!r} of {self._path}"
+            raise DataError(f"{described} has no label in column {self._label_column!r}")
+        values: np.ndarray = cells.to_numpy()
+        return values
 
 
 class StoredTable:

@@ -1,18 +1,20 @@
 """Files as tables of one split: by suffix, unpacked, in the encoding that is declared, and known by their content."""
 
-import codecs
 import hashlib
 import lzma
 import zipfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import COMPRESSED, suffix_of
-from ticketzoo.data.tables.csv_file import one_line, place_of, read_csv, read_lines
+from ticketzoo.data.tables.csv_file import one_line, read_csv, read_lines
+from ticketzoo.data.tables.encoding import decoded
 from ticketzoo.data.tables.json_file import read_json
+from ticketzoo.data.tables.places import Places, RowsOfFile
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
@@ -33,7 +35,6 @@ KINDS = {
 """What a file holds, by the suffix of its name in lower case; those preferred first."""
 
 _CODECS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".lz4": "lz4"}
-_BOMS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 
@@ -44,13 +45,30 @@ class Reading:
     Attributes:
         encoding: default UTF-8, or what the mark at the start of a file says.
         missing: words in cells of CSV that stand for a missing value.
+        separator: what stands between two cells of CSV; default a comma, or a tab in files called .tsv.
     """
 
     encoding: str | None = None
     missing: tuple[str, ...] = ()
+    separator: str | None = None
 
 
-def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict[str, Dataset]":
+@dataclass(frozen=True)
+class Tables:
+    """The splits of a data set.
+
+    Attributes:
+        splits: their rows.
+        places: where the rows of a split stand in files; of none that is not read from files here.
+        remarks: what there is to say of the files.
+    """
+
+    splits: "Mapping[str, Dataset]"
+    places: Mapping[str, Places] = field(default_factory=dict)
+    remarks: Remarks = field(default_factory=Remarks)
+
+
+def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> Tables:
     """Return a data set for each split: the rows of its files, one file after the other.
 
     The columns of CSV are texts, and `info.builder_name` of the data set is then "csv". Its fingerprint is of the
@@ -61,14 +79,15 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict
         reading: how files of text are read.
 
     Raises:
-        DataError: a file cannot be read, or is in two splits; the message names the file, and the row if there is one.
+        DataError: a file cannot be read, or is in two splits; the message names the file, and the line if there is one.
     """
     from datasets import Dataset, DatasetInfo
     from datasets.table import InMemoryTable
 
-    made, owner = {}, dict[str, tuple[str, Path]]()
+    made, places, remarks = {}, {}, Remarks()
+    owner = dict[str, tuple[str, Path]]()
     for split, files in splits.items():
-        tables, suffixes, digest = [], [], hashlib.sha256(repr(reading).encode())
+        tables, rows, suffixes, digest = [], [], [], hashlib.sha256(repr(reading).encode())
         for file in files:
             content = _content(file)
             of_file = hashlib.sha256(content).hexdigest()
@@ -78,14 +97,21 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> "dict
             other, there = owner.setdefault(hashlib.sha256(content).hexdigest(), (split, file))
             if other != split and content:
                 raise DataError(f"{file} of split {split!r} has the same content as {there} of split {other!r}")
-            tables.append(_table(file, suffix, content, reading))
+            if there != file and content:
+                remarks.add(f"two files of {split} have the same content, both are read", show_names([there, file]))
+            table, lines = _table(file, suffix, content, reading)
+            tables.append(table)
+            rows.append(RowsOfFile(file, len(table), lines))
             suffixes.append(suffix)
             digest.update(f"{suffix} {of_file}\n".encode())
         if not sum(len(table) for table in tables):
             raise DataError(f"split {split!r} has no rows: {show_names(files, 3)}")
+        if empty := [part.file for part in rows if not part.count]:
+            remarks.add(f"{len(empty)} of the {len(rows)} files of {split} have no rows", show_names(empty, 3))
         info = DatasetInfo(builder_name="csv" if any(KINDS[suffix] == "csv" for suffix in suffixes) else None)
         made[split] = Dataset(InMemoryTable(_joined(tables, files)), info=info, fingerprint=digest.hexdigest()[:32])
-    return made
+        places[split] = Places(tuple(rows))
+    return Tables(made, places, remarks)
 
 
 def _content(file: Path) -> bytes:
@@ -95,8 +121,8 @@ def _content(file: Path) -> bytes:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> Any:
-    """Return the rows of a file as a pyarrow table."""
+def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> tuple[Any, Sequence[int] | None]:
+    """Return the rows of a file as a pyarrow table, and the line of each if it has lines."""
     import pyarrow as pa
     from pyarrow import parquet
 
@@ -104,19 +130,32 @@ def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> Any:
     try:
         match kind:
             case "parquet":
-                return parquet.read_table(pa.BufferReader(content))
+                return _plain(parquet.ParquetFile(pa.BufferReader(content)).read(), where), None
             case "arrow":
-                return _arrow(content)
+                return _plain(_arrow(content), where), None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{where} is no {kind} file that can be read: {one_line(error)}") from error
-    delimiter = _DELIMITERS.get(suffix, "")
-    text = _utf_8(content, where, reading.encoding, delimiter)
+    text = decoded(content, where, reading.encoding)
     match kind:
         case "csv":
+            delimiter = reading.separator or _DELIMITERS[suffix]
             return read_csv(text, where, delimiter=delimiter, missing=reading.missing)
         case "json":
             return read_json(text, where)
     return read_lines(text)
+
+
+def _plain(table: Any, where: str) -> Any:
+    """Return a table with each value in its place, not in a dictionary (as those of categories in pandas are)."""
+    import pyarrow as pa
+
+    names = table.column_names
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise DataError(f"{where}: two columns are called {twice[0]!r}: rename one")
+    for place, kind in enumerate(table.schema.types):
+        if pa.types.is_dictionary(kind):
+            table = table.set_column(place, names[place], table.column(place).cast(kind.value_type))
+    return table
 
 
 def _arrow(content: bytes) -> Any:
@@ -145,26 +184,6 @@ def _unpacked(file: Path, content: bytes) -> tuple[str, bytes]:
     except (OSError, lzma.LZMAError, zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:
         raise DataError(f"{file} cannot be unpacked: {one_line(error)}") from error
     return suffix_of(file.name), content
-
-
-def _utf_8(content: bytes, where: str, encoding: str | None, delimiter: str) -> bytes:
-    """Return a file of text as UTF-8 without a mark at its start."""
-    marked = next((name for bom, name in _BOMS.items() if content.startswith(bom)), None)
-    used = (marked if encoding is None or marked == "utf-8-sig" else encoding) or "utf-8"
-    try:
-        text = content.decode(used)
-    except UnicodeDecodeError as error:
-        before = content[: error.start].decode(used, errors="replace")
-        place = place_of(before, delimiter) if delimiter else f"line {before.count(chr(10)) + 1}"
-        byte = f"byte 0x{content[error.start]:02x}" if error.start < len(content) else "it ends within a character"
-        advice = (
-            "say the encoding, as in task.dataset.encoding: latin-1" if encoding is None else "say another encoding"
-        )
-        raise DataError(f"{where}, {place}: no {used.upper()} text ({byte}): {advice}") from None
-    if "\0" in text[:1000]:
-        advice = "say the encoding, as in task.dataset.encoding: utf-16-le"
-        raise DataError(f"{where} is no {used.upper()} text, it has zero bytes: {advice}")
-    return text.removeprefix("\ufeff").encode()
 
 
 def _joined(tables: list[Any], files: Sequence[Path]) -> Any:

@@ -1,23 +1,18 @@
 """A folder of tables as splits: found by their names or by the folder's card, and read as they are."""
 
 import json
-import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ticketzoo.data.folders import TRAIN
-from ticketzoo.data.table_files import resolve_tables, suffix_of
-from ticketzoo.data.tables.files import KINDS, Reading, read_splits
+from ticketzoo.data.remarks import Remarks
+from ticketzoo.data.table_files import joined_words, resolve_tables, suffix_of
+from ticketzoo.data.tables.files import KINDS, Reading, Tables, read_splits
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
-if TYPE_CHECKING:
-    from datasets import DatasetDict
 
-_log = logging.getLogger("ticketzoo")
-
-
-def load_tables(root: Path, name: str | None, reading: Reading) -> "DatasetDict":
+def load_tables(root: Path, name: str | None, reading: Reading) -> Tables:
     """Return the splits of a folder of tables.
 
     Which files they are its card says (`configs` in README.md, as on the Hub), or their names say (see
@@ -31,30 +26,32 @@ def load_tables(root: Path, name: str | None, reading: Reading) -> "DatasetDict"
     Raises:
         DataError: there are none, or one cannot be read.
     """
-    from datasets import DatasetDict
-
-    splits = _saved_to_disk(root) or _by_card(root, name)
+    splits, remarks = _saved_to_disk(root) or _by_card(root, name), Remarks()
     if splits is None:
         inside = root / name if name else root
         if not inside.is_dir():
             hint = f"(its name, {name!r}, is as in the recipe: unset it for a folder without)"
             raise DataError(f"could not load the folder {root}: it has no data set {name!r} {hint}")
-        splits = _by_names(inside)
-    return DatasetDict(read_splits(splits, reading))
+        splits, remarks = _by_names(inside)
+    tables = read_splits(splits, reading)
+    tables.remarks.facts += joined_words(splits)
+    tables.remarks.odd += remarks.odd
+    return tables
 
 
-def _by_names(folder: Path) -> dict[str, list[Path]]:
-    """Return the files of each split, as their names say; of splits those of every kind that is read."""
+def _by_names(folder: Path) -> tuple[dict[str, list[Path]], Remarks]:
+    """Return the files of each split, as their names say (of splits those of every kind that is read), and remarks."""
     _, layout = resolve_tables(folder, dict.fromkeys(KINDS, "table"))
     if list(layout.splits) == [TRAIN]:
         _, layout = resolve_tables(folder, KINDS)
     if not layout.splits:
         found = show_names([path.name for path in sorted(folder.iterdir())], 5) or "nothing"
         raise DataError(f"{folder} holds no tables (*{', *'.join(KINDS)}), but {found}")
+    remarks = Remarks(odd=[(words, "") for words in layout.remarks])
     tables = [name for names in layout.left_out.values() for name in names if KINDS.keys() & set(_suffixes(name))]
     if tables := sorted(name for name in tables if not name.lower().endswith(".txt")):
-        _log.warning("%s: not read, as in no split: %s", folder, show_names(tables, 3))
-    return {split: layout.files(split) for split in layout.splits}
+        remarks.add(f"not read, as in no split: {len(tables)} files", show_names(tables, 3))
+    return {split: layout.files(split) for split in layout.splits}, remarks
 
 
 def _suffixes(name: str) -> list[str]:

@@ -1,10 +1,11 @@
 """The columns of text of a table."""
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from ticketzoo.data.labels import kind_of
+from ticketzoo.data.labels import kind_of, type_of, what_there_is
+from ticketzoo.data.text.rows import TextRows
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
 _PROBED = 1000
 """Rows looked at to tell numbers from words."""
-NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?")
+NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def text_columns(path: str, table: "Dataset", asked: Sequence[str] | None = None, *, leave: str = "") -> list[str]:
@@ -28,16 +29,31 @@ def text_columns(path: str, table: "Dataset", asked: Sequence[str] | None = None
     texts = [name for name, kind in kinds.items() if kind == "text"]
     for column in asked or ():
         if not kinds.get(column):
-            has = f"its text columns: {', '.join(texts)}" if texts else f"its columns: {_listed(features)}"
-            raise DataError(f"{path} has no text column {column!r}; {has}")
+            raise DataError(f"{path} has no text column {column!r}; {what_there_is(features)}")
     if asked:
         return list(asked)
     if len(texts) > 1 and is_untyped(table):
         texts = [name for name in texts if name == "text" or not _all_numbers(table, name)] or texts
     texts = texts or [name for name, kind in kinds.items() if kind and name == "text"]
     if not texts:
-        raise DataError(f"{path} has no text column; its columns: {_listed(features)}")
+        raise DataError(f"{path} has no text column; {what_there_is(features)}")
     return texts
+
+
+def check_columns(rows: Mapping[str, TextRows], columns: Sequence[str]) -> None:
+    """Raise DataError if a split lacks one of `columns`, which that to train on has, or has it in another form."""
+    train = rows["train"].table.features
+    for part in rows.values():
+        features = part.table.features
+        for column in columns:
+            if column not in features:
+                other = f"as {rows['train'].split} has"
+                raise DataError(f"{part.split} has no column {column!r}, {other}; {what_there_is(features)}")
+            if not kind_of(features[column]) and kind_of(train[column]):
+                kinds = (type_of(features[column]), type_of(train[column]))
+                raise DataError(
+                    f"{part.split}: column {column!r} is {kinds[0]}, but {kinds[1]} in {rows['train'].split}"
+                )
 
 
 def is_untyped(table: "Dataset") -> bool:
@@ -46,15 +62,11 @@ def is_untyped(table: "Dataset") -> bool:
 
 
 def is_number(text: str) -> bool:
-    """Tell whether a text is a number as programs write them; `007` is none."""
-    return NUMBER.fullmatch(text) is not None and any(char.isdigit() for char in text)
+    """Tell whether a text is a number as programs write them, maybe between spaces; `007` is none."""
+    number = NUMBER.fullmatch(text.strip())
+    return number is not None and bool(number[1] or (number[2] or ".") != ".")
 
 
 def _all_numbers(table: "Dataset", column: str) -> bool:
     cells = table[:_PROBED][column]
     return all(is_number(cell) for cell in cells if cell is not None)
-
-
-def _listed(features: dict[str, Any]) -> str:
-    empty = [name for name, feature in features.items() if getattr(feature, "dtype", None) == "null"]
-    return ", ".join(f"{name} (empty)" if name in empty else name for name in features)

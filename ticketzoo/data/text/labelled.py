@@ -10,7 +10,7 @@ from ticketzoo.data import tensor_cache
 from ticketzoo.data.labels import find_label_column
 from ticketzoo.data.progress_bar import with_progress
 from ticketzoo.data.stored import last_part
-from ticketzoo.data.text.columns import text_columns
+from ticketzoo.data.text.columns import check_columns, text_columns
 from ticketzoo.data.text.glue import GLUE, GlueTask, known_columns
 from ticketzoo.data.text.labels import LabelKind, is_withheld, read_labels
 from ticketzoo.data.text.remarks import remark_on_texts
@@ -34,8 +34,8 @@ class LabelledTextDataset(TextDataset):
         columns: the one or two columns of text; default those of the GLUE task of that name, or that GLUE's tasks
             have.
         label_column: default the one that looks like it.
-        labels: "classes" or "values" to predict, as of STS-B. Default classes; but floats are values, unless they are
-            exactly 0.0, 1.0, .. without a gap.
+        labels: "classes" or "values" to predict. Default values for STS-B and for numbers with fractions, else classes;
+            over a hundred whole numbers with gaps between them have to be told.
     """
 
     columns: tuple[str, ...] | None = None
@@ -96,13 +96,17 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
     Raises:
         DataError: something is missing or does not fit.
     """
-    stored = dataset.load()
-    table = next(iter(stored.values()))
+    tables = dataset.load()
+    table = dataset.train_table(tables)
     label_column = find_label_column(dataset.path, table.features, dataset.label_column)
     columns = dataset.find_columns(table, label_column)
-    rows = split_rows(dataset, stored, lambda table: is_withheld(table, label_column))
-    labels, names = read_labels(dataset.path, rows, label_column, dataset.labels)
-    laid_out = remark_on_texts(dataset, rows, columns, labels, names)
+    rows = split_rows(dataset, tables, lambda table: is_withheld(table, label_column))
+    check_columns(rows, [*columns, label_column])
+    told = dataset.labels or ("values" if dataset.glue and dataset.glue.metric == "pearson" else None)
+    labels, names = read_labels(dataset.path, rows, label_column, told, tables.remarks)
+    laid_out = remark_on_texts(
+        dataset, rows, columns, tables.remarks, beside=[label_column], labels=labels, names=names
+    )
     sequences = {name: tokenize_rows(part, columns, tokenizer, max_length) for name, part in rows.items()}
     return LabelledText(sequences, labels, names, laid_out)
 
@@ -130,7 +134,8 @@ def _tokenize(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_leng
         texts = [part.texts(column) for column in columns]
         for column, given in zip(columns, texts, strict=True):
             if None in given:
-                raise DataError(f"{part.where(given.index(None))} has no text in column {column!r}")
+                where = part.where(given.index(None))
+                raise DataError(f"{where} has no text in column {column!r}: give it one, or leave the row out")
             filled[column] = filled[column] or any(text.strip() for text in given)
         encodings = tokenizer.encode(list(zip(*texts, strict=True)) if pairs else texts[0], max_length=max_length)
         token_lists += [array("i", encoding.ids) for encoding in encodings]

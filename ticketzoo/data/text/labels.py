@@ -1,29 +1,40 @@
 """The labels of texts: values to predict, or classes by number, word, or True and False."""
 
-import logging
 import unicodedata
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ticketzoo.data.labels import counts_from_0, number_classes
-from ticketzoo.data.text.columns import is_number, is_untyped
+from ticketzoo.data.labels import (
+    alike_words,
+    all_whole,
+    check_same_names,
+    missing_label,
+    number_classes,
+    numbering_words,
+)
+from ticketzoo.data.remarks import Remarks
+from ticketzoo.data.text.columns import is_untyped
 from ticketzoo.data.text.rows import TextRows
+from ticketzoo.data.text.untyped import typed_labels
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-_log = logging.getLogger("ticketzoo")
 LabelKind = Literal["classes", "values"]
 _WORDS = {"i": "a number", "u": "a number", "f": "a number", "b": "true or false", "O": "a text", "U": "a text"}
+_FEW = 100
+"""Most different whole numbers that are taken for classes where some between them are missing."""
 
 
 def is_withheld(table: "Dataset", label_column: str) -> bool:
-    """Tell whether a split has labels in name only: GLUE's test splits say -1 everywhere."""
+    """Tell whether a split has no labels, or in name only: GLUE's test splits say -1 everywhere."""
+    if label_column not in table.features:
+        return True
     cells = table.select_columns([label_column]).with_format("arrow")[:].column(label_column).drop_null()
     if is_untyped(table):
         return set(cells.unique().to_pylist()) <= {"-1", "-1.0"}
@@ -32,7 +43,7 @@ def is_withheld(table: "Dataset", label_column: str) -> bool:
 
 
 def read_labels(
-    path: str, rows: Mapping[str, TextRows], column: str, told: LabelKind | None
+    path: str, rows: Mapping[str, TextRows], column: str, told: LabelKind | None, remarks: Remarks
 ) -> tuple[dict[str, Tensor], list[str] | None]:
     """Return the labels of each split, and the names of the classes; of values to predict no names.
 
@@ -41,66 +52,60 @@ def read_labels(
     Args:
         path: the data set, for messages.
         rows: the splits.
-        column: the column of labels.
-        told: what they are; default classes, but for numbers with fractions or, as floats, with gaps.
+        column: the column of labels, which each split has.
+        told: what they are; default classes, but values for numbers with fractions.
+        remarks: gets what the labels were taken for, where that is not plain.
 
     Raises:
-        DataError: a row has none, or rows have labels of different kinds.
+        DataError: a row has none, rows have labels of different kinds, or it is not clear what whole numbers are.
     """
-    feature = rows["train"].table.features[column]
+    where = f"{path}, column {column!r}"
+    features = [part.table.features[column] for part in rows.values()]
     values = {name: _values(part, column) for name, part in rows.items()}
     if any(is_untyped(part.table) for part in rows.values()):
-        values = _typed(rows, values, told)
+        values = typed_labels(rows, values, told, remarks)
     _check_alike(rows, values)
+    _check_withheld(rows, values)
+    check_same_names(where, features)
     found = np.unique(np.concatenate(list(values.values())))
-    floats = found.dtype.kind == "f"
-    if told == "values" or (told is None and floats and not (len(found) > 1 and counts_from_0(found))):
-        return {name: _checked_values(rows[name], part) for name, part in values.items()}, None
-    if floats and told is None:
-        _log.warning("%s: the labels 0.0, 1.0, .. are taken for classes; labels: values predicts them", path)
-    numbered, names = number_classes(f"{path}, column {column!r}", feature, list(values.values()))
+    if (told or _kind_of(where, found, remarks)) == "values":
+        checked = {name: _checked_values(rows[name], part) for name, part in values.items()}
+        remarks.facts.append(f"labels are values to predict, from {found[0]:g} to {found[-1]:g}")
+        return checked, None
+    numbered, names = number_classes(where, features[0], list(values.values()), fractions=True)
     labels = dict(zip(values, numbered, strict=True))
     _check_classes(rows, labels, names)
+    if numbering := numbering_words(names):
+        remarks.facts.append(numbering)
+    if alike := alike_words(names):
+        remarks.add(alike)
     return labels, names
+
+
+def _kind_of(where: str, found: np.ndarray, remarks: Remarks) -> LabelKind:
+    """Return what labels are of which the recipe does not say it, from the different ones in order."""
+    if found.dtype.kind not in "iuf":
+        return "classes"
+    if found.dtype.kind == "f" and not all_whole(found):
+        return "values"
+    if int(found[-1]) - int(found[0]) >= len(found) > _FEW:
+        numbers = f"{len(found):,} different whole numbers from {found[0]:g} to {found[-1]:g}"
+        raise DataError(f"labels of {where} are {numbers}: say which with --set task.dataset.labels=classes or =values")
+    if found.dtype.kind == "f":
+        shown = ", ".join(map(str, found[:2]))
+        remarks.add(f"the labels {shown}, .. are taken for classes; labels: values predicts them")
+    return "classes"
 
 
 def _values(rows: TextRows, column: str) -> np.ndarray:
     cells = rows.arrow(column)
-    if cells.null_count:
-        raise DataError(f"{rows.where(cells.is_null().index(True).as_py())} has no label in column {column!r}")
+    if (missing := missing_label(cells)) is not None:
+        raise DataError(f"{rows.where(missing)} has no label in column {column!r}: give it one, or leave the row out")
     values: np.ndarray = cells.to_numpy()
     if values.dtype.kind == "O":
         composed = {name: unicodedata.normalize("NFC", name) for name in np.unique(values)}
         values = np.array([composed[name] for name in values], dtype=object)
     return values
-
-
-def _typed(
-    rows: Mapping[str, TextRows], values: dict[str, np.ndarray], told: LabelKind | None
-) -> dict[str, np.ndarray]:
-    """Return the labels of CSV, which are all texts, as the numbers that they are.
-
-    Raises:
-        DataError: some are numbers and others are words.
-    """
-    numbers: tuple[str, Any] | None = None
-    words: tuple[str, Any] | None = None
-    for name, part in values.items():
-        if part.dtype.kind in "OU" and is_untyped(rows[name].table):
-            known = {label: is_number(label) for label in np.unique(part)}
-            for label, number in known.items():
-                place = f"{rows[name].where(int(np.flatnonzero(part == label)[0]))} has label {label!r}"
-                numbers, words = (numbers or (place, label), words) if number else (numbers, words or (place, label))
-    if numbers and words and told is None:
-        advice = "make them alike, say which words stand for none (missing), or say labels: classes"
-        raise DataError(f"{words[0]}, no number, but {numbers[0]}: {advice}")
-    if words:
-        return values
-    whole = all(label.lstrip("+-").isdigit() for part in values.values() if part.dtype.kind in "OU" for label in part)
-    return {
-        name: part.astype(np.int64 if whole else np.float64) if part.dtype.kind in "OU" else part
-        for name, part in values.items()
-    }
 
 
 def _check_alike(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray]) -> None:
@@ -115,10 +120,17 @@ def _check_alike(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray])
 def _checked_values(rows: TextRows, values: np.ndarray) -> Tensor:
     if values.dtype.kind not in "iuf":
         raise DataError(f"{rows.where(0)} has label {str(values[0])!r}, which is not a number to predict")
-    wrong = np.flatnonzero(~np.isfinite(values))
+    wrong = np.flatnonzero(~(np.abs(values) <= np.finfo(np.float32).max))
     if len(wrong):
-        raise DataError(f"{rows.where(int(wrong[0]))} has label {values[wrong[0]]}, which is not a number to predict")
+        where = rows.where(int(wrong[0]))
+        raise DataError(f"{where} has label {values[wrong[0]]}, which is not a number to predict in 32 bits")
     return torch.from_numpy(values.astype(np.float32))
+
+
+def _check_withheld(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray]) -> None:
+    for name, part in values.items():
+        if len(part) and part.dtype.kind in "if" and (part == -1).all() and not (values["train"] == -1).any():
+            raise DataError(f"{rows[name].split} has labels -1 only, they seem withheld: use another split")
 
 
 def _check_classes(rows: Mapping[str, TextRows], labels: Mapping[str, Tensor], names: list[str]) -> None:
@@ -130,5 +142,7 @@ def _check_classes(rows: Mapping[str, TextRows], labels: Mapping[str, Tensor], n
                 f"{rows[name].where(int(outside[0]))} has label {label}, outside 0 to {len(names) - 1}: "
                 "use another split if its labels are withheld, or fix the data"
             )
-    if len(labels["train"].unique()) < 2:
-        raise DataError(f"{rows['train'].split} has one class only: classification needs two or more")
+    found = labels["train"].unique()
+    if len(found) < 2:
+        only = names[int(found[0])][:100]
+        raise DataError(f"{rows['train'].split} has one class only, {only!r}: classification needs two or more")

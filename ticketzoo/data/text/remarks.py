@@ -1,9 +1,9 @@
 """A data set of texts in words: its splits and classes, and texts that are to be tested on and are trained on, too."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
+import numpy as np
 from torch import Tensor
 
 from ticketzoo.data.remarks import Remarks, split_words
@@ -15,6 +15,10 @@ def remark_on_texts(
     dataset: TextDataset,
     rows: Mapping[str, TextRows],
     columns: Sequence[str],
+    remarks: Remarks,
+    *,
+    beside: Sequence[str] = (),
+    what: str = "texts",
     labels: Mapping[str, Tensor] | None = None,
     names: Sequence[str] | None = None,
 ) -> dict[str, list[str]]:
@@ -24,27 +28,49 @@ def remark_on_texts(
         dataset: the recipe's section.
         rows: the splits.
         columns: those of text.
-        labels: class numbers of each split, if there are classes.
-        names: of the classes.
+        remarks: what there is to say of the files and labels; gets what there is to say of the texts.
+        beside: further columns that are used.
+        what: the name of rows, in plural.
+        labels: labels of each split, if texts have any.
+        names: of the classes, if labels are classes.
     """
-    remarks, is_own = Remarks(), dataset.mirror is None and Path(dataset.path).expanduser().is_dir()
-    if is_own:
-        remarks.facts += [_size(split, len(part), (labels or {}).get(split), names) for split, part in rows.items()]
+    if dataset.is_users:
+        classes = labels if labels and names else {}
+        sizes = [_size(split, len(part), what, classes.get(split), names or ()) for split, part in rows.items()]
+        remarks.facts[:0] = [*sizes, f"columns: {show_names([*columns, *beside])}"]
         if rows["test"].split == rows["train"].split:
-            remarks.add(f"no split to test on: {len(rows['test']):,} texts of train are drawn for it")
+            remarks.add(f"no split to test on: {len(rows['test']):,} {what} of train are drawn for it")
         elif not rows["test"].split.startswith("split 'test") and dataset.test_split is None:
             remarks.add(f"no split test: {rows['test'].split.split(' of ')[0]} is tested on")
     _name_untrained(labels or {}, names or (), remarks)
+    if labels:
+        _count_blank(rows, columns, remarks)
     _count_shared(rows, columns, remarks)
     remarks.log(dataset.path)
-    return {"laid_out": remarks.for_card()} if is_own else {}
+    return {"laid_out": remarks.for_card()} if dataset.is_users else {}
 
 
-def _size(split: str, count: int, labels: Tensor | None, names: Sequence[str] | None) -> str:
-    if labels is None or names is None or not count:
-        return f"{split}: {count:,} texts"
+def _size(split: str, count: int, what: str, labels: Tensor | None, names: Sequence[str]) -> str:
+    if labels is None or not count:
+        return f"{split}: {count:,} {what}"
     counts = labels.bincount(minlength=len(names)).tolist()
-    return split_words(split, "texts", [(name[:100], size) for name, size in zip(names, counts, strict=True)])
+    return split_words(split, what, [(name[:100], size) for name, size in zip(names, counts, strict=True)])
+
+
+def _count_blank(rows: Mapping[str, TextRows], columns: Sequence[str], remarks: Remarks) -> None:
+    """Add how many rows have a text without a letter."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    for split, part in rows.items():
+        blank = np.zeros(len(part), dtype=bool)
+        for column in columns:
+            texts = part.arrow(column).cast(pa.large_string())
+            letters = compute.utf8_length(compute.utf8_trim_whitespace(texts))
+            blank |= letters.to_numpy(zero_copy_only=False) == 0
+        if blank.any():
+            where = part.where(int(np.flatnonzero(blank)[0]))
+            remarks.add(f"{int(blank.sum()):,} of the {len(part):,} texts of {split} are empty or all spaces", where)
 
 
 def _name_untrained(labels: Mapping[str, Tensor], names: Sequence[str], remarks: Remarks) -> None:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,13 +11,14 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from ticketzoo.data.splits import random_share
-from ticketzoo.data.stored import Share, StoredDataset, last_part
-from ticketzoo.data.tables.files import Reading
+from ticketzoo.data.stored import Share, StoredDataset, last_part, load_stored
+from ticketzoo.data.tables.files import Reading, Tables
 from ticketzoo.data.tables.load import has_names, load_tables
+from ticketzoo.data.tables.places import Places
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
 
 VALIDATION_SHARE = 0.1
 """Fraction of the training split held out where the recipe says nothing and no stored split serves for validation."""
@@ -32,6 +33,13 @@ def _known_encoding(name: str | None) -> str | None:
     return name
 
 
+def _one_character(separator: str | None) -> str | None:
+    separator = {"tab": "\t", r"\t": "\t"}.get(separator or "", separator)
+    if separator is not None and (len(separator) != 1 or separator in '"\r\n\0'):
+        raise ValueError('one character such as ";", or "tab"')
+    return separator
+
+
 class TextDataset(StoredDataset):
     """The keys that the `dataset:` section of every text task has, beside those of every data set.
 
@@ -43,24 +51,35 @@ class TextDataset(StoredDataset):
             stored and not tested on, else a tenth.
         encoding: of files of text; default UTF-8, or what the mark at their start says.
         missing: words in cells of CSV that stand for no value; by default every word is a word.
+        separator: what stands between two cells of CSV, such as ";" or "tab"; default a comma, in .tsv a tab.
     """
 
     test: Share = 0.1
     validation: Share | None = None
     encoding: Annotated[str | None, AfterValidator(_known_encoding)] = None
     missing: tuple[str, ...] = ()
+    separator: Annotated[str | None, AfterValidator(_one_character)] = None
 
-    def load(self) -> "DatasetDict":
+    def load(self) -> Tables:
         """Return its splits: of a folder its tables as they are, or what is on the Hub.
 
         Raises:
             DataError: they cannot be read.
         """
-        where = Path(self.mirror or self.path).expanduser()
+        given = self.mirror or self.path
+        where = Path(given).expanduser()
         if not where.is_dir():
-            return super().load()
+            return Tables(load_stored(given, self.name, None if self.mirror else self.revision))
         name = self.name if self.mirror is None or has_names(where) else None
-        return load_tables(where, name, Reading(self.encoding, self.missing))
+        return load_tables(where, name, Reading(self.encoding, self.missing, self.separator))
+
+    def train_table(self, tables: Tables) -> "Dataset":
+        """Return the stored split that is trained on.
+
+        Raises:
+            DataError: it is not there, or that to test on is not.
+        """
+        return tables.splits[self.splits_in_use(list(tables.splits), ())[0]]
 
     @property
     def short_name(self) -> str:
@@ -77,18 +96,20 @@ class TextRows:
     Attributes:
         rows: int64 [n], in stored order.
         split: its name and data set's, for messages.
+        places: where the stored rows stand in files, if they do.
     """
 
     table: "Dataset"
     rows: Tensor
     split: str
+    places: Places | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def choose(self, chosen: Tensor) -> "TextRows":
         """Return the rows where `chosen`, bool [n], is True."""
-        return TextRows(self.table, self.rows[chosen], self.split)
+        return replace(self, rows=self.rows[chosen])
 
     def texts(self, name: str) -> list[Any]:
         """Return the texts of a column, numbers and bools as Python writes them; None where there is none."""
@@ -105,11 +126,12 @@ class TextRows:
 
     def parts(self, size: int) -> Iterator["TextRows"]:
         """Return the rows in turn, `size` at a time."""
-        return (TextRows(self.table, part, self.split) for part in self.rows.split(size) if len(part))
+        return (replace(self, rows=part) for part in self.rows.split(size) if len(part))
 
     def where(self, index: int) -> str:
-        """Return words that tell a person which row this is."""
-        return f"row {int(self.rows[index])} of {self.split}"
+        """Return words that tell a person which row this is: file and line, or the row of the split, from 1."""
+        row = int(self.rows[index])
+        return self.places.of(row) if self.places else f"row {row + 1} of {self.split}"
 
     @property
     def identity(self) -> list[Any]:
@@ -118,27 +140,33 @@ class TextRows:
 
 
 def split_rows(
-    dataset: TextDataset, stored: "DatasetDict", withheld: Callable[["Dataset"], bool] = lambda table: False
+    dataset: TextDataset, tables: Tables, withheld: Callable[["Dataset"], bool] = lambda table: False
 ) -> dict[str, TextRows]:
-    """Return the rows of "train", "validation" (maybe none) and "test" of `stored`, as the recipe says.
+    """Return the rows of "train", "validation" (maybe none) and "test" of `tables`, as the recipe says.
+
+    Splits of a user's folder that are not used are remarks of `tables`.
 
     Args:
         dataset: the recipe's section.
-        stored: the data set's splits.
+        tables: the data set's splits.
         withheld: whether a stored split has no labels, so that it is not tested on unless the recipe names it.
 
     Raises:
         DataError: a split is not there, or nothing is left to train on.
     """
-    candidates = [split for split in _TEST_SPLITS if split in stored and not withheld(stored[split])]
+    stored = tables.splits
+    there = [split for split in _TEST_SPLITS if split in stored and split != dataset.train_split]
+    unlabelled = [split for split in there if withheld(stored[split])]
+    candidates = [split for split in there if split not in unlabelled]
     used = dataset.splits_in_use(list(stored), candidates)
-    train = _all_rows(dataset, stored, used[0])
+    train = _all_rows(dataset, tables, used[0])
     if len(used) > 1:
-        test = _all_rows(dataset, stored, used[1])
+        test = _all_rows(dataset, tables, used[1])
     else:
         test, train = _divide(train, dataset.held_out(dataset.test, len(train), "test"))
     if dataset.validation is None and "validation" in candidates and "validation" not in used:
-        validation = _all_rows(dataset, stored, "validation")
+        used.append("validation")
+        validation = _all_rows(dataset, tables, "validation")
     else:
         share = VALIDATION_SHARE if dataset.validation is None else dataset.validation
         validation, train = _divide(train, dataset.held_out(share, len(train)))
@@ -147,11 +175,15 @@ def split_rows(
         train = train.choose(random_share(len(train), dataset.examples, dataset.split_seed, "examples"))
     if len(train) == 0 or len(test) == 0:
         raise DataError(f"{dataset.path} has no rows to {'train' if len(train) == 0 else 'test'} on")
+    if dataset.is_users:
+        for split in (split for split in stored if split not in used):
+            tables.remarks.add(f"split {split} {'has no labels, it ' if split in unlabelled else ''}is not used")
     return {"train": train, "validation": validation, "test": test}
 
 
-def _all_rows(dataset: TextDataset, stored: "DatasetDict", split: str) -> TextRows:
-    return TextRows(stored[split], torch.arange(len(stored[split])), f"split {split!r} of {dataset.path}")
+def _all_rows(dataset: TextDataset, tables: Tables, split: str) -> TextRows:
+    table, described = tables.splits[split], f"split {split!r} of {dataset.path}"
+    return TextRows(table, torch.arange(len(table)), described, tables.places.get(split))
 
 
 def _divide(rows: TextRows, chosen: Tensor) -> tuple[TextRows, TextRows]:

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import Any
 
-from ticketzoo.data.text.columns import text_columns
+from ticketzoo.data.labels import what_there_is
+from ticketzoo.data.text.columns import check_columns, text_columns
 from ticketzoo.data.text.remarks import remark_on_texts
 from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows
 from ticketzoo.errors import DataError
+
+_TEXTS, _ANSWERS = ("question", "context"), "answers"
+"""Columns of SQuAD."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +38,44 @@ class Questions:
     questions: list[Question]
 
 
-def load_questions(dataset: TextDataset) -> dict[str, Questions]:
+def load_questions(dataset: TextDataset) -> tuple[dict[str, Questions], dict[str, list[str]]]:
     """Return the splits that `dataset` names, whose columns are `question`, `context` and `answers`.
+
+    And what a ticket says of a folder of the user's: `{"laid_out": sentences}`.
 
     Raises:
         DataError: something is missing, or an answer is not where it is said to be.
     """
-    stored = dataset.load()
-    table = next(iter(stored.values()))
-    features = table.features
-    text_columns(dataset.path, table, ("question", "context"))
-    if "answers" not in features:
-        raise DataError(f"{dataset.path} has no column 'answers'; its columns: {', '.join(features)}")
-    if not _are_answers(features.arrow_schema.field("answers").type):
-        raise DataError(f"{dataset.path}: column 'answers' must hold the lists `text` and `answer_start` of each row")
-    rows = split_rows(dataset, stored, lambda table: not any(map(_texts, table["answers"])))
-    remark_on_texts(dataset, rows, ("question", "context"))
-    return {name: Questions(part, _questions(part)) for name, part in rows.items()}
+    tables = dataset.load()
+    table = dataset.train_table(tables)
+    text_columns(dataset.path, table, _TEXTS)
+    if _ANSWERS not in table.features:
+        raise DataError(f"{dataset.path} has no column {_ANSWERS!r}; {what_there_is(table.features)}")
+    rows = split_rows(dataset, tables, _without_answers)
+    check_columns(rows, [*_TEXTS, _ANSWERS])
+    for part in rows.values():
+        if not _are_answers(_type(part.table)):
+            raise DataError(
+                f"{part.split}: column {_ANSWERS!r} must hold the lists `text` and `answer_start` of each row"
+            )
+    splits = {name: Questions(part, _questions(part)) for name, part in rows.items()}
+    for name, split in splits.items():
+        if unanswered := sum(not question.answers for question in split.questions):
+            tables.remarks.facts.append(
+                f"{unanswered:,} of the {len(split.questions):,} questions of {name} have no answer"
+            )
+    laid_out = remark_on_texts(dataset, rows, _TEXTS, tables.remarks, beside=[_ANSWERS], what="questions")
+    return splits, laid_out
+
+
+def _without_answers(table: Any) -> bool:
+    if _ANSWERS not in table.features:
+        return True
+    return _are_answers(_type(table)) and not any(map(_texts, table[_ANSWERS]))
+
+
+def _type(table: Any) -> Any:
+    return table.features.arrow_schema.field(_ANSWERS).type
 
 
 def _are_answers(kind: Any) -> bool:

@@ -1,0 +1,81 @@
+"""Labels of CSV, which are all stored as texts, as the numbers, or True and False, that they are."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from ticketzoo.data.remarks import Remarks
+from ticketzoo.data.text.columns import is_number, is_untyped
+from ticketzoo.data.text.rows import TextRows
+from ticketzoo.errors import DataError
+from ticketzoo.util.text import show_names
+
+_DIGITS = 18
+"""Of a whole number that is sure to fit into 64 bits."""
+
+
+def typed_labels(
+    rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray], told: str | None, remarks: Remarks
+) -> dict[str, np.ndarray]:
+    """Return the labels of each split, those of CSV as numbers where all are, and as bools where a word is unsteady.
+
+    Args:
+        rows: the splits.
+        values: their labels.
+        told: "classes" or "values" where the recipe says so; for classes numbers may stand among words.
+        remarks: gets words that were taken for True and False.
+
+    Raises:
+        DataError: some are numbers and others are words, or one has more digits than 64 bits hold.
+    """
+    texts = {name for name, part in values.items() if part.dtype.kind in "OU" and is_untyped(rows[name].table)}
+    found = {name: np.unique(values[name]) for name in texts}
+    every = sorted({label for part in found.values() for label in part})
+    numbers = [label for label in every if is_number(label)]
+    words = [label for label in every if not is_number(label)]
+    if words and told == "values":
+        raise DataError(f"{_place(rows, values, texts, words[0])}, which is not a number to predict")
+    if numbers and words and told is None:
+        one, other = (_place(rows, values, texts, label) for label in (words[0], numbers[0]))
+        advice = "make them alike, say which words stand for none (missing), or say labels: classes"
+        raise DataError(f"{one}, no number, but {other}: {advice}")
+    if words:
+        typed = any(part.dtype.kind == "b" for part in values.values())
+        return _as_bools(values, texts, every, remarks) if _are_bools(every, typed=typed) else dict(values)
+    whole = [label for label in every if label.strip().lstrip("+-").isdigit()]
+    if len(whole) < len(every):
+        return {name: part.astype(np.float64) if name in texts else part for name, part in values.items()}
+    long = [label for label in whole if len(label.strip().lstrip("+-0")) > _DIGITS]
+    if long and told == "classes":
+        return dict(values)
+    if long and told is None:
+        advice = "if such numbers are names, say labels: classes"
+        raise DataError(f"{_place(rows, values, texts, long[0])}, of more digits than 64 bits hold: {advice}")
+    kind = np.float64 if long else np.int64
+    return {name: part.astype(kind) if name in texts else part for name, part in values.items()}
+
+
+def _place(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray], texts: set[str], label: str) -> str:
+    """Return in words where a label stands first, and how."""
+    for name in (name for name in values if name in texts):
+        if len(there := np.flatnonzero(values[name] == label)):
+            shown = label if len(label) <= 40 else f"{label[:39]}…"
+            return f"{rows[name].where(int(there[0]))} has label {shown!r}"
+    raise KeyError(label)
+
+
+def _are_bools(every: list[str], *, typed: bool) -> bool:
+    """Tell whether words are true and false written in several ways, or (`typed`) beside real ones."""
+    ways = {label.strip().casefold() for label in every}
+    return ways <= {"true", "false"} and (typed or len(every) > len(ways))
+
+
+def _as_bools(
+    values: Mapping[str, np.ndarray], texts: set[str], every: list[str], remarks: Remarks
+) -> dict[str, np.ndarray]:
+    remarks.add(f"labels {show_names([repr(label) for label in every], 6)} are read as True and False")
+    true = {label: label.strip().casefold() == "true" for label in every}
+    return {
+        name: np.array([true[label] for label in part], dtype=bool) if name in texts else part
+        for name, part in values.items()
+    }
