@@ -173,10 +173,10 @@ def test_labels_with_fractions(tmp_path: Path) -> None:
 def test_whole_numbers_are_classes_wherever_they_begin(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
-    folder = table(tmp_path / "d", Value(kind), label=[1, 2, 1, 4])
+    folder = table(tmp_path / "d", Value(kind), label=[1, 2, 1, 4, 2, 4], image=numbered(6))
     splits = load_images(ImageDataset(path=str(folder), validation=0))
     assert splits.class_names == ["1", "2", "4"]
-    assert sorted(splits.train.labels.tolist() + splits.test.labels.tolist()) == [0, 0, 1, 2]
+    assert sorted(splits.train.labels.tolist() + splits.test.labels.tolist()) == [0, 0, 1, 1, 2, 2]
     assert f"{folder}: labels 1, 2, 4 are classes 0 to 2" in caplog.text
 
 
