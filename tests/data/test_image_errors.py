@@ -149,7 +149,7 @@ def test_several_label_columns(tmp_path: Path) -> None:
     folder = write_parquet(tmp_path / "d", {"train": columns}, features)
     assert (
         refusal(folder)
-        == f"{folder} has several label columns, fine, coarse: say which with --set task.dataset.label_column=coarse"
+        == f"{folder} has several label columns, fine, coarse: say which with --set task.dataset.label_column=fine"
     )
 
 

@@ -115,6 +115,8 @@ def test_encodings_are_read_by_their_mark_or_by_declaration(tmp_path: Path, enco
             ROWS + "a, b,1\n",
             "train.csv, line 4: 3 cells, but the first row names 2 (text, label): 'a, b,1'",
         ),
+        ("train.csv", ROWS + "  \n", "train.csv, line 4: spaces only: remove them"),
+        ("train.csv", b"PK\x03\x04\0\0", "train.csv is no text but a zip archive, or a spreadsheet of Excel's"),
         ("train.csv", ROWS + "a\n", "train.csv, line 4: 1 cell, but the first row names 2"),
         ("train.csv", ROWS + '"a,1\nb,0\n', "train.csv, line 4: a quote is opened and never closed: close or double"),
         ("train.csv", ROWS + 'a,"1\nb,0\n', "train.csv, line 4: a quote is opened and never closed"),
@@ -240,6 +242,11 @@ def test_names_with_a_split_within_a_word_are_refused(tmp_path: Path, files: lis
     assert "to train and to test on: name them train.csv, test.csv, .. or put them into folders" in refusal(tmp_path)
 
 
+def test_a_table_of_no_split_s_name_is_refused_where_there_is_no_test(tmp_path: Path) -> None:
+    folder = write(tmp_path, train__csv=ROWS, holdout__csv=ROWS + "c,0\n", LICENSE__txt="yours")
+    assert "has no split test, but holdout.csv, no split by name: call it test if" in refusal(folder)
+
+
 def test_a_copy_within_a_split_is_told(tmp_path: Path) -> None:
     found = load_tables(
         write(tmp_path, train__csv=ROWS, train_1__csv=ROWS, train_2__csv="text,label\n"), None, Reading()
@@ -254,6 +261,14 @@ def test_categories_of_pandas_are_read_as_their_words(tmp_path: Path) -> None:
     table = pa.table({"text": ["a", "b"], "label": pa.array(["x", "y"]).dictionary_encode()})
     parquet.write_table(table, tmp_path / "train.parquet")
     assert read(tmp_path)["train"] == {"text": ["a", "b"], "label": ["x", "y"]}
+    texts = pa.Array.from_buffers(pa.string(), 2, pa.array([b"\xff", b"b"]).buffers())
+    parquet.write_table(pa.table({"text": texts}), tmp_path / "train.parquet")
+    assert "train.parquet is no parquet file that can be read: " in refusal(tmp_path)
+    parquet.write_table(
+        pa.table({"text": ["a"], "x": pa.array([[(1, 2)]], pa.map_(pa.int32(), pa.int32()))}),
+        tmp_path / "train.parquet",
+    )
+    assert "does not have a datasets dtype equivalent: leave that column out" in refusal(tmp_path)
     parquet.write_table(pa.table([["a"], ["b"]], names=["text", "text"]), tmp_path / "train.parquet")
     assert "train.parquet: two columns are called 'text': rename one" in refusal(tmp_path)
 
@@ -278,9 +293,9 @@ def test_published_csv_has_no_words_for_missing_values(tmp_path: Path, caches: P
 
 def test_names_are_letters_and_no_patterns(tmp_path: Path) -> None:
     for number, name in enumerate(["x1", "x[1]", "y1", "y?", "zz", "z*"]):
-        write(tmp_path / name, train__csv=f"text\n{number}\n", **{"test[1]__csv": "text\nt\n"})
+        write(tmp_path / name, train__csv=f"text\n{number}\n", test__csv="text\nt\n", **{"test[1]__csv": "text\nu\n"})
     for number, name in enumerate(["x1", "x[1]", "y1", "y?", "zz", "z*"]):
-        assert read(tmp_path / name) == {"train": {"text": [str(number)]}}
+        assert read(tmp_path / name) == {"train": {"text": [str(number)]}, "test": {"text": ["t"]}}
 
 
 def test_words_in_names_are_splits_only_where_they_are_all_the_difference(tmp_path: Path) -> None:

@@ -44,6 +44,7 @@ def write_csv(folder: Path, header: str = "text,label", **splits: list[str]) -> 
         (["1.0", "2.0", "1.0"], ["1", "2"], [0, 1, 0]),
         (["true", "FALSE", "True"], ["False", "True"], [1, 0, 1]),
         (["no", "yes", "YES "], ["YES ", "no", "yes"], [1, 2, 0]),
+        ([str(2**53), str(2**53 + 1)], [str(2**53), str(2**53 + 1)], [0, 1]),
     ],
 )
 def test_labels_in_csv_are_classes(folder: Path, labels: list[str], names: list[str], numbers: list[int]) -> None:
@@ -145,6 +146,12 @@ def test_columns_of_numbers_beside_texts_are_no_text(folder: Path) -> None:
         (["a,0", "b,  "], ["c,1"], "train.csv, line 3 has no label"),
         (["a,0", f"b,{10**20}"], ["c,1"], "train.csv, line 3 has label '1000.*', of more digits than 64 bits hold"),
         (["a,x", "b,x"], ["c,x"], "split 'train' of .* has one class only, 'x'"),
+        (["a,x", "b,x"], ["c,y"], "split 'train' of .* is left with one class to train on, 'x'"),
+        (
+            ["a,0.5", "b,1e39"],
+            ["c,1"],
+            r"train.csv, line 3 has label 1e\+39, which is not a number to predict in 32 bits",
+        ),
     ],
 )
 def test_labels_that_do_not_fit_are_named_with_their_row(

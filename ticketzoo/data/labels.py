@@ -13,6 +13,8 @@ from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
 LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
+_NEAR = 0.65
+"""Likeness of names, from 0 to 1, above which one may have been meant."""
 
 
 def find_label_column(path: str, features: dict[str, Any], asked: str | None) -> str:
@@ -35,18 +37,19 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
     if len(found) == 1:
         return found[0]
     if found:
-        hint = _hint(found, "label")
+        hint = _hint(found, found[0])
         raise DataError(f"{path} has several label columns, {', '.join(found)}: {hint}")
     raise DataError(f"{path} has no label column; {what_there_is(features)}: {_hint(plain, *LABEL_NAMES)}")
 
 
 def _hint(choice: Sequence[str], *names: str) -> str:
-    """Return what to set, with the column of `choice` that is nearest to one of `names`."""
+    """Return what to set, with the column of `choice` that is nearest to one of `names`, if one is near."""
 
     def nearness(column: str) -> float:
         return max(difflib.SequenceMatcher(None, column.strip().lower(), name.lower()).ratio() for name in names)
 
-    column = max(choice, key=nearness, default="COLUMN")
+    nearest = max(choice, key=nearness, default="")
+    column = nearest if nearest and nearness(nearest) > _NEAR else "COLUMN"
     return f"say which with --set task.dataset.label_column={column}"
 
 
@@ -86,7 +89,7 @@ def number_classes(
     kinds = {"number" if part.dtype.kind in "iuf" else part.dtype.kind for part in values}
     if len(kinds) > 1:
         raise DataError(f"labels of {where} are of different types in different splits: make them alike")
-    values = [_signed(where, part) for part in values]
+    values = [signed(where, part) for part in values]
     found = np.unique(np.concatenate(values))
     if found.dtype.kind == "b":
         return [torch.from_numpy(part.astype(np.int64)) for part in values], ["False", "True"]
@@ -102,7 +105,8 @@ def all_whole(numbers: Any) -> bool:
     return bool(np.all(np.isfinite(numbers))) and bool(np.all(np.mod(numbers, 1) == 0))
 
 
-def _signed(where: str, values: np.ndarray) -> np.ndarray:
+def signed(where: str, values: np.ndarray) -> np.ndarray:
+    """Return numbers without a sign as int64, others as they are. Raises DataError for those beyond 63 bits."""
     if values.dtype.kind != "u":
         return values
     if len(values) and values.max() > np.iinfo(np.int64).max:

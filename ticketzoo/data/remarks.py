@@ -55,11 +55,11 @@ class Remarks:
 
 
 def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder: str = "") -> str:
-    """Return a split's size and its classes' sizes: "train: 5 images; a 3, b 2"."""
+    """Return a split's size and its classes' sizes: "train: 5 images; a 3, b 2", or "0: 3, 1: 2"."""
     total = sum(count for _, count in counts)
     sizes = [count for _, count in counts]
     each = (
-        show_names([f"{name} {count:,}" for name, count in counts], _CLASSES)
+        show_names([f"{name}{':' * name[-1:].isdigit()} {count:,}" for name, count in counts], _CLASSES)
         if len(counts) <= _CLASSES
         else f"{len(counts):,} classes of {min(sizes):,} to {max(sizes):,}"
     )

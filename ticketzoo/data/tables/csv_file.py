@@ -158,6 +158,8 @@ def _checked_header(record: _Record | None, where: str, delimiter: str) -> list[
 def _ragged(record: _Record, where: str, header: list[str]) -> str:
     text = " ".join(record.text.split())
     shown = text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
+    if not text:
+        return f"{where}, line {record.line}: spaces only: remove them"
     count = len(record.cells)
     cells = f"{count} cell{'s' * (count != 1)}"
     names = ", ".join(header[:5]) + (", .." if len(header) > 5 else "")

@@ -19,6 +19,13 @@ _UNMARKED = {
     (True, False, True, False): "utf-16-be",
 }
 """Encoding by which of four bytes in turn are zero in text that is mostly ASCII."""
+_NO_TEXT = {
+    b"PK\x03\x04": "a zip archive, or a spreadsheet of Excel's (export it as CSV)",
+    b"\xd0\xcf\x11\xe0": "a spreadsheet of Excel's (export it as CSV)",
+    b"\x1f\x8b": "packed by gzip (end its name in .gz)",
+    b"PAR1": "a parquet file (end its name in .parquet)",
+}
+"""Bytes with which files of other kinds begin."""
 _PROBED = 4096
 """Bytes looked at to tell them."""
 
@@ -29,6 +36,8 @@ def decoded(content: bytes, where: str, encoding: str | None) -> str:
     Raises:
         DataError: it is no such text; the message names the line, counted from 1, and what to declare.
     """
+    if kind := next((kind for start, kind in _NO_TEXT.items() if content.startswith(start)), None):
+        raise DataError(f"{where} is no text but {kind}")
     used = next((name for mark, name in _MARKS if content.startswith(mark)), encoding or "utf-8")
     likely = _unmarked(content)
     declare = f"say the encoding, as in task.dataset.encoding: {likely or 'latin-1'}"

@@ -109,7 +109,11 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> Table
         if empty := [part.file for part in rows if not part.count]:
             remarks.add(f"{len(empty)} of the {len(rows)} files of {split} have no rows", show_names(empty, 3))
         info = DatasetInfo(builder_name="csv" if any(KINDS[suffix] == "csv" for suffix in suffixes) else None)
-        made[split] = Dataset(InMemoryTable(_joined(tables, files)), info=info, fingerprint=digest.hexdigest()[:32])
+        joined = InMemoryTable(_joined(tables, files))
+        try:
+            made[split] = Dataset(joined, info=info, fingerprint=digest.hexdigest()[:32])
+        except (ValueError, NotImplementedError) as error:  # a type that `datasets` does not know
+            raise DataError(f"{show_names(files, 3)}: {one_line(error).rstrip('.')}: leave that column out") from error
         places[split] = Places(tuple(rows))
     return Tables(made, places, remarks)
 
@@ -146,12 +150,18 @@ def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> tuple[A
 
 
 def _plain(table: Any, where: str) -> Any:
-    """Return a table with each value in its place, not in a dictionary (as those of categories in pandas are)."""
+    """Return a table with each value in its place, not in a dictionary (as those of categories in pandas are).
+
+    Raises:
+        DataError: two columns have one name.
+        pyarrow.ArrowInvalid: values are not what the table says, such as texts that are no UTF-8.
+    """
     import pyarrow as pa
 
     names = table.column_names
     if twice := [name for name in names if names.count(name) > 1]:
         raise DataError(f"{where}: two columns are called {twice[0]!r}: rename one")
+    table.validate(full=True)
     for place, kind in enumerate(table.schema.types):
         if pa.types.is_dictionary(kind):
             table = table.set_column(place, names[place], table.column(place).cast(kind.value_type))

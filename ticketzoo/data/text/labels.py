@@ -15,6 +15,7 @@ from ticketzoo.data.labels import (
     missing_label,
     number_classes,
     numbering_words,
+    signed,
 )
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.text.columns import is_untyped
@@ -61,7 +62,7 @@ def read_labels(
     """
     where = f"{path}, column {column!r}"
     features = [part.table.features[column] for part in rows.values()]
-    values = {name: _values(part, column) for name, part in rows.items()}
+    values = {name: signed(where, _values(part, column)) for name, part in rows.items()}
     if any(is_untyped(part.table) for part in rows.values()):
         values = typed_labels(rows, values, told, remarks)
     _check_alike(rows, values)
@@ -113,7 +114,7 @@ def _check_alike(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray])
     for other in others:
         kinds = [_WORDS.get(values[name].dtype.kind, str(values[name].dtype)) for name in (first, other)]
         if kinds[0] != kinds[1]:
-            here, there = (f"{rows[name].where(0)} has {values[name][0]!r}" for name in (other, first))
+            here, there = (f"{rows[name].where(0)} has {str(values[name][0])!r}" for name in (other, first))
             raise DataError(f"labels of two kinds: {here}, {kinds[1]}, and {there}, {kinds[0]}: make them alike")
 
 
@@ -145,4 +146,5 @@ def _check_classes(rows: Mapping[str, TextRows], labels: Mapping[str, Tensor], n
     found = labels["train"].unique()
     if len(found) < 2:
         only = names[int(found[0])][:100]
-        raise DataError(f"{rows['train'].split} has one class only, {only!r}: classification needs two or more")
+        has = "has one class only" if len(names) == 1 else "is left with one class to train on"
+        raise DataError(f"{rows['train'].split} {has}, {only!r}: classification needs two or more")

@@ -41,7 +41,11 @@ def typed_labels(
         raise DataError(f"{one}, no number, but {other}: {advice}")
     if words:
         typed = any(part.dtype.kind == "b" for part in values.values())
-        return _as_bools(values, texts, every, remarks) if _are_bools(every, typed=typed) else dict(values)
+        if not _are_bools(every, typed=typed):
+            return dict(values)
+        if not typed:
+            remarks.add(f"labels {show_names([repr(label) for label in every], 6)} are read as True and False")
+        return _as_bools(values, texts, every)
     whole = [label for label in every if label.strip().lstrip("+-").isdigit()]
     if len(whole) < len(every):
         return {name: part.astype(np.float64) if name in texts else part for name, part in values.items()}
@@ -70,10 +74,7 @@ def _are_bools(every: list[str], *, typed: bool) -> bool:
     return ways <= {"true", "false"} and (typed or len(every) > len(ways))
 
 
-def _as_bools(
-    values: Mapping[str, np.ndarray], texts: set[str], every: list[str], remarks: Remarks
-) -> dict[str, np.ndarray]:
-    remarks.add(f"labels {show_names([repr(label) for label in every], 6)} are read as True and False")
+def _as_bools(values: Mapping[str, np.ndarray], texts: set[str], every: list[str]) -> dict[str, np.ndarray]:
     true = {label: label.strip().casefold() == "true" for label in every}
     return {
         name: np.array([true[label] for label in part], dtype=bool) if name in texts else part
