@@ -62,10 +62,12 @@ def test_the_guess_is_the_share_of_the_largest_class(ticket: Ticket) -> None:
     assert "constant guess" in scores.table().markdown()
 
 
-def test_other_data_is_measured_without_what_the_rows_say(tmp_path: Path) -> None:
+def test_other_data_is_measured_without_what_the_rows_say(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     one = found(tmp_path / "run", package_from=1)
     assert evaluate_ticket(one).dense == {name: row(one, "dense", 0, f"test_{name}") for name in ("loss", "accuracy")}
+    assert caplog.text == ""
     scores = evaluate_ticket(one, overrides=["task.dataset.classes=[3, 4, 5]"])
+    assert "its classes are 0, 1, 2, and those of digits-3-5 are 3, 4, 5: scores take the first for the" in caplog.text
     assert scores.dense is None
     assert scores.ticket["accuracy"] < 0.9
 

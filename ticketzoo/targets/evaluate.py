@@ -1,5 +1,6 @@
 """Measure a trained ticket on held-out data, beside dense and the best constant guess."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from ticketzoo.data.labels import numbering_words
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation.metrics import show, words
 from ticketzoo.evaluation.rows import check_rows
@@ -17,6 +19,9 @@ from ticketzoo.tasks.metrics import metric_called
 from ticketzoo.tasks.task import GuessableTask, Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.build import build_architecture
+from ticketzoo.util.text import show_names
+
+_log = logging.getLogger("ticketzoo")
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ def evaluate_ticket(
         remedy = "find it again with --set package_trained=true: what is trained already is not trained again"
         raise TicketError(f"{ticket.name}: holds no trained weights of level {ticket.level}; {remedy}")
     _, task = source_of(ticket, data=data, overrides=overrides)
+    _compare_classes(ticket, task)
     if split not in ("test", "validation") or not task.examples[split]:
         raise RecipeError(f"split {split!r}: the data of {task.name} have no such split; give test or validation")
     guesses = task.guesses(split) if isinstance(task, GuessableTask) else {}
@@ -94,6 +100,17 @@ def evaluate_ticket(
         _dense(ticket, task, split, device, its_own=data is None and not overrides),
         {name: (max if metric_called(name).higher_is_better else min)(scores) for name, scores in guesses.items()},
     )
+
+
+def _compare_classes(ticket: Ticket, task: Task) -> None:
+    """Tell of classes with other names than the ticket's, which are compared by number."""
+    its, here = ticket.config.source.classes, list(task.source.get("classes") or ())
+    if its is None and numbering_words(here):
+        its = [str(number) for number in range(len(here))]
+    if its is not None and its != here:
+        shown = show_names(here, 5) if here else "numbers from 0"
+        words = "%s: its classes are %s, and those of %s are %s: scores take the first for the first, and so on"
+        _log.warning(words, ticket.name, show_names(its, 5), task.name, shown)
 
 
 def _network(ticket: Ticket, device: torch.device) -> nn.Module:
