@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ticketzoo.api.zoo import search as search
     from ticketzoo.api.zoo import verify as verify
     from ticketzoo.errors import TicketzooError as TicketzooError
-    from ticketzoo.masks.attach import check as check
+    from ticketzoo.masks.checks import check as check
     from ticketzoo.models.create import create_model as create_model
     from ticketzoo.ticket.callback import TicketCallback as TicketCallback
     from ticketzoo.ticket.ticket import Ticket as Ticket
@@ -25,7 +25,7 @@ _PLACES = {
     "Ticket": "ticket.ticket",
     "TicketCallback": "ticket.callback",
     "TicketzooError": "errors",
-    "check": "masks.attach",
+    "check": "masks.checks",
     "create_model": "models.create",
     "find": "api.find",
     "judge": "api.run",

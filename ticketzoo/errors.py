@@ -2,6 +2,10 @@ class TicketzooError(Exception):
     """A request that cannot be done. The message is one line: what, where, and what to do."""
 
 
+class ArgumentError(TicketzooError, TypeError):
+    """An argument of a public function of another type than it takes."""
+
+
 class RecipeError(TicketzooError):
     """A recipe file or an override that cannot be used: unknown key, wrong type, impossible value."""
 

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attach, attached_masks, detach, hooks_paused
+from ticketzoo.masks.attach import attach, detach, hooks_paused
+from ticketzoo.masks.checks import attached_masks
 
 MASKS = {
     "0.weight": torch.tensor([[True, False, True], [False, True, False]]),

@@ -1,6 +1,7 @@
 """Everything that docs/masks.md says about what holds masks, row by row, and the table there against the one here."""
 
 import copy
+import gc
 import io
 import pickle
 import re
@@ -21,10 +22,13 @@ from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, 
 from torch.func import functional_call, grad
 from torch.nn import functional as F
 from torch.nn.utils import parametrizations, prune
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.utils.checkpoint import checkpoint
 
 from ticketzoo import check
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attach, attached_masks, detach, reapply, strayed
+from ticketzoo.masks.attach import attach, detach
+from ticketzoo.masks.checks import attached_masks, reapply, strayed
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "masks.md"
 
@@ -264,6 +268,108 @@ def adapted(model: Net) -> None:
     model.head = adapter.base_layer
 
 
+@row(HELD, "`requires_grad_(False)`, and `True` later")
+def thawed(model: Net) -> None:
+    model.requires_grad_(False)
+    model.head.weight.data.fill_(1)
+    model(torch.ones(1, 3))
+    assert revived(model) == 0
+    model.requires_grad_(True)
+
+
+@row(HELD, "a running average of the model: `torch.optim.swa_utils.AveragedModel`")
+def averaged(model: Net) -> nn.Module:
+    average = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+    train(model)
+    average.update_parameters(model)
+    assert revived(average.module) == 0
+    return average.module
+
+
+@row(HELD, "`torch.func.functional_call` with other weights")
+def called_with_others(model: Net) -> None:
+    ones = {name: torch.ones_like(value) for name, value in model.named_parameters()}
+    assert functional_call(model, ones, torch.zeros(1, 3)).tolist() == [[1 + 2 * torch.tanh(torch.tensor(1.0))] * 3]
+
+
+@row(HELD, "activations recomputed by `torch.utils.checkpoint`")
+def recomputed(model: Net) -> nn.Module:
+    class Recomputed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = model
+
+        def forward(self, x: Tensor) -> Any:
+            return checkpoint(self.inner, x, use_reentrant=False)
+
+    return Recomputed()
+
+
+class Tied(Net):
+    """As `Net`, with weights of one shape, the same if they are tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x) @ self.head.weight
+
+
+def tied(own: Tensor, other: Tensor) -> Tied:
+    """A model whose weights are tied after they were masked."""
+    model = Tied()
+    attach(model, {"body.0.weight": own, "head.weight": other})
+    model.head.weight = model.body[0].weight  # type: ignore[assignment]
+    return model
+
+
+@row(HELD, "weights tied that have the same mask, or tied no more")
+def tied_and_untied(model: Net) -> nn.Module:
+    mask = MASKS["body.0.weight"]
+    tied_now = tied(mask, mask)
+    train(tied_now)
+    assert strayed(tied_now) == {}
+    assert tied_now.head.weight.detach()[~mask].count_nonzero() == 0
+    tied_now.head.weight = nn.Parameter(torch.ones(4, 3))
+    return tied_now
+
+
+@row(HELD, "another parameter in a model that is compiled and was called")
+def exchanged_when_compiled(model: Net) -> nn.Module:
+    torch._dynamo.reset()
+    compiled = cast(nn.Module, torch.compile(model, backend="aot_eager"))
+    loss_of(compiled)
+    model.head.weight = nn.Parameter(torch.ones(3, 4))
+    loss_of(compiled)
+    assert revived(model) == 6  # until an optimizer makes a step
+    return compiled
+
+
+@row(HELD, "layers taken out of a model that is no more")
+def survivors(model: Net) -> nn.Module:
+    other = masked_net()
+    layers = nn.Sequential(other.body, other.head)
+    del other
+    gc.collect()
+    return layers
+
+
+@row(HELD, "the same masks on a part of the model, too")
+def twice(model: Net) -> None:
+    attach(model.body, {"0.weight": MASKS["body.0.weight"]})
+    detach(model)
+    attach(model.head, {"weight": MASKS["head.weight"]})
+    attach(model, MASKS)
+
+
+@row(HELD, "tickets on several parts, or on a part and on the rest")
+def in_parts(model: Net) -> None:
+    detach(model)
+    attach(model.body, {"0.weight": MASKS["body.0.weight"]})
+    attach(model, {"head.weight": MASKS["head.weight"]})
+
+
 # Refused: TicketError, which names the parameter, when the model is called or an optimizer makes a step.
 
 
@@ -302,6 +408,11 @@ def stacked(model: Net) -> nn.Module:
             return torch.vmap(lambda one: functional_call(model, one, x))(several)
 
     return Stacked()
+
+
+@row(REFUSED, "weights tied whose masks differ")
+def tied_unlike(model: Net) -> nn.Module:
+    return tied(MASKS["body.0.weight"], ~MASKS["body.0.weight"])
 
 
 # Gone: the layer is not there any more, nor is its mask; the others hold.
@@ -356,7 +467,7 @@ def test_held(words: str) -> None:
     masks = attached_masks(trained) or {}
     assert sorted(mask.numel() for mask in masks.values()) == [12, 12]
     named = {name.replace("_orig_mod.", "").replace("_checkpoint_wrapped_module.", ""): value
-             for name, value in plain.named_parameters()}  # fmt: skip
+             for name, value in plain.named_parameters(remove_duplicate=False)}  # fmt: skip
     for name, mask in masks.items():
         assert whole(named[name])[~mask].count_nonzero() == 0
         assert whole(named[name].grad)[~mask].count_nonzero() == 0
@@ -617,6 +728,84 @@ def test_reapply_masks_a_layer_of_the_same_shape(copied: Callable[[nn.Module], n
     assert set(attached_masks(model) or {}) == set(MASKS)
 
 
+CONTRADICTION = {"0.weight": ~MASKS["body.0.weight"]}
+CONTRADICTION_OF_WHOLE = {"body.0.weight": ~MASKS["body.0.weight"]}
+
+
+@pytest.mark.parametrize("first", ["part", "whole"])
+def test_masks_of_a_part_and_of_the_whole_that_contradict_each_other_are_refused(first: str) -> None:
+    model = Net()
+    before = model.body[0].weight.detach().clone()
+    if first == "part":
+        attach(model.body, CONTRADICTION)
+        said = r"mask 'body\.0\.weight' contradicts one of the model's part 'body': .* ticket\.remove\(model\.body\)"
+        with pytest.raises(TicketError, match=said):
+            attach(model, MASKS)
+        assert torch.equal(model.body[0].weight.detach()[MASKS["body.0.weight"]], torch.zeros(6))
+        assert torch.equal(model.body[0].weight.detach()[~MASKS["body.0.weight"]], before[~MASKS["body.0.weight"]])
+        detach(model.body)
+    attach(model, MASKS)
+    with pytest.raises(TicketError, match=r"'0\.weight' contradicts one of another model \('body\.0\.weight' there"):
+        attach(model.body, CONTRADICTION)
+    with pytest.raises(TicketError, match=r"mask '0\.weight' contradicts"):
+        attach(model.body, {"0.weight": MASKS["body.0.weight"]}, masked="frozen")
+    train(model)
+    held = attached_masks(model) or {}
+    assert {name: mask.tolist() for name, mask in held.items()} == {name: mask.tolist() for name, mask in MASKS.items()}
+    assert revived(model) == 0
+
+
+def test_masks_attached_again_replace_those_of_the_same_module_alone() -> None:
+    model = Net()
+    attach(model.head, {"weight": MASKS["head.weight"]})
+    attach(model, {"body.0.weight": MASKS["body.0.weight"]})
+    attach(model, CONTRADICTION_OF_WHOLE)
+    held = attached_masks(model) or {}
+    assert held["body.0.weight"].tolist() == CONTRADICTION["0.weight"].tolist()
+    assert held["head.weight"].tolist() == MASKS["head.weight"].tolist()
+    detach(model)
+    assert attached_masks(model) is None
+
+
+def test_frozen_weights_of_a_part_and_the_whole_are_those_loaded_last() -> None:
+    model = Net()
+    attach(model, MASKS, masked="frozen")
+    attach(model.head, {"weight": MASKS["head.weight"]}, masked="frozen")
+    model.head.load_state_dict({"weight": torch.full((3, 4), 5.0), "bias": torch.zeros(3)})
+    train(model)
+    check(model)
+    assert (model.head.weight.detach()[~MASKS["head.weight"]] == 5).all()
+    assert (model.head.weight.detach()[MASKS["head.weight"]] != 5).all()
+
+
+def test_what_layers_of_a_model_that_is_no_more_keep_can_be_seen_and_taken_off() -> None:
+    layers = survivors(Net())
+    assert set(attached_masks(layers) or {}) == {"0.0.weight", "1.weight"}
+    layers.get_parameter("1.weight").data.fill_(1)
+    with pytest.raises(TicketError, match=r"6 of '1\.weight'"):
+        check(layers)
+    reapply(layers)
+    check(layers)
+    with pytest.raises(TicketError, match=r"contradicts one of another model .* or this one if it is no more"):
+        attach(layers, {"1.weight": ~MASKS["head.weight"]})
+    assert attached_masks(copy.deepcopy(layers)) is None  # as the page says
+    detach(layers)
+    assert attached_masks(layers) is None
+    train(layers)
+    assert layers.get_parameter("1.weight").detach()[~MASKS["head.weight"]].count_nonzero() == 6
+
+
+def test_layers_that_exchange_their_weights_keep_their_masks() -> None:
+    model = Tied()
+    masks = {"body.0.weight": MASKS["body.0.weight"], "head.weight": ~MASKS["body.0.weight"]}
+    attach(model, masks)
+    model.body[0].weight, model.head.weight = model.head.weight, model.body[0].weight
+    train(model)
+    assert strayed(model) == {}
+    held = attached_masks(model) or {}
+    assert {name: mask.tolist() for name, mask in held.items()} == {name: mask.tolist() for name, mask in masks.items()}
+
+
 def test_layers_cut_off_at_the_front_keep_their_own_masks() -> None:
     stack = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2), nn.Linear(2, 2))
     masks = {f"{index}.weight": torch.arange(4).view(2, 2) != index for index in range(3)}
@@ -642,7 +831,6 @@ def train_pairs(model: nn.Module) -> None:
 
 
 def test_nothing_keeps_a_removed_layer_alive() -> None:
-    import gc
     import weakref
 
     model = masked_net()

@@ -8,7 +8,8 @@ from launched import results_of
 from torch import nn
 from torch.distributed.device_mesh import init_device_mesh
 
-from ticketzoo.masks.attach import attach, attached_masks, check, strayed
+from ticketzoo.masks.attach import attach
+from ticketzoo.masks.checks import attached_masks, check, strayed
 
 MASKS = {"0.weight": torch.arange(60).view(10, 6) % 3 != 0, "2.weight": torch.arange(70).view(7, 10) % 2 == 0}
 

@@ -11,7 +11,7 @@ from toy_ticket import Toy, rewind_state, toy_ticket
 
 from ticketzoo import Ticket, check
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attached_masks, strayed
+from ticketzoo.masks.checks import attached_masks, strayed
 from ticketzoo.ticket import Found
 from ticketzoo.ticket.base import BaseWeights
 

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import ModelError, TicketError, TicketzooError
-from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.checks import attached_masks
 from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, bare_names, create_model, model_state, prunable_parameters
 from ticketzoo.ticket import BaseWeights, Found

@@ -27,7 +27,7 @@ from toy_kinds import (
 from toy_ticket import KEPT, REWIND, Toy, assert_refused, edit_config, forge_tensors, masks, rewind_state, toy_ticket
 
 from ticketzoo.errors import ModelError, TicketError
-from ticketzoo.masks.attach import attached_masks, strayed
+from ticketzoo.masks.checks import attached_masks, strayed
 from ticketzoo.models import create_from_architecture, model_state
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.card import render_card

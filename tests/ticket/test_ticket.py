@@ -8,7 +8,7 @@ from torch import nn
 from toy_ticket import KEPT, Toy, masks, rewind_state, toy_ticket, verdict
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.checks import attached_masks
 from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.ticket import Found, Ticket

@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification, Trainer, TrainerCal
 
 from ticketzoo import Ticket, TicketCallback
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attached_masks
+from ticketzoo.masks.checks import attached_masks
 from ticketzoo.ticket import BaseWeights, Found
 
 TEXTS = torch.randint(5, 100, (24, 12), generator=torch.Generator().manual_seed(1))

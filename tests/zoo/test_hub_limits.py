@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from hub_answers import limit, refused
 from hub_server.fixtures import LocalHub
+from huggingface_hub.utils import http_backoff
 from toy_zoo import ZOO, equal, make_ticket
 from typer.testing import CliRunner
 
@@ -20,7 +21,7 @@ from ticketzoo.api.zoo import pull, search
 from ticketzoo.cli.main import app
 from ticketzoo.errors import RegistryError
 from ticketzoo.hub import limits as hub_limits
-from ticketzoo.hub.calls import THREAD
+from ticketzoo.hub.calls import THREAD, call_hub
 from ticketzoo.zoo import ticket_folder
 from ticketzoo.zoo.search import Query
 from ticketzoo.zoo.search import search as find
@@ -311,3 +312,56 @@ def test_the_client_is_left_as_it_was(hub: LocalHub, pushed: Ticket) -> None:
     assert not any(get_session().timeout.as_dict().values())
     hub.faults.fail("GET", INFO, status=503)
     assert get_session().get(f"{hub.endpoint}/api/models/{ZOO}").status_code == 503
+
+
+def test_an_open_session_of_the_user_stays_open_and_the_same(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import close_session
+    from huggingface_hub.utils import get_session
+
+    close_session()
+    session = get_session()
+    load_ticket(ZOO, force_download=True)
+    limit(monkeypatch, waits=())
+    refused(lambda: call_hub(lambda: http_backoff("GET", "http://127.0.0.1:9/api"), "there"), "the connection failed")
+    assert get_session() is session
+    assert session.get(f"{hub.endpoint}/api/models/{ZOO}").status_code == 200
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST"])
+def test_what_the_user_sends_meanwhile_in_another_thread_is_not_limited(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, talk: io.StringIO, method: str
+) -> None:
+    from huggingface_hub.utils import get_session
+
+    limit(monkeypatch, answer_bytes=10)
+    hub.faults.fail(method, INFO, status=503)
+    answers: list[int] = []
+
+    def send() -> None:
+        answers.append(get_session().request(method, f"{hub.endpoint}/api/models/{ZOO}").status_code)
+        logging.getLogger("huggingface_hub.mine").warning("something of mine")
+
+    def ours() -> None:
+        thread = threading.Thread(target=send)
+        thread.start()
+        thread.join()
+
+    call_hub(ours, "there", sent=100)
+    assert answers == [503]
+    assert "something of mine" in talk.getvalue()
+
+
+def test_a_call_that_is_given_up_leaves_what_the_user_is_waiting_for(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes over a connection that an earlier call of ours has made."""
+    from huggingface_hub.utils import get_session
+
+    load_ticket(ZOO, force_download=True)
+    with get_session().stream("GET", f"{hub.endpoint}/{ZOO}/resolve/main/ticket.json") as answer:
+        limit(monkeypatch, seconds=0.3, slowest=1e9)
+        hub.faults.hang("GET", INFO, times=None)
+        refused(lambda: load_ticket(ZOO, force_download=True), "did not answer in time")
+        assert b"lenet.digits-imp" in b"".join(answer.iter_bytes())

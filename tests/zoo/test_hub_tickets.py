@@ -279,15 +279,25 @@ def test_a_damaged_folder_is_not_published(hub: LocalHub, tmp_path: Path) -> Non
     assert not hub.calls("POST", "*/commit/*")
 
 
-def test_pull_replaces_a_ticket_and_nothing_else(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
+def test_pull_replaces_another_ticket_if_told_and_nothing_else(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     with pytest.raises(TicketError, match="holds something else than a ticket"):
         pull_ticket(ZOO, tmp_path / "mine")
     assert [path.name for path in (tmp_path / "mine").iterdir()] == ["thesis.tex"]
-    save_ticket(tmp_path / "old", license="mit")
-    pull_ticket(ZOO, tmp_path / "old")
-    assert load_ticket(str(tmp_path / "old")).config.license == "apache-2.0"
+    old = save_ticket(tmp_path / "old", license="mit")
+    before = (old / "ticket.json").read_bytes()
+    with pytest.raises(RegistryError, match="old: holds another ticket; --replace puts this one in its place"):
+        pull_ticket(ZOO, old)
+    assert (old / "ticket.json").read_bytes() == before
+    pull_ticket(ZOO, old, replace=True)
+    assert load_ticket(str(old)).config.license == "apache-2.0"
+    (old / "README.md").write_text("mine")
+    pull_ticket(ZOO, old)  # the same ticket: nothing changes
+    assert (old / "README.md").read_text() == "mine"
+    (old / "seed-0" / "masks.safetensors").write_bytes(b"")
+    pull_ticket(ZOO, old)  # what is damaged is mended
+    assert equal(load_ticket(str(old)), pushed)
 
 
 def test_retrains_to_the_same_result(hub: LocalHub, pushed: Ticket) -> None:

@@ -9,7 +9,7 @@ from toy_zoo import equal, make_ticket, save_ticket
 
 import ticketzoo
 from ticketzoo import Ticket, load_ticket
-from ticketzoo.errors import RegistryError, TicketError, TicketzooError
+from ticketzoo.errors import ArgumentError, RegistryError, TicketError, TicketzooError
 from ticketzoo.util.shipped import shipped_registry
 from ticketzoo.zoo import registries, ticket_folder, ticket_folders
 from ticketzoo.zoo.add import add_ticket
@@ -82,7 +82,7 @@ def test_add_copies_a_ticket_once_and_replaces_another_only_if_told(here: Path) 
     (added / "seed-0" / "masks.safetensors").write_bytes(b"damaged")
     assert equal(Ticket.from_pretrained(add_ticket(made)), Ticket.from_pretrained(made))
     other = make_ticket(replicates=make_ticket_of_seeds(1)).save_pretrained(here / "other")
-    with pytest.raises(RegistryError, match=r"registry/lenet\.digits-imp: another ticket has that name; --replace"):
+    with pytest.raises(RegistryError, match=r"registry/lenet\.digits-imp: holds another ticket; --replace"):
         add_ticket(other)
     add_ticket(other, replace=True)
     assert equal(load_ticket(NAME), Ticket.from_pretrained(other))
@@ -105,14 +105,14 @@ def test_a_path_and_a_text_are_both_taken(here: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ({"sparsity": "0.9"}, "sparsity: give a number such as 0.9, not '0.9'"),
-        ({"level": "2"}, "level: give a number such as 9, not '2'"),
-        ({"level": 1.0}, "level: give a number such as 9, not 1.0"),
-        ({"seed": True}, "seed: give a number such as 0, not True"),
+        ({"sparsity": "0.9"}, "load_ticket: sparsity: give a number, not '0.9'"),
+        ({"level": "2"}, "load_ticket: level: give a whole number, not '2'"),
+        ({"level": 1.0}, "load_ticket: level: give a whole number, not 1.0: write 1"),
+        ({"seed": True}, "load_ticket: seed: give a whole number, not True"),
     ],
 )
 def test_a_wrong_type_is_one_line(here: Path, arguments: dict[str, Any], said: str) -> None:
-    with pytest.raises(TicketError) as raised:
+    with pytest.raises(ArgumentError) as raised:
         load_ticket(save_ticket(here / NAME), **arguments)
     assert str(raised.value) == said
 

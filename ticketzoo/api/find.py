@@ -15,8 +15,10 @@ from ticketzoo.runs.progress import Progress
 from ticketzoo.tasks.metrics import Metric
 from ticketzoo.tasks.own import Evaluate, Loss
 from ticketzoo.ticket import Ticket
+from ticketzoo.util.arguments import checked
 
 
+@checked
 def find(  # noqa: PLR0913 - the front door: everything by keyword, all with defaults
     recipe: str | Path | FindRecipe | None = None,
     *,

@@ -44,15 +44,12 @@ class OwnRun:
     name: str | None
 
     def check(self, recipe: object) -> None:
-        """Raise RecipeError unless there is a recipe, or all of model, train and evaluate, and sections with keys."""
+        """Raise RecipeError unless there is a recipe, or all of model, train and evaluate."""
         given = [part is not None for part in (self.model, self.train, self.evaluate)]
         if recipe is not None and any(given):
             raise RecipeError("find: give a recipe, or model, train and evaluate, not both")
         if recipe is None and not all(given):
             raise RecipeError("find: give a recipe, or all of model, train and evaluate")
-        for what, section in (("finder", self.finder), ("training", self.training)):
-            if section is not None and not isinstance(section, Mapping):
-                raise RecipeError(f"find: {what}: give keys and their values, not {type(section).__name__}")
 
     def find(self, out: str | Path | None, where: Where) -> Ticket:
         """Find and package the ticket in the folder `out`; `where` is what `running` gives. Raises as `find` does."""

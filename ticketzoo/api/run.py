@@ -24,6 +24,7 @@ from ticketzoo.targets import TransferRecipe, run_transfer
 from ticketzoo.targets.report import TransferReport
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.verdict import Verdict
+from ticketzoo.util.arguments import checked
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 
@@ -42,6 +43,7 @@ def find_by_recipe(recipe: str | Path | FindRecipe, set: Sequence[str], out: str
     return find_and_package(parsed, folder_of(parsed.name, out), **where)[0]
 
 
+@checked
 def transfer(
     recipe: str | Path | TransferRecipe,
     *,
@@ -72,6 +74,7 @@ def transfer(
         return run_transfer(parsed, folder_of(parsed.name, out), **where)
 
 
+@checked
 def stability(
     recipe: str | Path | StabilityRecipe,
     *,
@@ -99,6 +102,7 @@ def stability(
         return run_stability(parsed, folder_of(parsed.name, out), **where)
 
 
+@checked
 def judge(
     measured: Ticket | Iterable[Mapping[str, Any]],
     *,
@@ -119,8 +123,6 @@ def judge(
         ValueError: the rows are about several tickets.
         TicketError: the rows are damaged, none has that metric or moment, or a margin is given of a ticket.
     """
-    if isinstance(measured, str | Path):
-        raise TicketError("judge: give a ticket (load_ticket opens one) or rows of results.jsonl, not its name")
     rows = measured.results if isinstance(measured, Ticket) else [dict(row) for row in measured]
     for key, asked in (("metric", metric), ("at", at)):
         known = sorted({str(row.get(key)) for row in rows})

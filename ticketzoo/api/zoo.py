@@ -9,12 +9,14 @@ from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference
 from ticketzoo.ticket import Ticket
+from ticketzoo.util.arguments import checked
 from ticketzoo.zoo import Check, ticket_folder, verify_ticket
 from ticketzoo.zoo import search as searching
 from ticketzoo.zoo.pull import pull_ticket
 from ticketzoo.zoo.summary import COLUMNS
 
 
+@checked
 def search(
     registry: str | Path | None = None,
     *,
@@ -55,6 +57,7 @@ def search(
     return Table(caption, COLUMNS, "lllrrrrll", tuple(summary.cells() for summary in hits.summaries))
 
 
+@checked
 def verify(ticket: str | Path, *, registry: str | Path | None = None, results: bool = True) -> list[Check]:
     """Check all that can be checked of a ticket without its data: sizes, digests, coverage, nesting, weights, claims.
 
@@ -74,14 +77,21 @@ def verify(ticket: str | Path, *, registry: str | Path | None = None, results: b
     return verify_ticket(_folder(ticket, registry), results=results)
 
 
+@checked
 def pull(
-    repo_id: str, to: str | Path | None = None, *, force_download: bool = False, token: str | bool | None = None
+    repo_id: str,
+    to: str | Path | None = None,
+    *,
+    replace: bool = False,
+    force_download: bool = False,
+    token: str | bool | None = None,
 ) -> Path:
     """Copy a ticket from the Hub into a folder, completely and verified, or not at all.
 
     Args:
         repo_id: `owner/name`, or `owner/name@revision`.
-        to: the folder; a ticket there is replaced. By default `registry/<name of the ticket>`.
+        to: the folder, by default `registry/<name of the ticket>`. Where it has the same ticket nothing changes.
+        replace: whether to replace another ticket in the folder.
         force_download: whether to fetch anew what is in the cache.
         token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
 
@@ -89,14 +99,15 @@ def pull(
         The folder.
 
     Raises:
-        RegistryError: it cannot be fetched.
+        RegistryError: it cannot be fetched, or the folder has another ticket.
         TicketError: it is damaged, or the folder holds something else or cannot be written.
     """
     reference = hub_reference(repo_id)
     options = HubOptions(token=token, force_download=force_download)
-    return pull_ticket(reference.repo_id, to, revision=reference.revision, options=options)[0]
+    return pull_ticket(reference.repo_id, to, revision=reference.revision, replace=replace, options=options)[0]
 
 
+@checked
 def push(
     ticket: str | Path | Ticket,
     repo_id: str,

@@ -82,6 +82,7 @@ def pull(
         typer.Option(metavar="DIR", help="The folder to write.", show_default="registry/<its name>"),
     ] = None,
     force: Annotated[bool, typer.Option("--force-download", help="Fetch again what is in the cache.")] = False,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace another ticket in the folder.")] = False,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
 ) -> None:
@@ -101,7 +102,11 @@ def pull(
     quiet_transfers()
     reference = hub_reference(repo_id)
     folder, checks = pull_ticket(
-        reference.repo_id, to, revision=reference.revision, options=HubOptions(force_download=force)
+        reference.repo_id,
+        to,
+        revision=reference.revision,
+        replace=replace,
+        options=HubOptions(force_download=force),
     )
     if as_json:
         print_json({"folder": str(folder), "ok": True, "checks": len(checks)})

@@ -1,8 +1,8 @@
 """The client's session, kept within the limits of the call it is used in; outside our calls it is as it was.
 
-Every request, redirects and the client's own repetitions included, passes two hooks. Headers from which the client
-makes paths are checked before it sees them, bodies are counted and timed while they arrive, and a failure is given back
-at once: waiting and repeating are for `calls.call_hub`.
+Every request, redirects and the client's own repetitions included, passes two hooks, which leave alone all that is not
+asked for in a call of ours. Headers from which the client makes paths are checked before it sees them, bodies are
+counted and timed while they arrive, and a failure is given back at once: `calls.call_hub` waits and repeats.
 """
 
 import contextlib
@@ -56,40 +56,38 @@ class Call:
         until: time on the monotonic clock at which it is given up.
         silence: seconds that the server may say nothing.
         at_most: bytes that an answer may have.
-        sends: whether files are sent, which the client does in threads of its own.
     """
 
     until: float
     silence: float
     at_most: int
-    sends: bool = False
     unanswered: set[tuple[str, str]] = field(default_factory=set)
     connections: list[Any] = field(default_factory=list)
 
     @contextlib.contextmanager
     def under_way(self) -> Iterator[None]:
-        """Let the hooks keep the requests of this thread, and of the client's that send files, to this call."""
+        """Let the hooks keep the requests of this thread to this call."""
         current.set(self)
-        if self.sends:
-            uploads.append(self)
         try:
             yield
         finally:
-            if self.sends:
-                uploads.remove(self)
             left.update({id(one): one for one in self.connections})
 
     def give_up(self) -> None:
         """End the call where it is: nothing more is asked, and who waits for bytes of it sees the connection end."""
         self.until = 0.0
-        for connection in [*self.connections, *(reference() for reference in left.valuerefs())]:
+        before = [] if others else [reference() for reference in left.valuerefs()]
+        for connection in [*self.connections, *before]:
             with contextlib.suppress(OSError, AttributeError):
                 connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
     def note(self, event: str, about: Mapping[str, Any]) -> None:
-        """Note a connection that is made for the call."""
-        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+        """Note a connection that is made for the call. Raises Dropped where none can be made."""
+        if event.endswith((".connect_tcp.complete", ".start_tls.complete")):
             self.connections.append(about["return_value"])
+        failed = about.get("exception") if event.endswith((".connect_tcp.failed", ".start_tls.failed")) else None
+        if type(failed).__name__ == "ConnectError":  # at which the client would close the session, also the user's
+            raise Dropped(str(failed)) from None
 
     def seconds_left(self) -> float:
         """Return the seconds left. Raises TooSlow when there are none."""
@@ -100,24 +98,17 @@ class Call:
 
 
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("current", default=None)
-uploads: list[Call] = []
-"""Calls under way that send files; those given up, too, until the client has noticed."""
-
 left: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 """Connections of calls that have ended. A later one may use one, which no hook sees before there is an answer."""
-
-_installing = threading.Lock()
-
-
-def _call_of(request: "httpx.Request") -> Call | None:
-    sends = request.method in ("PUT", "POST") and uploads
-    return current.get() or (uploads[-1] if sends else None)
+others: "weakref.WeakSet[Any]" = weakref.WeakSet()
+"""Requests that are not of our calls, and live: one may be using a connection of `left`."""
 
 
 def before_request(request: "httpx.Request") -> None:
     """Give a request of our calls its time limits; refuse one that the client repeats by itself."""
-    call = _call_of(request)
+    call = current.get()
     if call is None:
+        others.add(request)
         return
     most = min(call.silence, call.seconds_left())
     key = (request.method, str(request.url))
@@ -137,7 +128,7 @@ def after_response(response: "httpx.Response") -> None:
     """Check the headers of an answer to our calls, bound its body, and raise at once for a passing failure."""
     from huggingface_hub.utils import hf_raise_for_status
 
-    call = _call_of(response.request)
+    call = current.get()
     if call is None:
         return
     call.unanswered.discard((response.request.method, str(response.request.url)))
@@ -212,37 +203,23 @@ def _pieces(stream: Any, decoder: Any) -> Iterator[bytes]:
         raise NotAHub("its compressed body cannot be read") from None
 
 
-@dataclass(frozen=True)
-class _LimitedFactory:
-    """Makes the client's sessions as before, with the two hooks."""
-
-    factory: Any
-
-    def __call__(self) -> Any:
-        session = self.factory()
-        hooks = session.event_hooks
-        session.event_hooks = {
-            "request": [*hooks["request"], before_request],
-            "response": [*hooks["response"], after_response],
-        }
-        return session
-
-
 def _is_ours_to_say(record: logging.LogRecord) -> bool:
     """Tell whether a line of the client's log may be shown: not in our calls, unless debugging was asked for."""
-    in_call = current.get() is not None or bool(uploads)
     asked_for = _log.isEnabledFor(logging.DEBUG) or logging.getLogger("huggingface_hub").isEnabledFor(logging.INFO)
-    return not in_call or record.levelno >= logging.ERROR or asked_for
+    return current.get() is None or record.levelno >= logging.ERROR or asked_for
+
+
+_installing = threading.Lock()
 
 
 def limit_client() -> None:
-    """Have every session of the client keep to the limits of our calls, and its log be quiet in them."""
-    from huggingface_hub.utils import _http, set_client_factory
+    """Have the session that the client uses now keep to the limits of our calls, and its log be quiet in them."""
+    from huggingface_hub.utils import get_session
 
     with _installing:
-        factory = _http._GLOBAL_CLIENT_FACTORY
-        if isinstance(factory, _LimitedFactory):
-            return
-        set_client_factory(_LimitedFactory(factory))
-        for handler in logging.getLogger("huggingface_hub").handlers:
-            handler.addFilter(_is_ours_to_say)
+        hooks = get_session().event_hooks
+        for event, ours in (("request", before_request), ("response", after_response)):
+            if ours not in hooks[event]:
+                hooks[event].append(ours)
+    for handler in logging.getLogger("huggingface_hub").handlers:
+        handler.addFilter(_is_ours_to_say)

@@ -2,7 +2,6 @@
 
 import contextvars
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -27,7 +26,6 @@ _log = logging.getLogger("ticketzoo")
 
 def client(token: str | bool | None = None) -> "HfApi":
     """Return the Hub's client; without `token` it uses the one of the environment or of `hf auth login`."""
-    os.environ.setdefault("HF_XET_CLIENT_RETRY_MAX_ATTEMPTS", "1")  # its own repetitions take minutes
     from huggingface_hub import HfApi
 
     from ticketzoo import __version__
@@ -75,7 +73,7 @@ def call_hub(
     silence = limits.seconds / 3 if repeat else limits.seconds
     asked = 0.0
     while True:
-        call = Call(until, silence, limits.answer_bytes if at_most is None else at_most, sent is not None)
+        call = Call(until, silence, limits.answer_bytes if at_most is None else at_most)
         try:
             return _within(call, function, limits.grace)
         except network_errors() as error:

@@ -215,21 +215,22 @@ def _is_there(content: Path | bytes, remote: RemoteFile | None) -> bool:
 
 
 def _commit(api: "HfApi", to: Destination, state: RemoteRepo, changes: Sequence[Any], kept: bool) -> Published:
-    sent = sum(change.upload_info.size for change in changes if hasattr(change, "upload_info"))
-    made = call_hub(
-        lambda: api.create_commit(
+    files = [change for change in changes if hasattr(change, "upload_info")]
+
+    def send() -> Any:
+        for file in files:  # one by one: several at once go out in threads of the client, which know no call of ours
+            api.preupload_lfs_files(to.repo_id, [file], revision=to.revision, create_pr=to.create_pr, free_memory=False)
+        return api.create_commit(
             to.repo_id,
             list(changes),
             commit_message=to.message or "Publish ticket",
             revision=to.revision,
             create_pr=to.create_pr,
             parent_commit=state.commit,
-        ),
-        str(to),
-        token=to.token,
-        repeat=False,
-        sent=sent,
-    )
+        )
+
+    sent = sum(file.upload_info.size for file in files)
+    made = call_hub(send, str(to), token=to.token, repeat=False, sent=sent)
     return Published(for_terminal(made.pr_url or made.commit_url), for_terminal(made.oid), True, kept)
 
 

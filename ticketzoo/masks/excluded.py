@@ -1,11 +1,14 @@
 """The weights of one parameter that its mask excludes, set back in place by operations on their bits."""
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from ticketzoo.masks.sharded import is_sharded, memory, part_of
+
+Masked = Literal["zero", "frozen"]
+"""Pruned weights are 0.0, or stay at the values that they had."""
 
 _PIECE = 1 << 20
 """Weights set at a time where `bits` must be widened: the widened copy fits a processor's cache."""
@@ -89,8 +92,8 @@ class Excluded:
 
     def masked(self, values: Tensor) -> Tensor:
         """Return `values` with the excluded entries at the values that they are held at; differentiable."""
-        held = torch.zeros((), dtype=values.dtype) if self.held is None else self.held
-        return torch.where(self.mask().to(values.device), values, held.to(values))
+        held = values.new_zeros(()) if self.held is None else self.held.to(values)
+        return torch.where(self.mask().to(values.device), values, held)
 
     def zero_gradient(self, parameter: Any) -> None:
         """Set the gradient of the excluded entries to 0.0, where `parameter` has one."""

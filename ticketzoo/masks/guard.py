@@ -5,21 +5,20 @@ import warnings
 import weakref
 from collections.abc import Mapping
 from types import FrameType
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import stateless
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.entry import Entry
-from ticketzoo.masks.excluded import Excluded
+from ticketzoo.masks.entry import Entry, Hold, freeze_all
+from ticketzoo.masks.excluded import Excluded, Masked
 from ticketzoo.masks.follow import Place, Trail, follow
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.sharded import is_sharded
 
-Masked = Literal["zero", "frozen"]
-"""Pruned weights are 0.0, or stay at the values that they had."""
+_DIFFERS = "whose mask differs: untie them, or take the masks off"
 
 GUARDS: "weakref.WeakValueDictionary[int, Guard]" = weakref.WeakValueDictionary()
 """Those of all models that live, by their ids."""
@@ -34,7 +33,7 @@ class Guard:
     """
 
     def __init__(self, model: nn.Module, masks: Mapping[str, Tensor], masked: Masked) -> None:
-        self._entries = {name: Entry(name, Excluded(mask.clone())) for name, mask in masks.items()}
+        self._entries = {name: Entry(name, Excluded(mask.clone()), masked) for name, mask in masks.items()}
         self.masked = masked
         self._watch(model)
 
@@ -46,14 +45,20 @@ class Guard:
         GUARDS[id(self)] = self
 
     @property
-    def entries(self) -> list[Entry]:
-        """The masks that are on parameters of the model."""
-        return [entry for entry in self._entries.values() if entry.parameter is not None]
+    def held(self) -> list[tuple[Hold, nn.Parameter]]:
+        """The masks that are on parameters of the model, and those."""
+        pairs = ((entry.hold, entry.parameter) for entry in self._entries.values())
+        return [(hold, parameter) for hold, parameter in pairs if hold is not None and parameter is not None]
+
+    @property
+    def holds(self) -> list[Hold]:
+        """Those masks alone."""
+        return [hold for hold, _ in self.held]
 
     @property
     def masks(self) -> Masks:
         """Those masks, by the names that their parameters have now."""
-        return {entry.name: entry.whole.mask() for entry in self.entries}
+        return {hold.name: hold.whole.mask() for hold in self.holds}
 
     def settle(self, *, used: bool = False, accept: bool = False, freeze: bool = False) -> None:
         """Put every mask where its parameter is now.
@@ -68,6 +73,8 @@ class Guard:
             return
         found = follow(model, {name: entry.known() for name, entry in self._entries.items()}, accept=accept)
         called = _in_functional_call()
+        places = {name: place for name, (_, place) in found.places.items()}
+        moving = [one.hold for name, one in self._entries.items() if not one.stays(places.get(name))]
         entries, passing = {}, False
         for name, entry in self._entries.items():
             if name in found.places:
@@ -75,10 +82,13 @@ class Guard:
                 if called or not isinstance(place.parameter, nn.Parameter):
                     passing = passing or place.parameter is not entry.parameter
                     self._substitute(entry, place, used)
-                elif is_sharded(place.parameter) or entry.parameter is None or not is_sharded(entry.parameter):
-                    entry.bind(place, freeze=freeze)
-                else:
+                elif entry.parameter is not None and is_sharded(entry.parameter) and not is_sharded(place.parameter):
                     passing = True  # FSDP has joined the parts for a while
+                elif (other := entry.contradicted(place.parameter, moving)) is not None:
+                    found.lost[name] = f"is one parameter with '{other.name}', {_DIFFERS}"
+                    entry.leave()
+                else:
+                    entry.bind(place, freeze=freeze)
             elif name in found.lost:
                 entry.leave(replaced=name in found.replaced)
             elif entry.parameter is not None:
@@ -116,21 +126,21 @@ class Guard:
 
     def strayed(self) -> dict[str, int]:
         """Return how many pruned weights of each parameter, where there are any, are not where they belong."""
-        counts = {entry.name: entry.strayed() for entry in self.entries}
+        counts = {hold.name: hold.strayed(parameter) for hold, parameter in self.held}
         return {name: count for name, count in counts.items() if count}
 
     def set_back(self, *, freeze: bool = False) -> None:
         """Hold every mask now; with `freeze` at the values that its parameter has now."""
-        for entry in self.entries:
+        for hold, parameter in self.held:
             if freeze:
-                entry.freeze()
-            entry.hold()
+                freeze_all(hold, parameter)
+            hold.set_back(parameter)
         self.zero_gradients()
 
     def zero_gradients(self) -> None:
         """Set the gradients of pruned weights to 0.0."""
-        for entry in self.entries:
-            entry.zero_gradient()
+        for hold, parameter in self.held:
+            hold.zero_gradient(parameter)
 
     def verify(self) -> None:
         """Set back whatever has changed; not where that would be recorded instead of done."""
@@ -139,8 +149,8 @@ class Guard:
         if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
             return
         with torch.no_grad():
-            for entry in self.entries:
-                entry.verify()
+            for hold, parameter in self.held:
+                hold.verify(parameter)
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Find the parameters before they are moved. Raises TicketError where the optimizer moves a lost one."""
@@ -157,14 +167,14 @@ class Guard:
     def pause(self) -> None:
         """Leave all parameters alone for now."""
         self.paused = True
-        for entry in self.entries:
-            entry.release()
+        for hold in self.holds:
+            hold.release()
 
     def resume(self) -> None:
         """Hold them again."""
         self.paused = False
-        for entry in self.entries:
-            entry.take()
+        for hold, parameter in self.held:
+            hold.take(parameter)
         self.settle()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -176,8 +186,8 @@ class Guard:
         return {"model": self._model(), "masks": masks, "masked": self.masked}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self._entries = {name: Entry(name, whole, replaced) for name, whole, replaced in state["masks"]}
         self.masked = state["masked"]
+        self._entries = {name: Entry(name, whole, self.masked, replaced) for name, whole, replaced in state["masks"]}
         self._watch(state["model"])
 
     def _substitute(self, entry: Entry, place: Place, used: bool) -> None:
@@ -205,6 +215,11 @@ def after_call(model: nn.Module, args: Any, output: Any) -> None:
 def guard_on(model: nn.Module) -> Guard | None:
     """Return the guard of this very module."""
     return model.__dict__.get(GUARD)
+
+
+def living() -> list[Guard]:
+    """Return the guards of all models that live; others may be attached meanwhile, in other threads."""
+    return [guard for reference in GUARDS.valuerefs() if (guard := reference()) is not None]
 
 
 GUARD = "_ticketzoo_guard"

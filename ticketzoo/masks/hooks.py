@@ -1,13 +1,15 @@
-"""The moments at which masks are looked after: a model is called, loaded or saved, an optimizer makes a step."""
+"""When masks are looked after: as a model is called, loaded or saved, and as an optimizer makes a step."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from ticketzoo.masks.entry import HELD
-from ticketzoo.masks.guard import GUARD, GUARDS, Guard, after_call, guard_on
+from ticketzoo.masks.entry import HELD, Hold, holds_on
+from ticketzoo.masks.guard import GUARD, GUARDS, Guard, after_call, guard_on, living
+from ticketzoo.masks.plain import named_parameters, plain_model, plain_name
 
 
 def put_on(model: nn.Module, guard: Guard) -> None:
@@ -39,6 +41,26 @@ def take_off(model: nn.Module) -> None:
             model._forward_hooks_always_called.pop(key, None)
 
 
+def guards_in(model: nn.Module) -> dict[str, Guard]:
+    """Return the guards on `model` and on modules in it, their masks where the parameters are now, by name prefix."""
+    plain, guards = plain_model(model), {}
+    for name, module in plain.named_modules():
+        guard = guard_on(module)
+        if guard is not None:
+            with torch.no_grad():
+                guard.settle()
+            path = plain_name(name, plain)
+            guards[f"{path}." if path else ""] = guard
+    return guards
+
+
+def held_elsewhere(model: nn.Module, guards: Mapping[str, Guard]) -> list[tuple[str, Hold, nn.Parameter]]:
+    """Return the masks on parameters of `model` that none of `guards` has: of other models, perhaps of ones no more."""
+    own = {id(parameter) for guard in guards.values() for _, parameter in guard.held}
+    others = {name: one for name, one in named_parameters(model).items() if id(one) not in own}
+    return [(name, hold, one) for name, one in others.items() for hold in holds_on(one)]
+
+
 def _before_call(model: nn.Module, args: Any) -> None:
     if torch.compiler.is_compiling():
         return
@@ -66,10 +88,8 @@ def _after_loading(model: nn.Module, incompatible_keys: Any) -> None:
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
     if not torch.compiler.is_compiling():
-        for alive in GUARDS.valuerefs():  # a copy, taken at once: other threads may attach masks meanwhile
-            guard = alive()
-            if guard is not None:
-                guard.before_step(optimizer)
+        for guard in living():
+            guard.before_step(optimizer)
 
 
 def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -78,8 +98,8 @@ def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> Non
     with torch.no_grad():
         for group in optimizer.param_groups:
             for parameter in group["params"]:
-                for entry in HELD.get(id(parameter), ()):
-                    entry.hold()
+                for hold in HELD.get(id(parameter), ()):
+                    hold.set_back(parameter)
 
 
 register_optimizer_step_pre_hook(_before_step)

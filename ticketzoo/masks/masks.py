@@ -50,8 +50,8 @@ def check_masks(masks: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]
             raise TicketError(f"mask '{name}' does not fit the model: {fit}")
 
 
-def check_attachable(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
-    """Raise TicketError, as `attach` does, for masks that cannot be attached to these parameters."""
+def check_fitting(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
+    """Raise TicketError for masks that cannot be held on these parameters."""
     check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
     for name in masks:
         if (why := why_not(named[name])) is not None:

@@ -13,8 +13,8 @@ def random_masks(masks: Masks, seed: int) -> Masks:
     generator = torch.Generator().manual_seed(seed)
     drawn = {}
     for name, mask in masks.items():
-        flat = torch.zeros(mask.numel(), dtype=torch.bool)
-        flat[torch.randperm(mask.numel(), generator=generator)[: int(mask.sum())]] = True
+        flat = torch.zeros(mask.numel(), dtype=torch.bool, device="cpu")
+        flat[torch.randperm(mask.numel(), generator=generator, device="cpu")[: int(mask.sum())]] = True
         drawn[name] = flat.view(mask.shape)
     return drawn
 
@@ -23,7 +23,7 @@ def shuffled_masks(masks: Masks, seed: int) -> Masks:
     """Return the entries of each mask, permuted uniformly within its layer."""
     generator = torch.Generator().manual_seed(seed)
     return {
-        name: mask.flatten()[torch.randperm(mask.numel(), generator=generator)].view(mask.shape)
+        name: mask.flatten()[torch.randperm(mask.numel(), generator=generator, device="cpu")].view(mask.shape)
         for name, mask in masks.items()
     }
 
@@ -34,7 +34,7 @@ def permuted(values: Mapping[str, Tensor], masks: Masks, seed: int) -> dict[str,
     moved = {}
     for name, mask in masks.items():
         moved[name] = values[name].clone()
-        order = torch.randperm(int(mask.sum()), generator=generator)
+        order = torch.randperm(int(mask.sum()), generator=generator, device="cpu")
         moved[name][mask] = values[name][mask][order]
     return moved
 

@@ -18,12 +18,14 @@ from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.models.signature import Accepts, End, Signature
 from ticketzoo.models.state import State, model_state
 from ticketzoo.seeds import derive_seed
+from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import show_names
 
 OWN = "ticketzoo"
 """The library of architectures whose names have no slash."""
 
 
+@checked
 def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
     """Build an architecture on the CPU, in training mode, with fresh weights and nothing downloaded.
 

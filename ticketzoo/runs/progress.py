@@ -1,10 +1,11 @@
 """The news of a run: how far it is, what it came to."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ticketzoo.training.record import Record
 
 
+@runtime_checkable
 class Progress(Protocol):
     """A listener to the news of a run. `Quiet` is the default."""
 

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast
+from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ _READ_TWICE = 4
 """Examples that are read twice to see whether they are the same again."""
 
 
+@runtime_checkable
 class Examples(Protocol):
     """A data set as torch has it: `len(examples)` pairs `examples[index]` of an input and a target."""
 

@@ -7,9 +7,10 @@ from torch import nn
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import attached_masks, strayed
+from ticketzoo.masks.checks import attached_masks, strayed
 from ticketzoo.ticket.naming import Rename
 from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.util.arguments import checked
 
 
 class TicketCallback(TrainerCallback):
@@ -20,6 +21,7 @@ class TicketCallback(TrainerCallback):
     TicketError where the ticket does not fit the model, and for FSDP and DeepSpeed, which cut its parameters up.
     """
 
+    @checked
     def __init__(
         self,
         ticket: Ticket,

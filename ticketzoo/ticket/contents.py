@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral, Real
 from typing import Any, TypeVar
 
 from ticketzoo.errors import TicketError
@@ -16,6 +15,7 @@ from ticketzoo.ticket.levels import MaskBits, unpack
 from ticketzoo.ticket.show import ticket_html
 from ticketzoo.ticket.stored import Stored, StoredReplicate
 from ticketzoo.ticket.verdict import GOOD
+from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import for_terminal
 
 ContentsT = TypeVar("ContentsT", bound="Contents")
@@ -53,6 +53,7 @@ class Contents:
         assert view._replicate.levels  # read and checked now
         return view
 
+    @checked
     def at(
         self: ContentsT, *, level: int | None = None, sparsity: float | None = None, seed: int | None = None
     ) -> ContentsT:
@@ -169,6 +170,7 @@ class Contents:
         """
         return self._stored.recipe_text
 
+    @checked
     def read_file(self, name: str) -> bytes:
         """Return the content of a further file of the ticket, such as `scores.safetensors`.
 
@@ -210,8 +212,6 @@ def _choose_level(config: TicketConfig, level: int | None, sparsity: float | Non
     """
     if level is not None and sparsity is not None:
         raise TicketError(f"'{config.name}': give a level or a sparsity, not both")
-    _check_number("level", level, Integral, "9")
-    _check_number("sparsity", sparsity, Real, "0.9")
     if level is not None:
         if level not in {entry.level for entry in config.levels}:
             raise TicketError(f"'{config.name}' has no level {level}: choose from {_listed(config)}")
@@ -233,17 +233,10 @@ def _choose_seed(config: TicketConfig, seed: int | None) -> int:
     Raises:
         TicketError: there is no such seed; the message lists the seeds.
     """
-    _check_number("seed", seed, Integral, "0")
     seeds = [replicate.seed for replicate in config.replicates]
     if seed is not None and seed not in seeds:
         raise TicketError(f"'{config.name}' has no replicate of seed {seed}: choose from {', '.join(map(str, seeds))}")
     return seeds[0] if seed is None else seed
-
-
-def _check_number(what: str, given: object, kind: type, example: str) -> None:
-    """Raise TicketError for what is given and no number of that kind."""
-    if given is not None and (not isinstance(given, kind) or isinstance(given, bool)):
-        raise TicketError(f"{what}: give a number such as {example}, not {for_terminal(repr(given))[:80]}")
 
 
 def _listed(config: TicketConfig) -> str:

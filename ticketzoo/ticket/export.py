@@ -9,6 +9,7 @@ from torch import Tensor
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.files import write_tensors
+from ticketzoo.util.os_errors import in_words
 
 Tensors = dict[str, Tensor]
 
@@ -61,14 +62,17 @@ def export_ticket(ticket: Ticket, form: str, out: str | Path) -> None:
     """Write `ticket` to the file `out` in one of `FORMATS`.
 
     Raises:
-        TicketError: an unknown form, a file that exists, or one that cannot be written.
+        TicketError: an unknown form, a file that exists, or one that cannot be written; its folder is made.
     """
     out = Path(out)
     if form not in FORMATS:
         raise TicketError(f"cannot export to {form!r}; known forms: {', '.join(FORMATS)}")
     if out.exists():
         raise TicketError(f"{out}: exists; choose another name")
+    tensors = FORMATS[form](ticket)
     try:
-        write_tensors(out, FORMATS[form](ticket), {"format": "pt"})
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_tensors(out, tensors, {"format": "pt"})
     except (OSError, RuntimeError) as error:
-        raise TicketError(f"{out}: cannot be written: {error}") from None
+        problem = in_words(error) if isinstance(error, OSError) else error
+        raise TicketError(f"{out}: cannot be written: {problem}") from None

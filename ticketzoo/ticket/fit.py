@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.attach import Masked, attach
-from ticketzoo.masks.masks import Masks, check_attachable
-from ticketzoo.masks.plain import named_parameters, plain_model
+from ticketzoo.masks.attach import attach, check_attachable
+from ticketzoo.masks.excluded import Masked
+from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.plain import plain_model
 from ticketzoo.masks.sharded import is_sharded, memory, part_of
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.patterns import is_bias
@@ -72,12 +73,12 @@ def fit(
         refuse_empty(masks, plain, f"{ticket} cannot be used on this model", f"{remedy}{empty}")
         for line in nearly_empty(masks, lambda: plain):
             layer = line.partition(" ")[0].rpartition(".")[0]
-            warnings.warn(f"{ticket}: {line}, so little gets through it; {remedy}{[layer]}", stacklevel=3)
+            warnings.warn(f"{ticket}: {line}, so little gets through it; {remedy}{[layer]}", stacklevel=4)
     in_model = masks if state is None else _names_in(plain, state, rename)
     given = {name: tensor for name, tensor in in_model.items() if not is_left(name)}
     expected = given.keys() if state is None else {name for name in targets if not is_left(name)}
     _check_fit(given, {name: target for name, target in targets.items() if name in expected}, named, plain)
-    check_attachable(named_parameters(model), masks)
+    check_attachable(model, masks, masked)
     if state is not None:
         _copy(given, targets)
     attach(model, masks, masked=masked)
@@ -111,7 +112,7 @@ def _warn_of_another_base(repo_id: str, model: nn.Module) -> None:
         return
     if loaded not in (repo_id, repo_id.rpartition("/")[2]):
         what = f"the ticket is of {for_terminal(repo_id)}, the model was loaded from {for_terminal(loaded)[:200]}"
-        warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=4)
+        warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=5)
 
 
 def _names_in(model: nn.Module, named: Mapping[str, Tensor], rename: Rename | None) -> dict[str, Tensor]:

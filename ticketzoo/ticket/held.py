@@ -17,12 +17,15 @@ def has_base(model: nn.Module, config: TicketConfig) -> bool:
     """Tell whether the model's own weights are, by their digest, the base weights that the ticket gives a model.
 
     That can be told of a model just loaded from a base without a head. Of any other the answer is no, and the base is
-    read.
+    read; so it is of one without memory (on the meta device).
     """
     rewind = config.rewind
     if not isinstance(rewind, BaseRewind) or (config.use == "as-is" and config.values):
         return False
-    return any(state_sha256(state) == rewind.sha256 for state in _as_files(plain_model(model)))
+    states = list(_as_files(plain_model(model)))
+    if any(tensor.is_meta for state in states for tensor in state.values()):
+        return False
+    return any(state_sha256(state) == rewind.sha256 for state in states)
 
 
 def _as_files(model: nn.Module) -> Iterator[dict[str, Tensor]]:

@@ -25,6 +25,7 @@ from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.ticket.write import save
+from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import for_terminal
 
 MAX_PLOT_BYTES = 10 * 2**20
@@ -35,6 +36,7 @@ _PLOT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}\.png")
 class Publishable(Contents):
     """A ticket that can be saved and published."""
 
+    @checked
     def save_pretrained(self, folder: str | Path, *, extras: Mapping[str, bytes] | None = None) -> Path:
         """Write the whole ticket, every level and replicate, into `folder`, completely or not at all.
 
@@ -49,6 +51,7 @@ class Publishable(Contents):
         """
         return save(self.config, self._stored, Path(folder), extras or {})
 
+    @checked
     def push_to_hub(
         self,
         repo_id: str,

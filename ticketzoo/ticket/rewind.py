@@ -41,7 +41,7 @@ class PackedState:
             if name not in known:
                 state[name] = tensor.clone()
                 continue
-            state[name] = torch.zeros(self.shapes[name], dtype=tensor.dtype)
+            state[name] = torch.zeros(self.shapes[name], dtype=tensor.dtype, device="cpu")
             state[name].masked_scatter_(known[name], tensor)
             if kept is not None and kept is not self.known:
                 mask = bit.unpack(kept[name], math.prod(self.shapes[name]))

@@ -84,7 +84,7 @@ def packed(name: str, values: Tensor) -> State:
 @FORMS.add("signed", keys=lambda name: [f"scale/{name}", f"sign/{name}"], read=_read_signed)
 def signed(name: str, values: Tensor) -> State:
     """Return one magnitude and a sign per value. Raises TicketError where the magnitudes differ."""
-    scale = values[:1].abs() if values.numel() else torch.ones(1)
+    scale = values[:1].abs() if values.numel() else torch.ones(1, device="cpu")
     if values.dtype is not torch.float32 or not ((values.abs() == scale) & (values != 0)).all():
         raise TicketError(f"rewind weight '{name}' is not one float32 magnitude with signs: package it as 'packed'")
     return {f"scale/{name}": scale, f"sign/{name}": torch.from_numpy(bit.pack((values > 0).numpy()))}

@@ -46,7 +46,7 @@ def implied_masks(like: Masks, kept: Kept, layers: Mapping[str, FilterLayer]) ->
     names = {*layers, *(one for layer in layers.values() for one in layer.consumers)}
     masks = {name: torch.ones_like(_rows(like, name)).view(like[name].shape) for name in names}
     for name, layer in layers.items():
-        gone = torch.ones(len(like[name]), dtype=torch.bool)
+        gone = torch.ones(len(like[name]), dtype=torch.bool, device="cpu")
         gone[kept[name]] = False
         masks[name][gone] = False
         for consumer in layer.consumers:

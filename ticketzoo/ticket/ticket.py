@@ -7,7 +7,8 @@ from typing import Any
 from torch import nn
 
 from ticketzoo.hub.options import HubOptions
-from ticketzoo.masks.attach import detach, reapply
+from ticketzoo.masks.attach import detach
+from ticketzoo.masks.checks import reapply
 from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
@@ -23,6 +24,7 @@ from ticketzoo.ticket.naming import Rename, module_at
 from ticketzoo.ticket.publish import Publishable
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict import Verdict
+from ticketzoo.util.arguments import checked
 
 
 class Ticket(Publishable):
@@ -33,6 +35,7 @@ class Ticket(Publishable):
     """
 
     @classmethod
+    @checked
     def from_pretrained(  # noqa: PLR0913 - every way to load, by keyword
         cls,
         repo_id_or_folder: str | Path,
@@ -70,6 +73,7 @@ class Ticket(Publishable):
         return cls._view(config, stored, level=level, sparsity=sparsity, seed=seed)
 
     @classmethod
+    @checked
     def create(  # noqa: PLR0913 - every field of ticket.json, by keyword
         cls,
         *,
@@ -130,6 +134,7 @@ class Ticket(Publishable):
         config, stored = pack(content, replicates, base=base, package_from=package_from, documents=documents)
         return cls._view(config, stored)
 
+    @checked
     def build(self, seed: int = 0, *, allow_empty: bool = False) -> nn.Module:
         """Return the model, masked, at the rewind weights, on the CPU in training mode.
 
@@ -156,6 +161,7 @@ class Ticket(Publishable):
             fit(model, self.masks, state, head=(), masked=config.masked)
         return model.eval() if config.use == "as-is" else model
 
+    @checked
     def apply(
         self,
         model: nn.Module,
@@ -192,11 +198,13 @@ class Ticket(Publishable):
         fit(model, self.masks, state, head=head, leave=leave, rename=rename, masked=kind, ticket=where)
 
     @staticmethod
+    @checked
     def remove(model: nn.Module) -> None:
         """Make `model` an ordinary one again; its pruned weights stay as they are until something trains them."""
         detach(model)
 
     @staticmethod
+    @checked
     def reapply(model: nn.Module) -> None:
         """Set pruned weights of a masked model back, and mask layers that replaced others of the same shape.
 

@@ -1,5 +1,6 @@
-"""Copying a ticket into a registry, where it is found by name."""
+"""Copying a ticket into a folder, or into a registry, where it is found by name."""
 
+import contextlib
 import filecmp
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.publish import extra_files
 from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.zoo.places import own_registry
-from ticketzoo.zoo.verify import verify_ticket
+from ticketzoo.zoo.verify import Check, verify_ticket
 
 
 def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replace: bool = False) -> Path:
@@ -27,26 +28,37 @@ def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replac
         RegistryError: the registry has another ticket of that name.
     """
     files = Files(Path(folder).expanduser().absolute())
-    config = files.config()
-    to = (own_registry() if registry is None else Path(registry).expanduser()) / config.name
-    if (to / CONFIG_FILE).is_file() and not replace:
-        if not filecmp.cmp(files.folder / CONFIG_FILE, to / CONFIG_FILE, shallow=False):
-            raise RegistryError(f"{to}: another ticket has that name; --replace puts this one in its place")
-        if _is_whole(to):
-            return to
-    with replacing(to) as new:
-        for name, entry in file_entries(config).items():
-            write_file(new / name, files.checked(name, entry).read_bytes())
-        for name, content in extra_files(files).items():
-            write_file(new / name, content)
-        write_file(new / CONFIG_FILE, (files.folder / CONFIG_FILE).read_bytes())
-        verify_ticket(new)
+    to = (own_registry() if registry is None else Path(registry).expanduser()) / files.config().name
+    copy_ticket(files, to, replace=replace)
     return to
 
 
-def _is_whole(folder: Path) -> bool:
-    try:
-        verify_ticket(folder)
-    except TicketError:
-        return False
-    return True
+def copy_ticket(files: Files, to: Path, *, replace: bool) -> list[Check]:
+    """Copy a ticket with its card and plots into the folder `to`, completely and verified, or not at all.
+
+    Where that has the same ticket nothing changes, unless it is damaged. Returns what was verified.
+
+    Args:
+        files: of the ticket, in a folder or on the Hub.
+        to: the folder.
+        replace: whether to replace another ticket there.
+
+    Raises:
+        TicketError: the ticket is damaged, or `to` holds something else than a ticket, or cannot be written.
+        RegistryError: there is another ticket, or a file cannot be fetched.
+    """
+    config = files.config()
+    if (to / CONFIG_FILE).is_file() and not replace:
+        if not filecmp.cmp(files.folder / CONFIG_FILE, to / CONFIG_FILE, shallow=False):
+            raise RegistryError(f"{to}: holds another ticket; --replace puts this one in its place")
+        with contextlib.suppress(TicketError):
+            return verify_ticket(to)
+    paths = {name: files.checked(name, entry) for name, entry in file_entries(config).items()}
+    extras = extra_files(files)
+    with replacing(to) as new:
+        for name, path in paths.items():
+            write_file(new / name, path.read_bytes())
+        for name, content in extras.items():
+            write_file(new / name, content)
+        write_file(new / CONFIG_FILE, (files.folder / CONFIG_FILE).read_bytes())
+        return verify_ticket(new)

@@ -4,9 +4,11 @@ from pathlib import Path
 
 from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.util.arguments import checked
 from ticketzoo.zoo.places import ticket_folder
 
 
+@checked
 def load_ticket(  # noqa: PLR0913 - every way to load, by keyword
     reference: str | Path,
     *,

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from numbers import Real
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
@@ -50,8 +49,7 @@ class Query:
     verdict: str | None = None
 
     def __post_init__(self) -> None:
-        number = isinstance(self.sparsity, Real | None)
-        if not number or (self.sparsity is not None and not 0 <= self.sparsity < 1):
+        if self.sparsity is not None and not 0 <= self.sparsity < 1:
             raise RegistryError(f"sparsity {self.sparsity!r}: a fraction removed is in [0, 1): write 0.9 for 90%")
         if self.verdict is not None and self.verdict not in SHOWN:
             raise RegistryError(f"verdict {self.verdict!r}: choose one of {', '.join(LABELS)}")
