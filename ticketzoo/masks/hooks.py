@@ -1,4 +1,4 @@
-"""When masks are looked after: as a model is called, loaded or saved, and as an optimizer makes a step."""
+"""Moments at which masks are looked after: a model is called, loaded or saved, an optimizer makes a step."""
 
 from collections.abc import Mapping
 from typing import Any
