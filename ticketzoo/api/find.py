@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import nn
 
 from ticketzoo.api.own import Data, OwnRun
 from ticketzoo.api.run import find_by_recipe, running
+from ticketzoo.evaluation.again import until_keys
 from ticketzoo.evaluation.arms import FIND_ARMS
 from ticketzoo.finding import FindRecipe
 from ticketzoo.runs.progress import Progress
@@ -34,6 +35,8 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     training: Mapping[str, Any] | None = None,
     arms: Sequence[str] = FIND_ARMS,
     seeds: Sequence[int] = (0, 1, 2),
+    until: Literal["decided"] | None = None,
+    max_seeds: int | None = None,
     name: str | None = None,
     out: str | Path | None = None,
     device: str | torch.device | None = None,
@@ -62,6 +65,8 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         training: keys of the section `training`; default: 20 epochs in batches of 128, SGD at a learning rate of 0.1.
         arms: what is measured beside the ticket; random positions are drawn twice a seed.
         seeds: one replicate each.
+        until: "decided" adds seeds until every level is matching or below, in looks at 3, 5, 7 and 10 seeds.
+        max_seeds: seeds of the last look; 10 by default.
         name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
         out: working folder, by default `runs/<name>`; there `load_ticket("NAME")` finds the ticket, in `<out>/<name>`.
             A ticket of that name with other settings is kept beside it.
@@ -75,7 +80,8 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     Raises:
         TicketzooError: what was asked for cannot be, or the run cannot go on; the message is one line.
     """
-    own = OwnRun(model, train, evaluate, validation, loss, metric, prune, finder, training, arms, seeds, name)
+    stated = until_keys(until, max_seeds)
+    own = OwnRun(model, train, evaluate, validation, loss, metric, prune, finder, training, arms, seeds, stated, name)
     own.check(recipe)
     with running(device, executor, progress) as where:
-        return own.find(out, where) if recipe is None else find_by_recipe(recipe, set, out, where)
+        return own.find(out, where) if recipe is None else find_by_recipe(recipe, set, stated, out, where)

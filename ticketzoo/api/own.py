@@ -41,6 +41,8 @@ class OwnRun:
     training: Mapping[str, Any] | None
     arms: Sequence[str]
     seeds: Sequence[int]
+    stated: Mapping[str, Any]
+    """Keys of the section `verdict`."""
     name: str | None
 
     def check(self, recipe: object) -> None:
@@ -69,6 +71,7 @@ class OwnRun:
             "finder": finder if self.prune == "magnitude" else finder | {"prune": self.prune},
             "arms": list(self.arms),
             "seeds": list(self.seeds),
+            "verdict": dict(self.stated),
             "package_from": _package_from(finder),
         }
         recipe = parse_recipe(content, FindRecipe, name)

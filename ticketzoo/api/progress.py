@@ -49,6 +49,10 @@ class RunProgress:
         """Print a line that a user should read."""
         self._print(f"ticketzoo: warning: {for_terminal(message)}")
 
+    def say(self, message: str) -> None:
+        """Print a line of news."""
+        self._print(f"ticketzoo: {for_terminal(message)}")
+
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         """Say what a training came to; those found finished only count."""
         on_test = f"test_{metric}"

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar
 
 import torch
 from pydantic import BaseModel
@@ -14,10 +14,11 @@ from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation import verdict as verdicts
-from ticketzoo.evaluation.again import judge_ticket
+from ticketzoo.evaluation.again import VerdictConfig, judge_ticket, until_keys
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.instability import StabilityRecipe, run_stability
 from ticketzoo.instability.report import StabilityReport
+from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.executor import EXECUTORS
 from ticketzoo.runs.progress import Progress, Quiet
 from ticketzoo.targets import TransferRecipe, run_transfer
@@ -27,6 +28,7 @@ from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.arguments import checked
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
+StatingT = TypeVar("StatingT", FindRecipe, TransferRecipe)
 
 
 class Where(TypedDict):
@@ -37,9 +39,15 @@ class Where(TypedDict):
     progress: Progress
 
 
-def find_by_recipe(recipe: str | Path | FindRecipe, set: Sequence[str], out: str | Path | None, where: Where) -> Ticket:
-    """Run a recipe of `ticketzoo find`; see `ticketzoo.find`."""
-    parsed = _read("find", recipe, FindRecipe, set)
+def find_by_recipe(
+    recipe: str | Path | FindRecipe,
+    set: Sequence[str],
+    stated: Mapping[str, Any],
+    out: str | Path | None,
+    where: Where,
+) -> Ticket:
+    """Run a recipe of `ticketzoo find`, with keys of `verdict` `stated`; see `ticketzoo.find`."""
+    parsed = _stating(_read("find", recipe, FindRecipe, set), stated)
     return find_and_package(parsed, folder_of(parsed.name, out), **where)[0]
 
 
@@ -48,6 +56,8 @@ def transfer(
     recipe: str | Path | TransferRecipe,
     *,
     set: Sequence[str] = (),
+    until: Literal["decided"] | None = None,
+    max_seeds: int | None = None,
     out: str | Path | None = None,
     device: str | torch.device | None = None,
     executor: str = "local",
@@ -58,6 +68,8 @@ def transfer(
     Args:
         recipe: a file, the name of a shipped recipe, or a `TransferRecipe`.
         set: overrides such as `"seeds=[0, 1]"`.
+        until: "decided" adds seeds until every level is matching or below, in looks at 3, 5, 7 and 10 seeds.
+        max_seeds: seeds of the last look; 10 by default.
         out: working folder, `runs/<name of the recipe>` by default; a run that was stopped goes on there.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
@@ -69,7 +81,7 @@ def transfer(
     Raises:
         TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.
     """
-    parsed = _read("transfer", recipe, TransferRecipe, set)
+    parsed = _stating(_read("transfer", recipe, TransferRecipe, set), until_keys(until, max_seeds))
     with running(device, executor, progress) as where:
         return run_transfer(parsed, folder_of(parsed.name, out), **where)
 
@@ -162,3 +174,16 @@ def _read(command: str, recipe: str | Path | RecipeT, kind: type[RecipeT], set: 
     if set:
         raise RecipeError("set: goes with a recipe by file or name; change a recipe object itself")
     return recipe
+
+
+def _stating(recipe: StatingT, stated: Mapping[str, Any]) -> StatingT:
+    """Return `recipe` with the keys of its section `verdict` that are `stated`. Raises RecipeError."""
+    if not stated:
+        return recipe
+    verdict = parse_recipe({**recipe.verdict.model_dump(), **stated}, VerdictConfig, recipe.name)
+    changed = recipe.model_copy(update={"verdict": verdict})
+    try:
+        verdict.until_decided(recipe.seeds)
+    except ValueError as error:
+        raise RecipeError(str(error)) from None
+    return changed

@@ -3,7 +3,8 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from ticketzoo.cli.recipe_command import Work, recipe_command
+from ticketzoo.cli import options
+from ticketzoo.cli.recipe_command import Work, recipe_command, until_overrides
 
 if TYPE_CHECKING:
     from ticketzoo.ticket import Ticket
@@ -15,7 +16,7 @@ def register(app: typer.Typer) -> None:
 
 
 @recipe_command
-def find() -> "Work[tuple[Ticket, Path]]":
+def find(until: options.UntilOption = None, max_seeds: options.MaxSeedsOption = None) -> "Work[tuple[Ticket, Path]]":
     """Find tickets by a recipe; prints the ticket's folder.
 
     Give the same command again after a run was stopped, in whatever way: it goes on from what was finished.
@@ -26,11 +27,13 @@ def find() -> "Work[tuple[Ticket, Path]]":
 
         ticketzoo find recipes/lenet-300-100.mnist-imp.yaml --set seeds=[0] --set training.steps=5ep --out runs/try
 
+        ticketzoo find quickstart --until decided --max-seeds 7
+
         ticketzoo find imagenet/resnet-50 --plan
     """
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 
-    return Work(FindRecipe, plan_find, find_and_package, print_found)
+    return Work(FindRecipe, plan_find, find_and_package, print_found, until_overrides(until, max_seeds))
 
 
 def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ticketzoo.runs.executor import EXECUTORS
+from ticketzoo.ticket.verdict import FIRST_LOOK, MAX_SEEDS
 
 
 def _known_executor(name: str) -> str:
@@ -20,6 +21,12 @@ def _let_client_talk(verbose: bool) -> bool:
     if verbose:
         logging.getLogger("ticketzoo.hub").setLevel(logging.DEBUG)
     return verbose
+
+
+def _decided(until: str | None) -> str | None:
+    if until not in (None, "decided"):
+        raise typer.BadParameter(f"give decided, not {until!r}")
+    return until
 
 
 RecipeArgument = Annotated[
@@ -71,4 +78,24 @@ CheckpointOption = Annotated[
 ]
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Train nothing; say what there is to do, and how long it takes on this device.")
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option(
+        "--until",
+        metavar="decided",
+        callback=_decided,
+        help="Add seeds, in looks at 3, 5, 7 and 10 of them, until every level is matching or below.",
+    ),
+]
+MaxSeedsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--max-seeds",
+        metavar="N",
+        min=FIRST_LOOK,
+        max=MAX_SEEDS,
+        help="With --until decided: seeds at the last look.",
+        show_default="10",
+    ),
 ]

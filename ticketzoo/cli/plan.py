@@ -14,6 +14,9 @@ def print_plan(plan: Plan, as_json: bool) -> None:
         return
     for warning in plan.warnings:
         print(f"warning      {for_terminal(warning)}")
+    if plan.most:
+        most = f"{plan.most.trainings:,} trainings, about {show_duration(plan.most.seconds)}"
+        print(f"until decided: the next look needs what follows; all looks need at most {most}")
     print(f"trainings    {plan.trainings:,} to do; {plan.finished:,} finished in {for_terminal(plan.cells)}")
     if plan.trainings:
         print(f"iterations   {plan.iterations:,}")

@@ -24,12 +24,21 @@ class Work(Generic[FoundT]):
         plan: such as `ticketzoo.finding.plan_find`.
         run: such as `ticketzoo.finding.find_and_package`.
         show: prints what `run` returned, as JSON if its second argument is True.
+        overrides: of the recipe, by options of the command's own.
     """
 
     recipe: type[BaseModel]
     plan: "Callable[..., Plan]"
     run: Callable[..., FoundT]
     show: Callable[[FoundT, bool], None]
+    overrides: tuple[str, ...] = ()
+
+
+def until_overrides(until: str | None, max_seeds: int | None) -> tuple[str, ...]:
+    """Return what the options `--until` and `--max-seeds` set in a recipe."""
+    from ticketzoo.evaluation.again import until_keys
+
+    return tuple(f"verdict.{key}={value}" for key, value in until_keys(until, max_seeds).items())
 
 
 def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
@@ -57,7 +66,7 @@ def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
 
         todo = work(**own)
         with joined(device):
-            parsed: Any = read_for(work.__name__, recipe, todo.recipe, overrides)
+            parsed: Any = read_for(work.__name__, recipe, todo.recipe, [*(overrides or ()), *todo.overrides])
             asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
             plan_or_run(parsed, asked, plan=todo.plan, run=todo.run, show=todo.show)
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from ticketzoo.cli import options
-from ticketzoo.cli.recipe_command import Work, recipe_command
+from ticketzoo.cli.recipe_command import Work, recipe_command, until_overrides
 
 if TYPE_CHECKING:
     from ticketzoo.targets.report import TransferReport
@@ -16,7 +16,11 @@ def register(app: typer.Typer) -> None:
 
 
 @recipe_command
-def transfer(registry: options.RegistryOption = None) -> "Work[TransferReport]":
+def transfer(
+    until: options.UntilOption = None,
+    max_seeds: options.MaxSeedsOption = None,
+    registry: options.RegistryOption = None,
+) -> "Work[TransferReport]":
     """Retrain tickets on targets, with controls, and say whether they win there.
 
     Examples:
@@ -24,11 +28,17 @@ def transfer(registry: options.RegistryOption = None) -> "Work[TransferReport]":
         ticketzoo transfer quickstart-transfer
 
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
+
+        ticketzoo transfer quickstart-transfer --until decided
     """
     from ticketzoo.targets import TransferRecipe, plan_transfer, run_transfer
 
     return Work(
-        TransferRecipe, partial(plan_transfer, registry=registry), partial(run_transfer, registry=registry), _print
+        TransferRecipe,
+        partial(plan_transfer, registry=registry),
+        partial(run_transfer, registry=registry),
+        _print,
+        until_overrides(until, max_seeds),
     )
 
 

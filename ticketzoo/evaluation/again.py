@@ -1,34 +1,84 @@
-"""The verdict on a ticket, computed anew from its rows, with the margin that its recipe states."""
+"""The verdict on a ticket, computed anew from its rows, as its recipe states."""
 
-from pydantic import PositiveFloat, ValidationError
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
 
+from pydantic import Field, PositiveFloat, model_validator
+
+from ticketzoo.evaluation.looks import looks_of
 from ticketzoo.evaluation.target import Margin
 from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.recipe import Config
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.verdict import FIRST_LOOK, MAX_SEEDS, Until
 
 
 class VerdictConfig(Config):
-    """The section `verdict` of a recipe: the thing that is stated before anything is measured."""
+    """The section `verdict` of a recipe: the things that are stated before anything is measured."""
 
     margin: PositiveFloat | dict[str, PositiveFloat] | None = None
     """By which a matching ticket may be below dense, in the metric's unit (0.002 is 0.2 points of accuracy), of every
     target or by target. Default: of accuracies 0.002 or 5% of dense's error, whichever is more; of other fractions
     and correlations 0.01; of anything else 2% of dense's value."""
+    until: Literal["decided"] | None = None
+    """`decided`: seeds are added to the recipe's, in looks at 3, 5, 7 and 10 of them, until every level is matching or
+    below."""
+    max_seeds: Annotated[int, Field(ge=FIRST_LOOK, le=MAX_SEEDS)] | None = None
+    """Seeds of the last look; 10 by default."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _states_the_last_look(cls, given: Any) -> Any:
+        if isinstance(given, dict) and given.get("until") and given.get("max_seeds") is None:
+            return given | {"max_seeds": 10}
+        return given
+
+    @model_validator(mode="after")
+    def _has_looks(self) -> "VerdictConfig":
+        if self.max_seeds is not None and self.until is None:
+            raise ValueError("max_seeds goes with until: decided")
+        return self
+
+    def until_decided(self, seeds: Sequence[int]) -> Until | None:
+        """Return how seeds are added to the recipe's; None where they are not.
+
+        Raises:
+            ValueError: there are more than `max_seeds` of them.
+        """
+        if self.until is None or self.max_seeds is None:
+            return None
+        if len(seeds) > self.max_seeds:
+            raise ValueError(f"verdict.max_seeds: {self.max_seeds} is below the {len(seeds)} of seeds")
+        return Until(seeds=list(seeds), max_seeds=self.max_seeds)
+
+    def outright(self, seeds: Sequence[int]) -> dict[str, Any]:
+        """Return what a recipe says that states the seeds of the last look at once: `seeds` and `verdict`."""
+        until = self.until_decided(seeds)
+        alone = self.model_copy(update={"until": None, "max_seeds": None})
+        return {"seeds": tuple(looks_of(until)[-1]) if until else tuple(seeds), "verdict": alone}
 
 
-def stated_margin(recipe_text: str | None) -> Margin:
-    """Return the margin in the text of a ticket's recipe.yaml; None where it states none that can be read."""
+def until_keys(until: str | None, max_seeds: int | None) -> dict[str, Any]:
+    """Return the keys of a section `verdict` that the arguments `until` and `max_seeds` of a run stand for."""
+    return {key: value for key, value in {"until": until, "max_seeds": max_seeds}.items() if value is not None}
+
+
+def stated(recipe_text: str | None) -> tuple[Margin, Until | None]:
+    """Return what the text of a ticket's recipe.yaml states of its verdict: the margin, and how seeds are added.
+
+    None and None where it states none that can be read.
+    """
     try:
         recipe = parse_yaml(recipe_text or "")
         section = recipe.get("verdict") if isinstance(recipe, dict) else None
-        return VerdictConfig.model_validate(section or {}).margin
-    except (ValueError, ValidationError):
-        return None
+        config = VerdictConfig.model_validate(section or {})
+        return config.margin, config.until_decided(recipe["seeds"]) if config.until else None
+    except (ValueError, KeyError, TypeError):
+        return None, None
 
 
 def judge_ticket(ticket: Ticket, *, metric: str | None = None, at: str = "final") -> Verdict:
     """Return the verdict on `ticket`. Takes and raises what `judge` does."""
-    margin = stated_margin(ticket.recipe_text)
-    return judge(ticket.results, metric=metric, at=at, margin=margin, use=ticket.config.use)
+    margin, until = stated(ticket.recipe_text)
+    return judge(ticket.results, metric=metric, at=at, margin=margin, use=ticket.config.use, until=until)

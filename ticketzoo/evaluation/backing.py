@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from ticketzoo.evaluation.again import stated_margin
+from ticketzoo.evaluation.again import stated
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.evaluation.target import Use
@@ -77,9 +77,13 @@ def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[],
     again = _judged_again(verdict, rows, config.use)
     if again is None:
         return Backing("claimed", "by a rule that this version does not know")
-    if verdict.stated_margin != (margin := stated_margin(recipe_text())):
+    margin, until = stated(recipe_text())
+    if verdict.stated_margin != margin:
         phrase = f"verdict.stated_margin: {shown(verdict.stated_margin)}, but the recipe states {shown(margin)}"
         return Backing("contradicted", "its margin is not the recipe's", (phrase,))
+    if verdict.until != until:
+        phrase = f"verdict.until: {shown(verdict.until)}, but the recipe states {shown(until)}"
+        return Backing("contradicted", "its looks are not the recipe's", (phrase,))
     differs = tuple(_differences(verdict, again))
     if differs:
         return Backing("contradicted", f"its rows say {again.label}", differs)
@@ -134,7 +138,13 @@ def _judged_again(verdict: Verdict, rows: Sequence[Row], use: Use) -> Verdict | 
     targets = {level.target for level in verdict.levels}
     wanted = [row for row in rows if not targets or row["target"] in targets]
     stated = verdict.metric if verdict.metric in {row["metric"] for row in wanted} else None
-    settings = {"at": verdict.at, "margin": verdict.stated_margin, "transfer": verdict.transfer, "use": use}
+    settings = {
+        "at": verdict.at,
+        "margin": verdict.stated_margin,
+        "transfer": verdict.transfer,
+        "use": use,
+        "until": verdict.until,
+    }
     for judge_by in JUDGES:
         again = judge_by(wanted, **settings)
         if again.metric != verdict.metric and stated:

@@ -196,10 +196,11 @@ def _verdict_differences(card: str, expected: str) -> Iterator[str]:
 
 
 def _verdict(card: str) -> list[str]:
-    """Return the label with its sparsity, the rule and the numbers of all levels, as a card states them, if it does."""
+    """Return the label with its sparsity, the rule and the numbers of all levels and looks, as a card states them."""
     _, _, part = card.partition("\n## Verdict\n\n")
     label = re.match(r"\*\*[^*\n]*\*\*(?: at sparsity [\d.]+)?", part)
     rule = re.search(r"^> ([^\n]*)", part.partition("\n## ")[0], re.MULTILINE)
     levels = re.search(r"All levels: ([^\n]*)", part.partition("\n## ")[0])
-    numbers = ", ".join(numbers_in(levels[1])) if levels else ""
+    looks = re.findall(r"^\|.*", part.partition("\n## ")[0], re.MULTILINE)
+    numbers = ", ".join(numbers_in("\n".join([levels[1], *looks]))) if levels else ""
     return [label[0].rstrip("."), rule[1] if rule else "", *[numbers] * bool(numbers)] if label else []

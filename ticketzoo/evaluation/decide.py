@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -68,8 +69,26 @@ class Decision:
     above_controls: Bools
     winning: Bools
 
+    @property
+    def claims(self) -> "Claims":
+        """Return what is claimed of levels."""
+        return Claims(self.matching, self.below, self.above_dense, self.above_controls, self.winning)
 
-def decide(measured: Measured, *, alpha: float = ALPHA) -> Decision:
+
+class Claims(NamedTuple):
+    """Claims of an earlier look, which stand, in the shapes of `Decision`."""
+
+    matching: Bools | bool = False
+    below: Bools | bool = False
+    above_dense: Bools | bool = False
+    above_controls: Bools | bool = False
+    winning: Bools | bool = False
+
+
+NONE = Claims()
+
+
+def decide(measured: Measured, *, alpha: float = ALPHA, claims: Claims = NONE) -> Decision:
     """Return the labels of the levels in `measured`.
 
     Matching is non-inferiority: the lower bound of ticket minus dense is above -margin. It is claimed from the densest
@@ -81,20 +100,22 @@ def decide(measured: Measured, *, alpha: float = ALPHA) -> Decision:
     Args:
         measured: of one ticket, or [...] of them.
         alpha: level of every one-sided test.
+        claims: of earlier looks (`ticketzoo.evaluation.looks`): these tests are passed.
     """
     groups = measured.groups()
     ticket = groups.of(slice(1, None))
     to_dense = subtract(ticket, groups.of(slice(0, 1)))
     bound = -np.asarray(measured.margin)[..., None]
-    matching = leading(to_dense.above(bound) <= alpha)
-    below = trailing(to_dense.below(bound) <= alpha) & ~matching
+    matching = leading((to_dense.above(bound) <= alpha) & np.logical_not(claims.below) | claims.matching)
+    below = trailing((to_dense.below(bound) <= alpha) | claims.below) & ~matching
     at = np.asarray(measured.control_levels, dtype=int)
     here = ticket.each(lambda column: column[..., None, at])
     to_controls = subtract(here, controls := _control_groups(measured.controls))
     above = ((to_controls.above(0.0) <= alpha) | (controls.seeds == 0)).all(axis=-2)
-    winning = trailing(matching[..., at] & above, among=matching[..., at])
-    above_dense = holm(to_dense.above(0.0), alpha)
-    return Decision(groups, to_dense, to_controls, matching, below, above_dense, trailing(above), winning)
+    winning = trailing(matching[..., at] & (above | claims.winning), among=matching[..., at]) | claims.winning
+    above_dense = holm(to_dense.above(0.0), alpha) | claims.above_dense
+    above_controls = trailing(above | claims.above_controls)
+    return Decision(groups, to_dense, to_controls, matching, below, above_dense, above_controls, winning)
 
 
 def _control_groups(controls: Floats) -> Groups:

@@ -3,8 +3,8 @@
 import numpy as np
 
 from ticketzoo.evaluation.arms import DENSE, TICKET
-from ticketzoo.evaluation.decide import ALPHA, decide
-from ticketzoo.evaluation.inference import Difference, seeds_to_decide
+from ticketzoo.evaluation.decide import ALPHA, NONE, Claims, decide
+from ticketzoo.evaluation.inference import Bools, Difference, seeds_to_decide
 from ticketzoo.evaluation.metrics import show
 from ticketzoo.evaluation.published import published_labels
 from ticketzoo.evaluation.statistics import summarise
@@ -14,9 +14,8 @@ from ticketzoo.ticket.verdict_words import compared
 from ticketzoo.util.text import show_numbers
 
 
-def judge_target(target: Target, alpha: float = ALPHA) -> tuple[TargetVerdict, list[LevelVerdict]]:
-    """Return the verdict on every level on `target`, each test at `alpha`."""
-    labelling = Labelling(target, alpha) if target.measured_levels and not target.unlearned else None
+def judge_target(target: Target, labelling: "Labelling | None") -> tuple[TargetVerdict, list[LevelVerdict]]:
+    """Return the verdict on every level on `target`; without a labelling none of them is measured."""
     levels = [
         labelling.of(level) if labelling and level in target.measured_levels else not_measured(target, level)
         for level in target.levels
@@ -29,7 +28,7 @@ def judge_target(target: Target, alpha: float = ALPHA) -> tuple[TargetVerdict, l
         spread=spread,
         freedom=freedom,
         pooled=words,
-        alpha=alpha,
+        alpha=labelling.alpha if labelling else ALPHA,
         chance=target.chance,
         short_training=target.short_training,
     )
@@ -50,12 +49,41 @@ def not_measured(target: Target, level: int) -> LevelVerdict:
 
 
 class Labelling:
-    """The rule applied to `target`, each test at `alpha`."""
+    """The rule applied to `target`, each test at `alpha`.
 
-    def __init__(self, target: Target, alpha: float) -> None:
-        self.target, self.alpha = target, alpha
-        self.decision = decide(target.values, alpha=alpha)
+    Args:
+        target: with a measured level.
+        alpha: level of every one-sided test.
+        look: number of the look, from 1; 0 where there is one only.
+        before: the labelling at the look before, whose claims stand.
+    """
+
+    def __init__(self, target: Target, alpha: float, look: int = 0, before: "Labelling | None" = None) -> None:
+        self.target, self.alpha, self.look, self.before = target, alpha, look, before
+        self.decision = decide(target.values, alpha=alpha, claims=self._standing())
         self.names = sorted({arm for level in target.control_levels for arm in target.controls(level)})
+
+    def _standing(self) -> Claims:
+        """Return the claims of the look before, in the shapes of the levels that are measured now."""
+        if self.before is None:
+            return NONE
+        claims, now, earlier = self.before.decision.claims, self.target, self.before.target
+        every = [_aligned(claim, now.measured_levels, earlier.measured_levels) for claim in claims[:3]]
+        return Claims(*every, *(_aligned(claim, now.control_levels, earlier.control_levels) for claim in claims[3:]))
+
+    @property
+    def undecided(self) -> list[int]:
+        """Return the levels that further seeds might decide.
+
+        None where matching ends at a level that is shown to be below, and below at one that is shown to be matching.
+        """
+        decision, margin = self.decision, np.array(-self.target.margin)
+        left = np.flatnonzero(~(decision.matching | decision.below))
+        if not len(left):
+            return []
+        below, above = decision.to_dense.below(margin), decision.to_dense.above(margin)
+        stuck = below[left[0]] <= self.alpha and above[left[-1]] <= self.alpha
+        return [] if stuck else [self.target.measured_levels[at] for at in left]
 
     @property
     def spread(self) -> tuple[float | None, int, str]:
@@ -79,6 +107,7 @@ class Labelling:
         if label in ("winning", "works untrained"):
             seeds += [len(arms[arm].by_seed) for arm in target.controls(level)]
         undecided = label == "undecided"
+        look = 0 if undecided else self._first_look(level)
         summaries = {**arms} | ({"dense": target.dense} if target.dense else {})
         return LevelVerdict(
             level=level,
@@ -86,13 +115,21 @@ class Labelling:
             target=target.name,
             label=label,
             seeds=min(seeds),
-            reason=self._reason(level, dense, controls),
+            reason=self._reason(level, dense, controls) + f"; claimed at look {look}" * (0 < look < self.look),
             dense=dense,
             control=min(controls, key=lambda pair: pair.difference * target.sign, default=None),
             above_dense=bool(self.decision.above_dense[at]),
             seeds_to_decide=self._seeds_to_decide(at) if undecided else None,
             published=published_labels({arm: summarise(target.rising(of)) for arm, of in summaries.items()}),
+            look=look,
         )
+
+    def _first_look(self, level: int) -> int:
+        """Return the look at which the level earned its label."""
+        before = self.before
+        if before and level in before.target.measured_levels and before._label(level) == self._label(level):
+            return before._first_look(level)
+        return self.look
 
     def _label(self, level: int) -> Label:
         target, decision = self.target, self.decision
@@ -145,3 +182,9 @@ class Labelling:
         gap = float(difference.mean[at] + self.target.margin)
         wanted = seeds_to_decide(gap, spread, int(groups.pooled.sum()) if both else 2, self.alpha)
         return wanted if wanted is not None and wanted > min(groups.seeds[0], groups.seeds[at + 1]) else None
+
+
+def _aligned(claimed: Bools | bool, levels: list[int], earlier: list[int]) -> Bools:
+    """Return the claims on `levels` of claims on `earlier` ones."""
+    by_level = dict(zip(earlier, np.asarray(claimed).tolist(), strict=True))
+    return np.array([by_level.get(level, False) for level in levels], dtype=bool)

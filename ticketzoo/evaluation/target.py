@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from ticketzoo.evaluation.arms import CHANCE, DENSE, SCALE_ARMS, TICKET, arm_entry
-from ticketzoo.evaluation.decide import Measured, decide
+from ticketzoo.evaluation.decide import Measured
 from ticketzoo.evaluation.inference import Floats
 from ticketzoo.evaluation.metrics import metric_of, show
 from ticketzoo.evaluation.statistics import Group
@@ -145,10 +145,6 @@ class Target:
     def rising(self, group: Group) -> list[float]:
         """Return the values of `group`, of which more is better: negated where less is."""
         return [self.sign * value for value in group.by_seed.values()]
-
-    def matches_everywhere(self, alpha: float) -> bool:
-        """Return True where every measured level is matching at `alpha`."""
-        return bool(decide(self.values, alpha=alpha).matching.all())
 
     def _once(self, arm: str) -> Group | None:
         return next((group for group in self.groups if group.key.arm == arm), None)

@@ -1,18 +1,19 @@
 """The verdict on measured rows of a ticket, by one stated rule: see `rule`, `decide` and docs/verdicts.md."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.decide import ALPHA
-from ticketzoo.evaluation.level_labels import judge_target
+from ticketzoo.evaluation.level_labels import Labelling, judge_target
+from ticketzoo.evaluation.looks import Stage, looks_words, stages
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows
 from ticketzoo.evaluation.target import Margin, Target, Use
-from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict
+from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict, Look, TargetVerdict, Until
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
@@ -32,8 +33,9 @@ CLAIMS: dict[Use, str] = {
 """The claims beside matching, in words."""
 
 
-def rule(less_is_better: Sequence[str] = (), use: Use = "train") -> str:
+def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | None = None) -> str:
     """Return the rule in words, as cards print it, for metrics among which some are better when they are lower."""
+    added = f"; {looks_words(until)}" if until else ""
     falling = f"; less is better of {' and '.join(less_is_better)}: read above as below, below as above"
     return (
         "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
@@ -41,7 +43,7 @@ def rule(less_is_better: Sequence[str] = (), use: Use = "train") -> str:
         f"{CLAIMS[use]}. Each test is one-sided at 5%, shared by Holm's method where there are several targets; "
         "intervals are those of the tests. The spread over seeds is pooled over dense and the ticket's levels, and "
         "over the controls, where Levene's test allows it, else Welch's test is made; not measured: fewer than 2 "
-        f"seeds, or dense did not learn{falling * bool(less_is_better)}"
+        f"seeds, or dense did not learn{added}{falling * bool(less_is_better)}"
     )
 
 
@@ -53,6 +55,7 @@ def judge(
     margin: Margin = None,
     transfer: Collection[str] = (),
     use: Use = "train",
+    until: Until | None = None,
 ) -> Verdict:
     """Return the verdict on the one ticket that `rows` are about, on every level above 0 and every target they measure.
 
@@ -63,6 +66,8 @@ def judge(
         margin: stated by the recipe, in the metric's unit, of every target or by target; default the metric's.
         transfer: targets other than the ticket's source, on which winning needs the controls of its scale, too.
         use: "as-is" for a ticket whose rows were measured without training.
+        until: how seeds were added until the levels were decided; every look of which the seeds are among the rows is
+            made, and the verdict is that of the last.
 
     Raises:
         ValueError: the rows are about several tickets.
@@ -72,27 +77,66 @@ def judge(
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
     metrics = sorted({group.metric for group in groups}) or [metric or DEFAULT]
-    by_target: dict[str, list[Group]] = defaultdict(list)
-    for group in groups:
-        by_target[group.key.target].append(group)
-    targets = [Target(name, of, margin, name in transfer, use) for name, of in sorted(by_target.items())]
+    known = {group.key.target for group in groups}
+
+    def targets_of(seen: Sequence[Group]) -> list[Target]:
+        by_target = [(name, [group for group in seen if group.key.target == name]) for name in sorted(known)]
+        return [Target(name, of, margin, name in transfer, use) for name, of in by_target if of]
+
     try:
-        judged = [(target, *judge_target(target, alpha)) for target, alpha in _shared_alpha(targets)]
-        levels = [level for _, _, of_target in judged for level in of_target]
+        judged, looks = _judge(groups, targets_of, until)
+        levels = [level for _, of_target in judged for level in of_target]
         label, sparsity = _overall(levels)
         return Verdict(
-            rule=rule(sorted(falling_metrics(groups)), use),
+            rule=rule(sorted(falling_metrics(groups)), use, until),
             metric=", ".join(metrics),
             at=at,
             label=label,
             sparsity=sparsity,
             levels=levels,
-            targets=[about for target, about, _ in judged if target.levels],
+            targets=[about for about, of_target in judged if of_target],
             stated_margin=dict(margin) if isinstance(margin, Mapping) else margin,
-            transfer=sorted({*transfer} & by_target.keys()),
+            transfer=sorted({*transfer} & known),
+            until=until,
+            looks=looks,
         )
     except ValidationError as error:
         raise TicketError(f"results: no verdict can be given of them: {error.errors()[0]['msg']}") from None
+
+
+Judged = list[tuple[TargetVerdict, list[LevelVerdict]]]
+
+
+def _judge(
+    groups: Sequence[Group], targets_of: Callable[[Sequence[Group]], list[Target]], until: Until | None
+) -> tuple[Judged, list[Look]]:
+    """Return the verdicts on targets and their levels at the last look, and all looks where there are several."""
+    labelled: dict[str, Labelling] = {}
+    judged: Judged = []
+    looks = []
+    for stage in stages(groups, until):
+        targets = targets_of(stage.groups)
+        labelled = _labelled(targets, stage, labelled)
+        judged = [judge_target(target, labelled.get(target.name)) for target in targets]
+        label, _ = _overall([level for _, levels in judged for level in levels])
+        undecided = {name: one.undecided for name, one in labelled.items() if one.undecided}
+        looks.append(Look(seeds=stage.seeds, spent=stage.spent, label=label, undecided=undecided))
+    return judged, looks if until else []
+
+
+def _labelled(targets: Sequence[Target], stage: Stage, before: Mapping[str, Labelling]) -> dict[str, Labelling]:
+    """Return the labelling of each target that can be judged; they share the 5% by Holm's method.
+
+    Each has an equal share; a target on which every level matches passes its share on to the others.
+    """
+    judged = [target for target in targets if target.measured_levels and not target.unlearned]
+    labelled: dict[str, Labelling] = {}
+    while open_ones := [target for target in judged if target.name not in labelled]:
+        alpha = stage.level(ALPHA / len(open_ones))
+        tried = [Labelling(target, alpha, stage.number, before.get(target.name)) for target in open_ones]
+        complete = [one for one in tried if one.decision.matching.all()]
+        labelled |= {one.target.name: one for one in complete or tried}
+    return labelled
 
 
 def judge_all(
@@ -102,6 +146,7 @@ def judge_all(
     at: str = "final",
     margin: Margin = None,
     transfer: Mapping[str, Collection[str]] | None = None,
+    until: Until | None = None,
 ) -> dict[str, Verdict]:
     """Return the verdict on each ticket in `rows`, by name.
 
@@ -112,23 +157,9 @@ def judge_all(
         by_ticket[row["ticket"]].append(row)
     carried = transfer or {}
     return {
-        name: judge(by_ticket[name], metric=metric, at=at, margin=margin, transfer=carried.get(name, ()))
+        name: judge(by_ticket[name], metric=metric, at=at, margin=margin, transfer=carried.get(name, ()), until=until)
         for name in sorted(by_ticket)
     }
-
-
-def _shared_alpha(targets: Sequence[Target]) -> list[tuple[Target, float]]:
-    """Return the level of the tests on each target, by Holm's method.
-
-    Each has an equal share; a target on which every level matches passes its share on to the others.
-    """
-    judged = [target for target in targets if target.measured_levels and not target.unlearned]
-    shares: dict[str, float] = {}
-    while open_ones := [target for target in judged if target.name not in shares]:
-        alpha = ALPHA / len(open_ones)
-        complete = [target for target in open_ones if target.matches_everywhere(alpha)]
-        shares |= {target.name: alpha for target in complete or open_ones}
-    return [(target, shares.get(target.name, ALPHA)) for target in targets]
 
 
 def _overall(levels: list[LevelVerdict]) -> tuple[Label, float | None]:

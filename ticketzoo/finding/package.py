@@ -10,7 +10,6 @@ from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.target import Use
-from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import steps_before_the_end
@@ -107,14 +106,21 @@ def plan_find(
     """
     task = task or load_task(recipe.task, recipe.model)
     cells = PlannedCells(Path(out) / "cells", device=device or torch.device("cpu"))
-    try:
-        finding = find_tickets(recipe, task, cells, model)
-    except NotTrainedYet as unknown:
+
+    def planned(recipe: FindRecipe) -> Plan:
+        try:
+            finding = find_tickets(recipe, task, cells, model)
+        except NotTrainedYet as unknown:
+            plan = cells.plan(seconds=seconds)
+            plan.not_counted += (str(unknown), "the ticket's size")
+            return plan
         plan = cells.plan(seconds=seconds)
-        plan.not_counted += (str(unknown), "the ticket's size")
+        plan.disk_bytes["ticket"] = _ticket_bytes(recipe, finding)
         return plan
-    plan = cells.plan(seconds=seconds)
-    plan.disk_bytes["ticket"] = _ticket_bytes(recipe, finding)
+
+    plan = planned(recipe)
+    if recipe.until and not cells.complete:
+        plan.most = planned(recipe.outright())
     return plan
 
 
@@ -142,7 +148,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe, public=True),
         results=finding.rows,
-        verdict=judge(finding.rows, margin=recipe.verdict.margin, use=use),
+        verdict=recipe.judge(finding.rows, use),
         license=recipe.license,
         use=use,
         files={name: content for one in finding.replicates for name, content in extra_files(one)},

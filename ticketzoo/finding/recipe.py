@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,12 +8,16 @@ from ticketzoo.evaluation.again import VerdictConfig
 from ticketzoo.evaluation.arms import FIND_ARMS, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
+from ticketzoo.evaluation.rows import Row
+from ticketzoo.evaluation.target import Use
+from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.config import MethodConfig, RewindingConfig
 from ticketzoo.finding.method import METHODS
 from ticketzoo.hub.references import HubReference
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
+from ticketzoo.ticket.verdict import Until, Verdict
 from ticketzoo.training import TrainingConfig
 
 
@@ -84,6 +89,7 @@ class FindRecipe(Config):
     def _levels_exist(self) -> "FindRecipe":
         if len(set(self.seeds)) != len(self.seeds):
             raise ValueError("seeds must differ from each other")
+        self.verdict.until_decided(self.seeds)
         if len(set(self.control_levels)) != len(self.control_levels):
             raise ValueError("arm_levels must differ from each other")
         if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
@@ -114,3 +120,16 @@ class FindRecipe(Config):
         """The number of trainings the recipe asks for."""
         controls = self.controls.count(len(self.control_levels))
         return len(self.seeds) * ((self.head_first is not None) + self.finder.trainings + controls)
+
+    @property
+    def until(self) -> Until | None:
+        """How seeds are added to `seeds` until the levels are decided; None where they are not."""
+        return self.verdict.until_decided(self.seeds)
+
+    def outright(self) -> "FindRecipe":
+        """Return the recipe that states the seeds of the last look at once."""
+        return self.model_copy(update=self.verdict.outright(self.seeds))
+
+    def judge(self, rows: Sequence[Row], use: Use = "train") -> Verdict:
+        """Return the verdict on `rows`, by what the recipe states."""
+        return judge(rows, margin=self.verdict.margin, use=use, until=self.until)

@@ -1,10 +1,11 @@
 """From a recipe to tickets: the method's levels for each seed, and the arms that they are compared with."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.controls import Labels, dense_labels, ticket_labels
+from ticketzoo.evaluation.looks import look_by_look
 from ticketzoo.evaluation.rows import Row, task_rows
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import METHODS, Level, Start, Trained
@@ -60,12 +61,19 @@ def find_tickets(recipe: FindRecipe, task: Task, cells: Store, model: SourceMode
     """
     search = Search(recipe, task, cells, model=model)
     search.say_what_is_not_pruned()
-    cells.progress.planned(recipe.trainings)
-    replicates = cells.each(search.replicate, recipe.seeds)
-    controls = cells.each(search.measure, (control for one in replicates for control in search.controls(one)))
-    rows = [row for one in replicates for row in one.rows] + [row for found, _ in controls for row in found]
-    records = [record for one in replicates for record in one.records] + [record for _, record in controls]
-    return Finding(search.model, search.idle, replicates, rows, records)
+    finding = Finding(search.model, search.idle, [], [], [])
+
+    def measure(seeds: Sequence[int]) -> None:
+        cells.progress.planned(recipe.trainings // len(recipe.seeds) * (len(finding.replicates) + len(seeds)))
+        replicates = cells.each(search.replicate, seeds)
+        controls = cells.each(search.measure, (control for one in replicates for control in search.controls(one)))
+        for rows, records in [(one.rows, one.records) for one in replicates] + [(rows, [of]) for rows, of in controls]:
+            finding.rows.extend(rows)
+            finding.records.extend(records)
+        finding.replicates.extend(replicates)
+
+    look_by_look(recipe.seeds, recipe.until, measure, lambda: {recipe.name: recipe.judge(finding.rows)}, cells)
+    return finding
 
 
 class Search:

@@ -57,6 +57,8 @@ class Plan:
     not_counted: tuple[str, ...] = NOT_COUNTED
     warnings: tuple[str, ...] = ()
     """Lines that a user should read."""
+    most: "Plan | None" = None
+    """Where seeds are added until the levels are decided: the plan of the most; this one is of the next look."""
 
 
 @dataclass
@@ -72,10 +74,11 @@ class _Kind:
     """Evaluations of the validation split."""
     stored_bytes: int = 0
     """Of the weights that are kept."""
+    timing: Timing | None = None
 
     def add(self, job: Job, label: str, stored_states: int) -> None:
         if job.masks and not self.job.masks:  # masks take a little time
-            self.label, self.job = label, job
+            self.label, self.job, self.timing = label, job, None
         batch_size, total = job.training.batch_size, job.iterations
         done = total if job.learn == NOTHING else job.start_step
         per_epoch = job.task.steps_per_epoch(batch_size)
@@ -119,6 +122,11 @@ class PlannedCells(Store):
         self._unfinished: dict[str, _Kind] = {}
         self._finished = 0
 
+    @property
+    def complete(self) -> bool:
+        """Return False once something was asked for that is yet to be trained."""
+        return not self._unfinished
+
     def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
         """As `Store.run`, but an unfinished cell is noted, not trained: its record is empty."""
         _, folder = self.address(job.specification())
@@ -144,7 +152,7 @@ class PlannedCells(Store):
         plan.warnings = tuple(self._warnings.messages)
         for kind in self._unfinished.values():
             with in_one_line(kind.label, kind.job, self.device):
-                timing = time_training(kind.job, self.device, seconds)
+                timing = kind.timing = kind.timing or time_training(kind.job, self.device, seconds)
             plan.timings[kind.label] = timing
             plan.trainings += kind.trainings
             plan.iterations += kind.iterations

@@ -29,6 +29,10 @@ class Progress(Protocol):
         """Hear one line that a user should read."""
         ...
 
+    def say(self, message: str) -> None:
+        """Hear one line of news of the whole run."""
+        ...
+
 
 class Quiet:
     """A `Progress` that says nothing."""
@@ -46,4 +50,7 @@ class Quiet:
         """Say nothing."""
 
     def warn(self, message: str) -> None:
+        """Say nothing."""
+
+    def say(self, message: str) -> None:
         """Say nothing."""

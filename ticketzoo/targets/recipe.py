@@ -11,6 +11,7 @@ from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
 from ticketzoo.recipe import Config, DataName, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
+from ticketzoo.ticket.verdict import Until
 from ticketzoo.training import TrainingConfig
 
 Head = Literal["keep", "dense", "random_mask"]
@@ -72,7 +73,17 @@ class TransferRecipe(Config):
             values = getattr(self, key) or ()
             if len(set(values)) != len(values):
                 raise ValueError(f"{key} must differ from each other")
+        self.verdict.until_decided(self.seeds)
         return self
+
+    @property
+    def until(self) -> Until | None:
+        """How seeds are added to `seeds` until the levels are decided; None where they are not."""
+        return self.verdict.until_decided(self.seeds)
+
+    def outright(self) -> "TransferRecipe":
+        """Return the recipe that states the seeds of the last look at once."""
+        return self.model_copy(update=self.verdict.outright(self.seeds))
 
     def controls(self, *, pretrained: bool, levels: Sequence[int]) -> Controls:
         """Return the arms of a ticket that need trainings of their own; `pretrained` where a pretrained model gave it.

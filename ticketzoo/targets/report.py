@@ -9,6 +9,7 @@ import torch
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.diagnosis import diagnose
+from ticketzoo.evaluation.looks import look_by_look
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.evaluation.rows import Row, write_results
 from ticketzoo.evaluation.statistics import deciding_metrics, group_rows
@@ -22,6 +23,7 @@ from ticketzoo.targets.recipe import TransferRecipe
 from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.verdict_words import look_lines
 from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folder
 
@@ -78,8 +80,8 @@ def run_transfer(
     with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
-        rows = evaluate_transfer(recipe, tickets, targets, cells)
         carried = {ticket.name: carried_to(ticket, targets) for ticket in tickets}
+        rows = _look_by_look(recipe, tickets, targets, cells, carried)
         return processes.from_first(lambda: write_report(recipe, rows, out, carried))
 
 
@@ -105,8 +107,39 @@ def plan_transfer(
     """
     tickets = _load(recipe, registry)
     cells = PlannedCells(Path(out) / "cells", device=device or torch.device("cpu"))
-    evaluate_transfer(recipe, tickets, load_targets(recipe, tickets), cells)
-    return cells.plan(seconds=seconds)
+    targets = load_targets(recipe, tickets)
+    _look_by_look(recipe, tickets, targets, cells)
+    plan = cells.plan(seconds=seconds)
+    if recipe.until and not cells.complete:
+        _look_by_look(recipe.outright(), tickets, targets, cells)
+        plan.most = cells.plan(seconds=seconds)
+    return plan
+
+
+def _look_by_look(
+    recipe: TransferRecipe,
+    tickets: Sequence[Ticket],
+    targets: Sequence[Target],
+    cells: Store,
+    carried: Mapping[str, Sequence[str]] | None = None,
+) -> list[Row]:
+    """Return the rows of the recipe's seeds, and of those that are added to them."""
+    rows: list[Row] = []
+    measured: list[int] = []
+
+    def measure(seeds: Sequence[int]) -> None:
+        so_far = recipe.model_copy(update={"seeds": (*measured, *seeds)})
+        rows.extend(evaluate_transfer(so_far, tickets, targets, cells, done=len(measured)))
+        measured.extend(seeds)
+
+    look_by_look(recipe.seeds, recipe.until, measure, lambda: _verdicts(recipe, rows, carried), cells)
+    return rows
+
+
+def _verdicts(
+    recipe: TransferRecipe, rows: Sequence[Row], carried: Mapping[str, Sequence[str]] | None
+) -> dict[str, Verdict]:
+    return judge_all(rows, margin=recipe.verdict.margin, transfer=carried, until=recipe.until)
 
 
 def _load(recipe: TransferRecipe, registry: str | Path | None) -> list[Ticket]:
@@ -147,7 +180,7 @@ def write_report(
 
     `carried` are, by ticket, the targets that are not its source.
     """
-    verdicts = judge_all(rows, margin=recipe.verdict.margin, transfer=carried)
+    verdicts = _verdicts(recipe, rows, carried)
     table = transfer_table(rows)
     tickets = list(dict.fromkeys(row["ticket"] for row in rows))
     targets = list(dict.fromkeys(row["target"] for row in rows))
@@ -157,6 +190,7 @@ def write_report(
     sections += [sentence] if (sentence := shared_dense(rows)) else []
     for ticket in tickets:
         sections += [f"## {ticket}", for_markdown(words(verdicts[ticket]))]
+        sections += ["\n".join(lines)] if (lines := look_lines(verdicts[ticket])) else []
         for target in targets:
             its_rows = [row for row in rows if row["ticket"] == ticket and row["target"] == target]
             stem = f"{ticket}.on-{target}"

@@ -68,7 +68,7 @@ def load_tickets(recipe: TransferRecipe, load: Callable[[str], Ticket]) -> list[
 
 
 def evaluate_transfer(
-    recipe: TransferRecipe, tickets: Sequence[Ticket], targets: Sequence[Target], cells: Store
+    recipe: TransferRecipe, tickets: Sequence[Ticket], targets: Sequence[Target], cells: Store, *, done: int = 0
 ) -> list[Row]:
     """Run `recipe` in `cells` and return its measured rows; trainings that are finished there are not repeated.
 
@@ -77,6 +77,7 @@ def evaluate_transfer(
         tickets: of `load_tickets`.
         targets: of `load_targets`.
         cells: the store of trainings.
+        done: number of the recipe's first seeds to leave out.
 
     Raises:
         TicketError, ModelError: a ticket or its base is damaged or does not fit a target, said before anything is
@@ -89,12 +90,12 @@ def evaluate_transfer(
         for ticket, weights in [(ticket, pretrained_weights(ticket, recipe.base)) for ticket in tickets]
         for target in targets
         for index, seed in enumerate(recipe.seeds)
+        if index >= done
     ]
     for line in dict.fromkeys(line for comparison in comparisons for line in comparison.check()):
         cells.progress.warn(line)
-    cells.progress.planned(
-        sum(1 + len(one.levels) + one.controls(recipe).count(len(one.levels)) for one in comparisons)
-    )
+    count = sum(1 + len(one.levels) + one.controls(recipe).count(len(one.levels)) for one in comparisons)
+    cells.progress.planned(count * len(recipe.seeds) // (len(recipe.seeds) - done))
 
     def measure(training: tuple[Job, Labels]) -> list[Row]:
         job, labels = training

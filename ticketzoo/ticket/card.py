@@ -17,7 +17,7 @@ from ticketzoo.ticket.card_kinds import (
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
-from ticketzoo.ticket.verdict_words import published_lines
+from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, show_duration, show_names, show_numbers, show_sparsity
 
@@ -179,6 +179,7 @@ def _verdict(config: TicketConfig, sentence: str) -> dict[str, Any] | None:
         "metric": for_markdown(f"{verdict.metric.replace('_', ' ')}, {verdict.at}"),
         "rule": for_markdown(verdict.rule),
         "published": [for_markdown(line) for line in published_lines(verdict)],
+        "looks": look_lines(verdict),
     }
 
 

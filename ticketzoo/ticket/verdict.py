@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
-from ticketzoo.ticket.parts import FIRST, Count, Level, Part, Sparsity, Text
+from ticketzoo.ticket.parts import FIRST, Count, Level, Part, Seed, Sparsity, Text
 from ticketzoo.ticket.verdict_words import sentence as sentence
 from ticketzoo.util.text import for_markdown, for_terminal
 
@@ -30,6 +30,12 @@ GOOD: tuple[Label, ...] = ("winning", "matches untrained", "matching", "works un
 SEEDS: dict[Label, int] = {"winning": 3, "matches untrained": 2, "matching": 2, "works untrained": 3}
 """The fewest seeds that a label may rest on."""
 
+
+FIRST_LOOK = 3
+"""Seeds of the first look, where a recipe has not more."""
+
+MAX_SEEDS = 100
+"""The most seeds that are added until the levels are decided."""
 
 SHOWN = (*LABELS, *(f"{label} (short training)" for label in GOOD))
 """Every label as it is shown: with a mark where dense trained for longer is better by more than the margin."""
@@ -64,6 +70,7 @@ class LevelVerdict(Part):
         above_dense: True where the ticket is shown to be above dense, with Holm's correction over levels.
         seeds_to_decide: seeds of each arm that would decide an undecided level with 80% power, were the difference as
             measured; None where it has as many, so that another level leaves it open, or where more than 1,000.
+        look: number of the look at which the label was earned first, from 1; 0 where seeds were not added.
         published: labels by published rules, by the name of the rule.
     """
 
@@ -78,6 +85,7 @@ class LevelVerdict(Part):
     above_dense: bool = _unless(False)
     seeds_to_decide: Count | None = _unless(None)
     published: dict[str, str] = _unless({}, max_length=100)
+    look: Count = _unless(0)
 
     @model_validator(mode="after")
     def _is_backed_by_seeds(self) -> "LevelVerdict":
@@ -112,6 +120,42 @@ class TargetVerdict(Part):
     short_training: bool = _unless(False)
 
 
+class Until(Part):
+    """The statement, made before anything was measured, that seeds are added until the levels are decided.
+
+    Attributes:
+        seeds: of the first look, one at least.
+        max_seeds: the number of seeds at the last look.
+    """
+
+    seeds: Annotated[list[Seed], FIRST] = Field(min_length=1, max_length=MAX_SEEDS)
+    max_seeds: Annotated[int, Field(ge=FIRST_LOOK, le=MAX_SEEDS)]
+
+    @model_validator(mode="after")
+    def _has_room(self) -> "Until":
+        if len(set(self.seeds)) != len(self.seeds):
+            raise ValueError("seeds must differ from each other")
+        if self.max_seeds < len(self.seeds):
+            raise ValueError(f"max_seeds: {self.max_seeds} is less than the {len(self.seeds)} seeds of the first look")
+        return self
+
+
+class Look(Part):
+    """The verdict at one of the looks that were made while seeds were added.
+
+    Attributes:
+        seeds: number of them.
+        spent: share of the level of 0.05 that was spent at this look and before.
+        label: of the ticket, of claims made at this look and before.
+        undecided: by target the levels that further seeds might have decided; no target where there are none.
+    """
+
+    seeds: Count
+    spent: float
+    label: Label
+    undecided: dict[Text, Annotated[list[Level], FIRST]] = Field(default={}, max_length=1_000)
+
+
 class Verdict(Part):
     """The verdict on a ticket, by the stated rule.
 
@@ -125,6 +169,8 @@ class Verdict(Part):
         targets: margin, spread and chance of each target.
         stated_margin: the margin that the recipe states, of every target or by target; None for the defaults.
         transfer: targets on which a winning ticket has to be above the controls of its scale, too.
+        until: how seeds were added until the levels were decided; None where all were stated.
+        looks: the looks that were made then, the last of which gives the verdict.
     """
 
     rule: str
@@ -136,6 +182,8 @@ class Verdict(Part):
     targets: list[TargetVerdict] = _unless([], max_length=1_000)
     stated_margin: float | dict[str, float] | None = _unless(None)
     transfer: list[Text] = _unless([], max_length=1_000)
+    until: Until | None = _unless(None)
+    looks: Annotated[list[Look], FIRST] = _unless([], max_length=MAX_SEEDS)
 
     @property
     def short_training(self) -> bool:

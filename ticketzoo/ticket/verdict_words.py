@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ticketzoo.tasks.metrics import metric_called
-from ticketzoo.util.text import show_numbers, show_sparsity
+from ticketzoo.util.text import for_markdown, show_numbers, show_sparsity
 
 if TYPE_CHECKING:
     from ticketzoo.ticket.verdict import Compared, LevelVerdict, TargetVerdict, Verdict
@@ -25,9 +25,9 @@ def sentence(verdict: "Verdict") -> str:
         return "not measured"
     said = {target: _of_target(levels, about.get(target)) for target, levels in by_target.items()}
     if len(said) == 1:
-        return said.popitem()[1]
+        return said.popitem()[1] + _last_look(verdict)
     counts = _counts(list(by_target.values()))
-    return f"{counts}. " + ". ".join(f"On {target}: {text}" for target, text in said.items())
+    return f"{counts}. " + ". ".join(f"On {target}: {text}" for target, text in said.items()) + _last_look(verdict)
 
 
 def number(value: float, metric: str, *, sign: str = "") -> str:
@@ -59,6 +59,26 @@ def published_lines(verdict: "Verdict") -> list[str]:
         f"{rule}: {'; '.join(f'{label} at {_levels(levels)}' for label, levels in labels.items())}"
         for rule, labels in found.items()
     ]
+
+
+def look_lines(verdict: "Verdict") -> list[str]:
+    """Return the looks as the lines of a table in Markdown; none where seeds were not added."""
+    if not verdict.looks:
+        return []
+    lines = ["| look | seeds | spent of the 5% | label | left undecided |", "|--:|--:|--:|---|---|"]
+    for number, look in enumerate(verdict.looks, 1):
+        several = len({level.target for level in verdict.levels}) > 1
+        left = [f"levels {show_numbers(at)}" + f" on {of}" * several for of, at in look.undecided.items()]
+        undecided = for_markdown("; ".join(left))
+        lines.append(f"| {number} | {look.seeds} | {look.spent:.1%} | {look.label} | {undecided} |")
+    return lines
+
+
+def _last_look(verdict: "Verdict") -> str:
+    if not verdict.looks or verdict.until is None:
+        return ""
+    last, most = verdict.looks[-1], verdict.until.max_seeds
+    return f"; look {len(verdict.looks)}, {last.seeds} of at most {most} seeds, {last.spent:.1%} of the 5% spent"
 
 
 def _counts(targets: list[list["LevelVerdict"]]) -> str:

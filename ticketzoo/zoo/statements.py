@@ -66,7 +66,10 @@ def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
     if stored.recipe_text is None:
         return
     yield Check(RECIPE_FILE, f"{len(recipe)} keys")
-    stated = {"name": config.name, "seeds": [one.seed for one in config.replicates]}
+    seeds = [one.seed for one in config.replicates]
+    if config.verdict and config.verdict.until:  # the others were added
+        seeds = seeds[: len(config.verdict.until.seeds)]
+    stated = {"name": config.name, "seeds": seeds}
     for key, value in stated.items():
         if key in recipe and recipe[key] != value:
             yield Check(RECIPE_FILE, f"NOTE: {key} is {for_terminal(recipe[key])[:100]}, in ticket.json {value}")
