@@ -5,6 +5,7 @@ import numpy as np
 from ticketzoo.evaluation.arms import DENSE, TICKET
 from ticketzoo.evaluation.decide import ALPHA, NONE, Claims, decide
 from ticketzoo.evaluation.inference import Bools, Difference, seeds_to_decide
+from ticketzoo.evaluation.looks import left_open
 from ticketzoo.evaluation.metrics import show
 from ticketzoo.evaluation.published import published_labels
 from ticketzoo.evaluation.statistics import summarise
@@ -73,17 +74,9 @@ class Labelling:
 
     @property
     def undecided(self) -> list[int]:
-        """Return the levels that further seeds might decide.
-
-        None where matching ends at a level that is shown to be below, and below at one that is shown to be matching.
-        """
-        decision, margin = self.decision, np.array(-self.target.margin)
-        left = np.flatnonzero(~(decision.matching | decision.below))
-        if not len(left):
-            return []
-        below, above = decision.to_dense.below(margin), decision.to_dense.above(margin)
-        stuck = below[left[0]] <= self.alpha and above[left[-1]] <= self.alpha
-        return [] if stuck else [self.target.measured_levels[at] for at in left]
+        """Return the levels that further seeds might decide."""
+        left = left_open(self.decision, self.target.margin, self.alpha)
+        return [level for level, is_open in zip(self.target.measured_levels, left, strict=True) if is_open]
 
     @property
     def spread(self) -> tuple[float | None, int, str]:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ticketzoo.distributed import processes
-from ticketzoo.evaluation.decide import ALPHA
-from ticketzoo.evaluation.inference import Floats
+from ticketzoo.evaluation.decide import ALPHA, Decision
+from ticketzoo.evaluation.inference import Bools, Floats
 from ticketzoo.evaluation.statistics import Group
 from ticketzoo.runs.store import Store
 from ticketzoo.ticket.verdict import FIRST_LOOK, Until, Verdict
@@ -73,6 +73,19 @@ def _excess(bound: float, at: Floats, mass: Floats, step: float, wanted: float) 
     from scipy.special import ndtr
 
     return float(mass @ ndtr((at - bound) / step)) - wanted
+
+
+def left_open(decision: Decision, margin: float | Floats, alpha: float) -> Bools:
+    """Return the levels [..., levels] that further seeds might decide: undecided ones, unless the order forbids it.
+
+    Where matching ends at a level that is shown to be below, and below at one that is shown to be matching, those
+    between them stay undecided.
+    """
+    left, bound = ~(decision.matching | decision.below), -np.asarray(margin)[..., None]
+    first, last = left & (left.cumsum(axis=-1) == 1), left & (left[..., ::-1].cumsum(axis=-1)[..., ::-1] == 1)
+    ends = ((decision.to_dense.below(bound) <= alpha) & first).any(axis=-1)
+    begins = ((decision.to_dense.above(bound) <= alpha) & last).any(axis=-1)
+    return np.asarray(left & ~(ends & begins)[..., None])
 
 
 class Stage(NamedTuple):
