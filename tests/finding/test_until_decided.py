@@ -122,7 +122,7 @@ def test_a_run_that_was_stopped_goes_on(trained: tuple[Path, list[dict[str, Any]
     margin = undecided_first(trained[1])
     with pytest.raises(InterruptedError):
         find_and_package(recipe(margin), tmp_path / "stopped", progress=(before := Told(stop)))
-    ticket, folder = find_and_package(recipe(margin), tmp_path / "stopped", progress=(after := Told()))
+    ticket, _ = find_and_package(recipe(margin), tmp_path / "stopped", progress=(after := Told()))
     assert before.trained + after.trained == 5 * TRAININGS
     undisturbed = found(trained, tmp_path / "undisturbed", margin, Told())
     assert ticket.config.mask_sha256 == undisturbed.config.mask_sha256
@@ -151,7 +151,7 @@ def test_a_look_that_its_rows_do_not_give_is_noticed(
     assert "verdict.until: " in forged(lambda verdict: verdict["until"].update(max_seeds=6))
     assert ".look: " in forged(lambda verdict: verdict["levels"][0].update(look=1))
     (folder / "README.md").write_text(card.replace("| 1 | 3 | 71.1%", "| 1 | 3 | 7.1%"))
-    with pytest.raises(TicketError, match="README.md: says what ticket.json and the rows do not give: verdict"):
+    with pytest.raises(TicketError, match=r"README.md: says what ticket.json and the rows do not give: verdict"):
         ticketzoo.verify(folder)
 
 
@@ -173,7 +173,7 @@ def test_functions_state_it_too(trained: tuple[Path, list[dict[str, Any]]], tmp_
     assert ticket.config.verdict is not None
     assert ticket.config.verdict.until == FIVE
     assert ticket.config.verdict.stated_margin == 0.99
-    with pytest.raises(RecipeError, match="verdict.max_seeds: 3 is below the 4 of seeds"):
+    with pytest.raises(RecipeError, match=r"verdict.max_seeds: 3 is below the 4 of seeds"):
         ticketzoo.find(recipe(0.9, seeds=[0, 1, 2, 3]), until="decided", max_seeds=3, progress=False)
-    with pytest.raises(RecipeError, match="until: .*'decided'"):
+    with pytest.raises(RecipeError, match=r"until: .*'decided'"):
         ticketzoo.find("quickstart", until="soon", progress=False)  # type: ignore[arg-type]
