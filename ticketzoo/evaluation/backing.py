@@ -74,16 +74,16 @@ def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[],
         return Backing("claimed", "it has no rows")
     if not all(map(is_complete, rows)):
         return Backing("claimed", "its rows lack columns")
-    again = _judged_again(verdict, rows, config.use)
-    if again is None:
-        return Backing("claimed", "by a rule that this version does not know")
     margin, until = stated(recipe_text())
-    if verdict.stated_margin != margin:
-        phrase = f"verdict.stated_margin: {shown(verdict.stated_margin)}, but the recipe states {shown(margin)}"
-        return Backing("contradicted", "its margin is not the recipe's", (phrase,))
     if verdict.until != until:
         phrase = f"verdict.until: {shown(verdict.until)}, but the recipe states {shown(until)}"
         return Backing("contradicted", "its looks are not the recipe's", (phrase,))
+    again = _judged_again(verdict, rows, config.use)
+    if again is None:
+        return Backing("claimed", "by a rule that this version does not know")
+    if verdict.stated_margin != margin:
+        phrase = f"verdict.stated_margin: {shown(verdict.stated_margin)}, but the recipe states {shown(margin)}"
+        return Backing("contradicted", "its margin is not the recipe's", (phrase,))
     differs = tuple(_differences(verdict, again))
     if differs:
         return Backing("contradicted", f"its rows say {again.label}", differs)

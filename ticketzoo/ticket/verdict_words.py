@@ -68,7 +68,10 @@ def look_lines(verdict: "Verdict") -> list[str]:
     lines = ["| look | seeds | spent of the 5% | label | left undecided |", "|--:|--:|--:|---|---|"]
     for number, look in enumerate(verdict.looks, 1):
         several = len({level.target for level in verdict.levels}) > 1
-        left = [f"levels {show_numbers(at)}" + f" on {of}" * several for of, at in look.undecided.items()]
+        left = [
+            f"level{'s' * (len(at) > 1)} {show_numbers(at)}" + f" on {of}" * several
+            for of, at in look.undecided.items()
+        ]
         undecided = for_markdown("; ".join(left))
         lines.append(f"| {number} | {look.seeds} | {look.spent:.1%} | {look.label} | {undecided} |")
     return lines
