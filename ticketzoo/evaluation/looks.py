@@ -162,9 +162,10 @@ def look_by_look(
         measure(at[measured:])
         if not store.complete:
             return
-        left = _undecided(processes.from_first(verdicts))
+        found = processes.from_first(verdicts)
+        left, labels = _undecided(found), {verdict.label for verdict in found.values()}
         measured, more = len(at), len(looks[number]) - len(at) if left and number < len(looks) else 0
-        outcome = f"undecided at {left}" if left else "decided"
+        outcome = f"undecided at {left}" if left else "not measured" if labels == {"not measured"} else "decided"
         follows = f" -> {more} more seeds" * (more > 0)
         store.progress.say(f"look {number} of {len(looks)}: {measured} seeds, {outcome}{follows}")
         if not more:

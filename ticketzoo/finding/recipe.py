@@ -123,7 +123,7 @@ class FindRecipe(Config):
 
     @property
     def until(self) -> Until | None:
-        """How seeds are added to `seeds` until the levels are decided; None where they are not."""
+        """Seeds are added to `seeds` until the levels are decided, up to a number; None where none are."""
         return self.verdict.until_decided(self.seeds)
 
     def outright(self) -> "FindRecipe":
