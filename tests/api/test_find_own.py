@@ -327,6 +327,8 @@ class Raising(nn.Module):
         ({"model": lambda: nn.Linear(64, 5)}, "train: has labels from 0 to 9, but the network has 5 outputs, for"),
         ({"train": (IMAGES[:200], LABELS[:200] - 1)}, "train: has labels from -1 to 8, but the network has 10 outputs"),
         ({"model": Raising}, r"loss: cannot be taken of the network's outputs \(outputs \[2, 1, 5\] float32"),
+        ({"train": (IMAGES[:200], LABELS[:200].float())}, r"targets \[2\] float32 differ in shape: give classes as "),
+        ({"model": lambda: nn.Linear(64, 1), "train": (IMAGES[:200], LABELS[:200] / 9)}, r"train: outputs \[2, 1\] "),
         ({"evaluate": (IMAGES[200:], LABELS[200:] + 5)}, "evaluate: the network does not fit these examples: Target 1"),
         ({"evaluate": (IMAGES[200:, 1:], LABELS[200:])}, "evaluate: the network does not fit these examples: mat1"),
     ],

@@ -81,6 +81,7 @@ class OwnTask:
         _, targets = drawn(self._train, [0], seed=0)
         classes = not targets.is_floating_point()
         self._loss = loss or (F.cross_entropy if classes else F.mse_loss)
+        self.takes_squares = self._loss is F.mse_loss
         self.metric = _metric(metric) if metric is not None else ACCURACY if classes else LOSS
         self.name, self.signature = name, Signature(Observation(()), Features(1))
         self.has_validation = validation is not None

@@ -34,6 +34,9 @@ def check_fit(task: OwnTask, model: nn.Module, device: torch.device) -> None:
     outputs = getattr(outputs, "logits", outputs)
     if isinstance(outputs, Tensor) and outputs.dim() == 2 and targets.dim() == 1 and not targets.is_floating_point():
         _check_labels(task, outputs.shape[1], device)
+    if task.takes_squares and isinstance(outputs, Tensor) and outputs.shape != targets.shape:
+        advice = "give classes as integers (targets.long()), and values in the outputs' shape, or a loss"
+        raise DataError(f"train: outputs {_shapes(outputs)} and targets {_shapes(targets)} differ in shape: {advice}")
     try:
         task.loss(model, batch)
     except (RuntimeError, IndexError, ValueError, TypeError) as error:
