@@ -332,6 +332,15 @@ def test_hidden_folders_are_no_classes_and_counted(tmp_path: Path) -> None:
     assert splits.laid_out[2] == "left out: 2 files in hidden folders, 1 archives, which are not unpacked"
 
 
+@pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions bind no administrator")
+def test_a_file_that_may_not_be_read_is_an_error_whatever_its_name(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path / "d", TWO)
+    (folder / "train" / "a" / "odd.jpg_large").write_bytes(png(grey(99)))
+    (folder / "train" / "a" / "odd.jpg_large").chmod(0)
+    with pytest.raises(DataError, match=r"odd\.jpg_large\) cannot be read: Permission denied"):
+        load(folder)
+
+
 def test_images_of_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", TWO)
     (folder / "train" / "a" / "0000.heic").write_bytes(b"ftypheic")

@@ -4,8 +4,9 @@ from typing import Any
 import pytest
 import yaml
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.start import load_task
 from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 
 SMALLEST: dict[str, Any] = {
@@ -167,3 +168,11 @@ def test_the_reproduction_recipe_follows_the_paper_to_the_letter() -> None:
     assert recipe.task.dataset.validation == 5000
     assert len(recipe.seeds) == 5
     assert recipe.draws == 3
+
+
+@pytest.mark.parametrize("name", ["my-images", "my-texts"])
+def test_a_recipe_for_ones_own_data_says_how_to_name_them_before_it_fetches_a_model(name: str) -> None:
+    recipe = read_recipe(FOLDER / f"{name}.yaml", FindRecipe)
+    said = r"no data set at \./FOLDER: there is no such folder.*: give one with --set task\.dataset\.path=FOLDER$"
+    with pytest.raises(DataError, match=said):
+        load_task(recipe.task, recipe.model)

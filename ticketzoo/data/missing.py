@@ -14,20 +14,9 @@ def check_there(path: str, revision: str | None) -> None:
 
     The Hub is asked once; `datasets` would ask again and again, for half a minute.
     """
-    from huggingface_hub.utils import HFValidationError, validate_repo_id
-
+    check_path(path)
     folder = Path(path).expanduser()
-    if folder.is_dir():
-        return
-    if folder.is_file():
-        advice = "give the folder that it is in, which may hold one file or one for each split"
-        raise DataError(f"{path} is a file: {advice}")
-    try:
-        validate_repo_id(path)
-    except HFValidationError:
-        advice = "give one with --set task.dataset.path=FOLDER"
-        raise DataError(f"no data set at {path}: there is no such folder{_near(folder)}: {advice}") from None
-    if is_offline() or _is_cached(path):
+    if folder.is_dir() or is_offline() or _is_cached(path):
         return
     try:
         call_hub(lambda: client().dataset_info(path, revision=revision), path, repeat=False)
@@ -35,6 +24,23 @@ def check_there(path: str, revision: str | None) -> None:
         raise DataError(
             f"could not load data set {path}: no such folder here{_near(folder)}, and on the Hub: {error}"
         ) from error
+
+
+def check_path(path: str) -> None:
+    """Raise DataError if `path` is no folder and cannot be the name of a data set on the Hub."""
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
+
+    folder = Path(path).expanduser()
+    if folder.is_file():
+        advice = "give the folder that it is in, which may hold one file or one for each split"
+        raise DataError(f"{path} is a file: {advice}")
+    if folder.is_dir():
+        return
+    try:
+        validate_repo_id(path)
+    except HFValidationError:
+        advice = "give one with --set task.dataset.path=FOLDER"
+        raise DataError(f"no data set at {path}: there is no such folder{_near(folder)}: {advice}") from None
 
 
 def _near(folder: Path) -> str:

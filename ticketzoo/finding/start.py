@@ -7,6 +7,8 @@ from typing import Any
 
 from torch import Tensor
 
+from ticketzoo.data.missing import check_path
+from ticketzoo.data.stored import StoredDataset
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
@@ -51,7 +53,8 @@ class SourceModel:
 def load_task(config: TaskConfig, model: ModelConfig) -> Task:
     """Return the task that `model` is trained on, its data loaded; by the first process of each machine first.
 
-    A model of texts is looked for before, as its tokenizer is found by the same name.
+    A model of texts is looked for before, as its tokenizer is found by the same name. A folder of data that is not
+    there is told of first: such a model may be large.
 
     Raises:
         DataError: the data is missing or unusable.
@@ -60,6 +63,8 @@ def load_task(config: TaskConfig, model: ModelConfig) -> Task:
     """
     with processes.first_of_machine_first():
         if (known := TASKS[config.type].texts) is not None:
+            if isinstance(dataset := getattr(config, "dataset", None), StoredDataset):
+                check_path(dataset.mirror or dataset.path)
             architecture_for(model.here, model.kwargs, known)
         task = create_task(config, tokenizer=model.tokenizer)
     processes.check_same("the data:", task.identity)

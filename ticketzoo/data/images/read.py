@@ -107,6 +107,8 @@ def is_image(file: Path) -> bool:
     try:
         with Image.open(file):
             return True
+    except PermissionError:
+        return True  # it may be: reading it says what is wrong
     except Exception:  # whatever a parser of Pillow's raises for what is none of its files
         return False
 
