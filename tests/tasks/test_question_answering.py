@@ -184,6 +184,17 @@ def test_what_was_found_is_told(tmp_path: Path, caches: Path, letters: Path) -> 
     ]
 
 
+@pytest.mark.parametrize("answers", [{"answers": None}, {}, {"answers": {"text": [], "answer_start": []}}])
+def test_a_split_without_answers_is_not_tested_on(
+    answers: dict[str, Any], tmp_path: Path, caches: Path, letters: Path
+) -> None:
+    rows = [row(name, "a b", ("b", 2)) for name in "qrst"]
+    held_out = [{"question": "z", "context": "c", **answers}]
+    task = task_of(write_data(tmp_path / "data", {"train": rows, "test": held_out}), letters, {"test": 1})
+    assert task.examples == {"train": 3, "validation": 0, "test": 1}
+    assert "split test has no labels, it is not used" in task.source["laid_out"]
+
+
 def test_the_identity_is_of_windows_and_answers(folder: Path, letters: Path, tmp_path: Path) -> None:
     identity = task_of(folder, letters).identity
     assert task_of(folder, letters).identity == identity  # from the cache

@@ -46,10 +46,10 @@ def read_json(content: str, where: str) -> tuple[Any, Sequence[int] | None]:
             arrays[name] = pa.array(values)
         except UnicodeEncodeError:
             raise DataError(f"{where}: column {name!r} holds half a character (\\ud800 to \\udfff alone)") from None
-        except OverflowError:
-            raise DataError(f"{where}: column {name!r} holds a number beyond 64 bits: write it as a text") from None
-        except pa.ArrowException as error:
-            raise DataError(f"{where}: column {name!r} holds values of several kinds: {one_line(error)}") from None
+        except (pa.ArrowException, OverflowError) as error:
+            number = _first_odd(values, numbers)
+            what = "a number beyond 64 bits" if isinstance(error, OverflowError) else "a value of another kind"
+            raise DataError(f"{where}, {unit} {number}: column {name!r} holds {what}: {one_line(error)}") from None
     try:
         return pa.table(arrays), numbers if unit == "line" else None
     except UnicodeEncodeError:
@@ -104,6 +104,19 @@ def _check_kinds(where: str, column: str, values: list[Any], numbers: list[int])
     if len(seen) > 1:
         (one, at), (other, there) = list(seen.items())[:2]
         raise DataError(f"{where} {there}: column {column!r} holds {other} there, and {one} at {at}: make them alike")
+
+
+def _first_odd(values: list[Any], numbers: list[int]) -> int:
+    """Return the number of the first row whose value does not go with the first value."""
+    import pyarrow as pa
+
+    first = next(value for value in values if value is not None)
+    for number, value in zip(numbers, values, strict=True):
+        try:
+            pa.array([first, value])
+        except (pa.ArrowException, OverflowError):
+            return number
+    return numbers[-1]
 
 
 def _kind(value: Any) -> str:

@@ -51,13 +51,11 @@ def load_questions(dataset: TextDataset) -> tuple[dict[str, Questions], dict[str
     text_columns(dataset.path, table, _TEXTS)
     if _ANSWERS not in table.features:
         raise DataError(f"{dataset.path} has no column {_ANSWERS!r}; {what_there_is(table.features)}")
+    _check_answers(dataset.path, table)
     rows = split_rows(dataset, tables, _without_answers)
     check_columns(rows, [*_TEXTS, _ANSWERS])
     for part in rows.values():
-        if not _are_answers(_type(part.table)):
-            raise DataError(
-                f"{part.split}: column {_ANSWERS!r} must hold the lists `text` and `answer_start` of each row"
-            )
+        _check_answers(part.split, part.table)
     splits = {name: Questions(part, _questions(part)) for name, part in rows.items()}
     for name, split in splits.items():
         if unanswered := sum(not question.answers for question in split.questions):
@@ -71,11 +69,12 @@ def load_questions(dataset: TextDataset) -> tuple[dict[str, Questions], dict[str
 def _without_answers(table: Any) -> bool:
     if _ANSWERS not in table.features:
         return True
-    return _are_answers(_type(table)) and not any(map(_texts, table[_ANSWERS]))
+    return not any(_texts(answers) if isinstance(answers, dict) else answers for answers in table[_ANSWERS])
 
 
-def _type(table: Any) -> Any:
-    return table.features.arrow_schema.field(_ANSWERS).type
+def _check_answers(where: str, table: Any) -> None:
+    if not _are_answers(table.features.arrow_schema.field(_ANSWERS).type):
+        raise DataError(f"{where}: column {_ANSWERS!r} must hold the lists `text` and `answer_start` of each row")
 
 
 def _are_answers(kind: Any) -> bool:
