@@ -259,8 +259,11 @@ def test_a_label_out_of_range_is_named_with_its_row(tmp_path: Path, caches: Path
 
 @pytest.mark.parametrize("metric", ["pearson", "spearman"])
 def test_a_metric_that_the_labels_do_not_have_is_an_error(metric: str, folder: Path, letters: Path) -> None:
-    with pytest.raises(DataError, match=f"metric: {metric} is not for 2 classes; choose accuracy or matthews or f1"):
+    with pytest.raises(
+        DataError, match=f"metric: {metric} is not for 2 classes; choose accuracy or matthews or f1, or"
+    ):
         task_of(folder, letters, metric=metric)
+    assert task_of(folder, letters, {"labels": "values"}, metric=metric).metric.name == metric
 
 
 def test_a_recipe_tells_the_tasks_apart_by_type() -> None:

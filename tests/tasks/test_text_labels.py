@@ -1,5 +1,6 @@
 """Labels of texts are what the column says: numbers, words, True and False are classes, fractions are values."""
 
+import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,20 @@ def test_a_test_split_without_labels_is_not_tested_on(folder: Path) -> None:
         DataError, match=r"split 'test' of .* has labels -1 only, they seem withheld: use another split"
     ):
         load(folder, test_split="test")
+
+
+@pytest.mark.parametrize("label", [None, -1, -1.0, "-1"])
+def test_labels_in_name_only_are_none(folder: Path, label: Any) -> None:
+    write_csv(folder, train=[f"{letter},{number % 2}" for number, letter in enumerate("abcdefghij")])
+    (folder / "data" / "test.jsonl").write_text(json.dumps({"text": "z", "label": label}) + "\n")
+    assert "split test has no labels, it is not used" in load(folder, test=2).laid_out["laid_out"]
+
+
+def test_a_label_that_is_a_list_is_named(folder: Path) -> None:
+    write_csv(folder, train=["a,0", "b,1"])
+    (folder / "data" / "test.jsonl").write_text('{"text": "z", "label": [1]}\n')
+    with pytest.raises(DataError, match=r"split 'test' of .*: column 'label' is List, but text in split 'train' of"):
+        load(folder)
 
 
 def test_a_split_without_the_column_of_text_is_named(folder: Path) -> None:

@@ -152,6 +152,7 @@ def _metric(config: TextClassificationConfig, num_classes: int) -> Metric:
     chosen = config.metric or (glue.metric if glue else default)
     there = ["pearson", "spearman"] if num_classes == 1 else ["accuracy", "matthews", *["f1"] * (num_classes == 2)]
     if chosen not in there:
-        what = "values to predict" if num_classes == 1 else f"{num_classes} classes"
-        raise DataError(f"metric: {chosen} is not for {what}; choose {' or '.join(there)}")
+        what, other = ("values to predict", "classes") if num_classes == 1 else (f"{num_classes} classes", "values")
+        advice = f"choose {' or '.join(there)}, or take the labels for {other} with task.dataset.labels: {other}"
+        raise DataError(f"metric: {chosen} is not for {what}; {advice}")
     return METRICS[chosen]

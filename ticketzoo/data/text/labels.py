@@ -12,6 +12,7 @@ from ticketzoo.data.labels import (
     alike_words,
     all_whole,
     check_same_names,
+    kind_of,
     missing_label,
     number_classes,
     numbering_words,
@@ -37,10 +38,9 @@ def is_withheld(table: "Dataset", label_column: str) -> bool:
     if label_column not in table.features:
         return True
     cells = table.select_columns([label_column]).with_format("arrow")[:].column(label_column).drop_null()
-    if is_untyped(table):
-        return set(cells.unique().to_pylist()) <= {"-1", "-1.0"}
-    labels = cells.to_numpy()
-    return labels.dtype.kind in "if" and bool((labels == -1).all())
+    if len(cells) and not kind_of(table.features[label_column]):
+        return False
+    return {str(label) for label in cells.unique().to_pylist()} <= {"-1", "-1.0"}
 
 
 def read_labels(
