@@ -24,7 +24,7 @@ def test_all_is_well() -> None:
 def test_one_answer_throughout_and_less_than_that() -> None:
     rows = [row("chance", 0.37), row("dense", 0.9), row("ticket", 0.37, level=1), row("ticket", 0.37, level=1, seed=2)]
     assert diagnose([*rows, row("random_mask", 0.3, level=1)]) == [
-        "random mask at level 1 learned nothing: it is no better than the best constant guess, 37.00% (seeds 0)",
+        "random mask at level 1 learned nothing: it is no better than the best constant guess, 37.00% (seed 0)",
         "ticket at level 1 gives one answer throughout: it scores just what that does, 37.00% (seeds 0, 2)",
     ]
 
@@ -33,7 +33,7 @@ def test_less_is_better_of_perplexities() -> None:
     keys = {"metric": "test_perplexity", "decides": True, "higher_is_better": False}
     rows = [row("chance", 300.0, **keys), row("dense", 40.0, **keys), row("ticket", 400.0, level=1, **keys)]
     assert diagnose(rows) == [
-        "ticket at level 1 learned nothing: it is no better than the best constant guess, 300.0000 (seeds 0)"
+        "ticket at level 1 learned nothing: it is no better than the best constant guess, 300.0000 (seed 0)"
     ]
 
 
@@ -41,7 +41,7 @@ def test_a_huge_loss_of_a_classifier() -> None:
     """Of values to predict, a large squared error means nothing by itself."""
     loss = row("dense", 3.2e6, metric="test_loss")
     assert diagnose([row("dense", 0.5), loss]) == [
-        "dense at level 0 diverged: its test loss is 3.2e+06; lower training.optimizer.lr (seeds 0)"
+        "dense at level 0 diverged: its test loss is 3.2e+06; lower training.optimizer.lr (seed 0)"
     ]
     assert diagnose([row("dense", 0.5, metric="test_pearson", decides=True), loss]) == []
 

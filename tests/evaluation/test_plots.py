@@ -5,7 +5,8 @@ import matplotlib
 import pytest
 from matplotlib.image import imread
 
-from ticketzoo.evaluation.arms import ARMS, arm_style
+from ticketzoo.evaluation.arms import ARMS, CHANCE, arm_style
+from ticketzoo.evaluation.drawing import COLOURS
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 
 
@@ -51,7 +52,7 @@ def test_same_rows_give_the_same_bytes_whatever_the_settings(tmp_path: Any) -> N
         plot_metric(list(reversed(MEASURED)), tmp_path / "b.png", target="mnist")
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
-    assert b"matplotlib" not in (tmp_path / "a.png").read_bytes()
+    assert b"Software" not in (tmp_path / "a.png").read_bytes()
 
 
 def test_heat_map_is_white_where_ticket_equals_dense_and_coloured_by_sign(tmp_path: Any) -> None:
@@ -159,3 +160,44 @@ def test_a_band_wider_than_the_plot_goes_from_the_smallest_to_the_largest_seed()
     lower = [row | {"value": row["value"] - 0.3} for row in MEASURED]
     quiet = plot_metric(lower, target="mnist").axes[0].get_title(loc="left")
     assert quiet.endswith("3 seeds; bands: 95% intervals of the mean")
+
+
+def title_of(figure: Any) -> str:
+    return figure.axes[0].get_title(loc="left").replace("\n", " ")
+
+
+def legend_of(figure: Any) -> list[str]:
+    return [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
+
+
+@pytest.mark.parametrize(("values", "low", "high"), [([1.0, 0.99, 0.98], 97, 100.2), ([0.0, 0.01, 0.02], -0.2, 3)])
+def test_an_axis_of_accuracies_ends_at_its_bounds(values: list[float], low: float, high: float) -> None:
+    axes = plot_metric(rows("dense", values) + rows("ticket", values), target="mnist").axes[0]
+    assert low < axes.get_ylim()[0] and axes.get_ylim()[1] < high
+    inside = [tick for tick in axes.get_yticks() if axes.get_ylim()[0] <= tick <= axes.get_ylim()[1]]
+    assert min(inside) >= 0 and max(inside) <= 100
+
+
+def test_a_guess_far_below_is_named_and_leaves_the_range_to_what_was_trained() -> None:
+    chance = rows("chance", [0.1, 0.1, 0.1], level=0)
+    figure = plot_metric(MEASURED + chance, target="mnist")
+    assert figure.axes[0].get_ylim() == plot_metric(MEASURED, target="mnist").axes[0].get_ylim()
+    assert "chance, below this range: 10.00%" in title_of(figure)
+    assert legend_of(figure) == ["ticket", "dense", "random mask"]
+
+
+def test_a_guess_that_is_near_is_drawn_in_a_colour_of_its_own() -> None:
+    figure = plot_metric(MEASURED + rows("chance", [0.89, 0.89, 0.89], level=0), target="mnist")
+    assert legend_of(figure) == ["ticket", "dense", "random mask", "chance"] and "chance" not in title_of(figure)
+    colours = [arm_style(name).colour for name in [*ARMS, CHANCE]] + list(COLOURS)
+    assert len(colours) == len(set(colours))
+
+
+def test_a_guess_stops_at_no_iteration() -> None:
+    figure = plot_early_stopping(MEASURED + rows("chance", [0.1, 0.1, 0.1], level=0), target="mnist")
+    assert legend_of(figure) == ["ticket", "dense", "random mask"]
+    assert "chance" not in title_of(figure)
+
+
+def test_one_seed_is_one_seed() -> None:
+    assert title_of(plot_metric(rows("dense", [0.9]) + rows("ticket", [0.9]), target="mnist")).endswith(", 1 seed")

@@ -11,7 +11,7 @@ from toy_zoo import ROWS, make_ticket
 
 import ticketzoo
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.evidence import card_files, ticket_card
 from ticketzoo.evaluation.verdict import judge
 from ticketzoo.zoo.summary import read_summary
 
@@ -40,7 +40,8 @@ def measured() -> list[dict[str, Any]]:
 def folder(tmp_path: Path) -> Path:
     rows = measured()
     ticket = make_ticket(results=rows, verdict=judge(rows))
-    card = ticket_card(ticket.config, rows, recipe_text=ticket.recipe_text, cost={"trainings": 3})
+    cost = {"trainings": 3, "seconds": 0.4, "device": "2 CPU & 1 GPU_x"}
+    card = ticket_card(ticket.config, rows, recipe_text=ticket.recipe_text, cost=cost)
     return ticket.save_pretrained(tmp_path / "zoo" / NAME, extras={"README.md": card.encode()})
 
 
@@ -260,6 +261,85 @@ def test_words_of_ones_own_in_a_card_are_noted(folder: Path) -> None:
     assert "README.md: NOTE: has lines of its own, such as 'Best of its kind.'" in said(folder)
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("**method**: imp", "**method**: magic"),
+        ("checks every digest", "checks each digest"),
+        ("Its sparsity is unstructured", "Its sparsity is structured"),
+        ("**device**: 2 CPU", "**gadget**: 2 CPU"),
+        ("transfer: on no other data set", "transfer: on any data set"),
+    ],
+)
+def test_a_word_that_was_changed_is_noted_with_its_line(folder: Path, old: str, new: str) -> None:
+    edit_card(folder, old, new)
+    (line,) = [line for line in said(folder) if "NOTE" in line]
+    assert line.startswith("README.md: NOTE: has lines of its own, such as ") and new[:40] in line
+
+
+def test_a_line_that_was_taken_out_is_noted(folder: Path) -> None:
+    edit_card(folder, "- transfer: on no other data set\n", "")
+    assert "README.md: NOTE: lacks lines, such as '- transfer: on no other data set'" in said(folder)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("A winning ticket.", "and no level is winning"),
+        ("It is **matching** throughout.", "and no level is matching"),
+        ("Its accuracy is 99.12 without a doubt.", "and no row gives 99.12"),
+        ("It gains 7 points.", "and no row gives 7"),
+        ("As good as dense at sparsity 0.98.", "and no row gives 0.98"),
+        ("| accuracy |\n|---|\n| 99.9% |", "and no row gives 99.9"),
+    ],
+)
+def test_a_claim_in_words_of_ones_own(tmp_path: Path, words: str, message: str) -> None:
+    below = [row | {"value": 0.5} if row["arm"] == "ticket" else row for row in measured()]
+    ticket = make_ticket(results=below, verdict=judge(below))
+    card = ticket_card(ticket.config, below, recipe_text=ticket.recipe_text)
+    folder = ticket.save_pretrained(tmp_path / NAME, extras={"README.md": card.encode()})
+    assert not [line for line in said(folder) if "NOTE" in line]
+    edit_card(folder, "## Limits", f"{words}\n\n## Limits")
+    with pytest.raises(TicketError, match=message):
+        ticketzoo.verify(folder)
+
+
+@pytest.mark.parametrize(
+    "words", ["See arXiv:1803.03635.", "Found in 2026.", "Give it a matching head.", "v1.2 errors"]
+)
+def test_other_numbers_and_words_are_no_claims(folder: Path, words: str) -> None:
+    edit_card(folder, "## Limits", f"{words}\n\n## Limits")
+    assert f"README.md: NOTE: has lines of its own, such as '{words}'" in said(folder)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("1, 2; sparsity", "1, 3; sparsity"),
+        ("level=2", "level=1"),
+        ("0, 1", "0 to 9"),
+        ("apache-2.0\n- **data", "mit\n- **data"),
+    ],
+)
+def test_a_number_that_was_changed_anywhere(folder: Path, old: str, new: str) -> None:
+    edit_card(folder, old, new)
+    with pytest.raises(TicketError, match=r"and the ticket gives|and ticket\.json gives"):
+        ticketzoo.verify(folder)
+
+
+def test_plots_are_drawn_again(folder: Path) -> None:
+    config, rows = read_summary(folder).config, measured()
+    recipe = (folder / "recipe.yaml").read_text()
+    for name, content in card_files(config, rows, recipe_text=recipe).items():
+        (folder / name).write_bytes(content)
+    assert "accuracy.png: the picture that its rows give" in said(folder)
+    assert not [line for line in said(folder) if "NOTE" in line]
+    better = [row | {"value": 0.999} if row["arm"] == "ticket" else row for row in rows]
+    (folder / "accuracy.png").write_bytes(card_files(config, better)["accuracy.png"])
+    with pytest.raises(TicketError, match=r"accuracy.png: was drawn of other rows than those of results.jsonl"):
+        ticketzoo.verify(folder)
+
+
 def test_cost_and_hub_id_are_the_authors_to_state(folder: Path) -> None:
     edit_card(folder, f'load_ticket("{NAME}"', 'load_ticket("alice/zoo"')
     edit_card(folder, "**trainings**: 3", "**trainings**: 30")
@@ -301,5 +381,6 @@ def test_rows_without_columns_give_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in Path("registry").glob("*/ticket.json")))
 def test_every_ticket_of_the_registry_states_what_its_rows_give(name: str) -> None:
     checks = said(Path("registry", name).absolute())
-    assert not [line for line in checks if "NOTE: the verdict" in line]
-    assert any(line.startswith("README.md: its tables") for line in checks)
+    assert not [line for line in checks if "NOTE" in line and "keeps" not in line]
+    assert "README.md: its tables, metadata and verdict are those of ticket.json and the rows" in checks
+    assert any(line.startswith("accuracy.png: ") for line in checks)

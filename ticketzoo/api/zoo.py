@@ -4,12 +4,12 @@ from pathlib import Path
 
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.tables import Table
-from ticketzoo.finding.method import found_words
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.arguments import checked
+from ticketzoo.util.text import counted
 from ticketzoo.zoo import Check, ticket_folder, verify_ticket
 from ticketzoo.zoo import search as searching
 from ticketzoo.zoo.pull import pull_ticket
@@ -53,7 +53,7 @@ def search(
     hits = searching.search(registry, query, limit=limit, token=token)
     left_out = "".join(f" Left out: {reason}." for reason in hits.left_out)
     hint = f" {hits.hint}" if hits.hint else ""
-    caption = f"{len(hits.summaries)} tickets in {hits.where}.{hint}{left_out}"
+    caption = f"{counted(len(hits.summaries), 'ticket')} in {hits.where}.{hint}{left_out}"
     return Table(caption, COLUMNS, "lllrrrrll", tuple(summary.cells() for summary in hits.summaries))
 
 
@@ -140,13 +140,8 @@ def push(
         loaded, has_card = Ticket.from_pretrained(folder), (folder / "README.md").is_file()
     else:
         loaded, has_card = ticket, False
-    card = (
-        None
-        if has_card
-        else ticket_card(
-            loaded.config, loaded.results, empty=loaded.empty_layers, found=found_words(loaded.config.pruning)
-        )
-    )
+    recipe, empty = loaded.recipe_text, loaded.empty_layers
+    card = None if has_card else ticket_card(loaded.config, loaded.results, recipe_text=recipe, empty=empty)
     return loaded.push_to_hub(
         repo_id,
         private=private,

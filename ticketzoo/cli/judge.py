@@ -12,7 +12,10 @@ def register(app: typer.Typer) -> None:
 
 
 def judge(
-    masks: Annotated[Path, typer.Argument(help="Masks: a safetensors file of zeros and ones, by parameter name.")],
+    masks: Annotated[
+        Path,
+        typer.Argument(metavar="MASKS", help="Masks: a safetensors file of zeros and ones, by parameter name."),
+    ],
     recipe: Annotated[
         str,
         typer.Option("--recipe", metavar="RECIPE", help="Whose model, data, training, arms and seeds to measure with."),

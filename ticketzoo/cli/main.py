@@ -15,7 +15,7 @@ import typer
 
 from ticketzoo import __version__
 from ticketzoo.cli import recipes
-from ticketzoo.cli.output import any_encoding, print_json
+from ticketzoo.cli.output import any_encoding, drop_output, open_streams, print_json, say
 from ticketzoo.errors import TicketzooError
 from ticketzoo.util.os_errors import in_words
 from ticketzoo.util.signals import Interrupted, as_usual, exit_status, interruptible, raise_when_interrupted
@@ -67,18 +67,20 @@ app.add_typer(recipes.app, name="recipe")
 def main() -> NoReturn:
     """Run the command line and exit."""
     raise_when_interrupted()
+    open_streams()
     any_encoding()
     try:
         with interruptible("interrupted"), _lines_on_standard_error():
             status = _run()
+        sys.stdout.flush()
     except TicketzooError as error:
         fail(str(error))
     except Interrupted as error:
         fail(str(error), exit_status())
-    except BrokenPipeError:
-        sys.stderr.close()
+    except BrokenPipeError:  # of a reader that has seen enough
+        drop_output()
         sys.exit(1)
-    except OSError as error:  # a file that a command reads or writes beside its own checks
+    except OSError as error:  # a file that a command reads or writes beside its own checks, or standard output
         fail(f"{in_words(error)} and run again")
     finally:
         as_usual()
@@ -87,8 +89,11 @@ def main() -> NoReturn:
 
 def _run() -> int:
     """Run the command and return its exit status. With `--json`, wrong usage is told in a JSON document, too."""
-    if not _as_json():
-        app()
+    try:
+        if not _as_json():
+            app()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 0
     try:
         status: Any = app(standalone_mode=False)
     except Exception as error:  # wrong usage is of a class that typer does not name
@@ -121,12 +126,16 @@ class _Lines(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         kind = "warning: " if record.levelno >= logging.WARNING else ""
-        print(f"ticketzoo: {kind}{for_terminal(record.getMessage())}", file=sys.stderr)
+        say(f"ticketzoo: {kind}{for_terminal(record.getMessage())}")
 
 
 def fail(message: str, status: int = 1) -> NoReturn:
     """Print one line on standard error, with `--json` also a document that says it, and exit with `status`."""
-    print(f"ticketzoo: {for_terminal(message)}", file=sys.stderr)
-    if _as_json() and os.environ.get("RANK", "0") == "0":  # of several processes the first alone
-        print_json({"ok": False, "error": for_terminal(message), "status": status})
+    say(f"ticketzoo: {for_terminal(message)}")
+    try:
+        if _as_json() and os.environ.get("RANK", "0") == "0":  # of several processes the first alone
+            print_json({"ok": False, "error": for_terminal(message), "status": status})
+        sys.stdout.flush()
+    except OSError:
+        drop_output()
     sys.exit(status)

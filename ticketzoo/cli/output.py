@@ -1,8 +1,10 @@
 """Printing: one JSON document on standard output, or tables for people."""
 
 import codecs
+import contextlib
 import io
 import json
+import os
 import sys
 from typing import Any
 
@@ -12,6 +14,31 @@ WIDE = 10_000
 """Columns of what is not a terminal: more than any line has."""
 ASCII = {"\N{PLUS-MINUS SIGN}": "+-", "\N{HORIZONTAL ELLIPSIS}": "...", "\N{REPLACEMENT CHARACTER}": "?"}
 """What stands for letters that an encoding has not; others are escaped, as in `\\u0142`."""
+
+
+def open_streams() -> None:
+    """Put the null device in the place of standard streams that are closed, before a file of ours gets their number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            with contextlib.suppress(OSError):
+                os.fstat(number)
+                number = null
+            if number != null:
+                os.dup2(null, number)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - until the end
+
+
+def drop_output() -> None:
+    """Throw away what standard output cannot take, so that the end of the process does not try again."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def say(line: str) -> None:
+    """Print a line on standard error, if that takes it."""
+    with contextlib.suppress(OSError):
+        print(line, file=sys.stderr)
 
 
 def print_json(document: Any) -> None:

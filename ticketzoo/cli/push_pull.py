@@ -1,4 +1,3 @@
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -42,9 +41,8 @@ def push(
 
         ticketzoo push ./runs/mine/my-ticket owner/digits --private
     """
-    from ticketzoo.cli.output import print_json, quiet_transfers
+    from ticketzoo.cli.output import print_json, quiet_transfers, say
     from ticketzoo.evaluation.evidence import ticket_card
-    from ticketzoo.finding.method import found_words
     from ticketzoo.ticket import Ticket
     from ticketzoo.zoo import ticket_folder
 
@@ -53,8 +51,8 @@ def push(
     loaded = Ticket.from_pretrained(folder)
     card = None
     if not (folder / "README.md").is_file():
-        found = found_words(loaded.config.pruning)
-        card = ticket_card(loaded.config, loaded.results, empty=loaded.empty_layers, found=found)
+        text, empty = loaded.recipe_text, loaded.empty_layers
+        card = ticket_card(loaded.config, loaded.results, recipe_text=text, empty=empty)
     published = loaded.push_to_hub(
         repo_id,
         private=private or None,
@@ -66,9 +64,9 @@ def push(
     )
     if published.card_kept:
         note = "README.md was edited there and is kept; --replace-card overwrites it"
-        print(f"ticketzoo: hub:{repo_id}: {note}", file=sys.stderr)
+        say(f"ticketzoo: hub:{repo_id}: {note}")
     if not published.changed:
-        print(f"ticketzoo: hub:{repo_id}: holds this ticket already", file=sys.stderr)
+        say(f"ticketzoo: hub:{repo_id}: holds this ticket already")
     if as_json:
         print_json(asdict(published))
     else:

@@ -1,3 +1,6 @@
+import re
+from itertools import takewhile
+
 import typer
 from pydantic import BaseModel
 
@@ -18,15 +21,18 @@ def list_recipes(as_json: JsonOption = False) -> None:
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.util.shipped import shipped, shipped_recipes
 
-    recipes = {
-        shipped_name(name): shipped(name).read_text(encoding="utf-8").splitlines()[0].lstrip("# ")
-        for name in shipped_recipes()
-    }
+    recipes = {shipped_name(name): _purpose(shipped(name).read_text(encoding="utf-8")) for name in shipped_recipes()}
     if as_json:
         print_json(recipes)
         return
     for name, purpose in recipes.items():
         console().print(f"[bold]{name}[/bold]\n    {purpose}")
+
+
+def _purpose(recipe: str) -> str:
+    """Return the first sentence of the comment that a recipe begins with; its commands are indented."""
+    comment = takewhile(re.compile(r"# \S").match, recipe.splitlines())
+    return re.split(r"(?<=[.?])\s+(?=[A-Z])", " ".join(line[2:] for line in comment))[0].removesuffix(":")
 
 
 @app.command()

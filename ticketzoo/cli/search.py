@@ -1,4 +1,3 @@
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -27,8 +26,13 @@ def search(
         str | None, typer.Option(help="Such as winning, matching, undecided, below or 'not measured', on its source.")
     ] = None,
     registry: Annotated[
-        str, typer.Option(metavar="DIR|hub:|hub:OWNER", help="Where to look: a folder, the Hub, one of its owners.")
-    ] = "hub:",
+        str | None,
+        typer.Option(
+            metavar="DIR|hub:|hub:OWNER",
+            show_default="hub:, or without a connection what ticketzoo list looks at",
+            help="Where to look: a folder, the Hub, one of its owners.",
+        ),
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Look at no more than this many repositories on the Hub.")] = 100,
     as_json: JsonOption = False,
     verbose: VerboseOption = False,
@@ -41,12 +45,21 @@ def search(
 
         ticketzoo search --source ylecun/mnist --verdict winning --registry registry
     """
-    from ticketzoo.cli.output import quiet_transfers
+    from ticketzoo.cli.output import quiet_transfers, say
+    from ticketzoo.hub.errors import HubUnreachable
     from ticketzoo.zoo.search import Query
     from ticketzoo.zoo.search import search as find
 
     quiet_transfers()
-    show(find(registry, Query(architecture, task, source, sparsity, verdict), limit=limit), as_json)
+    query = Query(architecture, task, source, sparsity, verdict)
+    try:
+        hits = find("hub:" if registry is None else registry, query, limit=limit)
+    except HubUnreachable as error:
+        if registry is not None:
+            raise
+        say(f"ticketzoo: warning: {error.__cause__ or error}; these are the tickets at hand")
+        hits = find(None, query)
+    show(hits, as_json)
 
 
 def show(hits: "Hits", as_json: bool) -> None:
@@ -55,14 +68,14 @@ def show(hits: "Hits", as_json: bool) -> None:
     from rich.padding import Padding
     from rich.table import Table
 
-    from ticketzoo.cli.output import WIDE, console, print_json
+    from ticketzoo.cli.output import WIDE, console, print_json, say
     from ticketzoo.util.text import for_terminal
     from ticketzoo.zoo.summary import COLUMNS
 
     for reason in hits.left_out:
-        print(f"ticketzoo: left out: {reason}", file=sys.stderr)
+        say(f"ticketzoo: left out: {reason}")
     if hits.hint and as_json:
-        print(f"ticketzoo: {hits.hint}", file=sys.stderr)
+        say(f"ticketzoo: {hits.hint}")
     if as_json:
         print_json([summary.as_json() for summary in hits.summaries])
         return

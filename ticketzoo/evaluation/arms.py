@@ -30,6 +30,7 @@ TICKET, DENSE = "ticket", "dense"
 
 CHANCE = "chance"
 """Name in rows of the best guess that takes no notice of the input. It is no training, so no arm of the table."""
+CHANCE_STYLE = Style("#999999", "", ":")
 
 FIND_ARMS = (TICKET, DENSE, "random_reinit", "random_mask")
 """Arms of a search where a recipe names none."""
@@ -224,7 +225,7 @@ def arm_legend(name: str) -> str:
 
 def arm_style(name: str) -> Style:
     """Return the look of an arm's curve; of an arm that states none, the same one in every plot."""
-    return arm_entry(name).style or default_style(name)
+    return CHANCE_STYLE if name == CHANCE else arm_entry(name).style or default_style(name)
 
 
 def in_order(names: Iterable[str]) -> list[str]:

@@ -28,6 +28,7 @@ ROUNDED = 0.0051
 WORDED = ("reason", "pooled")
 """Fields that a version may put in other words, with the same numbers."""
 
+NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?")
 MOST_SHOWN = 500
 """Letters of a difference that messages show: what is compared may be a text without end."""
 
@@ -217,7 +218,7 @@ def _of_level(stated: LevelVerdict, given: LevelVerdict) -> Iterator[str]:
 
 def numbers_in(text: str) -> list[str]:
     """Return the numbers that stand in a text, as they are written."""
-    return re.findall(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?", text)
+    return NUMBER.findall(text)
 
 
 def _close(one: float | None, other: float | None) -> bool:

@@ -1,8 +1,8 @@
-"""A ticket's card, held against its ticket.json and its rows: a card lies beside a ticket and may say anything."""
+"""A ticket's card, held against its files: a card lies beside a ticket and may say anything."""
 
 import io
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -10,16 +10,16 @@ from typing import Any, NamedTuple
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import numbers_in
 from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.own_words import claims
 from ticketzoo.evaluation.statistics import Row
+from ticketzoo.hub.stamp import unstamped
 from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.util.text import fenced, for_terminal
 
 CLAIMS = ("verdict-", "sparsity-")
 """Beginnings of the card's tags that say how good or how sparse the ticket is."""
-
-COST = "## Cost to find it"
-"""Heading of the one part of a card that nothing else in the ticket says."""
 
 MOST = 100
 """As many differences of one kind are looked for."""
@@ -30,56 +30,72 @@ class CardCheck:
     """A card's statements that nothing else in the ticket gives.
 
     Attributes:
-        differs: a phrase for each number or claim that ticket.json and the rows do not give.
+        differs: a phrase for each label, number or claim that ticket.json and the rows do not give.
         own: the first of its other lines that they do not give either: somebody's own words.
+        missing: the first of the lines that they give and the card has not.
     """
 
-    differs: tuple[str, ...]
-    own: tuple[str, ...]
+    differs: tuple[str, ...] = ()
+    own: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
 
 
 def check_card(
-    card: str, config: TicketConfig, rows: Sequence[Row], *, recipe_text: str | None = None, empty: Sequence[str] = ()
+    card: str,
+    config: TicketConfig,
+    rows: Sequence[Row],
+    *,
+    plots: Sequence[str] = (),
+    recipe_text: str | None = None,
+    empty: Sequence[str] = (),
 ) -> CardCheck:
-    """Compare a card's tables, metadata and verdict with what `ticket_card` writes of the same ticket.
+    """Compare a card with what `ticket_card` writes of the same ticket; its cost is a run's own, and as it states it.
 
     Args:
         card: text of README.md.
         config: of ticket.json.
         rows: of results.jsonl.
+        plots: names of the plots beside it.
         recipe_text: of recipe.yaml.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
 
     Raises:
         TicketError: no card can be written of the rows, or the card's metadata cannot be read.
     """
-    plots = re.findall(r"^!\[[^\]\n]*\]\(([A-Za-z0-9][\w.-]*\.png)\)$", card, flags=re.MULTILINE)
-    expected = ticket_card(config, rows, plots=plots, recipe_text=recipe_text, empty=empty)
-    recipe = fenced(recipe_text, "yaml") if recipe_text else ""
+    card = unstamped(card)
+    cost = cost_of(config, card)
+    expected = ticket_card(config, rows, plots=plots, cost=cost, recipe_text=recipe_text, empty=empty)
     known: dict[str, Table] = {}
     for one in _table_lines(expected):
         known.setdefault(one.caption, {})[one.key] = one.cells
+    own, missing = _beside(card, expected), _beside(expected, card)
     differs = [
         *islice(_metadata_differences(card, expected), MOST),
         *islice(_verdict_differences(card, expected), MOST),
         *islice((phrase for line in _table_lines(card) for phrase in _line_differences(line, known)), MOST),
-    ]
-    return CardCheck(tuple(differs), tuple(islice(_own_lines(card, expected, recipe), MOST)))
+    ] or [*islice(claims(own, missing, expected, config), MOST)]
+    if recipe_text and "<summary>recipe.yaml</summary>" in card and fenced(recipe_text, "yaml") not in card:
+        own.insert(0, "its recipe, which is not recipe.yaml")
+    return CardCheck(tuple(differs), tuple(own[:MOST]), tuple(_left_out(card, expected, set(missing))))
 
 
 def _lines(text: str) -> Iterator[str]:
     return (line.rstrip("\r\n") for line in io.StringIO(text))
 
 
-def _own_lines(card: str, expected: str, recipe: str) -> Iterator[str]:
-    given = {_without_reference(line) for line in expected.splitlines()}
-    in_cost = False
-    if recipe and "<summary>recipe.yaml</summary>" in card and recipe not in card:
-        yield "its recipe, which is not recipe.yaml"
-    for line in _lines(card):
-        if line.startswith("#"):
-            in_cost = line == COST
-        if not in_cost and line.strip() and _without_reference(line) not in given:
+def _beside(card: str, other: str) -> list[str]:
+    """Return the lines of a card that another has not."""
+    given = {_without_reference(line) for line in _lines(other)}
+    return [line for line in _lines(card) if line.strip() and _without_reference(line) not in given]
+
+
+def _left_out(card: str, expected: str, missing: Collection[str]) -> Iterator[str]:
+    """Yield the lines that a card lacks in the sections that it has."""
+    headings = {line for line in _lines(card) if line.startswith("## ")}
+    section = ""
+    for line in _lines(expected):
+        section = line if line.startswith("## ") else section
+        if section in headings and line in missing:
             yield line
 
 

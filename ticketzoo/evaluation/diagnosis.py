@@ -8,7 +8,7 @@ from ticketzoo.evaluation.arms import CHANCE, arm_label, one_of
 from ticketzoo.evaluation.metrics import DEFAULT, metric_of, with_unit
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, deciding_metrics, is_finite, less_is_better
-from ticketzoo.util.text import show_numbers
+from ticketzoo.util.text import numbered
 
 HUGE_LOSS = 25.0
 """Nats of cross-entropy on the test split; a guess among a million classes has 14."""
@@ -35,7 +35,7 @@ def diagnose(rows: Sequence[Row]) -> list[str]:
     lines = []
     for (ticket, target, arm, level, fault), seeds in sorted(found.items()):
         of, on = f" of {ticket}" * (len(tickets) > 1), f" on {target}" * (len(targets) > 1)
-        lines.append(f"{arm_label(arm)}{of} at level {level}{on} {fault} (seeds {show_numbers(seeds)})")
+        lines.append(f"{arm_label(arm)}{of} at level {level}{on} {fault} ({numbered('seed', seeds)})")
     return lines
 
 

@@ -1,7 +1,8 @@
 """Shared parts of all plots: the look of curves, the figure, the file, names that fit."""
 
 import hashlib
-from collections.abc import Iterator
+import json
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ class Style:
     line: str = "-"
 
 
-COLOURS = ("#56B4E9", "#999933", "#882255", "#44AA99", "#332288", "#AA4499")
+COLOURS = ("#44AA99", "#AA4499", "#117733", "#CC6677", "#AA7733", "#661100")
 """Colours of arms that state none: further ones that colour-blind readers can tell apart."""
 
 MARKERS = ("P", "X", "<", ">", "p", "h", "*", "d")
@@ -33,6 +34,12 @@ def default_style(name: str) -> Style:
     """Return the look of the curve of an arm that states none: it follows from the name."""
     digest = hashlib.sha256(name.encode(errors="replace")).digest()
     return Style(COLOURS[digest[0] % len(COLOURS)], MARKERS[digest[1] % len(MARKERS)], "-.")
+
+
+def digest_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """Return the sha256 over rows of results.jsonl in any order."""
+    lines = sorted(json.dumps(row, sort_keys=True) for row in rows)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 @contextmanager

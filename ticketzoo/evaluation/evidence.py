@@ -1,17 +1,56 @@
-"""The part of a model card that measured rows fill."""
+"""The card of a ticket and its plots, of what its files say: the part that measured rows fill, and the whole."""
 
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_label, in_order, one_of
 from ticketzoo.evaluation.diagnosis import diagnose
+from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.rows import check_rows
-from ticketzoo.evaluation.statistics import Row, group_rows, is_finite
+from ticketzoo.evaluation.statistics import Row, deciding_metrics, group_rows, is_finite
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge, sentence
 from ticketzoo.ticket.card import Evidence, ExpectedArm, render_card
 from ticketzoo.ticket.card_metadata import Measurement
 from ticketzoo.ticket.config import TicketConfig
+
+if TYPE_CHECKING:
+    from ticketzoo.evaluation.figure import Plot
+
+
+def card_files(config: TicketConfig, rows: Sequence[Row], **extras: Any) -> dict[str, bytes]:
+    """Return the card of a ticket and its plots, by file name.
+
+    Args:
+        config: of ticket.json.
+        rows: of results.jsonl.
+        extras: further arguments of `render_card`: `cost`, `recipe_text` and `empty`.
+
+    Raises:
+        TicketError, ValueError: as `ticket_card` raises them.
+    """
+    plots = {name: draw().png() for name, draw in plots_of(config, rows).items()}
+    return {"README.md": ticket_card(config, rows, plots=list(plots), **extras).encode(), **plots}
+
+
+def plots_of(config: TicketConfig, rows: Sequence[Row]) -> "Mapping[str, Callable[[], Plot]]":
+    """Return by file name what draws the plots on a ticket's card, in the order that they stand there.
+
+    They are about the target that the ticket was found on.
+    """
+    target = source_of(config, rows)
+    of_target = [row for row in rows if row["target"] == target]
+    if target is None or not of_target:
+        return {}
+    stem = deciding_metrics(of_target)[target].removeprefix("test_")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,80}", stem):
+        return {}
+    plots: dict[str, Callable[[], Plot]] = {f"{stem}.png": partial(plot_metric, of_target, target=target)}
+    if any(row["at"] == "best" for row in of_target):
+        plots["early-stopping.png"] = partial(plot_early_stopping, of_target, target=target)
+    return plots
 
 
 def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, **extras: Any) -> str:
@@ -28,12 +67,16 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
         TicketError: as `group_rows` raises it.
         ValueError: the rows are about several tickets.
     """
-    rows, verdict = check_rows(rows), config.verdict
-    targets = {level.target for level in verdict.levels} if verdict else set()
+    rows = check_rows(rows)
+    found = evidence(rows, source=source or source_of(config, rows), verdict=config.verdict)
+    return render_card(config, found, **extras)
+
+
+def source_of(config: TicketConfig, rows: Sequence[Row]) -> str | None:
+    """Return the target that a ticket was found on: the one that its verdict is about, or the only one of its rows."""
+    targets = {level.target for level in config.verdict.levels} if config.verdict else set()
     targets = targets or {row["target"] for row in rows}
-    if source is None and len(targets) == 1:
-        (source,) = targets
-    return render_card(config, evidence(rows, source=source, verdict=verdict), **extras)
+    return targets.pop() if len(targets) == 1 else None
 
 
 def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None = None) -> Evidence:

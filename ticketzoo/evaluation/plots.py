@@ -4,17 +4,19 @@ Colours are Okabe and Ito's, which colour-blind readers can tell apart; an arm l
 """
 
 import textwrap
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ticketzoo.evaluation.arms import arm_legend, arm_style, in_order
+from ticketzoo.evaluation.arms import CHANCE, arm_legend, arm_style, in_order
 from ticketzoo.evaluation.bands import NOTE, Range, shown_range
-from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
-from ticketzoo.evaluation.metrics import DEFAULT, describe, scale, titles
-from ticketzoo.evaluation.statistics import Group, Key, Row, falling_metrics, group_rows, ticket_minus_dense
+from ticketzoo.evaluation.drawing import digest_of_rows, figure_of, short_label, write_png
+from ticketzoo.evaluation.heat_map import draw_heat_map
+from ticketzoo.evaluation.metrics import DEFAULT, describe, metric_of, scale, titles, with_unit
+from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows, ticket_minus_dense
 from ticketzoo.evaluation.tables import MOMENTS
-from ticketzoo.util.text import show_sparsity
+from ticketzoo.util.text import counted, show_sparsity
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
 MOST_TICKS = 9
 LEAST_POINTS = 1.0
 """The shortest range of an axis of percentages, in points."""
-LEAST_SHOWN = 0.005
-"""The smallest difference that is not shown as zero; colours of smaller ones alone would be of rounding."""
 
 
 def plot_metric(
@@ -53,10 +53,12 @@ def plot_metric(
         ValueError: rows of several tickets are given, or none fits.
         TicketError: as `group_rows` raises it.
     """
+    rows = list(rows)
     groups = [group for group in group_rows(rows, metric=metric, at=at) if group.key.target == target]
     drawn = groups[0].metric if groups else DEFAULT
     label = describe([drawn], falling=falling_metrics(groups))
-    return _plot_curves(groups, path, scale(drawn), label, MOMENTS[at])
+    with _curves(groups, label, MOMENTS[at], metric=drawn) as figure:
+        return _finished(figure, rows, path)
 
 
 def plot_early_stopping(
@@ -66,9 +68,11 @@ def plot_early_stopping(
 
     Reads the step of the rows of `metric` at "best". Takes, returns and raises what `plot_metric` does.
     """
+    rows = list(rows)
     groups = [g for g in group_rows(rows, metric=metric, at="best", value="step") if g.key.target == target]
-    moment = "step of minimum validation loss"
-    return _plot_curves(groups, path, 1, "Early-stopping iteration", moment, from_zero=True)
+    trained = [group for group in groups if group.key.arm != CHANCE]
+    with _curves(trained, "Early-stopping iteration", "step of minimum validation loss", metric=None) as figure:
+        return _finished(figure, rows, path)
 
 
 def plot_transfer(
@@ -83,6 +87,7 @@ def plot_transfer(
         ValueError: no ticket shares a seed with dense.
         TicketError: as `group_rows` raises it.
     """
+    rows = list(rows)
     groups = group_rows(rows, metric=metric, at=at)
     differences = ticket_minus_dense(groups)
     if not differences:
@@ -99,45 +104,59 @@ def plot_transfer(
     width = 0.09 * max(map(len, labels)) + 1.05 * len(headings) + 1.1
     with figure_of(max(width, 7.2), 1.5 + 0.42 * len(lines)) as (figure, axes):
         turned = {target for target, name in metrics.items() if name in falling}
-        _draw_heat_map(figure, axes, cells, lines, headings, turned)
+        draw_heat_map(figure, axes, cells, lines, headings, turned)
         axes.set_yticks(range(len(lines)), labels)
         figure.suptitle(title, x=0.01, ha="left", fontsize=11)
-        return _written(figure, path)
+        return _finished(figure, rows, path)
 
 
-def _plot_curves(
-    groups: Sequence[Group],
-    path: Path | str | None,
-    scale: float,
-    ylabel: str,
-    moment: str,
-    *,
-    from_zero: bool = False,
-) -> "Plot":
+@contextmanager
+def _curves(groups: Sequence[Group], ylabel: str, moment: str, *, metric: str | None) -> "Iterator[Plot]":
+    """Give the figure of one ticket's curves: values of `metric`, or, if it is None, iterations from zero on."""
     names = {group.key.ticket for group in groups}
     if len(names) != 1:
         raise ValueError(f"a curve is about one ticket on one target, these rows about {len(names)}")
-    shown = shown_range(groups, scale, least=LEAST_POINTS if scale == 100 else 0, also=[0] if from_zero else [])
+    factor = 1 if metric is None else scale(metric)
+    shown = _range(groups, factor, metric)
+    inside = [group for group in groups if group.key.arm != CHANCE or shown.holds(group.summary.mean * factor)]
     with figure_of(7.2, 4.4) as (figure, axes):
         intervals = [
-            _draw_arm(axes, arm, [group for group in groups if group.key.arm == arm], scale, shown)
-            for arm in in_order(group.key.arm for group in groups)
+            _draw_arm(axes, arm, [group for group in inside if group.key.arm == arm], factor, shown)
+            for arm in in_order(group.key.arm for group in inside)
         ]
         _sparsity_axis(axes, groups)
-        _value_axis(axes, shown, from_zero=from_zero)
+        _value_axis(axes, shown, from_zero=metric is None)
         axes.set_ylabel(ylabel)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         (name,), target = names, groups[0].key.target
         most = max(len(group.by_seed) for group in groups)
-        bands = "95% intervals of the mean" if all(intervals) else NOTE
-        seeds = "1 seed" if most == 1 else f"{most} seeds; bands: {bands}"
-        title = textwrap.fill(f"{moment}, {seeds}", 86)
+        bands = f"; bands: {'95% intervals of the mean' if all(intervals) else NOTE}" if most > 1 else ""
+        beyond = [_beyond(group, factor, shown) for group in groups if group not in inside]
+        title = textwrap.fill("; ".join([f"{moment}, {counted(most, 'seed')}{bands}", *beyond]), 86)
         axes.set_title(f"{short_label(name)} on {short_label(target)}\n{title}", loc="left", fontsize=11)
         axes.legend(frameon=False)
-        return _written(figure, path)
+        yield figure
 
 
-def _written(figure: "Plot", path: Path | str | None) -> "Plot":
+def _range(groups: Sequence[Group], factor: float, metric: str | None) -> Range:
+    """Return the range of what was trained. A guess that lies far from it would flatten every curve."""
+    trained = [group for group in groups if group.key.arm != CHANCE] or groups
+    if metric is None:
+        return shown_range(trained, factor, also=[0])
+    low, high = metric_of(metric).bounds
+    least = LEAST_POINTS if factor == 100 else 0
+    return shown_range(trained, factor, least=least, bounds=(low * factor, high * factor))
+
+
+def _beyond(group: Group, factor: float, shown: Range) -> str:
+    """Return words for a guess that is not drawn."""
+    mean = group.summary.mean
+    where = "below" if mean * factor < shown.low else "above"
+    return f"{arm_legend(group.key.arm)}, {where} this range: {with_unit(group.metric, mean)}"
+
+
+def _finished(figure: "Plot", rows: Sequence[Row], path: Path | str | None) -> "Plot":
+    figure.rows_sha256 = digest_of_rows(rows)
     if path is not None:
         write_png(figure, path)
     return figure
@@ -184,41 +203,3 @@ def _value_axis(axes: "Axes", shown: Range, *, from_zero: bool) -> None:
     if from_zero:
         axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.yaxis.set_major_formatter("{x:,.0f}")
-
-
-def _draw_heat_map(
-    figure: "Plot",
-    axes: "Axes",
-    cells: dict[Key, float],
-    lines: Sequence[tuple[str, int]],
-    headings: Mapping[str, str],
-    turned: Collection[str],
-) -> None:
-    """Draw coloured, annotated cells, columns headed by target, on a symmetric scale: white is "equal to dense".
-
-    `turned` are the targets on which less is better; their colours are turned, their numbers are not.
-    """
-    import numpy as np
-
-    targets = list(headings)
-    values = np.full((len(lines), len(targets)), np.nan)
-    for key, value in cells.items():
-        values[lines.index((key.ticket, key.level)), targets.index(key.target)] = value
-    bound = float(np.nanmax(np.abs(values)))
-    bound = bound if bound >= LEAST_SHOWN else 1.0
-    axes.set_facecolor("#e6e6e6")
-    gains = values * [-1 if target in turned else 1 for target in targets]
-    image = axes.imshow(gains, cmap="PuOr", vmin=-bound, vmax=bound, aspect="auto")
-    for (line, column), value in np.ndenumerate(values):
-        if not np.isnan(value):
-            red, green, blue, _ = image.cmap(image.norm(gains[line, column]))
-            colour = "black" if 0.3 * red + 0.6 * green + 0.1 * blue > 0.5 else "white"
-            axes.text(column, line, f"{value:+.2f}", ha="center", va="center", color=colour)
-    for line in range(1, len(lines)):
-        axes.axhline(line - 0.5, color="white", linewidth=3 if lines[line][0] != lines[line - 1][0] else 0.6)
-    axes.set_xticks(range(len(targets)), [short_label(heading) for heading in headings.values()])
-    if max(map(len, headings.values())) > 13:
-        axes.tick_params(axis="x", rotation=20)
-    axes.spines[:].set_visible(False)
-    axes.tick_params(length=0)
-    figure.colorbar(image, ax=axes, shrink=0.9, label="gain over dense" if turned else None)

@@ -27,6 +27,10 @@ MOMENTS = {"final": "at the end of training", "best": "at the step of minimum va
 """What a row's `at` means, in words."""
 
 
+POOLED = " Each interval is of these differences alone; a verdict's pools the spread over levels, so it is another one."
+"""The reason why a table of paired differences and a verdict on the same rows print different intervals."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Cells of plain text under columns, each aligned "l" or "r", and a caption that says what the numbers are."""
@@ -151,7 +155,8 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
     ]
     what = f"{describe(metrics.values(), points=True, falling=falling)} {MOMENTS[at]}, ticket minus dense by seed"
     columns = ("ticket", "level", "sparsity", *(headings[target] for target in targets))
-    return Table(_caption(what, most, lines), columns, "lrr" + "r" * len(targets), tuple(lines))
+    caption = _caption(what, most, lines) + (POOLED if most > 1 else "")
+    return Table(caption, columns, "lrr" + "r" * len(targets), tuple(lines))
 
 
 def _cell(summary: Summary, metric: str, most: int, sign: str = "") -> str:

@@ -11,7 +11,12 @@ from ticketzoo.recipe import Steps
 
 
 class MethodConfig(PruningConfig):
-    """The keys of every method: its name, what a pruning round removes, and how many rounds there are."""
+    """The keys of every method: its name, what a pruning round removes, and how many rounds there are.
+
+    Attributes:
+        method: name of the method.
+        levels: pruning rounds; level 0 is the dense network.
+    """
 
     method: str = "imp"
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
@@ -39,7 +44,12 @@ class MethodConfig(PruningConfig):
 
 
 class RewindingConfig(MethodConfig):
-    """A method that retrains each level from early weights: those after `rewind`, or what `rewinding` says."""
+    """A method that retrains each level from early weights: those after `rewind`, or what `rewinding` says.
+
+    Attributes:
+        rewind: the step that is rewound to; 0it is the initialization.
+        rewinding: what goes back there: weights and learning rate, the learning rate alone, or the weights alone.
+    """
 
     rewind: Steps = Steps(0, "it")
     rewinding: Annotated[str, AfterValidator(REWINDINGS.known)] = "weights"

@@ -17,7 +17,6 @@ from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
-from ticketzoo.ticket.config import Pruning
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
 from ticketzoo.util.registry import Registry
@@ -206,26 +205,29 @@ class Method:
 METHODS: Registry[Method] = Registry("method", Method, error=RecipeError)
 
 
-def found_words(pruning: Pruning) -> dict[str, str]:
+def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
     """Return what the tables say of the way a ticket was found, by part: words, and in brackets the citation.
 
     Of a name that no table has nothing is said, nor of the criterion of a method whose words leave it out.
+
+    Args:
+        pruning: of ticket.json: `method`, and where they are stated `criterion`, `structure`, `scope` and `schedule`.
     """
-    usual, words = PruneConfig(), METHODS[pruning.method].words if pruning.method in METHODS else ""
-    criterion = pruning.criterion or (usual.criterion.name if "{criterion}" in words else "")
-    structure = usual.structure.name if pruning.structure is None else pruning.structure
+    method, usual = pruning["method"], PruneConfig()
+    words = METHODS[method].words if method in METHODS else ""
+    criterion = pruning.get("criterion") or (usual.criterion.name if "{criterion}" in words else "")
     said = {
-        "method": _said(METHODS, pruning.method).replace("{criterion}", criterion),
+        "method": _said(METHODS, method).replace("{criterion}", criterion),
         "criterion": _said(CRITERIA, criterion),
-        "structure": _said(STRUCTURES, structure),
-        "scope": _said(SCOPES, pruning.scope),
-        "schedule": _said(SCHEDULES, pruning.schedule),
+        "structure": _said(STRUCTURES, pruning.get("structure") or usual.structure.name),
+        "scope": _said(SCOPES, pruning.get("scope")),
+        "schedule": _said(SCHEDULES, pruning.get("schedule")),
     }
     return {part: text for part, text in said.items() if text}
 
 
 def _said(table: Registry[Any], name: object) -> str:
-    if name not in table:
+    if not isinstance(name, str) or name not in table:
         return ""
-    row = table[str(name)]
+    row = table[name]
     return (row.words or row.name) + (f" ({row.cite})" if row.cite else "")

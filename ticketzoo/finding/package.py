@@ -7,8 +7,7 @@ from pathlib import Path
 import torch
 
 from ticketzoo.distributed import processes
-from ticketzoo.evaluation.evidence import ticket_card
-from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
+from ticketzoo.evaluation.evidence import card_files
 from ticketzoo.evaluation.target import Use
 from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
@@ -74,7 +73,7 @@ def find_and_package(
         ticket = make_ticket(recipe, task, finding)
 
         def write() -> Path:
-            extras = make_card(ticket, finding, recipe, task, cells.device)
+            extras = make_card(ticket, finding, cells.device)
             for half_written in out.glob(f".{recipe.name}.*"):  # by a run that was killed
                 shutil.rmtree(half_written)
             if kept := keep_another(out / recipe.name, ticket):
@@ -129,6 +128,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     finder, architecture = recipe.finder, finding.model.architecture
     model = create_from_architecture(architecture, seed=0)
     own = isinstance(architecture, OwnArchitecture)
+    pruning = {"method": finder.method, **stated(finder)}
     not_trained = list(bare_names(dict.fromkeys(finding.idle), model))
     base = _base(finding)
     use: Use = "as-is" if all(one.found[-1].learn == NOTHING for one in finding.replicates) else "train"
@@ -137,7 +137,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         architecture=custom_architecture(model, architecture["name"]) if own else architecture,
         task=recipe.task.type,
         source=task.source,
-        pruning={"method": finder.method, **stated(finder), "not_trained": not_trained},
+        pruning={**pruning, "not_trained": not_trained, "words": found_words(pruning)},
         rewind_step=rewind_step(recipe, task),
         rewinding=getattr(finder, "rewinding", "weights"),
         replicates=[
@@ -180,29 +180,14 @@ def _ticket_bytes(recipe: FindRecipe, finding: Finding) -> int:
     return size
 
 
-def make_card(
-    ticket: Ticket, finding: Finding, recipe: FindRecipe, task: Task, device: torch.device
-) -> dict[str, bytes]:
+def make_card(ticket: Ticket, finding: Finding, device: torch.device) -> dict[str, bytes]:
     """Return the plots and the model card of the ticket, by file name."""
-    rows = finding.rows
-    files = {f"{task.metric.name}.png": plot_metric(rows, target=task.name).png()}
-    if task.has_validation:
-        files["early-stopping.png"] = plot_early_stopping(rows, target=task.name).png()
     cost = {
         "trainings": len(finding.records),
-        "seconds": round(sum(record.seconds for record in finding.records)),
-        "cpu_seconds": round(sum(record.cpu_seconds for record in finding.records)),
-        "device": environment(device)["device"],
+        "seconds": sum(record.seconds for record in finding.records),
+        "cpu_seconds": sum(record.cpu_seconds for record in finding.records),
+        "device": ticket.config.devices or environment(device)["device"],
         "left_out": max(record.left_out for record in finding.records),
     }
-    card = ticket_card(
-        ticket.config,
-        rows,
-        source=task.name,
-        plots=list(files),
-        cost=cost,
-        recipe_text=ticket.recipe_text,
-        empty=ticket.empty_layers,
-        found=found_words(ticket.config.pruning),
-    )
-    return {"README.md": card.encode(), **files}
+    recipe = ticket.recipe_text
+    return card_files(ticket.config, ticket.results, cost=cost, recipe_text=recipe, empty=ticket.empty_layers)

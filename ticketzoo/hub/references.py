@@ -72,6 +72,12 @@ def parse_reference(text: str | Path) -> Reference:
     return NameReference(text)
 
 
+def folder_reference(path: Path) -> str:
+    """Return the text that means a folder, whatever else has its name: as it is if absolute, else from `./` on."""
+    text = str(path)
+    return text if path.is_absolute() or text.startswith(("~", "../")) or text in (".", "..") else f"./{text}"
+
+
 def hub_reference(text: str) -> HubReference:
     """Read `owner/name[@revision]`, with or without `hub:` before it.
 

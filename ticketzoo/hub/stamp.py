@@ -9,9 +9,14 @@ _STAMPED = re.compile(r"(.*)\n<!-- made by ticketzoo; sha256 of the text above: 
 
 def stamp_card(text: str) -> bytes:
     """Return the text of a README.md with its own digest at the end."""
-    old = _STAMPED.fullmatch(text)
-    text = (old[1] if old else text).rstrip("\n") + "\n"
+    text = unstamped(text).rstrip("\n") + "\n"
     return (text + _STAMP.format(_digest(text))).encode()
+
+
+def unstamped(text: str) -> str:
+    """Return the text of a README.md without the digest at its end."""
+    stamped = _STAMPED.fullmatch(text)
+    return stamped[1] if stamped else text
 
 
 def is_stamped(card: bytes) -> bool:

@@ -14,10 +14,11 @@ from ticketzoo.training import TrainingConfig
 class LineConfig(Config):
     """The section `line`: points on the line between two trained networks.
 
-    points: evenly spaced, both ends included; the paper's figures have 30.
-    split: where the error is measured.
-    batch_norm: how much training data the statistics of BatchNorm are recomputed over at every point: the last so many
-        iterations' batches.
+    Attributes:
+        points: evenly spaced, both ends included; the paper's figures have 30.
+        split: where the error is measured.
+        batch_norm: how much training data the statistics of BatchNorm are recomputed over at every point: the last so
+            many iterations' batches.
     """
 
     points: Annotated[int, Field(ge=3, le=1000)] = 30

@@ -55,6 +55,7 @@ class PruningConfig(Config):
             not normalized per layer.
         rate: fraction that a round removes of the surviving weights; with `rate_of: original` of all prunable weights,
             so that 0.1 gives sparsities 0.1, 0.2, .. (Chen et al. 2020, section 3).
+        rate_of: what `rate` is a fraction of.
         rates: the same for layers by pattern, e.g. `fc3`, `layer1.*`, with scope: layerwise; the first that matches
             counts.
         exclude: layers that stay dense and uncounted, by pattern.

@@ -31,6 +31,7 @@ class RateConfig(PartConfig):
 
     Attributes:
         rate: fraction that a round removes of the survivors; with `rate_of: original` of all prunable weights.
+        rate_of: what `rate` is a fraction of.
         rates: the same for layers by pattern, where each layer is ranked alone; the first that matches counts.
     """
 

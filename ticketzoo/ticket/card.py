@@ -19,7 +19,7 @@ from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_leve
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
-from ticketzoo.util.text import fenced, for_markdown, show_duration, show_names, show_numbers, show_sparsity
+from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity
 
 Facts = list[tuple[str, str]]
 """Names, and in Markdown what is known under them."""
@@ -61,7 +61,6 @@ def render_card(
     recipe_text: str | None = None,
     reference: str | None = None,
     empty: Sequence[str] = (),
-    found: Mapping[str, str] | None = None,
 ) -> str:
     """Return the card of the ticket whose ticket.json holds `config`, as the text of its README.md.
 
@@ -72,24 +71,24 @@ def render_card(
         evidence: what was measured; None where that was not looked at, and the card says neither what was measured nor
             what was not.
         plots: names of PNG files beside the card. Anything but a plain file name raises ValueError.
-        cost: what finding it took: any of `trainings`, `seconds`, `cpu_seconds`, `device`, `left_out`.
+        cost: what finding it took; any of `trainings`, `seconds` (of all of them together), `cpu_seconds`, `device`,
+            `left_out`. It is a run's own and stands here alone: two runs of a recipe make the same ticket.
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
-        found: words for how it was found, from `ticketzoo.finding.method.found_words`; names by default.
     """
     from huggingface_hub import ModelCard
 
-    looked_at, evidence, found = evidence is not None, evidence or Evidence(), found or {}
+    looked_at, evidence = evidence is not None, evidence or Evidence()
     ticket = {
         "name": for_markdown(config.name),
-        "summary": _summary(config, found),
+        "summary": _summary(config),
         "facts": _facts(config),
         "loading": _loading(config, reference or config.name),
         "holding": holding_words(config),
         "nature": nature_words(config),
         "unstructured": config.pruning.structure is None,
-        "found": _found(config, found),
+        "found": _found(config),
         "laid_out": [for_markdown(line) for line in config.source.laid_out or ()],
         "plots": [_plot(file) for file in plots],
         "tables": evidence.tables,
@@ -115,8 +114,8 @@ def _template() -> Any:
     return jinja2.Template(shipped(MODEL_CARD_TEMPLATE).read_text(encoding="utf-8"))
 
 
-def _summary(config: TicketConfig, found: Mapping[str, str]) -> str:
-    method = found.get("method", config.pruning.method)
+def _summary(config: TicketConfig) -> str:
+    method = config.pruning.words.get("method", config.pruning.method)
     where = f"found on {for_markdown(data_name(config))} by {for_markdown(method)}"
     return f"A lottery ticket: {for_markdown(summary_words(config))}; {where}."
 
@@ -135,7 +134,7 @@ def _facts(config: TicketConfig) -> Facts:
         ("packaged levels", f"{levels}; sparsity {' to '.join((sparsities[0], sparsities[-1]))}" if levels else None),
         ("rewinds to", rewind_words(config)),
         *kind_facts(config),
-        ("replicates", f"{len(seeds)}, from seeds {show_numbers(seeds)}"),
+        ("replicates", f"{len(seeds)}, from {numbered('seed', seeds)}"),
     )
 
 
@@ -153,12 +152,12 @@ def _loading(config: TicketConfig, reference: str) -> str:
     return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\n{put}", "python")
 
 
-def _found(config: TicketConfig, words: Mapping[str, str]) -> Facts:
+def _found(config: TicketConfig) -> Facts:
     rate = config.pruning.rate
     rates = rate if isinstance(rate, dict) else {"all layers": rate} if rate is not None else {}
     of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
     return _known(
-        *found_facts(config, words),
+        *found_facts(config),
         (
             f"fraction of the {of_what} weights removed in a round",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),

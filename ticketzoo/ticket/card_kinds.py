@@ -1,7 +1,6 @@
 """The kind of a ticket in the words of its card: how it is used, where its weights come from, what it was made from."""
 
 import json
-from collections.abc import Mapping
 
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
 from ticketzoo.util.text import show_numbers
@@ -33,9 +32,9 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
     ]
 
 
-def found_facts(config: TicketConfig, words: Mapping[str, str]) -> list[tuple[str, str | None]]:
-    """Return the parts of how the ticket was found: `words` for them, else their names; None for what is not stated."""
-    pruning = config.pruning
+def found_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
+    """Return the parts of how the ticket was found: words, else names; None for what is not stated."""
+    pruning, words = config.pruning, config.pruning.words
     structure = "filters" if isinstance(pruning.structure, Filters) else pruning.structure
     return [
         ("method", words.get("method", pruning.method)),

@@ -100,6 +100,11 @@ class TicketConfig(Part):
         """The number of weights that the masks cover."""
         return sum(math.prod(shape) for shape in self.shapes.values())
 
+    @property
+    def devices(self) -> str:
+        """The devices that its replicates were trained on, if it says so, with commas between them."""
+        return ", ".join(sorted({where.device for one in self.replicates for where in one.environments}))
+
     def index_of(self, seed: int) -> int:
         """Return the place of the replicate of `seed` among the replicates."""
         return [replicate.seed for replicate in self.replicates].index(seed)

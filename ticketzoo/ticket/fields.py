@@ -97,6 +97,7 @@ class Pruning(Part):
     `rate_of: original` of all prunable weights. `not_trained` are parameters that the masks leave out because the task
     does not train them. Of format 2 are `criterion` (what a weight is worth), `structure` (what
     is removed as one), `schedule` (what each level keeps) and `compared` (what is ranked together and how).
+    `words` are the card's for the names above, with citations, by key.
     """
 
     method: Text
@@ -110,6 +111,9 @@ class Pruning(Part):
     structure: Text | Filters | None = of_format_2()
     schedule: Text | None = of_format_2()
     compared: Text | None = of_format_2()
+    words: Annotated[dict[Literal["method", "criterion", "structure", "scope", "schedule"], Text], FIRST_ENTRY] = Field(
+        default={}, exclude_if=lambda words: not words
+    )
     parameters: Annotated[list[Parameter], FIRST] = Field(min_length=1, max_length=65_536)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from ticketzoo.tasks.metrics import metric_called
-from ticketzoo.util.text import for_markdown, show_numbers, show_sparsity
+from ticketzoo.util.text import counted, for_markdown, numbered, show_numbers, show_sparsity
 
 if TYPE_CHECKING:
     from ticketzoo.ticket.verdict import Compared, LevelVerdict, TargetVerdict, Verdict
@@ -107,7 +107,7 @@ def _of_target(levels: Sequence["LevelVerdict"], about: "TargetVerdict | None") 
     seeds = [level.seeds for level in levels if level.label != "not measured"]
     if seeds:
         few, many = min(seeds), max(seeds)
-        parts.append(f"{few} seeds" if few == many else f"{few} to {many} seeds")
+        parts.append(counted(few, "seed") if few == many else f"{few} to {many} seeds")
     if about is not None and about.spread is not None and seeds:
         spread = f"{number(about.spread, about.metric)}{unit(about.metric)}"
         parts.append(f"spread {spread}, pooled over {about.pooled} ({about.freedom} degrees of freedom)")
@@ -141,7 +141,7 @@ def _open(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> 
     if undecided := by_label["undecided"]:
         first = undecided[0]
         margin = "" if by_label["winning"] or by_label["matching"] else f"margin {number(about.margin, about.metric)}, "
-        more = "" if first.seeds_to_decide is None else f"{first.seeds_to_decide:,} seeds would decide {first.level}"
+        more = f"{counted(first.seeds_to_decide, 'seed')} would decide {first.level}" if first.seeds_to_decide else ""
         differs = compared(first.dense, about.metric) if first.dense else ""
         detail = ", ".join(part for part in (f"{margin}{differs} at {first.level}" if differs else "", more) if part)
         parts.append(f"{_levels(undecided)} undecided" + (f" ({detail})" if detail else ""))
@@ -153,8 +153,7 @@ def _open(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> 
 
 
 def _levels(levels: Iterable["LevelVerdict"]) -> str:
-    numbers = sorted({level.level for level in levels})
-    return f"level{'s' if len(numbers) > 1 else ''} {show_numbers(numbers)}"
+    return numbered("level", (level.level for level in levels))
 
 
 def _span(levels: Sequence["LevelVerdict"]) -> str:

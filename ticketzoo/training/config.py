@@ -8,7 +8,17 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 
 
 class OptimizerConfig(Config):
-    """The optimiser, in PyTorch's terms; each name takes only its own keys."""
+    """The optimiser, in PyTorch's terms; each name takes only its own keys.
+
+    Attributes:
+        name: SGD, Adam or AdamW.
+        lr: learning rate, which the schedule multiplies.
+        weight_decay: of all parameters; adamw decouples it from the gradient.
+        momentum: of sgd.
+        nesterov: Nesterov's momentum, of sgd.
+        betas: of adam and adamw.
+        eps: of adam and adamw.
+    """
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
     lr: PositiveFloat = 0.1
@@ -35,6 +45,12 @@ class ScheduleConfig(Config):
 
     `constant`; `step`: times `gamma` at each of `milestones`; `cosine` and `linear`: from 1 after the warm-up down to 0
     at the end of training, so that the last update's rate is just above 0.
+
+    Attributes:
+        name: the rule after the warm-up.
+        warmup: length of the warm-up.
+        milestones: lengths from the start, of `step`.
+        gamma: factor of the rate at each milestone, of `step`.
     """
 
     name: Literal["constant", "step", "cosine", "linear"] = "constant"
@@ -55,6 +71,10 @@ class TrainingConfig(Config):
     """The settings of a training, whatever the task.
 
     Attributes:
+        steps: length of a training.
+        batch_size: examples in an update, of all processes together.
+        optimizer: how weights are updated.
+        schedule: how the learning rate changes.
         evaluate_every: how often the validation split is looked at.
         clip_norm: largest norm of the gradient.
         precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32. auto: bf16 on a GPU

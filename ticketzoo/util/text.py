@@ -45,6 +45,12 @@ def show_numbers(numbers: Iterable[int]) -> str:
     return ", ".join(f"{run[0]} to {run[-1]}" if len(run) > 2 else ", ".join(map(str, run)) for run in runs)
 
 
+def numbered(what: str, numbers: Iterable[int]) -> str:
+    """Return a noun with numbers: "seed 0", "levels 1 to 4, 6"."""
+    given = set(numbers)
+    return f"{what}{'s' * (len(given) > 1)} {show_numbers(given)}"
+
+
 def show_names(names: Sequence[object], most: int = 20) -> str:
     """Return names with commas between them, on one line, `most` of them at most: "a, b, ... (40 in all)"."""
     shown = ", ".join(for_terminal(name)[:80] for name in names[:most])
@@ -52,10 +58,29 @@ def show_names(names: Sequence[object], most: int = 20) -> str:
 
 
 def show_duration(seconds: float) -> str:
-    """Return hours and minutes, or minutes and seconds below an hour: "3 h 12 min", "4 min 5 s", "40 s"."""
+    """Return a duration in the units that matter: "3 h 12 min", "4 min 5 s", "40 s", "2.5 s", "30 ms"."""
+    if 0 < seconds < 0.0995:
+        return f"{max(1, round(1000 * seconds))} ms"
+    if 0 < seconds < 9.95:
+        return f"{seconds:.1f} s"
     hours, rest = divmod(round(seconds), 3600)
     minutes, left = divmod(rest, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {left} s" if minutes else f"{left} s"
+    return f"{hours:,} h {minutes} min" if hours else f"{minutes} min {left} s" if minutes else f"{left} s"
+
+
+def read_duration(text: str) -> float | None:
+    """Return the seconds of what `show_duration` writes; None of any other text."""
+    form = r"(?:([\d,]{1,20}) h )?(?:(\d{1,2}) min)?(?: ?(\d{1,3}(?:\.\d)?) (s|ms))?"
+    found = re.fullmatch(form, text, re.ASCII)
+    if not text or not found:
+        return None
+    hours, minutes, seconds = (float((part or "0").replace(",", "")) for part in found.groups()[:3])
+    return 3600 * hours + 60 * minutes + (seconds / 1000 if found[4] == "ms" else seconds)
+
+
+def counted(number: int, what: str) -> str:
+    """Return a number with a noun: "1 seed", "3 seeds", "1,200 rows"."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def show_bytes(count: float) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.options import HubOptions
-from ticketzoo.hub.references import FolderReference, HubReference, NameReference, parse_reference
+from ticketzoo.hub.references import FolderReference, HubReference, NameReference, folder_reference, parse_reference
 from ticketzoo.ticket.files import hub_files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries, read_config
 from ticketzoo.util.shipped import shipped_registry
@@ -109,7 +109,7 @@ def _warn_of_others(found: Sequence[Path]) -> None:
     for other in found[1:]:
         if _masks(other) != first:
             means = f"{found[0].name!r} means the one in {found[0]}"
-            _log.warning("two tickets have one name: %s; the other is ./%s", means, other)
+            _log.warning("two tickets have one name: %s; the other is %s", means, folder_reference(other))
 
 
 def _masks(folder: Path) -> str | None:

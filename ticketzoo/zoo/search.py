@@ -12,6 +12,7 @@ from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.errors import HubUnreachable
 from ticketzoo.hub.options import HubOptions
+from ticketzoo.hub.references import folder_reference
 from ticketzoo.hub.search import Listed, find_on_hub
 from ticketzoo.ticket.card_metadata import (
     data_name,
@@ -109,7 +110,7 @@ def search(registry: str | Path | None, query: Query, *, limit: int = 100, token
     promises what its ticket is not is left out. So are tickets that cannot be read.
 
     Raises:
-        RegistryError: there is no such folder, or the Hub cannot be searched.
+        RegistryError: there is no such folder, or the Hub cannot be searched; `HubUnreachable` if it does not answer.
     """
     text = "" if registry is None else str(registry)
     if not text.startswith("hub:"):
@@ -122,7 +123,7 @@ def search(registry: str | Path | None, query: Query, *, limit: int = 100, token
     try:
         listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
     except HubUnreachable as error:
-        raise RegistryError(f"{error}; to search the tickets at hand, give their folder (--registry DIR)") from None
+        raise HubUnreachable(f"{error}; to search the tickets at hand, give their folder (--registry DIR)") from error
     until = time.monotonic() + hub_limits.in_force().seconds
     with ThreadPoolExecutor(8) as pool:
         hits = _hits(query, pool.map(lambda one: _summary_on_hub(one, token, until), listed), text)
@@ -139,7 +140,7 @@ def _hits(query: Query, found: Iterable[TicketSummary | str], where: str) -> Hit
         seen.append(one.config)
         if query.matches(one.config):
             known = one.title in (other.title for other in summaries)
-            summaries.append(replace(one, called=f"./{one.folder}") if known and not one.files.hub else one)
+            summaries.append(replace(one, called=folder_reference(one.folder)) if known and not one.files.hub else one)
     return Hits(summaries, left_out, where, "" if summaries else query.hint(seen))
 
 

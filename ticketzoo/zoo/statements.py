@@ -1,19 +1,25 @@
 """Statements of a ticket about its measurements, computed again: its verdict, its levels' sparsities, its card."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import backing, listed_differences, narrowed, row_differences
 from ticketzoo.evaluation.card_check import check_card
+from ticketzoo.evaluation.evidence import plots_of
+from ticketzoo.evaluation.plot_check import check_plot
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
-from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES
+from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES, MAX_PLOT_BYTES
 from ticketzoo.ticket.rows import check_rows, is_complete
 from ticketzoo.ticket.stored import Stored
-from ticketzoo.util.text import for_terminal
+from ticketzoo.util.text import counted, for_terminal
+
+if TYPE_CHECKING:
+    from ticketzoo.evaluation.figure import Plot
 
 
 @dataclass(frozen=True)
@@ -55,9 +61,8 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
     if config.verdict:
         yield from (Check(CONFIG_FILE, f"NOTE: {phrase}") for phrase in narrowed(config.verdict, rows))
     if found.state == "rows" and config.verdict:
-        yield Check(
-            CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {len(config.verdict.levels)} levels"
-        )
+        levels = counted(len(config.verdict.levels), "level")
+        yield Check(CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {levels}")
 
 
 def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
@@ -65,7 +70,7 @@ def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
     recipe = stored.recipe
     if stored.recipe_text is None:
         return
-    yield Check(RECIPE_FILE, f"{len(recipe)} keys")
+    yield Check(RECIPE_FILE, counted(len(recipe), "key"))
     seeds = [one.seed for one in config.replicates]
     if config.verdict and config.verdict.until:  # the others were added
         seeds = seeds[: len(config.verdict.until.seeds)]
@@ -90,7 +95,7 @@ def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty:
     Raises:
         TicketError: a number or a claim in it is another one; the message says which.
     """
-    path = folder / CARD
+    path, plots = folder / CARD, _plots_beside(folder, config, stored)
     if not path.is_file():
         return
     if (size := path.stat().st_size) > MAX_CARD_BYTES:
@@ -100,7 +105,8 @@ def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty:
         return
     try:
         text = path.read_bytes().decode(errors="replace")
-        found = check_card(text, config, stored.results, recipe_text=stored.recipe_text, empty=empty)
+        recipe = stored.recipe_text
+        found = check_card(text, config, stored.results, plots=list(plots), recipe_text=recipe, empty=empty)
     except OSError as error:
         raise TicketError(f"{path}: cannot be read: {error.strerror}") from None
     if found.differs:
@@ -110,3 +116,34 @@ def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty:
     yield Check(CARD, "its tables, metadata and verdict are those of ticket.json and the rows")
     if found.own:
         yield Check(CARD, f"NOTE: has lines of its own, such as '{for_terminal(found.own[0])[:100]}'")
+    elif found.missing:
+        yield Check(CARD, f"NOTE: lacks lines, such as '{for_terminal(found.missing[0])[:100]}'")
+
+
+def check_plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> Iterator[Check]:
+    """Hold the plots beside a ticket against the rows.
+
+    Yields:
+        what holds, and a note of each plot that does not say what it was drawn of.
+
+    Raises:
+        TicketError: one shows something else than the rows; the message names it.
+    """
+    for name, draw in _plots_beside(folder, config, stored).items():
+        path = folder / name
+        if (size := path.stat().st_size) > MAX_PLOT_BYTES:
+            raise TicketError(f"{path}: {size:,} bytes, more than the {MAX_PLOT_BYTES:,} of a plot")
+        try:
+            found = check_plot(path.read_bytes(), draw)
+        except OSError as error:
+            raise TicketError(f"{path}: cannot be read: {error.strerror}") from None
+        if found.state == "differs":
+            raise TicketError(f"{path}: {found.words}: draw it again, or remove it")
+        yield Check(name, f"{'NOTE: ' * (found.state == 'unknown')}{found.words}")
+
+
+def _plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> "Mapping[str, Callable[[], Plot]]":
+    """Return what draws the plots of a ticket that lie beside it, by name."""
+    if not all(map(is_complete, stored.results)):
+        return {}
+    return {name: draw for name, draw in plots_of(config, stored.results).items() if (folder / name).is_file()}

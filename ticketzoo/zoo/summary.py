@@ -20,7 +20,7 @@ from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
-from ticketzoo.util.text import for_markdown, for_terminal, show_names, show_sparsity
+from ticketzoo.util.text import counted, for_markdown, for_terminal, numbered, show_names, show_sparsity
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
 
@@ -145,6 +145,7 @@ class TicketSummary:
         """Return the lines that `info` prints."""
         config = self.config
         source = f"{config.source.dataset}" + (f" at {config.source.revision}" if config.source.revision else "")
+        parameters = counted(len(config.pruning.parameters), "parameter")
         facts = {
             "name": config.name,
             "folder": self.place,
@@ -152,11 +153,11 @@ class TicketSummary:
             "task": f"{config.task} on {source}",
             "classes": show_names(config.source.classes or []),
             "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
-            "prunable": f"{config.prunable_weights:,} weights in {len(config.pruning.parameters)} parameters",
+            "prunable": f"{config.prunable_weights:,} weights in {parameters}",
             "not pruned": ", ".join(config.pruning.not_trained),
             "rewind": _rewind(config),
             **{name: fact for name, fact in kind_facts(config) if fact},
-            "replicates": "seeds " + ", ".join(str(replicate.seed) for replicate in config.replicates),
+            "replicates": numbered("seed", (replicate.seed for replicate in config.replicates)),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
             "verdict": sentence(config.verdict) + self.mark if config.verdict else "not measured",

@@ -12,8 +12,9 @@ from ticketzoo.ticket.levels import PackedLevels
 from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.util.text import counted
 from ticketzoo.zoo.statements import Check as Check
-from ticketzoo.zoo.statements import check_card_beside, check_recipe, check_rows_and_verdict
+from ticketzoo.zoo.statements import check_card_beside, check_plots_beside, check_recipe, check_rows_and_verdict
 
 
 def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
@@ -35,7 +36,12 @@ def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
     """
     folder = Path(folder).absolute()
     config = read_config(folder)
-    checks = [Check(CONFIG_FILE, f"format {config.format}, {len(config.levels)} levels, consistent counts and digests")]
+    checks = [
+        Check(
+            CONFIG_FILE,
+            f"format {config.format}, {counted(len(config.levels), 'level')}, consistent counts and digests",
+        )
+    ]
     for name, entry in file_entries(config).items():
         check_file(folder, name, entry)
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
@@ -56,15 +62,17 @@ def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
         raise TicketError(f"{folder / CONFIG_FILE}: level {wrong[0]} is stated not to be nested, and is")
     if results:
         checks += check_card_beside(folder, config, documents, empty)
+        checks += check_plots_beside(folder, config, documents)
     if RESULTS_FILE in config.files:
-        checks.append(Check(RESULTS_FILE, f"{rows} rows"))
+        checks.append(Check(RESULTS_FILE, counted(rows, "row")))
     return checks
 
 
 def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLevels) -> Iterator[Check]:
     file = replicate_path(seed, MASKS_FILE)
     nested = "nested" if all(entry.nested for entry in config.levels) else "nested where stated"
-    yield Check(file, f"covers {len(levels.shapes)} parameters at {len(levels)} levels, {nested}, counts as declared")
+    covers = f"covers {counted(len(levels.shapes), 'parameter')} at {counted(len(levels), 'level')}"
+    yield Check(file, f"{covers}, {nested}, counts as declared")
     yield Check(file, f"masks have digest {levels.sha256()}")
     yield from (Check(file, f"NOTE: {line}") for line in empty_layers_of(levels, config))
     structure = config.pruning.structure
@@ -75,7 +83,7 @@ def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLe
                 check_filters(masks, stated.get(str(level), {}), structure.layers)
             except TicketError as error:
                 raise TicketError(f"{folder / file}: level {level}: {error}") from None
-        yield Check(file, f"whole filters are kept of {len(structure.layers)} layers, as stated")
+        yield Check(file, f"whole filters are kept of {counted(len(structure.layers), 'layer')}, as stated")
 
 
 def _check_weights(folder: Path, config: TicketConfig, seed: int, stored: Stored) -> Iterator[Check]:
@@ -84,10 +92,10 @@ def _check_weights(folder: Path, config: TicketConfig, seed: int, stored: Stored
     replicate = stored.replicates[seed]
     tensors = sum(len(state.tensors) for _, state in replicate.rewind.walk())
     drawn = "" if REWINDS[config.rewind.kind].in_file else ", drawn from a seed"
-    yield Check(f"seed-{seed}/rewind.safetensors", f"{tensors} tensors{drawn}, finite, digest as declared")
+    yield Check(f"seed-{seed}/rewind.safetensors", f"{counted(tensors, 'tensor')}{drawn}, finite, digest as declared")
     if config.values:
         tensors = sum(len(state.tensors) for _, state in replicate.values.walk())
-        yield Check(f"seed-{seed}/values.safetensors", f"{tensors} tensors, finite, digest as declared")
+        yield Check(f"seed-{seed}/values.safetensors", f"{counted(tensors, 'tensor')}, finite, digest as declared")
     if config.architecture.parameters is None:
         for entry in config.levels if config.rewind.levels or config.values else config.levels[:1]:
             Ticket(config, entry.level, seed, stored).build(allow_empty=True)

@@ -1,0 +1,56 @@
+"""The help of every command: examples that are read as they stand, and no names of the code."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from ticketzoo.api.recipes import read_for
+from ticketzoo.cli.main import app
+from ticketzoo.finding import FindRecipe
+from ticketzoo.instability import StabilityRecipe
+from ticketzoo.targets import TransferRecipe
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES: dict[str, Any] = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}
+
+
+def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, *names, name)
+        else:
+            yield (*names, name), command
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def examples(command: Any) -> list[str]:
+    lines = (command.help or "").partition("Example")[2].splitlines()
+    return [line.strip() for line in lines if line.startswith("    ")]
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_examples_are_read_by_the_command(names: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    command = COMMANDS[names]
+    assert examples(command)
+    for example in examples(command):
+        program, *words = shlex.split(example)
+        assert (program, tuple(words[: len(names)])) == ("ticketzoo", names)
+        with command.make_context(names[-1], words[len(names) :]) as context:
+            if names[0] in RECIPES:
+                read_for(names[0], context.params["recipe"], RECIPES[names[0]], context.params["overrides"])
+
+
+@pytest.mark.parametrize("names", COMMANDS, ids=" ".join)
+def test_usage_names_arguments_in_capitals(names: tuple[str, ...]) -> None:
+    command = COMMANDS[names]
+    with command.make_context(names[-1], [], resilient_parsing=True) as context:
+        (_, *pieces) = command.collect_usage_pieces(context)
+    assert all(piece == piece.upper() for piece in pieces), pieces
+    assert all(option.help for option in command.params)

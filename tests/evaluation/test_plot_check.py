@@ -1,0 +1,82 @@
+"""A plot that shows something else than its rows is found out, whatever it says of itself."""
+
+import io
+from typing import Any
+
+import pytest
+from PIL import Image, PngImagePlugin
+
+from ticketzoo.evaluation.drawing import digest_of_rows
+from ticketzoo.evaluation.plot_check import check_plot
+from ticketzoo.evaluation.plots import plot_metric
+
+
+def rows(of_ticket: float) -> list[dict[str, Any]]:
+    return [
+        {
+            "ticket": "lenet", "level": level, "sparsity": level / 2, "arm": arm, "target": "mnist", "seed": seed,
+            "draw": 0, "at": "final", "step": 100, "metric": "test_accuracy", "value": value + seed / 100,
+        }
+        for level, arm, value in ((0, "dense", 0.9), (1, "ticket", of_ticket))
+        for seed in range(3)
+    ]  # fmt: skip
+
+
+MEASURED = rows(0.8)
+PICTURE = plot_metric(MEASURED, target="mnist").png()
+OTHER = plot_metric(rows(0.95), target="mnist").png()
+
+
+def said(content: bytes) -> tuple[str, str]:
+    found = check_plot(content, lambda: plot_metric(MEASURED, target="mnist"))
+    return found.state, found.words
+
+
+def stamped(picture: bytes, **texts: str) -> bytes:
+    """The pixels of a picture under other texts."""
+    with Image.open(io.BytesIO(picture)) as image:
+        info = PngImagePlugin.PngInfo()
+        of_both: dict[Any, Any] = {**image.info, **texts}
+        for key, text in of_both.items():
+            if isinstance(text, str):
+                info.add_text(key.replace("_", " "), text)
+        image.save(file := io.BytesIO(), "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def test_the_picture_of_the_rows_holds_in_any_order_and_however_it_is_compressed() -> None:
+    assert said(PICTURE) == ("holds", "the picture that its rows give")
+    assert plot_metric(list(reversed(MEASURED)), target="mnist").png() == PICTURE
+    again = stamped(PICTURE)
+    assert again != PICTURE and said(again)[0] == "holds"
+
+
+def test_a_picture_of_other_rows() -> None:
+    assert said(OTHER) == ("differs", "was drawn of other rows than those of results.jsonl")
+    assert said(stamped(OTHER, Rows=digest_of_rows(MEASURED))) == ("differs", "shows something else")
+
+
+def test_a_picture_that_was_drawn_upon() -> None:
+    with Image.open(io.BytesIO(PICTURE)) as image:
+        image.paste((0, 114, 178, 255), (200, 200, 210, 210))
+        image.save(file := io.BytesIO(), "PNG")
+    texts = {"Rows": digest_of_rows(MEASURED), "Drawn_by": drawn_by(PICTURE)}
+    assert said(stamped(file.getvalue(), **texts)) == ("differs", "shows something else")
+
+
+def drawn_by(picture: bytes) -> str:
+    with Image.open(io.BytesIO(picture)) as image:
+        return str(image.info["Drawn by"])
+
+
+def test_what_another_version_drew_is_not_compared_and_what_says_nothing_is_not_known() -> None:
+    state, words = said(stamped(OTHER, Rows=digest_of_rows(MEASURED), Drawn_by="matplotlib\n1"))
+    assert state == "holds" and "matplotlib 1;" in words and "not compared" in words
+    with Image.open(io.BytesIO(PICTURE)) as image:
+        image.convert("RGB").save(file := io.BytesIO(), "PNG", pnginfo=PngImagePlugin.PngInfo())
+    assert said(file.getvalue()) == ("unknown", "does not say which rows it was drawn of")
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n", PICTURE[:400], PICTURE[:-2000], b"GIF89a" + PICTURE])
+def test_what_is_no_picture(content: bytes) -> None:
+    assert said(content)[0] == "differs"

@@ -1,0 +1,60 @@
+"""A plot beside a ticket, held against the rows: drawn again, where the same library is there to draw it."""
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from ticketzoo.util.text import for_terminal
+
+if TYPE_CHECKING:
+    from ticketzoo.evaluation.figure import Plot
+
+APART = 64
+"""Two values of a colour, of 255, are that far apart where a point differs."""
+MOST_APART = 0.0001
+"""The fraction of points that may differ: processors round the edges of lines in their own ways."""
+
+
+@dataclass(frozen=True)
+class PlotCheck:
+    """A plot that is as its rows give it, one of which that is not known, or one that shows something else."""
+
+    state: Literal["holds", "unknown", "differs"]
+    words: str
+
+
+def check_plot(content: bytes, draw: "Callable[[], Plot]") -> PlotCheck:
+    """Compare a PNG file with what `draw` gives. Raises what that does."""
+    from PIL import Image
+
+    from ticketzoo.evaluation.figure import DRAWN_BY, ROWS, drawn_by
+
+    figure = draw()
+    ours = figure.png()
+    if content == ours:
+        return PlotCheck("holds", "the picture that its rows give")
+    try:
+        with Image.open(io.BytesIO(content), formats=["PNG"]) as image, Image.open(io.BytesIO(ours)) as expected:
+            stated, by = image.info.get(ROWS), image.info.get(DRAWN_BY)
+            if stated is None:
+                return PlotCheck("unknown", "does not say which rows it was drawn of")
+            if stated != figure.rows_sha256:
+                return PlotCheck("differs", "was drawn of other rows than those of results.jsonl")
+            if by != drawn_by():
+                drawn = f"drawn of these rows, as it says, by {for_terminal(by)[:100]}"
+                return PlotCheck("holds", f"{drawn}; {drawn_by()} is here, so that the picture was not compared")
+            same = image.size == expected.size and _apart(image, expected) <= MOST_APART
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return PlotCheck("differs", "is no PNG file that can be read")
+    return (
+        PlotCheck("holds", "the picture that its rows give") if same else PlotCheck("differs", "shows something else")
+    )
+
+
+def _apart(one: Any, other: Any) -> float:
+    """Return the fraction of points that differ between two pictures of the same size."""
+    first, second = (np.asarray(image.convert("RGB"), dtype=np.int16) for image in (one, other))
+    return float((abs(first - second) >= APART).any(axis=-1).mean())
