@@ -27,11 +27,19 @@ def parse_yaml(text: str, *, most: int = MAX_VALUES) -> Any:
         if root is None:
             return None
         _count_values(root, {}, most)
-        return _unshared(loader.construct_document(root))
+        return _unshared(_constructed(loader, root))
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def _constructed(loader: yaml.SafeLoader, root: Node) -> Any:
+    """Return the values. Raises ValueError for one that its tag does not fit, such as `!!bool x`."""
+    try:
+        return loader.construct_document(root)
+    except (LookupError, AttributeError, TypeError, ArithmeticError):
+        raise ValueError("a value is not what its tag (!!...) says: leave the tag out") from None
 
 
 class _Bounded(yaml.SafeLoader):
