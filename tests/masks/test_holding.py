@@ -127,6 +127,13 @@ def deep_copy(model: Net) -> nn.Module:
     return copy.deepcopy(model)
 
 
+@row(HELD, "`copy.copy`")
+def shallow_copy(model: Net) -> nn.Module:
+    twin = copy.copy(model)
+    detach(twin)  # the weights are those of the model, and so are the masks
+    return twin
+
+
 @row(HELD, "`pickle`, `torch.save` and `torch.load` of the whole model")
 def saved_whole(model: Net) -> nn.Module:
     buffer = io.BytesIO()
@@ -413,6 +420,13 @@ def stacked(model: Net) -> nn.Module:
 @row(REFUSED, "weights tied whose masks differ")
 def tied_unlike(model: Net) -> nn.Module:
     return tied(MASKS["body.0.weight"], ~MASKS["body.0.weight"])
+
+
+@row(REFUSED, "weights stored sparsely: `to_sparse_csr()`")
+def stored_sparsely(model: Net) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model.head.weight = nn.Parameter(model.head.weight.detach().to_sparse_csr())
 
 
 # Gone: the layer is not there any more, nor is its mask; the others hold.
@@ -872,6 +886,16 @@ def test_parameters_whose_weights_cannot_be_held_are_refused() -> None:
     model.weight = nn.Parameter(torch.ones(2, dtype=torch.complex128))
     with pytest.raises(TicketError, match=r"mask 'weight' does not fit the model: the parameter is torch.complex128"):
         attach(model, {"weight": torch.tensor([True, False])})
+
+
+def test_lazy_layers_are_refused_until_they_have_a_shape() -> None:
+    model = nn.Sequential(nn.LazyLinear(3))
+    mask = {"0.weight": torch.eye(3, dtype=torch.bool)}
+    with pytest.raises(TicketError, match=r"without a shape yet, such as '0\.weight': call it once first"):
+        attach(model, mask)
+    model(torch.ones(1, 3))
+    attach(model, mask)
+    check(model)
 
 
 def test_a_compiled_model_has_no_graph_break() -> None:

@@ -19,6 +19,8 @@ _INTEGER_OF_WIDTH = {1: torch.int8, 2: torch.int16, 4: torch.int32, 8: torch.int
 
 def why_not(parameter: Tensor) -> str | None:
     """Return why no mask can be held on a parameter; None where one can."""
+    if parameter.layout is not torch.strided:
+        return f"is stored as {parameter.layout}, of which weights cannot be held"
     if type(memory(parameter)) is not Tensor:
         return f"is a {type(parameter).__name__}, of which weights cannot be held"
     if parameter.element_size() not in _INTEGER_OF_WIDTH or not (

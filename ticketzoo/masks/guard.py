@@ -44,6 +44,10 @@ class Guard:
         self._substituted: list[tuple[Place, Tensor]] = []
         GUARDS[id(self)] = self
 
+    def is_of(self, model: nn.Module) -> bool:
+        """Tell whether it is the guard of this very module."""
+        return self._model() is model
+
     @property
     def held(self) -> list[tuple[Hold, nn.Parameter]]:
         """The masks that are on parameters of the model, and those."""
@@ -213,8 +217,9 @@ def after_call(model: nn.Module, args: Any, output: Any) -> None:
 
 
 def guard_on(model: nn.Module) -> Guard | None:
-    """Return the guard of this very module."""
-    return model.__dict__.get(GUARD)
+    """Return the guard of this very module, not that of one whose shallow copy it is."""
+    guard: Guard | None = model.__dict__.get(GUARD)
+    return guard if guard is not None and guard.is_of(model) else None
 
 
 def living() -> list[Guard]:

@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn.parameter import is_lazy
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.excluded import why_not
@@ -50,8 +51,15 @@ def check_masks(masks: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]
             raise TicketError(f"mask '{name}' does not fit the model: {fit}")
 
 
+def check_shaped(named: Mapping[str, Tensor]) -> None:
+    """Raise TicketError where parameters have no shape yet, those of lazy modules."""
+    if lazy := next((name for name, one in named.items() if is_lazy(one)), None):
+        raise TicketError(f"the model has parameters without a shape yet, such as '{lazy}': call it once first")
+
+
 def check_fitting(named: Mapping[str, Tensor], masks: Mapping[str, Tensor]) -> None:
     """Raise TicketError for masks that cannot be held on these parameters."""
+    check_shaped(named)
     check_masks(masks, {name: parameter.shape for name, parameter in named.items()})
     for name in masks:
         if (why := why_not(named[name])) is not None:
