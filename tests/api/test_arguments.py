@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -80,6 +80,7 @@ def example(
     level: int | None = None,
     sparsity: float = 0.5,
     deep: bool = True,
+    until: Literal["decided"] | None = None,
     at: str | Path = "x",
     seeds: Sequence[int] = (),
     rows: Iterable[Mapping[str, Any]] = (),
@@ -94,6 +95,7 @@ RIGHT: dict[str, list[Any]] = {
     "level": [None, 2, np.int64(2)],
     "sparsity": [1, 0.5, np.float32(0.5)],
     "at": ["x", Path("x")],
+    "until": ["decided", None],
     "seeds": [[0, 1], (0,), range(3), {1, 2}, np.array([1, 2]), []],
     "rows": [[{"a": 1}], iter([3]), ()],
     "renamed": [{"a": "b"}, str.lower, None],
@@ -110,6 +112,7 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     ],
     "sparsity": [("0.9", "a number, not '0.9'"), (None, "a number, not None")],
     "deep": [(1, "True or False, not 1")],
+    "until": [("soon", "'decided', not 'soon'")],
     "at": [(3, "text or a Path, not 3")],
     "seeds": [(3, f"{EACH} {OTHER}, not 3"), ([0, "1"], f"{EACH} {OTHER}, not [0, '1']")],
     "rows": [({"a": 1}, f"{EACH} keys and values, not {{'a': 1}}"), ([3], f"{EACH} keys and values, not [3]")],
@@ -131,5 +134,5 @@ def test_what_does_not_fit_is_said_with_what_would(argument: str, value: Any, sa
 
 
 def test_too_many_arguments_are_said_as_ever() -> None:
-    with pytest.raises(TypeError, match=r"example\(\) takes from 0 to 8 positional arguments but 9 were given"):
-        example(*range(9))
+    with pytest.raises(TypeError, match=r"example\(\) takes from 0 to 9 positional arguments but 10 were given"):
+        example(*range(10))

@@ -5,7 +5,7 @@ import inspect
 import types
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from numbers import Integral, Real
-from typing import Any, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from ticketzoo.errors import ArgumentError
 from ticketzoo.util.text import for_terminal
@@ -66,6 +66,8 @@ def _fits(value: object, hint: Any, *, deep: bool = True) -> bool:
     kind, inner = _kind(hint), get_args(hint)
     if kind is Union:
         return any(_fits(value, one, deep=deep) for one in inner)
+    if kind is Literal:
+        return any(type(value) is type(one) and value == one for one in inner)
     if kind in _NUMBERS:
         return isinstance(value, _NUMBERS[kind]) and not isinstance(value, bool)
     if kind is Callable:
@@ -91,6 +93,8 @@ def _words(hint: Any) -> str:
     kind, inner = _kind(hint), get_args(hint)
     if kind is Union:
         return " or ".join(dict.fromkeys(_words(one) for one in inner if one is not types.NoneType))
+    if kind is Literal:
+        return " or ".join(map(repr, inner))
     if kind in _LISTS:
         return f"a list: each item {_words(inner[0])}"
     return _WORDS.get(kind) or f"a {getattr(kind, '__name__', kind)}"
