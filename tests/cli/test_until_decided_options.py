@@ -15,7 +15,7 @@ from command_line import RECIPE, TRANSFER, ticketzoo
         (
             ["--until", "decided", "--max-seeds", "3", "--set", "seeds=[0,1,2,3]"],
             1,
-            "verdict.max_seeds: 3 is below the 4 of seeds",
+            "verdict.max_seeds: 3 is below the recipe's 4 seeds",
         ),
     ],
 )

@@ -198,7 +198,7 @@ def test_a_recipe_states_the_last_look() -> None:
         ({"verdict": {"until": "decided", "max_seeds": 2}}, "verdict.max_seeds: .*greater than or equal to 3"),
         (
             {"verdict": {"until": "decided", "max_seeds": 4}, "seeds": [0, 1, 2, 3, 4]},
-            "verdict.max_seeds: 4 is below the 5 of seeds",
+            "verdict.max_seeds: 4 is below the recipe's 5 seeds",
         ),
     ],
 )

@@ -186,7 +186,7 @@ def test_functions_state_it_too(trained: tuple[Path, list[dict[str, Any]]], tmp_
     assert ticket.config.verdict is not None
     assert ticket.config.verdict.until == FIVE
     assert ticket.config.verdict.stated_margin == 0.99
-    with pytest.raises(RecipeError, match=r"verdict.max_seeds: 3 is below the 4 of seeds"):
+    with pytest.raises(RecipeError, match=r"verdict.max_seeds: 3 is below the recipe's 4 seeds"):
         ticketzoo.find(recipe(0.9, seeds=[0, 1, 2, 3]), until="decided", max_seeds=3, progress=False)
     with pytest.raises(RecipeError, match=r"until: .*'decided'"):
         ticketzoo.find("quickstart", until="soon", progress=False)

@@ -49,7 +49,7 @@ class VerdictConfig(Config):
         if self.until is None or self.max_seeds is None:
             return None
         if len(seeds) > self.max_seeds:
-            raise ValueError(f"verdict.max_seeds: {self.max_seeds} is below the {len(seeds)} of seeds")
+            raise ValueError(f"verdict.max_seeds: {self.max_seeds} is below the recipe's {len(seeds)} seeds")
         return Until(seeds=list(seeds), max_seeds=self.max_seeds)
 
     def outright(self, seeds: Sequence[int]) -> dict[str, Any]:
