@@ -21,6 +21,8 @@ from ticketzoo.masks.hooks import guards_in, held_elsewhere, put_on, take_off
 from ticketzoo.masks.masks import check_fitting
 from ticketzoo.masks.plain import named_parameters, plain_model
 
+_TAKE_OFF = "ticket.remove of that model, or of this one if that is no more, takes it off"
+
 
 def attach(model: nn.Module, masks: Mapping[str, Tensor], *, masked: Masked = "zero") -> None:
     """Hold the weights that `masks` prunes, now and after every step of any `torch.optim` optimizer, until `detach`.
@@ -59,9 +61,9 @@ def check_attachable(model: nn.Module, masks: Mapping[str, Tensor], masked: Mask
             continue
         parts = {path: guard_on(module) for path, module in plain.named_modules() if path}
         part = next((path for path, guard in parts.items() if guard and other in guard.holds), None)
-        where = f"the model's part '{part}'" if part else f"another model ('{other.name}' there)"
-        remedy = f"ticket.remove(model.{part})" if part else "ticket.remove(that model), or this one if it is no more"
-        raise TicketError(f"mask '{name}' contradicts one of {where}: take that off first: {remedy}")
+        remedy = f"ticket.remove(model.get_submodule('{part}')) takes that off"
+        where = f"its part '{part}': {remedy}" if part else f"another model ('{other.name}' there): {_TAKE_OFF}"
+        raise TicketError(f"mask '{name}' of the model contradicts one of {where}")
 
 
 def detach(model: nn.Module) -> None:
