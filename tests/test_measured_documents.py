@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from PIL import Image
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -16,6 +18,14 @@ def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
     for document in ("docs/reproductions.md", "docs/transfer.md", "docs/verdicts.md", "docs/reliability.md"):
         assert (tmp_path / document).read_text() == (ROOT / document).read_text(), f"{document}: run docs/build.py"
     assert (tmp_path / "registry/README.md").read_text() == (ROOT / "registry/README.md").read_text()
+    for image in sorted((ROOT / "docs/images").glob("*.png")):
+        assert rows_of(image) == rows_of(tmp_path / "docs/images" / image.name), f"{image}: run docs/build.py"
+
+
+def rows_of(image: Path) -> str | None:
+    """The digest of the rows that a plot was drawn of, as it says; those of stability say none."""
+    with Image.open(image) as picture:
+        return picture.info.get("Rows")
 
 
 def test_cards_and_verdicts_of_the_registry_are_those_of_their_rows(tmp_path: Path) -> None:

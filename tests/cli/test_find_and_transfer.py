@@ -45,7 +45,9 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
     assert all((folder / as_json.json["folder"] / file).is_file() for file in as_json.json["files"])
     done = ticketzoo(folder, "transfer", "transfer.yaml", "--plan", "--json").json
     assert (done["trainings"], done["finished"], done["seconds"]) == (0, 4, 0)
-    assert ticketzoo(folder, "verify", f"./{TICKET}").status == 0
+    verified = ticketzoo(folder, "verify", f"./{TICKET}")
+    assert verified.status == 0 and "accuracy.png: the picture that its rows give" in verified.out
+    assert "NOTE" not in verified.out
 
 
 STABILITY = """

@@ -12,7 +12,8 @@ from typer.testing import CliRunner, Result
 
 from ticketzoo import Ticket
 from ticketzoo.cli.main import app
-from ticketzoo.errors import TicketzooError
+from ticketzoo.errors import RegistryError, TicketzooError
+from ticketzoo.hub.errors import HubUnreachable
 
 
 def run(line: str) -> Result:
@@ -48,7 +49,8 @@ def test_push_search_pull_verify(hub: LocalHub, here: Path) -> None:
     assert "alice/zoo" in run("search --architecture lenet-300-100 --source digits").stdout
     pulled = hub.run(sys.executable, "-m", "ticketzoo", "pull", ZOO, "--to", str(here / "copy"), user="bob")
     assert (pulled.returncode, pulled.stdout) == (0, f"{here / 'copy'}\n"), pulled.stderr
-    assert "verified" in run("verify ./copy").stdout
+    verified = run("verify ./copy").stdout
+    assert "verified" in verified and "README.md: NOTE" not in verified
     for path in [path for path in folder.rglob("*") if path.is_file()]:
         assert (here / "copy" / path.relative_to(folder)).read_bytes() == path.read_bytes()
 
@@ -177,6 +179,23 @@ def test_cards_may_lie_and_tickets_may_be_none(hub: LocalHub, three: list[str]) 
     assert "left out: hub:mallory/none@" in found.stderr and "has no ticket.json" in found.stderr
     assert "left out: hub:mallory/evil@" in found.stderr and "ticket.json: name: " in found.stderr
     assert "\x1b" not in found.stdout + found.stderr
+
+
+def test_a_hub_that_does_not_answer_leaves_the_tickets_at_hand(
+    hub: LocalHub, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_ticket(here / "registry" / "lenet.digits-imp")
+
+    def unreachable(*_: object, **__: object) -> None:
+        raise HubUnreachable("the Hub: no connection")
+
+    monkeypatch.setattr("ticketzoo.zoo.search.find_on_hub", unreachable)
+    found = run("search --architecture lenet-300-100 --source digits")
+    assert "lenet.digits-imp" in found.stdout
+    assert found.stderr == "ticketzoo: warning: the Hub: no connection; these are the tickets at hand\n"
+    for where in ("hub:", "hub:alice"):
+        with pytest.raises(RegistryError, match="no connection; to search the tickets at hand, give their folder"):
+            run(f"search --registry {where}")
 
 
 def test_results_come_in_pages(hub: LocalHub, three: list[str]) -> None:

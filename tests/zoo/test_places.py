@@ -10,6 +10,7 @@ from toy_zoo import equal, make_ticket, save_ticket
 import ticketzoo
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import ArgumentError, RegistryError, TicketError, TicketzooError
+from ticketzoo.hub.references import FolderReference, folder_reference, parse_reference
 from ticketzoo.util.shipped import shipped_registry
 from ticketzoo.zoo import registries, ticket_folder, ticket_folders
 from ticketzoo.zoo.add import add_ticket
@@ -130,3 +131,20 @@ def test_other_wrong_types_are_one_line_too(here: Path) -> None:
         with pytest.raises(TicketzooError) as raised:
             call()
         assert "\n" not in str(raised.value)
+
+
+def test_tickets_of_one_name_are_listed_by_what_each_is_loaded_by(
+    here: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("installed") / "registry"
+    monkeypatch.setattr("ticketzoo.zoo.places.shipped_registry", lambda: elsewhere)
+    folders = [save_ticket(place / NAME) for place in (here / "registry", here / "runs" / NAME, elsewhere)]
+    listed = names(ticketzoo.search())
+    assert listed == [NAME, f"./runs/{NAME}/{NAME}", str(elsewhere / NAME)]
+    assert [ticket_folder(name).resolve() for name in listed] == [folder.resolve() for folder in folders]
+
+
+@pytest.mark.parametrize("path", ["/a/b", "../a", "~/a", "a", "a/b", ".", "..", "a/../b"])
+def test_the_reference_of_a_folder_means_it(path: str) -> None:
+    found = parse_reference(folder_reference(Path(path)))
+    assert isinstance(found, FolderReference) and found.path == Path(path).expanduser()
