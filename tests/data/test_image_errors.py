@@ -169,6 +169,15 @@ def test_labels_with_fractions(tmp_path: Path) -> None:
     assert refusal(folder) == expected
 
 
+def test_words_of_one_unicode_form_are_one_class_and_alike_ones_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = ["caf\u00e9", "cafe\u0301", "tea", "Tea", "tea", "Tea"]
+    folder = table(tmp_path / "d", Value("string"), label=words, image=numbered(6))
+    assert load_images(ImageDataset(path=str(folder), validation=0)).class_names == ["Tea", "caf\u00e9", "tea"]
+    assert "labels that differ in case or spaces alone are different classes: 'Tea' and 'tea'" in caplog.text
+
+
 @pytest.mark.parametrize("kind", ["int64", "uint8", "float32"])
 def test_whole_numbers_are_classes_wherever_they_begin(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str

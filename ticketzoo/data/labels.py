@@ -2,6 +2,7 @@
 
 import difflib
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,8 +71,8 @@ def number_classes(
 ) -> tuple[list[Tensor], list[str]]:
     """Return the labels as int64 class numbers, and the classes' names, from the stored `values` of the splits in use.
 
-    A ClassLabel keeps its numbers and names. All else is numbered from 0 in sorted order: words, False and True, whole
-    numbers wherever they begin, also those written as 1.0 and 2.0.
+    A ClassLabel keeps its numbers and names. All else is numbered from 0 in sorted order: words (those that differ by
+    unicode form alone are one), False and True, whole numbers wherever they begin, also those written as 1.0 and 2.0.
 
     Args:
         where: data set and column, for messages.
@@ -89,7 +90,7 @@ def number_classes(
     kinds = {"number" if part.dtype.kind in "iuf" else part.dtype.kind for part in values}
     if len(kinds) > 1:
         raise DataError(f"labels of {where} are of different types in different splits: make them alike")
-    values = [signed(where, part) for part in values]
+    values = [_composed(signed(where, part)) for part in values]
     found = np.unique(np.concatenate(values))
     if found.dtype.kind == "b":
         return [torch.from_numpy(part.astype(np.int64)) for part in values], ["False", "True"]
@@ -103,6 +104,14 @@ def number_classes(
 def all_whole(numbers: Any) -> bool:
     """Tell whether numbers, or one, have no fractions."""
     return bool(np.all(np.isfinite(numbers))) and bool(np.all(np.mod(numbers, 1) == 0))
+
+
+def _composed(values: np.ndarray) -> np.ndarray:
+    """Return texts in unicode's composed form (NFC), numbers as they are."""
+    if values.dtype.kind != "O":
+        return values
+    composed = {name: unicodedata.normalize("NFC", name) for name in np.unique(values)}
+    return np.array([composed[name] for name in values], dtype=object)
 
 
 def signed(where: str, values: np.ndarray) -> np.ndarray:

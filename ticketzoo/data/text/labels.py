@@ -1,6 +1,5 @@
 """The labels of texts: values to predict, or classes by number, word, or True and False."""
 
-import unicodedata
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
@@ -103,9 +102,6 @@ def _values(rows: TextRows, column: str) -> np.ndarray:
     if (missing := missing_label(cells)) is not None:
         raise DataError(f"{rows.where(missing)} has no label in column {column!r}: give it one, or leave the row out")
     values: np.ndarray = cells.to_numpy()
-    if values.dtype.kind == "O":
-        composed = {name: unicodedata.normalize("NFC", name) for name in np.unique(values)}
-        values = np.array([composed[name] for name in values], dtype=object)
     return values
 
 
