@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.attach import attach, check_attachable
 from ticketzoo.masks.excluded import Masked
-from ticketzoo.masks.masks import Masks, check_shaped
+from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.plain import plain_model
 from ticketzoo.masks.sharded import is_sharded, memory, part_of
 from ticketzoo.models.body import in_body, model_names_of, within
@@ -52,7 +52,6 @@ def fit(
             or whose mask keeps nothing.
     """
     plain, targets, named = plain_model(model), tensors_of(model), masks
-    check_shaped(targets)
     if state is not None:
         check_rename(rename, state)
     for key, modules in (("head", head or ()), ("leave", leave)):

@@ -6,7 +6,7 @@ from typing import TypeAlias, TypeVar
 from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
-from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.masks import Masks, check_shaped
 from ticketzoo.masks.plain import is_adapter, named_parameters, plain_model, plain_name
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import live_state
@@ -29,9 +29,10 @@ def module_at(model: nn.Module, prefix: str) -> nn.Module:
 def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     """Return parameters and persistent buffers themselves, by their names in the plain model, tied ones once.
 
-    Without what adapters add to their layers.
+    Without what adapters add to their layers. Raises TicketError where parameters have no shape yet.
     """
     plain = plain_model(model)
+    check_shaped(named_parameters(plain))
     state = live_state(plain).items()
     return {plain_name(name, plain): value for name, value in state if not _is_added(name, plain)}
 
