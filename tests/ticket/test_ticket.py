@@ -240,7 +240,7 @@ def test_build_makes_the_architecture_masked_at_the_rewind_weights(tmp_path: Pat
     assert same(attached_masks(model) or {}, ticket.masks)
     assert [str(check) for check in verify_ticket(folder)][-2:] == [
         "seed-0: fits lenet-300-100",
-        "results.jsonl: 1 rows",
+        "results.jsonl: 1 row",
     ]
 
 
