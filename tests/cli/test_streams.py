@@ -60,7 +60,7 @@ def test_a_full_disk_is_one_line(
 ) -> None:
     monkeypatch.setattr(sys, "stdout", Refusing(errno.ENOSPC))
     assert run(monkeypatch, "list", "--registry", zoo, *more) == 1
-    assert capsys.readouterr().err == "ticketzoo: No space left on device; free space and run again\n"
+    assert capsys.readouterr().err == "ticketzoo: standard output: No space left on device; free space and run again\n"
 
 
 def test_a_reader_that_has_seen_enough_is_told_nothing(

@@ -148,3 +148,11 @@ def test_tickets_of_one_name_are_listed_by_what_each_is_loaded_by(
 def test_the_reference_of_a_folder_means_it(path: str) -> None:
     found = parse_reference(folder_reference(Path(path)))
     assert isinstance(found, FolderReference) and found.path == Path(path).expanduser()
+
+
+def test_the_folder_of_a_run_names_the_ticket_in_it(here: Path) -> None:
+    save_ticket(here / "runs" / "try" / NAME)
+    with pytest.raises(RegistryError, match=f"runs/try: holds no ticket; say ./runs/try/{NAME}$"):
+        ticket_folder("./runs/try")
+    with pytest.raises(RegistryError, match="runs/none: holds no ticket; find one first"):
+        ticket_folder("./runs/none")
