@@ -5,13 +5,10 @@ from pathlib import Path
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.finding.method import found_words
 from ticketzoo.recipe import parse_recipe
-from ticketzoo.ticket.fields import Pruning
-
-PARAMETERS = [{"name": "w", "shape": [4]}]
 
 
 def words(method: str, **parts: str) -> dict[str, str]:
-    return found_words(Pruning.model_validate({"method": method, "scope": "global", "parameters": PARAMETERS, **parts}))
+    return found_words({"method": method, "scope": "global", **parts})
 
 
 def test_the_usual_way() -> None:
