@@ -4,39 +4,75 @@ Each experiment is one ticket; the spread of a training over seeds is 1, the mar
 false matching: every level is below dense by exactly the margin; false winning: one control is as good as the ticket at
 every level, the others are far below, and every level matches; false winning at the margin: the same, ticket and
 controls falling together from dense's mean to 1.25 margins below it, so that chance chooses the last matching level;
-power: every control is 2 below the ticket. It prints the table of docs/verdicts.md and writes
+power: every control is 2 below the ticket. The first control is the mean of two draws, as `random_mask` is; the last is
+the one that is as good. The noisy level is the one at which an error begins: the densest for matching, the sparsest for
+winning. Over several targets an error is one on any of them. It prints the table of docs/verdicts.md and writes
 docs/results/verdict-errors.json, from which `docs/build.py` makes the table.
 """
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ticketzoo.evaluation.decide import NONE, Measured, decide
+from ticketzoo.evaluation.decide import ALPHA, NONE, Decision, Measured, decide
 from ticketzoo.evaluation.inference import Floats
 from ticketzoo.evaluation.looks import left_open, nominal_levels
 
 RESULTS = Path(__file__).resolve().parents[1] / "docs" / "results" / "verdict-errors.json"
 UNTIL_DECIDED = RESULTS.with_name("verdict-errors-until-decided.json")
 EXPERIMENTS = 4000
-DESIGNS = {
-    "15 levels, 5 with 2 controls": (15, 5, 2),
-    "5 levels, 2 with 2 controls": (5, 2, 2),
-    "5 levels, each with 2 controls": (5, 5, 2),
-    "2 levels, 5 controls": (2, 2, 5),
-}
-"""Levels, those with controls, and controls."""
-SPREADS = {
-    "equal spreads": (1.0, 1.0, False),
-    "dense three times as noisy": (3.0, 1.0, False),
-    "controls three times as noisy": (1.0, 3.0, False),
-    "heavy tails (t with 3 degrees of freedom)": (1.0, 1.0, True),
-}
-"""The spread of dense, that of controls, and if values are drawn from Student's t, not the normal distribution."""
 MARGIN = 2.0
 AT = (3, 5, 7, 10)
 """Seeds at the looks where they are added until every level is decided."""
+
+
+@dataclass(frozen=True)
+class Design:
+    """What is trained: levels, those with controls, controls, and the targets on which the same is done."""
+
+    levels: int
+    with_controls: int
+    controls: int
+    targets: int = 1
+
+    @property
+    def at(self) -> list[int]:
+        """The levels with controls."""
+        return np.linspace(0, self.levels - 1, self.with_controls).round().astype(int).tolist()
+
+    @property
+    def draws(self) -> NDArray[np.int_]:
+        """The draws that a control's value is the mean of: two of the first, as of `random_mask`."""
+        return np.array([[2] * self.with_controls] + [[1] * self.with_controls] * (self.controls - 1))
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """The spread of dense, of one level, and of controls; and if values are of Student's t, not normal."""
+
+    dense: float = 1.0
+    one_level: float = 1.0
+    controls: float = 1.0
+    heavy: bool = False
+
+
+DESIGNS = {
+    "15 levels, 5 with 2 controls": Design(15, 5, 2),
+    "5 levels, 2 with 2 controls": Design(5, 2, 2),
+    "5 levels, each with 2 controls": Design(5, 5, 2),
+    "2 levels, 5 controls": Design(2, 2, 5),
+    "3 targets, 2 levels, 5 controls": Design(2, 2, 5, targets=3),
+}
+SPREADS = {
+    "equal spreads": Spreads(),
+    "dense three times as noisy": Spreads(dense=3.0),
+    "one level three times as noisy": Spreads(one_level=3.0),
+    "controls three times as noisy": Spreads(controls=3.0),
+    "heavy tails (t with 3 degrees of freedom)": Spreads(heavy=True),
+}
 
 
 def draw(random: np.random.Generator, shape: tuple[int, ...], heavy: bool) -> Floats:
@@ -44,57 +80,90 @@ def draw(random: np.random.Generator, shape: tuple[int, ...], heavy: bool) -> Fl
     return random.standard_t(3, shape) / np.sqrt(3) if heavy else random.standard_normal(shape)
 
 
-def trainings(
-    design: tuple[int, int, int], spreads: tuple[float, float, bool], seeds: int, correlation: float
-) -> tuple[Floats, Floats, Floats, list[int]]:
-    """Values of dense, of the ticket's levels and of the controls, all of mean 0, and the levels with controls."""
-    levels, with_controls, arms = design
-    of_dense, of_controls, heavy = spreads
-    random = np.random.default_rng([levels, seeds, int(10 * correlation), int(of_dense + 10 * of_controls), heavy])
-    shared = np.sqrt(correlation) * draw(random, (EXPERIMENTS, 1, seeds), heavy)
-    own = np.sqrt(1 - correlation)
-    dense = of_dense * (shared[:, 0] + own * draw(random, (EXPERIMENTS, seeds), heavy))
-    ticket = shared + own * draw(random, (EXPERIMENTS, levels, seeds), heavy)
-    noise = draw(random, (EXPERIMENTS, arms, with_controls, seeds), heavy)
-    controls = of_controls * (shared[:, None] + own * noise)
-    at = np.linspace(0, levels - 1, with_controls).round().astype(int).tolist()
-    return dense, ticket, controls, at
+def holm_shares(p_values: Floats, alpha: float) -> Floats:
+    """Return each family's share of `alpha`, [..., families], by Holm's method on families of hypotheses.
+
+    Families share it equally; one whose every hypothesis is rejected at its share passes that on to the others.
+
+    Args:
+        p_values: the largest of each family, [..., families].
+        alpha: level of all of them together.
+    """
+    left = np.ones(p_values.shape, dtype=bool)
+    shares = np.full(p_values.shape, alpha)
+    for _ in range(p_values.shape[-1]):
+        share = alpha / np.maximum(left.sum(axis=-1, keepdims=True), 1)
+        shares = np.where(left, share, shares)
+        rejected = left & (p_values <= share)
+        if not rejected.any():
+            break
+        left &= ~rejected
+    return shares
 
 
-def rates(design: tuple[int, int, int], spreads: tuple[float, float, bool], seeds: int, correlation: float) -> dict:
-    """The three rates, by simulation. `correlation` is that of the trainings that share a seed."""
-    levels, _, arms = design
-    dense, ticket, controls, at = trainings(design, spreads, seeds, correlation)
-    far = np.zeros(arms)
-    far[1:] = -20.0
+@dataclass(frozen=True)
+class Experiments:
+    """Values around 0: dense [n, targets, seeds], ticket [..., levels, seeds], controls [..., arms, at, seeds]."""
 
-    def winning(shift: Floats, falls: Floats | float = 0.0, margin: float = 1e6) -> Floats:
-        down = np.broadcast_to(falls, levels)[:, None]
-        shifted = controls + shift[:, None, None] - down[at]
-        return decide(Measured(dense, ticket - down, shifted, at, margin)).winning
+    design: Design
+    spreads: Spreads
+    dense: Floats
+    ticket: Floats
+    controls: Floats
 
-    matching = decide(Measured(dense, ticket - MARGIN, controls, at, MARGIN)).matching
-    return {
-        "false_matching": float(matching.any(axis=-1).mean()),
-        "false_winning": float(winning(far).any(axis=-1).mean()),
-        "false_winning_at_the_margin": float(
-            winning(far, np.linspace(0, 1.25 * MARGIN, levels), MARGIN).any(axis=-1).mean()
-        ),
-        "power": float(winning(np.full(arms, -2.0))[:, -1].mean()),
-    }
+    @classmethod
+    def drawn(cls, design: Design, spreads: Spreads, seeds: int, correlation: float) -> "Experiments":
+        """Draw them. `correlation` is that of the trainings that share a seed."""
+        key = [design.levels, design.targets, seeds, int(10 * correlation)]
+        random = np.random.default_rng([*key, int(spreads.dense + 10 * spreads.controls), spreads.heavy])
+        outer, heavy, own = (EXPERIMENTS, design.targets), spreads.heavy, np.sqrt(1 - correlation)
+        shared = np.sqrt(correlation) * draw(random, (*outer, 1, seeds), heavy)
+        dense = spreads.dense * (shared[..., 0, :] + own * draw(random, (*outer, seeds), heavy))
+        ticket = shared + own * draw(random, (*outer, design.levels, seeds), heavy)
+        noise = draw(random, (*outer, design.controls, design.with_controls, seeds), heavy)
+        noise[:, :, 0] = (noise[:, :, 0] + draw(random, noise[:, :, 0].shape, heavy)) / 2
+        return cls(design, spreads, dense, ticket, spreads.controls * (shared[..., None, :] + own * noise))
+
+    def judged(self, ticket: Floats | float, controls: Floats | float, margin: float, *, noisy: int) -> Decision:
+        """Decide with means `ticket` [levels] and `controls` [arms, at] on dense's 0, the level `noisy` being so."""
+        design, spread = self.design, np.ones((self.design.levels, 1))
+        spread[noisy] = self.spreads.one_level
+        means = np.broadcast_to(controls, design.draws.shape)
+        levels = spread * self.ticket + np.broadcast_to(ticket, design.levels)[:, None]
+        measured = Measured(self.dense, levels, self.controls + means[..., None], design.at, margin, design.draws)
+        shares = holm_shares(decide(measured).p_matching.max(axis=-1), ALPHA)
+        return decide(measured, alpha=shares, alpha_winning=ALPHA / design.targets)
+
+    def rates(self) -> dict[str, float]:
+        """The rates of the tables."""
+        design = self.design
+        far = np.full((design.controls, 1), -20.0)
+        far[-1] = 0.0
+        falls = -np.linspace(0, 1.25 * MARGIN, design.levels)
+        worse = self.judged(-MARGIN, 0.0, MARGIN, noisy=0)
+        tied = self.judged(0.0, far, 1e6, noisy=-1)
+        falling = self.judged(falls, far + falls[design.at], MARGIN, noisy=-1)
+        better = self.judged(0.0, -2.0, 1e6, noisy=-1)
+        return {
+            "false_matching": float(worse.matching.any(axis=(-1, -2)).mean()),
+            "false_winning": float(tied.winning.any(axis=(-1, -2)).mean()),
+            "false_winning_at_the_margin": float(falling.winning.any(axis=(-1, -2)).mean()),
+            "power": float(better.winning[..., -1].mean()),
+        }
 
 
-def rates_until_decided(
-    design: tuple[int, int, int], spreads: tuple[float, float, bool], correlation: float, difference: float
-) -> dict:
+def rates_until_decided(design: Design, spreads: Spreads, correlation: float, difference: float) -> dict:
     """The rates where seeds are added until every level is decided; one control is as good as the ticket.
 
     Every level differs from dense by `difference`; `power` is that of winning over controls that are 2 below.
     """
-    levels, with_controls, arms = design
-    dense, ticket, controls, at = trainings(design, spreads, AT[-1], correlation)
+    levels, with_controls, arms = design.levels, design.with_controls, design.controls
+    drawn = Experiments.drawn(design, spreads, AT[-1], correlation)
+    dense, ticket, controls = drawn.dense[:, 0], drawn.ticket[:, 0].copy(), drawn.controls[:, 0]
+    ticket[:, 0] *= spreads.one_level
+    at, draws = design.at, design.draws
     level_at = nominal_levels(AT)
-    far, all_below = np.array([0.0] + [-20.0] * (arms - 1)), np.full(arms, -2.0)
+    far, all_below = np.array([-20.0] * (arms - 1) + [0.0]), np.full(arms, -2.0)
     claims = {"false_winning": NONE, "power": NONE}
     going, seeds = np.ones(EXPERIMENTS, dtype=bool), np.zeros(EXPERIMENTS)
     found = {key: np.zeros((EXPERIMENTS, levels), dtype=bool) for key in ("matching", "below", "open")}
@@ -102,7 +171,7 @@ def rates_until_decided(
     for count, alpha in zip(AT, level_at, strict=True):
         for key, shift in (("false_winning", far), ("power", all_below)):
             shifted = controls[..., :count] + shift[:, None, None] + difference
-            measured = Measured(dense[:, :count], ticket[..., :count] + difference, shifted, at, MARGIN)
+            measured = Measured(dense[:, :count], ticket[..., :count] + difference, shifted, at, MARGIN, draws)
             decision = decide(measured, alpha=alpha, claims=claims[key])
             claims[key] = decision.claims
             found[key][going] = decision.winning[going]
@@ -127,7 +196,7 @@ def main() -> None:
     """Simulate every design, write the rates and print them."""
     found = [
         {"design": name, "spreads": words, "seeds": seeds, "correlation": correlation}
-        | rates(design, spreads, seeds, correlation)
+        | Experiments.drawn(design, spreads, seeds, correlation).rates()
         for name, design in DESIGNS.items()
         for words, spreads in SPREADS.items()
         for correlation in (0.0, 0.5)
@@ -141,6 +210,7 @@ def main() -> None:
         for words, spreads in SPREADS.items()
         for correlation in (0.0, 0.5)
         for difference in (0.0, -MARGIN)
+        if design.targets == 1
     ]
     content = {"experiments": EXPERIMENTS, "seeds": AT, "rates": added}
     UNTIL_DECIDED.write_text(json.dumps(content, indent=1) + "\n")

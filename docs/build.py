@@ -11,12 +11,14 @@ from pathlib import Path
 
 from comparisons import chen_2020, rewinding
 
+from ticketzoo.evaluation.again import Terms, terms_of
 from ticketzoo.evaluation.plots import plot_metric, plot_transfer
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import judge_all, sentence
 from ticketzoo.instability.measure import Instability, instabilities, relative_barrier, stability_label, stable_from
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
+from ticketzoo.ticket.config import parse_config
 from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folders
 from ticketzoo.zoo.summary import markdown_table, read_summary
@@ -51,14 +53,6 @@ STABILITY = {
     ),
 }
 """By the name of the results file."""
-
-
-CARRIED = {
-    "lenet-300-100.mnist-imp": ["fashion-mnist"],
-    "lenet-300-100.fashion-mnist-imp": ["mnist"],
-    "all-minilm-l6-v2.wordnet-mlm-imp": ["wordnet-qa"],
-}
-"""Targets that are not the ticket's source, by ticket."""
 
 
 def read_rows(name: str) -> list[dict]:
@@ -143,9 +137,21 @@ def span(group: Group, form: str) -> str:
     return f"{form.format(group.summary.mean)} ({form.format(min(values))} to {form.format(max(values))})"
 
 
+def terms_of_shipped(name: str, rows: list[dict]) -> Terms:
+    """What the files of a ticket in registry/ say of its verdict on `rows`."""
+    folder = ROOT / "registry" / name
+    config = parse_config((folder / "ticket.json").read_bytes(), name)
+    return terms_of(config, [row for row in rows if row["ticket"] == name], (folder / "recipe.yaml").read_text())
+
+
 def transfer(rows: list[dict]) -> str:
     """Ticket minus dense, the verdicts, and the arms on every target."""
-    judged = judge_all(rows, transfer=CARRIED)
+    terms = {name: terms_of_shipped(name, rows) for name in {row["ticket"] for row in rows}}
+    judged = judge_all(
+        rows,
+        transfer={name: one["transfer"] for name, one in terms.items()},
+        pretrained=[name for name, one in terms.items() if one["pretrained"]],
+    )
     verdicts = "\n".join(f"- **{name}**: {for_markdown(sentence(verdict))}" for name, verdict in judged.items())
     arms = [
         f"**{ticket} on {target}**\n\n{table.markdown()}"

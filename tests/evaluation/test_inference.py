@@ -1,3 +1,5 @@
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -51,8 +53,33 @@ def test_one_experiment_is_judged_alike_alone_and_among_many() -> None:
 def test_a_noisy_group_that_is_in_every_comparison_is_left_out_by_an_f_test() -> None:
     # Variances 0.01 and three of 0.0001: F is 100, with 2 and 6 degrees of freedom far beyond the 5% quantile of 5.14.
     values = np.array([[0.8, 0.9, 1.0], *[[0.89, 0.9, 0.91]] * 3])
-    assert pooled(values, first_in_all=True).pooled.tolist() == [False, True, True, True]
-    assert pooled(values[::-1], first_in_all=True).pooled.tolist() == [True] * 4
+    assert pooled(values, against_first=True).pooled.tolist() == [False, True, True, True]
+    assert pooled(values[::-1], against_first=True).pooled.tolist() == [True] * 4
+
+
+def test_a_group_that_is_compared_with_the_first_is_as_wide_as_it_was_measured() -> None:
+    # Variances 1, 1, 1 and 9: together 12 / 4 = 3, with 8 degrees of freedom.
+    values = np.array([[-1.0, 0.0, 1.0]] * 3 + [[-3.0, 0.0, 3.0]])
+    assert pooled(values).variance.tolist() == [3.0] * 4
+    groups = pooled(values, against_first=True)
+    assert groups.variance.tolist() == [3.0, 3.0, 3.0, 9.0]
+    assert groups.freedom.tolist() == [8.0] * 4
+
+
+@pytest.mark.parametrize("size", [1e150, 1e-150, 1.0])
+def test_numbers_of_any_size_are_judged_without_a_warning(size: float) -> None:
+    values = size * np.array([[0.0, 0.1, 0.3], [0.5, 0.5, 0.5], [0.2, 0.9, 0.4], [1.0, 1.0, 1.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        groups = pooled(values, against_first=True)
+        difference = subtract(groups.of(slice(1, None)), groups.of(slice(0, 1)))
+        assert np.isfinite(difference.low(0.05)).all()
+        assert (difference.above(0.0) <= 1).all()
+
+
+def test_constant_groups_spread_alike() -> None:
+    values = np.array([[0.1] * 3, [0.7] * 3])
+    assert levene(values[None], values.mean(-1)[None], np.ones((1, 2), dtype=bool)) == pytest.approx([1.0])
 
 
 def test_two_groups_of_unequal_spread_are_not_pooled() -> None:

@@ -162,7 +162,7 @@ def test_a_level_claimed_below_is_not_claimed_matching_later() -> None:
 def test_winning_at_a_look_stands_too() -> None:
     lower = [value - 0.1 for value in AROUND]
     arms = [row for arm in ("random_mask", "random_reinit") for row in rows(arm, 1, [*lower, 0.95, 0.95])]
-    verdict = judge(measured((0.9, 0.9), (0.9, 0.9)) + arms, margin=0.03, until=TEN)
+    verdict = judge(measured((0.9, 0.9), (0.9, 0.9)) + arms, margin=0.03, until=TEN, transfer=())
     assert only(verdict) == ("winning", 1)
     assert judge(measured((0.9, 0.9), (0.9, 0.9)) + arms, margin=0.03).label == "matching"
 

@@ -1,3 +1,4 @@
+from functools import partial
 from typing import Any
 
 import pytest
@@ -5,10 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.arms import SCALE_ARMS
 from ticketzoo.evaluation.inference import seeds_to_decide
-from ticketzoo.evaluation.verdict import judge, judge_all, sentence
+from ticketzoo.evaluation.verdict import judge_all, sentence
 from ticketzoo.ticket.verdict import LevelVerdict
+
+judge = partial(verdicts.judge, transfer=())
+"""On the ticket's source."""
 
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738, 9: 0.866, 12: 0.931, 15: 0.965}
 
@@ -134,7 +139,8 @@ def test_winning_is_matching_and_above_each_control() -> None:
     assert level.control.interval == pytest.approx([0.05 - half, 0.05 + half])
     assert sentence(verdict) == (
         "winning at 0.488 (level 3): +5.00 points [3.48, 6.52] over the best control; matching (margin 2.00) up to "
-        "0.488 (level 3); 3 seeds; spread 1.00 points, pooled over dense and level 3 (4 degrees of freedom)"
+        "0.488 (level 3); 3 seeds; spread 1.00 points, pooled over dense and level 3 (4 degrees of freedom); the "
+        "number of test examples is not recorded"
     )
 
 
@@ -152,15 +158,20 @@ def test_a_level_without_a_control_cannot_win(missing: str) -> None:
     assert f"at least 3 seeds, has {missing} 0" in level.reason
 
 
-def test_one_shot_magnitude_takes_the_place_of_fresh_weights() -> None:
-    masks = rows("random_mask", around(0.8)) + rows("magnitude", around(0.8))
-    assert only(DENSE + rows("ticket", around(0.9)) + masks).label == "winning"
+def test_one_shot_magnitude_takes_the_place_of_fresh_weights_of_a_pretrained_model_alone() -> None:
+    measured = DENSE + rows("ticket", around(0.9)) + rows("random_mask", around(0.8)) + rows("magnitude", around(0.8))
+    assert only(measured, pretrained=True).label == "winning"
+    level = only(measured)
+    assert (level.label, "has random_reinit 0" in level.reason) == ("matching", True)
+    level = only(DENSE + rows("ticket", around(0.9)) + controls(), pretrained=True)
+    assert (level.label, "has magnitude 0" in level.reason) == ("matching", True)
 
 
 def test_on_another_target_the_controls_of_scale_must_be_there_too() -> None:
     measured = DENSE + rows("ticket", around(0.9)) + controls()
     level = only(measured, transfer=["mnist"])
     assert level.label == "matching"
+    assert only(measured, transfer=None).label == "matching"  # the source is unknown: the stricter
     assert "has permuted_values 0, large_init 0, rescaled_reinit 0" in level.reason
     scale = [row for arm in SCALE_ARMS for row in rows(arm, around(0.8))]
     assert only(measured + scale, transfer=["mnist"]).label == "winning"
@@ -191,11 +202,30 @@ def test_above_dense_is_a_claim_of_its_own_with_holm_s_correction() -> None:
 
 
 def test_a_missing_seed_counts_as_one_seed_less() -> None:
-    # 3 and 2 seeds: variance (2 * 0.0001 + 1 * 0.0002) / 3 degrees of freedom, error its root times sqrt(1/3 + 1/2).
+    # 3 and 2 seeds: variance (2 * 0.0001 + 1 * 0.0002) / 3 of dense, and 0.0002, its own, of the ticket.
     level = only(DENSE + rows("ticket", [0.89, 0.91]))
-    half = 2.353363 * (0.0004 / 3 * (1 / 3 + 1 / 2)) ** 0.5
+    half = 2.353363 * (0.0004 / 3 / 3 + 0.0002 / 2) ** 0.5  # 3 degrees of freedom
     assert level.seeds == 2
     assert level.dense is not None and level.dense.interval == pytest.approx([-half, half])
+
+
+def test_means_of_two_draws_share_no_spread_with_single_trainings() -> None:
+    # Two draws of each seed, 0.01 below and above its mean: their means are 0.8 on every seed, without any spread.
+    level = only(DENSE + rows("ticket", around(0.9)) + rows("random_reinit", around(0.8)) + two_draws(0.8, 0.0))
+    assert level.control is not None and level.label == "winning"
+    # Welch's tests, of the ticket's 4 degrees of freedom: against 2 of reinit 16/3, whose 95% quantile of t is 1.985,
+    # times 0.8165; against none of masks 4, whose quantile is 2.132, times 0.5774.
+    assert "random_reinit +10.00 points [8.38, 11.62]" in level.reason
+    assert "random_mask +10.00 points [8.77, 11.23]" in level.reason
+
+
+def two_draws(mean: float, spread: float) -> list[dict[str, Any]]:
+    of_seed = [mean - spread, mean, mean + spread]
+    return [
+        row | {"draw": draw, "value": row["value"] + side}
+        for draw, side in enumerate((-0.01, 0.01))
+        for row in rows("random_mask", of_seed)
+    ]
 
 
 def test_a_collapsed_level_keeps_a_spread_of_its_own() -> None:
@@ -248,11 +278,49 @@ def test_dense_at_chance_has_not_learned() -> None:
     assert only(DENSE + rows("ticket", around(0.9)) + rows("chance", [0.86] * 3, level=0)).label == "matching"
 
 
-def test_trainings_that_all_give_one_number_measure_nothing_but_at_the_ceiling() -> None:
-    same = [row for arm in ("dense", "ticket", "random_mask") for row in rows(arm, [0.37] * 3)]
+def of_examples(measured: list[dict[str, Any]], examples: int) -> list[dict[str, Any]]:
+    return [row | {"examples": examples} for row in measured]
+
+
+def test_trainings_that_all_give_one_number_match_at_the_ceiling_alone_and_never_win() -> None:
+    arms = ("dense", "ticket", "random_mask", "random_reinit")
+    same = [row for arm in arms for row in rows(arm, [0.37] * 3)]
     assert only(same).reason == "every training gave the same number, 37.00: nothing was learned"
     perfect = [row | {"value": 1.0} for row in same]
-    assert only(perfect).label == "matching"
+    level = only(perfect)
+    assert level.label == "not measured"
+    assert level.reason == (
+        "every training gave the same number, 100.00, and the rows do not say of how many test examples"
+    )
+    assert only(of_examples(perfect, 50)).label == "matching"  # one is worth 0.02, the margin
+    assert only(of_examples(perfect, 49)).label == "not measured"
+
+
+def test_a_floor_is_matched_where_less_is_better_as_a_ceiling_is_elsewhere() -> None:
+    none = [row for arm in ("dense", "ticket") for row in perplexities(arm, [0.0] * 3)]
+    assert only(none).label == "not measured"  # a metric without bounds: 0 may be anything
+
+
+def test_a_margin_below_the_worth_of_a_test_example_measures_nothing() -> None:
+    measured = DENSE + rows("ticket", around(0.9)) + controls()
+    level = only(of_examples(measured, 8))
+    assert level.label == "not measured"
+    assert level.reason == (
+        "8 test examples cannot tell a margin of 2.00 apart, as one is worth 12.50: test on more, or state a wider "
+        "verdict.margin"
+    )
+    assert only(of_examples(measured, 50)).label == "winning"
+    # Rows of a target that disagree are read at the fewest.
+    assert only([*of_examples(measured, 50), *of_examples(rows("chance", [0.1]), 8)]).label == "not measured"
+
+
+def test_the_sampling_error_of_the_test_set_is_printed_beside_the_verdict() -> None:
+    # Dense is right on 0.9 of 100, with one beside it 91 of 102: sqrt(2 * 0.8922 * 0.1078 / 100) = 0.0439.
+    verdict = judge(of_examples(DENSE + rows("ticket", around(0.9)), 100), margin=0.02)
+    (target,) = verdict.targets
+    assert (target.examples, target.sampling_error) == (100, pytest.approx(0.04386, abs=5e-5))
+    assert sentence(verdict).endswith("; 100 test examples (standard error over such test sets up to 4.39 points)")
+    assert "test examples" not in sentence(judge(perplexities("dense", [9, 10]) + perplexities("ticket", [9, 10])))
 
 
 def test_a_short_training_is_marked_wherever_the_label_is_shown() -> None:
@@ -297,6 +365,7 @@ def test_targets_share_the_five_percent_by_holm_and_a_sentence_counts() -> None:
     verdict = judge(alone + on_kmnist(0.93), margin=0.02)
     assert {level.target: level.label for level in verdict.levels} == {"kmnist": "matching", "mnist": "matching"}
     assert {target.target: target.alpha for target in verdict.targets} == {"kmnist": 0.025, "mnist": 0.05}
+    assert {target.alpha_winning for target in verdict.targets} == {0.025}  # matching elsewhere shows nothing of it
     verdict = judge(alone + on_kmnist(0.8), margin=0.02)
     assert {level.target: level.label for level in verdict.levels} == {"kmnist": "below", "mnist": "undecided"}
     assert verdict.label == "below"

@@ -242,8 +242,13 @@ def test_rows_of_every_ticket_level_target_arm_and_seed(tmp_path: Path) -> None:
     assert len({(*key, row["at"], row["metric"]) for key, row in zip(seen, rows, strict=True)}) == len(rows)
     assert progress.announced == len(progress.labels) == 2 * 2 * (1 + 2 * (1 + 2))
     assert list(rows[0]) == [
-        "ticket", "level", "sparsity", "arm", "target", "seed", "draw", "at", "step", "metric", "value"
+        "ticket", "level", "sparsity", "arm", "target", "seed", "draw", "at", "step", "metric", "value",
+        "examples", "data",
     ]  # fmt: skip
+    known = {(row["metric"], row["target"], row.get("examples"), len(row.get("data", ""))) for row in rows}
+    assert {one for one in known if one[2]} == {
+        ("test_accuracy", "digits-5-7", 108, 64), ("test_accuracy", "eights", 71, 64)
+    }  # fmt: skip
     sparsities = {row["level"]: row["sparsity"] for row in rows}
     assert sparsities == {0: 0.0, 1: ticket().at(level=1).sparsity, 3: ticket().at(level=3).sparsity}
     assert {row["step"] for row in rows if row["at"] == "final" and row["arm"] != "chance"} == {2}

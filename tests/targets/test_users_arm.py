@@ -76,7 +76,7 @@ def test_a_user_s_arm_is_trained_and_shown_everywhere(registered: None, tmp_path
         ("ticket", 1, 0, 2),
         ("ticket", 2, 0, 2),
     ]
-    table = "| level | sparsity | ticket | dense | moved values | dense longer | chance | verdict |"
+    table = "| level | sparsity | ticket | dense | moved values | dense longer | verdict |"
     assert table in (tmp_path / "out" / "report.md").read_text()
     figure = plot_metric(report.rows, target=final[0]["target"])
     legend = [text.get_text() for text in figure.axes[0].get_legend().get_texts()]
@@ -91,7 +91,7 @@ def test_rows_of_an_arm_that_is_not_registered_here_are_shown_all_the_same(regis
     run_transfer(recipe(folder, ["moved_values"]), tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
     del ARMS._entries["moved_values"]
-    assert arms_table(rows, target=rows[0]["target"]).columns[2:6] == ("ticket", "dense", "chance", "moved_values")
+    assert arms_table(rows, target=rows[0]["target"]).columns[2:5] == ("ticket", "dense", "moved_values")
 
 
 def test_a_recipe_with_an_unknown_arm_is_refused_with_the_near_ones(registered: None, tmp_path: Path) -> None:

@@ -41,7 +41,7 @@ def config(rows: Any = None, **changes: Any) -> TicketConfig:
         "replicates": replicates,
         "mask_sha256": mask_sha256_of(digests),
         "license": "Apache-2.0",
-        "verdict": judge(rows) if rows else None,
+        "verdict": judge(rows, transfer=()) if rows else None,
         **changes,
     }  # fmt: skip
     return check_config(content, "test")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +12,12 @@ from toy_zoo import ROWS, make_ticket
 
 import ticketzoo
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.evidence import card_files, ticket_card
-from ticketzoo.evaluation.verdict import judge
 from ticketzoo.zoo.summary import read_summary
+
+judge = partial(verdicts.judge, transfer=())
+"""On the ticket's source, which is the only target."""
 
 NAME = "lenet.digits-imp"
 PRUNABLE = {entry.level: entry.sparsity for entry in make_ticket().levels}
@@ -113,6 +117,17 @@ def test_a_reason_in_other_words_is_noted(folder: Path) -> None:
     edit_config(folder, reword)
     (line,) = [line for line in said(folder) if "NOTE" in line and "README" not in line]
     assert line.startswith("ticket.json: NOTE: in words of its own: verdict.levels.1 on 'digits'.reason: ")
+
+
+def test_the_targets_of_transfer_are_told_by_the_source_and_not_by_the_verdict(folder: Path) -> None:
+    """The ticket says that it was found on digits, whatever its rows and its verdict say."""
+    edit_config(folder, lambda config: config["verdict"].update(transfer=["digits"]))
+    with pytest.raises(TicketError, match=r"verdict.transfer: .*digits.*, but the rows give '\[\]'"):
+        ticketzoo.verify(folder)
+    edit_config(folder, lambda config: config["verdict"].pop("transfer"))
+    edit_config(folder, lambda config: config["source"].update(dataset="letters"))
+    with pytest.raises(TicketError, match="needs at least 3 seeds, has permuted_values 0, large_init 0"):
+        ticketzoo.verify(folder)
 
 
 def test_a_margin_that_the_recipe_does_not_state(folder: Path) -> None:

@@ -1,6 +1,6 @@
 """Find, transfer and stability by recipe, and the verdict on what was measured."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
@@ -121,6 +121,7 @@ def judge(
     metric: str | None = None,
     at: str = "final",
     margin: float | None = None,
+    transfer: Collection[str] | None = None,
 ) -> Verdict:
     """Return the verdict on one ticket, computed from its rows.
 
@@ -130,10 +131,13 @@ def judge(
         at: `final`, after the last step, or `best`, at the step of minimum validation loss.
         margin: by which a matching ticket may be below dense, in the metric's unit; default the metric's own. Of
             rows alone: a ticket's is the one that its recipe states.
+        transfer: targets with other data than the ticket was found on, where winning needs more controls. Of rows
+            alone, by default all of them: a ticket's files say which.
 
     Raises:
         ValueError: the rows are about several tickets.
-        TicketError: the rows are damaged, none has that metric or moment, or a margin is given of a ticket.
+        TicketError: the rows are damaged, none has that metric or moment, or a margin or
+            targets are given of a ticket.
     """
     rows = measured.results if isinstance(measured, Ticket) else [dict(row) for row in measured]
     for key, asked in (("metric", metric), ("at", at)):
@@ -141,10 +145,10 @@ def judge(
         if asked is not None and rows and asked not in known:
             raise TicketError(f"judge: no row has {key} {asked!r}; there are {', '.join(known)}")
     if isinstance(measured, Ticket):
-        if margin is not None:
-            raise TicketError("judge: a ticket's margin is its recipe's; give its `results` to try another one")
+        if margin is not None or transfer is not None:
+            raise TicketError("judge: a ticket's files state its margin and source; give its `results` to try others")
         return judge_ticket(measured, metric=metric, at=at)
-    return verdicts.judge(rows, metric=metric, at=at, margin=margin)
+    return verdicts.judge(rows, metric=metric, at=at, margin=margin, transfer=transfer)
 
 
 @contextmanager

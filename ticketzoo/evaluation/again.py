@@ -1,16 +1,19 @@
-"""The verdict on a ticket, computed anew from its rows, as its recipe states."""
+"""The verdict on a ticket, computed anew from its rows, by what its recipe states and by its source."""
 
-from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any, Literal, TypedDict
 
 from pydantic import Field, PositiveFloat, model_validator
 
 from ticketzoo.evaluation.looks import looks_of
-from ticketzoo.evaluation.target import Margin
+from ticketzoo.evaluation.rows import carried_to, check_rows
+from ticketzoo.evaluation.statistics import Row
+from ticketzoo.evaluation.target import Margin, Use
 from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.recipe import Config
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.ticket import Ticket
+from ticketzoo.ticket.config import BaseRewind, TicketConfig
 from ticketzoo.ticket.verdict import FIRST_LOOK, MAX_SEEDS, Until
 
 
@@ -70,15 +73,64 @@ def stated(recipe_text: str | None) -> tuple[Margin, Until | None]:
     None and None where it states none that can be read.
     """
     try:
-        recipe = parse_yaml(recipe_text or "")
-        section = recipe.get("verdict") if isinstance(recipe, dict) else None
-        config = VerdictConfig.model_validate(section or {})
+        recipe = _parsed(recipe_text)
+        config = VerdictConfig.model_validate(recipe.get("verdict") or {})
         return config.margin, config.until_decided(recipe["seeds"]) if config.until else None
     except (ValueError, KeyError, TypeError):
         return None, None
 
 
+class Terms(TypedDict):
+    """The arguments of `judge` that a ticket's files decide."""
+
+    margin: Margin
+    transfer: list[str]
+    pretrained: bool
+    use: Use
+    until: Until | None
+
+
+def terms_of(config: TicketConfig, rows: Iterable[Row], recipe_text: str | None) -> Terms:
+    """Return what the verdict on a ticket rests on beside its rows.
+
+    Args:
+        config: of ticket.json.
+        rows: of results.jsonl, or of a transfer evaluation.
+        recipe_text: of recipe.yaml.
+    """
+    margin, until = stated(recipe_text)
+    return Terms(
+        margin=margin,
+        transfer=_beside_source(rows, config, _parsed(recipe_text)),
+        pretrained=isinstance(config.rewind, BaseRewind),
+        use=config.use,
+        until=until,
+    )
+
+
 def judge_ticket(ticket: Ticket, *, metric: str | None = None, at: str = "final") -> Verdict:
     """Return the verdict on `ticket`. Takes and raises what `judge` does."""
-    margin, until = stated(ticket.recipe_text)
-    return judge(ticket.results, metric=metric, at=at, margin=margin, use=ticket.config.use, until=until)
+    rows = check_rows(ticket.results)
+    return judge(rows, metric=metric, at=at, **terms_of(ticket.config, rows, ticket.recipe_text))
+
+
+def _beside_source(rows: Iterable[Row], config: TicketConfig, recipe: Mapping[str, object]) -> list[str]:
+    """Return the targets among `rows` that are other data than the source in ticket.json: see `carried_to`.
+
+    Args:
+        rows: of results.jsonl.
+        config: of ticket.json.
+        recipe: the ticket's recipe, which may give its data a name.
+    """
+    task = recipe.get("task")
+    named = task.get("name") if isinstance(task, Mapping) else None
+    last = config.source.dataset.rstrip("/").rpartition("/")[2].replace("_", "-").lower()
+    return carried_to(rows, config.source.fingerprint, {last, *([named] if isinstance(named, str) else [])})
+
+
+def _parsed(recipe_text: str | None) -> dict[str, Any]:
+    try:
+        recipe = parse_yaml(recipe_text or "")
+    except ValueError:
+        return {}
+    return recipe if isinstance(recipe, dict) else {}

@@ -8,10 +8,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from ticketzoo.evaluation.again import stated
+from ticketzoo.evaluation.again import Terms, terms_of
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.statistics import Row
-from ticketzoo.evaluation.target import Use
 from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket.config import TicketConfig
@@ -75,14 +74,16 @@ def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[],
         return Backing("claimed", "it has no rows")
     if not all(map(is_complete, rows)):
         return Backing("claimed", "its rows lack columns")
-    margin, until = stated(recipe_text())
-    if verdict.until != until:
+    targets = {level.target for level in verdict.levels}
+    judged = [row for row in rows if not targets or row["target"] in targets]
+    terms = terms_of(config, judged, recipe_text())
+    if verdict.until != (until := terms["until"]):
         phrase = f"verdict.until: {shown(verdict.until)}, but the recipe states {shown(until)}"
         return Backing("contradicted", "its looks are not the recipe's", (phrase,))
-    again = _judged_again(verdict, rows, config.use)
+    again = _judged_again(verdict, judged, terms)
     if again is None:
         return Backing("claimed", "by a rule that this version does not know")
-    if verdict.stated_margin != margin:
+    if verdict.stated_margin != (margin := terms["margin"]):
         phrase = f"verdict.stated_margin: {shown(verdict.stated_margin)}, but the recipe states {shown(margin)}"
         return Backing("contradicted", "its margin is not the recipe's", (phrase,))
     differs = tuple(_differences(verdict, again))
@@ -134,22 +135,14 @@ def narrowed(verdict: Verdict, rows: Sequence[Row]) -> Iterator[str]:
         yield f"no verdict is stated on {', '.join(map(shown, left_out[:3]))}, which the rows measure too"
 
 
-def _judged_again(verdict: Verdict, rows: Sequence[Row], use: Use) -> Verdict | None:
-    """Return the verdict on the targets that `verdict` names by its rule; None where that is not known."""
-    targets = {level.target for level in verdict.levels}
-    wanted = [row for row in rows if not targets or row["target"] in targets]
-    stated = verdict.metric if verdict.metric in {row["metric"] for row in wanted} else None
-    settings = {
-        "at": verdict.at,
-        "margin": verdict.stated_margin,
-        "transfer": verdict.transfer,
-        "use": use,
-        "until": verdict.until,
-    }
+def _judged_again(verdict: Verdict, rows: Sequence[Row], terms: Terms) -> Verdict | None:
+    """Return the verdict on `rows` by the rule and with the margin of `verdict`; None where the rule is not known."""
+    stated = verdict.metric if verdict.metric in {row["metric"] for row in rows} else None
+    settings = {**terms, "at": verdict.at, "margin": verdict.stated_margin}
     for judge_by in JUDGES:
-        again = judge_by(wanted, **settings)
+        again = judge_by(rows, **settings)
         if again.metric != verdict.metric and stated:
-            again = judge_by(wanted, metric=stated, **settings)
+            again = judge_by(rows, metric=stated, **settings)
         if again.rule == verdict.rule:
             return again
     return None

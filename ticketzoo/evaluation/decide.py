@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ticketzoo.evaluation.inference import (
     Bools,
     Difference,
     Floats,
     Groups,
+    apart,
     holm,
     leading,
     pooled,
@@ -32,6 +34,8 @@ class Measured:
         controls: [..., arms, control levels, seeds]; an arm without any seed at a level is left out there.
         control_levels: position among `levels` of each control level, increasing.
         margin: by which a ticket may be below dense and match it, [...] or a number.
+        draws: trainings that each value of a control is the mean of, [arms, control levels]; by default 1. Means of
+            more vary less, so controls of as many alone share a spread.
     """
 
     dense: Floats
@@ -39,10 +43,11 @@ class Measured:
     controls: Floats
     control_levels: Sequence[int]
     margin: float | Floats
+    draws: NDArray[np.int_] | None = None
 
     def groups(self) -> Groups:
-        """Return dense and the levels, [..., 1 + levels], their spread pooled where it is equal."""
-        return pooled(np.concatenate([self.dense[..., None, :], self.levels], axis=-2), first_in_all=True)
+        """Return dense and the levels, [..., 1 + levels]: see `pooled`."""
+        return pooled(np.concatenate([self.dense[..., None, :], self.levels], axis=-2), against_first=True)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ class Decision:
         to_controls: ticket minus each control, [..., arms, control levels].
         matching: [..., levels], and so are `below` and `above_dense`.
         below: shown to be below dense by more than the margin.
+        p_matching: p-values of the tests of matching, each level's by itself.
         above_dense: a claim of its own, with Holm's correction over levels.
         above_controls: above each control, from the sparsest control level on, [..., control levels].
         winning: the same of levels that match.
@@ -65,6 +71,7 @@ class Decision:
     to_controls: Difference
     matching: Bools
     below: Bools
+    p_matching: Floats
     above_dense: Bools
     above_controls: Bools
     winning: Bools
@@ -88,39 +95,55 @@ class Claims(NamedTuple):
 NONE = Claims()
 
 
-def decide(measured: Measured, *, alpha: float = ALPHA, claims: Claims = NONE) -> Decision:
+def decide(
+    measured: Measured,
+    *,
+    alpha: float | Floats = ALPHA,
+    alpha_winning: float | None = None,
+    claims: Claims = NONE,
+) -> Decision:
     """Return the labels of the levels in `measured`.
 
     Matching is non-inferiority: the lower bound of ticket minus dense is above -margin. It is claimed from the densest
     level on up to the first that fails; below, from the sparsest level back to the first that fails. Winning is
     matching and above each control (a union of alternatives), claimed from the sparsest level that matches back to the
-    first that fails. So each label is wrong in about `alpha` of the tickets; winning in more, up to 8.5% at 5%
-    (docs/verdicts.md), where the sparsest level that matches is left to chance.
+    first that fails. So each label is wrong in about `alpha` of the tickets, and in more where the sparsest level
+    that matches is left to chance or one level is noisy among quiet ones: docs/verdicts.md says by how much.
 
     Args:
         measured: of one ticket, or [...] of them.
-        alpha: level of every one-sided test.
+        alpha: level of every one-sided test, a number or [...].
+        alpha_winning: of those against controls, and of being above dense; default `alpha`.
         claims: of earlier looks (`ticketzoo.evaluation.looks`): these tests are passed.
     """
+    of_matching = np.asarray(alpha)[..., None]
+    of_claims = of_matching if alpha_winning is None else np.asarray(alpha_winning)[..., None]
     groups = measured.groups()
     ticket = groups.of(slice(1, None))
     to_dense = subtract(ticket, groups.of(slice(0, 1)))
     bound = -np.asarray(measured.margin)[..., None]
-    matching = leading((to_dense.above(bound) <= alpha) & np.logical_not(claims.below) | claims.matching)
-    below = trailing((to_dense.below(bound) <= alpha) | claims.below) & ~matching
+    p_matching = to_dense.above(bound)
+    matching = leading((p_matching <= of_matching) & np.logical_not(claims.below) | claims.matching)
+    below = trailing((to_dense.below(bound) <= of_matching) | claims.below) & ~matching
     at = np.asarray(measured.control_levels, dtype=int)
     here = ticket.each(lambda column: column[..., None, at])
-    to_controls = subtract(here, controls := _control_groups(measured.controls))
-    above = ((to_controls.above(0.0) <= alpha) | (controls.seeds == 0)).all(axis=-2)
+    to_controls = subtract(here, controls := _control_groups(measured))
+    above = ((to_controls.above(0.0) <= of_claims[..., None]) | (controls.seeds == 0)).all(axis=-2)
     winning = trailing(matching[..., at] & (above | claims.winning), among=matching[..., at]) | claims.winning
-    above_dense = holm(to_dense.above(0.0), alpha) | claims.above_dense
+    above_dense = holm(to_dense.above(0.0), of_claims) | claims.above_dense
     above_controls = trailing(above | claims.above_controls)
-    return Decision(groups, to_dense, to_controls, matching, below, above_dense, above_controls, winning)
+    return Decision(groups, to_dense, to_controls, matching, below, p_matching, above_dense, above_controls, winning)
 
 
-def _control_groups(controls: Floats) -> Groups:
-    """Return the controls [..., arms, levels]: their spread is pooled among themselves, where it is equal."""
-    *outer, arms, levels, seeds = controls.shape
-    flat = pooled(controls.reshape(*outer, arms * levels, seeds))
+def _control_groups(measured: Measured) -> Groups:
+    """Return the controls [..., arms, levels]: the spread of those of as many draws is pooled, where it is equal."""
+    *outer, arms, levels, seeds = measured.controls.shape
+    values = measured.controls.reshape(*outer, arms * levels, seeds)
+    draws = np.ones(arms * levels, dtype=int) if measured.draws is None else measured.draws.reshape(-1)
+    flat = apart(values)
+    for count in np.unique(draws):
+        alike = draws == count
+        for column, of_these in zip(flat, pooled(values[..., alike, :]), strict=True):
+            column[..., alike] = of_these
     apart_from_ticket = flat._replace(pooled=np.zeros_like(flat.pooled))
     return apart_from_ticket.each(lambda column: column.reshape(*outer, arms, levels))

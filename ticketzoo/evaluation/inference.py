@@ -84,7 +84,7 @@ def apart(values: Floats) -> Groups:
     return Groups(mean, variance, np.maximum(seeds - 1, 1.0), seeds, np.zeros(seeds.shape, dtype=bool))
 
 
-def pooled(values: Floats, *, first_in_all: bool = False) -> Groups:
+def pooled(values: Floats, *, against_first: bool = False) -> Groups:
     """Return the groups of `values` [..., groups, seeds] with one variance where tests of equal spread allow it.
 
     Levene's test (1960), of distances from the group's mean: while it rejects, the widest group is left out and keeps
@@ -93,19 +93,21 @@ def pooled(values: Floats, *, first_in_all: bool = False) -> Groups:
 
     Args:
         values: NaN where a seed was not measured.
-        first_in_all: True where the first group is part of every comparison: it is left out, too, where an F test finds
-            it wider than the others together. Levene's test of three seeds hardly sees one noisy group among many.
+        against_first: True where each group is compared with the first. Levene's test of three seeds hardly sees one
+            noisy group among many: so the first, which is in all comparisons, is left out, too, where an F test finds
+            it wider than the others together, and none counts as quieter than it was measured.
     """
     groups = apart(values)
     if not values.shape[-2]:
         return groups
     members = _equally_wide(values.reshape(-1, *values.shape[-2:])).reshape(groups.seeds.shape)
-    if first_in_all:
+    if against_first:
         members[..., 0] &= ~_first_is_wider(groups, members)
         members &= members.sum(axis=-1, keepdims=True) > 1
     variance, freedom = _shared(groups, members)
+    least = groups.variance if against_first else 0.0
     return groups._replace(
-        variance=np.where(members, variance[..., None], groups.variance),
+        variance=np.where(members, np.maximum(variance[..., None], least), groups.variance),
         freedom=np.where(members, freedom[..., None], groups.freedom),
         pooled=members,
     )
@@ -150,11 +152,13 @@ def levene(values: Floats, means: Floats, members: Bools) -> Floats:
     from scipy.special import fdtrc
 
     distance = np.where(members[..., None], np.abs(values - means[..., None]), np.nan)
+    largest = np.nan_to_num(distance).max(axis=(-2, -1), keepdims=True)
+    distance /= np.where(largest > ROUNDING, largest, 1.0)  # so that no square of a square is out of bounds
     of_group = apart(distance)
     seeds = np.where(members, of_group.seeds, 0.0)
     total, count = seeds.sum(axis=-1), members.sum(axis=-1)
     center = np.where(members, of_group.mean, 0.0)
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         overall = np.sum(seeds * center, axis=-1) / total
         between = np.sum(seeds * (center - overall[..., None]) ** 2, axis=-1)
         within = np.nansum((distance - of_group.mean[..., None]) ** 2, axis=(-2, -1))
@@ -165,10 +169,11 @@ def levene(values: Floats, means: Floats, members: Bools) -> Floats:
 
 def subtract(one: Groups, other: Groups) -> Difference:
     """Return the differences of means, by Student's test where both are pooled, else by Welch's (1947)."""
-    of_one, of_other = one.variance / one.seeds, other.variance / other.seeds
-    squared = of_one + of_other
     with np.errstate(divide="ignore", invalid="ignore"):
-        welch = squared**2 / (of_one**2 / one.freedom + of_other**2 / other.freedom)
+        of_one, of_other = one.variance / one.seeds, other.variance / other.seeds
+        squared = of_one + of_other
+        share = of_one / squared
+        welch = 1 / (share**2 / one.freedom + (1 - share) ** 2 / other.freedom)
     freedom = np.where(one.pooled & other.pooled, one.freedom, np.where(squared > 0, welch, 1.0))
     return Difference(one.mean - other.mean, np.sqrt(squared), freedom)
 
@@ -190,8 +195,11 @@ def trailing(passed: Bools, among: Bools | None = None) -> Bools:
     return (leading(backwards | ~begun) & begun)[..., ::-1]
 
 
-def holm(p_values: Floats, alpha: float) -> Bools:
-    """Return the rejected hypotheses among `p_values` [..., hypotheses] with Holm's correction (1979)."""
+def holm(p_values: Floats, alpha: float | Floats) -> Bools:
+    """Return the rejected hypotheses among `p_values` [..., hypotheses] with Holm's correction (1979).
+
+    `alpha` is a number or [..., 1].
+    """
     order = np.argsort(p_values, axis=-1)
     count = p_values.shape[-1]
     ordered = np.take_along_axis(p_values, order, axis=-1)

@@ -30,7 +30,10 @@ def judge_target(target: Target, labelling: "Labelling | None") -> tuple[TargetV
         freedom=freedom,
         pooled=words,
         alpha=labelling.alpha if labelling else ALPHA,
+        alpha_winning=labelling.alpha_winning if labelling else ALPHA,
         chance=target.chance,
+        examples=target.examples,
+        sampling_error=target.sampling_error,
         short_training=target.short_training,
     )
     return about, levels
@@ -42,7 +45,7 @@ def not_measured(target: Target, level: int) -> LevelVerdict:
     seeds = min(len(arms[TICKET].by_seed) if TICKET in arms else 0, len(dense.by_seed) if dense else 0)
     few = target.short_of(level, (TICKET, DENSE), 2)
     short = f"needs at least 2 seeds, has {few}" if few else "a denser level has too few seeds"
-    reason = target.unlearned or short
+    reason = target.unmeasured or short
     sparsity = next(iter(arms.values())).sparsity
     return LevelVerdict(
         level=level, sparsity=sparsity, target=target.name, label="not measured", seeds=seeds, reason=reason
@@ -50,18 +53,26 @@ def not_measured(target: Target, level: int) -> LevelVerdict:
 
 
 class Labelling:
-    """The rule applied to `target`, each test at `alpha`.
+    """The rule applied to `target`.
 
     Args:
         target: with a measured level.
-        alpha: level of every one-sided test.
+        alpha: level of the one-sided tests of matching and below.
+        alpha_winning: of those of all other claims.
         look: number of the look, from 1; 0 where there is one only.
         before: the labelling at the look before, whose claims stand.
     """
 
-    def __init__(self, target: Target, alpha: float, look: int = 0, before: "Labelling | None" = None) -> None:
-        self.target, self.alpha, self.look, self.before = target, alpha, look, before
-        self.decision = decide(target.values, alpha=alpha, claims=self._standing())
+    def __init__(
+        self,
+        target: Target,
+        alpha: float,
+        alpha_winning: float,
+        look: int = 0,
+        before: "Labelling | None" = None,
+    ) -> None:
+        self.target, self.alpha, self.alpha_winning, self.look, self.before = target, alpha, alpha_winning, look, before
+        self.decision = decide(target.values, alpha=alpha, alpha_winning=alpha_winning, claims=self._standing())
         self.names = sorted({arm for level in target.control_levels for arm in target.controls(level)})
 
     def _standing(self) -> Claims:
@@ -84,7 +95,7 @@ class Labelling:
         groups = self.decision.groups
         if not groups.pooled.any():
             return None, 0, ""
-        member = int(np.argmax(groups.pooled))
+        member = int(np.argmin(np.where(groups.pooled, groups.variance, np.inf)))
         inside = [level for level, is_in in zip(self.target.measured_levels, groups.pooled[1:], strict=True) if is_in]
         named = f"level{'s' if len(inside) > 1 else ''} {show_numbers(inside)}" if inside else ""
         words = " and ".join(part for part in ("dense" if groups.pooled[0] else "", named) if part)
@@ -94,7 +105,7 @@ class Labelling:
         """Return the verdict on a measured level."""
         target, at = self.target, self.target.measured_levels.index(level)
         arms, label = target.levels[level], self._label(level)
-        dense = self._compared("dense", self.decision.to_dense, at)
+        dense = self._compared("dense", self.decision.to_dense, at, self.alpha)
         controls = self._controls(level)
         seeds = [len(arms[TICKET].by_seed), len(target.dense.by_seed) if target.dense else 0]
         if label in ("winning", "works untrained"):
@@ -140,7 +151,7 @@ class Labelling:
     def _reason(self, level: int, dense: Compared, controls: list[Compared]) -> str:
         target, metric, at = self.target, self.target.metric, self.target.measured_levels.index(level)
         parts = [f"ticket - dense {compared(dense, metric)}, margin {show(metric, target.margin)}"]
-        stopped = self.decision.to_dense.above(np.array(-target.margin))[at] <= self.alpha
+        stopped = self.decision.p_matching[at] <= self.alpha
         if not self.decision.matching[at] and stopped:
             parts.append("a denser level is not matching")
         missing = target.missing_controls(level)
@@ -157,14 +168,14 @@ class Labelling:
         at, here = self.target.control_levels.index(level), self.target.controls(level)
         differences = self.decision.to_controls
         return [
-            self._compared(arm, Difference(*(column[number] for column in differences)), at)
+            self._compared(arm, Difference(*(column[number] for column in differences)), at, self.alpha_winning)
             for number, arm in enumerate(self.names)
             if arm in here
         ]
 
-    def _compared(self, arm: str, difference: Difference, at: int) -> Compared:
+    def _compared(self, arm: str, difference: Difference, at: int, alpha: float) -> Compared:
         sign = self.target.sign
-        ends = sorted(float(sign * end[at]) for end in (difference.low(self.alpha), difference.high(self.alpha)))
+        ends = sorted(float(sign * end[at]) for end in (difference.low(alpha), difference.high(alpha)))
         return Compared(arm=arm, difference=float(sign * difference.mean[at]), interval=ends)
 
     def _seeds_to_decide(self, at: int) -> int | None:

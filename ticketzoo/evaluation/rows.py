@@ -1,9 +1,9 @@
 """Measured rows, as results.jsonl holds them, from the record of a training. `ticketzoo.ticket.rows` types them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 from ticketzoo.evaluation.arms import CHANCE, DENSE
 from ticketzoo.evaluation.controls import Labels
@@ -39,15 +39,36 @@ def rows_of(record: Record, metric: Metric, **labels: Unpack[Labels]) -> list[Ro
 def task_rows(record: Record, task: Task, labels: Labels) -> list[Row]:
     """Return the rows of a training on `task`; beside those of dense the best guess without a look at the input.
 
-    Rows of the guess have the arm `chance` and step 0.
+    Rows of the guess have the arm `chance` and step 0. Those of the deciding metric say how many test examples there
+    are (`examples`) and which data they are of (`data`), where the task knows it.
     """
-    rows = rows_of(record, task.metric, **labels)
+    known = {"examples": task.examples.get("test") or None, "data": task.source.get("fingerprint")}
+    about = {key: value for key, value in known.items() if value is not None}
+    decides = f"test_{task.metric.name}"
+    rows = [row | about if row["metric"] == decides else row for row in rows_of(record, task.metric, **labels)]
     guesses = task.guesses("test").get(task.metric.name) if isinstance(task, GuessableTask) else None
     if labels["arm"] != DENSE or not guesses:
         return rows
     best = max(guesses) if task.metric.higher_is_better else min(guesses)
-    deciding = [row for row in rows if row["metric"] == f"test_{task.metric.name}"]
-    return rows + [{**row, "arm": CHANCE, "step": 0, "value": best} for row in deciding]
+    return rows + [{**row, "arm": CHANCE, "step": 0, "value": best} for row in rows if row["metric"] == decides]
+
+
+def carried_to(rows: Iterable[Mapping[str, Any]], fingerprint: str | None, names: Collection[str]) -> list[str]:
+    """Return the targets among `rows` that are not the data a ticket was found on, or are not known to be.
+
+    Rows state the fingerprint of their data. Those of earlier versions do not: their targets are told by name.
+
+    Args:
+        rows: of results.jsonl.
+        fingerprint: of the data that the ticket was found on.
+        names: that a target of these data has.
+    """
+    stated: dict[str, set[str]] = {}
+    for row in rows:
+        known = stated.setdefault(row["target"], set())
+        if fingerprint is not None and row.get("data") is not None:
+            known.add(row["data"])
+    return sorted(name for name, data in stated.items() if (data != {fingerprint} if data else name not in names))
 
 
 def _order(metric: str) -> tuple[int, str]:

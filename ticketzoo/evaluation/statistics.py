@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, one_of
+from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_entry, one_of
 from ticketzoo.evaluation.metrics import DEFAULT, metric_of
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.tasks.metrics import METRICS
@@ -57,7 +57,12 @@ class Key(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """The measurements of one arm at one level of a ticket on one target: a value for each seed."""
+    """The measurements of one arm at one level of a ticket on one target: a value for each seed.
+
+    Attributes:
+        draws: the most trainings of one seed that a value is the mean of.
+        examples: test examples of the target, the fewest that its rows state; None where none does.
+    """
 
     key: Key
     sparsity: float
@@ -65,6 +70,8 @@ class Group:
     metric: str = DEFAULT
     higher_is_better: bool = True
     bounds: tuple[float, float] = (-math.inf, math.inf)
+    draws: int = 1
+    examples: int | None = None
 
     @property
     def summary(self) -> Summary:
@@ -118,8 +125,9 @@ def group_rows(
 ) -> list[Group]:
     """Return the groups among `rows`, ordered by ticket, target, level and arm (as `in_order` orders arms).
 
-    Rows of `shuffled_mask` count as further draws of `random_mask`, whose distribution they are drawn from.
-    A group's sparsity is the mean over its rows: pruning by count gives every seed the same, learned masks may not.
+    Rows of `shuffled_mask` count as further draws of `random_mask`, whose distribution they are drawn from. Arms that
+    have no levels, as dense, are of level 0, whatever their rows say. A group's sparsity is the mean over its rows:
+    pruning by count gives every seed the same, learned masks may not.
 
     Args:
         rows: of results.jsonl; they may come from a stranger.
@@ -134,12 +142,14 @@ def group_rows(
     draws: dict[Key, dict[int, dict[tuple[str, int], float]]] = {}
     sparsities: dict[Key, list[float]] = {}
     rows = check_rows(rows)
-    wanted, falling = deciding_metrics(rows), less_is_better(rows)
+    wanted, falling, examples = deciding_metrics(rows), less_is_better(rows), _examples(rows)
     for row in rows:
         if row["metric"] != (metric or wanted[row["target"]]) or row["at"] != at:
             continue
-        key = Key(row["ticket"], row["target"], row["level"], one_of(row["arm"]))
-        sparsities.setdefault(key, []).append(row["sparsity"])
+        arm = one_of(row["arm"])
+        once = arm in (DENSE, CHANCE) or arm_entry(arm).once
+        key = Key(row["ticket"], row["target"], 0 if once else row["level"], arm)
+        sparsities.setdefault(key, []).append(0.0 if once else row["sparsity"])
         of_seed = draws.setdefault(key, {}).setdefault(row["seed"], {})
         draw = row["arm"], row["draw"]
         if draw in of_seed:
@@ -152,7 +162,9 @@ def group_rows(
         name = metric or wanted[key.target]
         higher = metric_of(name).name not in falling
         bounds = metric_of(name).bounds if value == "value" else (-math.inf, math.inf)
-        groups.append(Group(key, statistics.mean(sparsities[key]), by_seed, name, higher, bounds))
+        most = max(map(len, draws[key].values()))
+        sparsity = statistics.mean(sparsities[key])
+        groups.append(Group(key, sparsity, by_seed, name, higher, bounds, most, examples.get(key.target)))
     return groups
 
 
@@ -178,6 +190,15 @@ def ticket_minus_dense(groups: Sequence[Group]) -> dict[Key, Summary]:
             if difference is not None:
                 differences[group.key] = difference
     return differences
+
+
+def _examples(rows: Iterable[Row]) -> dict[str, int]:
+    """Return by target the fewest test examples that a row states."""
+    fewest: dict[str, int] = {}
+    for row in rows:
+        if (stated := row.get("examples")) is not None:
+            fewest[row["target"]] = min(stated, fewest.get(row["target"], stated))
+    return fewest
 
 
 def _finite(row: Row, value: str) -> float:

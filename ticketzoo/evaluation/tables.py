@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ticketzoo.evaluation.arms import TICKET, arm_label, in_order
+from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order
 from ticketzoo.evaluation.metrics import DEFAULT, describe, show, titles
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import (
@@ -91,7 +91,8 @@ def arms_table(
     """Return the table of every arm at every measured level of one ticket on `target`, with the verdict.
 
     A cell is the mean and the half-width of its 95% interval, or where that would pass a bound of the metric the
-    smallest and the largest value. Level 0 is the dense network.
+    smallest and the largest value. Level 0 is the dense network. The best guess without a look at the input, which is
+    no arm, stands in the caption.
 
     Args:
         rows: of results.jsonl.
@@ -104,7 +105,8 @@ def arms_table(
         TicketError, ValueError: as `judge` raises them.
     """
     wanted = [row for row in check_rows(rows) if row["target"] == target]
-    groups = group_rows(wanted, metric=metric, at=at)
+    measured = group_rows(wanted, metric=metric, at=at)
+    groups = [group for group in measured if group.key.arm != CHANCE]
     metric = metric or deciding_metrics(wanted).get(target, DEFAULT)
     labels = (verdict or judge(wanted, metric=metric, at=at)).labels(target)
     arms = in_order(group.key.arm for group in groups)
@@ -116,6 +118,8 @@ def arms_table(
         for level, sparsity in sorted(sparsities.items())
     ]
     caption = _caption(f"{describe([metric], falling=falling_metrics(groups))} {MOMENTS[at]} on {target}", most, lines)
+    for guess in (group for group in measured if group.key.arm == CHANCE):
+        caption += f" A guess without a look at the input: {show(metric, guess.summary.mean)} at best."
     columns = ("level", "sparsity", *map(arm_label, arms), "verdict")
     align = "r" * (2 + len(arms)) + "l"
     if not labels:

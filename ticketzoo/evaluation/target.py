@@ -1,5 +1,6 @@
 """A ticket's measurements on one target, ready for the rule."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -8,9 +9,9 @@ from typing import Literal
 
 import numpy as np
 
-from ticketzoo.evaluation.arms import CHANCE, DENSE, SCALE_ARMS, TICKET, arm_entry
+from ticketzoo.evaluation.arms import CHANCE, DENSE, SCALE_ARMS, TICKET, arm_entry, pretrained_arms
 from ticketzoo.evaluation.decide import Measured
-from ticketzoo.evaluation.inference import Floats
+from ticketzoo.evaluation.inference import ROUNDING, Floats
 from ticketzoo.evaluation.metrics import metric_of, show
 from ticketzoo.evaluation.statistics import Group
 
@@ -31,6 +32,7 @@ class Target:
     stated_margin: Margin
     transfer: bool
     use: Use
+    pretrained: bool = False
 
     @cached_property
     def dense(self) -> Group | None:
@@ -79,8 +81,7 @@ class Target:
 
     def missing_controls(self, level: int) -> str:
         """Return the arms that a claim against the controls lacks seeds of, as "random_mask 0"; empty for none."""
-        controls = {arm for arm in self.levels[level] if arm_entry(arm).verdict_control}
-        needed = self._required(controls)
+        controls, needed = set(self.controls(level)), self._required
         return self.short_of(level, (TICKET, DENSE, *needed, *sorted(controls - {*needed})), FEWEST)
 
     def short_of(self, level: int, arms: Collection[str], fewest: int) -> str:
@@ -94,15 +95,31 @@ class Target:
         return [arm for arm in self.levels[level] if arm_entry(arm).verdict_control]
 
     @cached_property
-    def unlearned(self) -> str:
-        """Return why nothing can be said of the ticket, as dense has not learned; empty where it has."""
-        dense = self.dense
-        if dense is None or len(dense.by_seed) < 2:
+    def unmeasured(self) -> str:
+        """Return why nothing can be said of the ticket, however many seeds there are; empty where something can."""
+        if self.dense is None or len(self.dense.by_seed) < 2:
             return ""
-        best = 1.0 if metric_of(self.metric).bounds[1] == 1.0 and self.sign > 0 else None
+        return self._unresolved() or self._constant() or self._unlearned(self.dense)
+
+    def _unresolved(self) -> str:
+        if self.resolution is None or self.resolution <= self.margin + ROUNDING:
+            return ""
+        margin, one = show(self.metric, self.margin), show(self.metric, self.resolution)
+        return (
+            f"{self.examples:,} test examples cannot tell a margin of {margin} apart, as one is worth {one}: test on "
+            "more, or state a wider verdict.margin"
+        )
+
+    def _constant(self) -> str:
         numbers = {value for group in self.groups for value in group.by_seed.values() if group.key.arm != CHANCE}
-        if len(numbers) == 1 and numbers != {best}:
-            return f"every training gave the same number, {show(self.metric, numbers.pop())}: nothing was learned"
+        if len(numbers) > 1:
+            return ""
+        said = f"every training gave the same number, {show(self.metric, next(iter(numbers)))}"
+        if numbers != {metric_of(self.metric).bounds[1 if self.sign > 0 else 0]}:
+            return f"{said}: nothing was learned"
+        return "" if self.examples else f"{said}, and the rows do not say of how many test examples"
+
+    def _unlearned(self, dense: Group) -> str:
         if self.chance is None:
             return ""
         gain, spread = self.sign * (dense.summary.mean - self.chance), 3 * (dense.summary.std or 0.0)
@@ -116,6 +133,29 @@ class Target:
         """Return the best score of a guess that takes no notice of the input, if it is among the rows."""
         group = self._once(CHANCE)
         return group.summary.mean if group else None
+
+    @property
+    def examples(self) -> int | None:
+        """Return the number of test examples; None where the rows do not state it."""
+        return self.groups[0].examples
+
+    @property
+    def resolution(self) -> float | None:
+        """Return the most that one test example is worth; None where it is not known, or the metric has no bounds."""
+        low, high = metric_of(self.metric).bounds
+        return None if self.examples is None or math.isinf(high - low) else (high - low) / self.examples
+
+    @property
+    def sampling_error(self) -> float | None:
+        """Return the standard error, over test sets as large, of a difference of two such metrics; None as above.
+
+        Of fractions, at dense's mean and one example beside it, so that it is not 0 at a bound; as much as this where
+        two networks err independently.
+        """
+        if self.dense is None or self.examples is None or metric_of(self.metric).bounds != (0.0, 1.0):
+            return None
+        share = (self.dense.summary.mean * self.examples + 1) / (self.examples + 2)
+        return math.sqrt(2 * share * (1 - share) / self.examples)
 
     @property
     def short_training(self) -> bool:
@@ -135,12 +175,13 @@ class Target:
         seeds = max(len(group.by_seed) for group in [*every, *(one for row in rows for one in row if one)])
         padded = np.array([self._padded(group, seeds) for group in every])
         shape = (max(len(arms), 1), len(self.control_levels), seeds)
-        controls = np.full(shape, np.nan)
+        controls, draws = np.full(shape, np.nan), np.ones(shape[:-1], dtype=int)
         for arm, row in enumerate(rows):
             for level, group in enumerate(row):
                 controls[arm, level] = self._padded(group, seeds)
+                draws[arm, level] = group.draws if group else 1
         at = [self.measured_levels.index(level) for level in self.control_levels]
-        return Measured(padded[0], padded[1:], controls, at, self.margin)
+        return Measured(padded[0], padded[1:], controls, at, self.margin, draws)
 
     def rising(self, group: Group) -> list[float]:
         """Return the values of `group`, of which more is better: negated where less is."""
@@ -153,7 +194,8 @@ class Target:
         values = [] if group is None else self.rising(group)
         return np.array(values + [np.nan] * (seeds - len(values)))
 
-    def _required(self, measured: Collection[str]) -> tuple[str, ...]:
-        fresh = "magnitude" if "magnitude" in measured and "random_reinit" not in measured else "random_reinit"
-        scale = [arm for arm in SCALE_ARMS if fresh == "random_reinit" or arm != "rescaled_reinit"]
-        return ("random_mask", fresh, *(scale if self.transfer else ()))
+    @property
+    def _required(self) -> tuple[str, ...]:
+        """Return the controls that a claim needs; of a pretrained model those that are made for one."""
+        arms = ("random_mask", "random_reinit", *(SCALE_ARMS if self.transfer else ()))
+        return pretrained_arms(arms) if self.pretrained else arms

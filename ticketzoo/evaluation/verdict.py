@@ -20,9 +20,9 @@ from ticketzoo.ticket.verdict import sentence as sentence
 CLAIMS: dict[Use, str] = {
     "train": (
         "winning: matching, with at least 3 seeds of each arm, and above every control that was measured, random_mask "
-        "and random_reinit (of a pretrained model one-shot magnitude) at least, on a target other than the source "
-        "permuted_values, large_init and rescaled_reinit too; Welch's test of each, from the sparsest matching level "
-        "on to the first that fails"
+        "and random_reinit (of a ticket that names its pretrained model one-shot magnitude) at least, on a target that "
+        "is not known to be the source permuted_values, large_init and rescaled_reinit too; Welch's test of each, from "
+        "the sparsest matching level on to the first that fails"
     ),
     "as-is": (
         "works untrained: above random_reinit (fresh weights) and random_mask (random positions), each trained as "
@@ -40,10 +40,12 @@ def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | 
     return (
         "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
         "below minus the margin, at this level and every sparser one; undecided: neither; "
-        f"{CLAIMS[use]}. Each test is one-sided at 5%, shared by Holm's method where there are several targets; "
-        "intervals are those of the tests. The spread over seeds is pooled over dense and the ticket's levels, and "
-        "over the controls, where Levene's test allows it, else Welch's test is made; not measured: fewer than 2 "
-        f"seeds, or dense did not learn{added}{falling * bool(less_is_better)}"
+        f"{CLAIMS[use]}. Each test is one-sided at 5%, shared where there are several targets: by Holm's method "
+        "against dense's margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
+        "pooled over dense and the ticket's levels, of which none counts as quieter than it was measured, and over "
+        "controls of as many draws, where Levene's test allows it, else Welch's test is made; not measured: fewer than "
+        "2 seeds, dense did not learn, or one test example is worth more than the margin, where the rows say how many "
+        f"there are{added}{falling * bool(less_is_better)}"
     )
 
 
@@ -53,7 +55,8 @@ def judge(
     metric: str | None = None,
     at: str = "final",
     margin: Margin = None,
-    transfer: Collection[str] = (),
+    transfer: Collection[str] | None = None,
+    pretrained: bool = False,
     use: Use = "train",
     until: Until | None = None,
 ) -> Verdict:
@@ -64,7 +67,10 @@ def judge(
         metric: the one to judge by; default each target's own.
         at: "final", or "best" for the step of minimum validation loss.
         margin: stated by the recipe, in the metric's unit, of every target or by target; default the metric's.
-        transfer: targets other than the ticket's source, on which winning needs the controls of its scale, too.
+        transfer: targets other than the ticket's source, on which winning needs the controls of its scale, too. By
+            default all are: rows alone do not say the source. `terms_of` tells them of a ticket.
+        pretrained: True for a ticket that rewinds to a pretrained model, which it names: one-shot magnitude takes the
+            place of fresh weights.
         use: "as-is" for a ticket whose rows were measured without training.
         until: how seeds were added until the levels were decided; every look of which the seeds are among the rows is
             made, and the verdict is that of the last.
@@ -78,10 +84,11 @@ def judge(
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
     metrics = sorted({group.metric for group in groups}) or [metric or DEFAULT]
     known = {group.key.target for group in groups}
+    carried = known if transfer is None else known & set(transfer)
 
     def targets_of(seen: Sequence[Group]) -> list[Target]:
         by_target = [(name, [group for group in seen if group.key.target == name]) for name in sorted(known)]
-        return [Target(name, of, margin, name in transfer, use) for name, of in by_target if of]
+        return [Target(name, of, margin, name in carried, use, pretrained=pretrained) for name, of in by_target if of]
 
     try:
         judged, looks = _judge(groups, targets_of, until)
@@ -96,7 +103,7 @@ def judge(
             levels=levels,
             targets=[about for about, of_target in judged if of_target],
             stated_margin=dict(margin) if isinstance(margin, Mapping) else margin,
-            transfer=sorted({*transfer} & known),
+            transfer=sorted(carried),
             until=until,
             looks=looks,
         )
@@ -127,13 +134,15 @@ def _judge(
 def _labelled(targets: Sequence[Target], stage: Stage, before: Mapping[str, Labelling]) -> dict[str, Labelling]:
     """Return the labelling of each target that can be judged; they share the 5% by Holm's method.
 
-    Each has an equal share; a target on which every level matches passes its share on to the others.
+    Each has an equal share; a target on which every level matches passes its share on to the others, for matching
+    alone: what it shows says nothing of controls, or of being above dense.
     """
-    judged = [target for target in targets if target.measured_levels and not target.unlearned]
+    judged = [target for target in targets if target.measured_levels and not target.unmeasured]
+    equal = stage.level(ALPHA / max(1, len(judged)))
     labelled: dict[str, Labelling] = {}
     while open_ones := [target for target in judged if target.name not in labelled]:
         alpha = stage.level(ALPHA / len(open_ones))
-        tried = [Labelling(target, alpha, stage.number, before.get(target.name)) for target in open_ones]
+        tried = [Labelling(target, alpha, equal, stage.number, before.get(target.name)) for target in open_ones]
         complete = [one for one in tried if one.decision.matching.all()]
         labelled |= {one.target.name: one for one in complete or tried}
     return labelled
@@ -146,18 +155,27 @@ def judge_all(
     at: str = "final",
     margin: Margin = None,
     transfer: Mapping[str, Collection[str]] | None = None,
+    pretrained: Collection[str] = (),
     until: Until | None = None,
 ) -> dict[str, Verdict]:
     """Return the verdict on each ticket in `rows`, by name.
 
-    Takes and raises what `judge` does; `transfer` are targets by ticket, by default none: rows do not say the source.
+    Takes and raises what `judge` does; `transfer` are targets by ticket, by default all; `pretrained` are tickets.
     """
     by_ticket: dict[str, list[Row]] = defaultdict(list)
     for row in check_rows(rows):
         by_ticket[row["ticket"]].append(row)
     carried = transfer or {}
     return {
-        name: judge(by_ticket[name], metric=metric, at=at, margin=margin, transfer=carried.get(name, ()), until=until)
+        name: judge(
+            by_ticket[name],
+            metric=metric,
+            at=at,
+            margin=margin,
+            transfer=carried.get(name),
+            pretrained=name in pretrained,
+            until=until,
+        )
         for name in sorted(by_ticket)
     }
 

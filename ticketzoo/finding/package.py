@@ -8,6 +8,7 @@ import torch
 
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.evidence import card_files
+from ticketzoo.evaluation.rows import carried_to
 from ticketzoo.evaluation.target import Use
 from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
@@ -148,7 +149,12 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe, public=True),
         results=finding.rows,
-        verdict=recipe.judge(finding.rows, use),
+        verdict=recipe.judge(
+            finding.rows,
+            use,
+            transfer=carried_to(finding.rows, task.source.get("fingerprint"), {task.name}),
+            pretrained=base is not None,
+        ),
         license=recipe.license,
         use=use,
         files={name: content for one in finding.replicates for name, content in extra_files(one)},

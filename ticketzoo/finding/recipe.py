@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,6 +130,20 @@ class FindRecipe(Config):
         """Return the recipe that states the seeds of the last look at once."""
         return self.model_copy(update=self.verdict.outright(self.seeds))
 
-    def judge(self, rows: Sequence[Row], use: Use = "train") -> Verdict:
-        """Return the verdict on `rows`, by what the recipe states."""
-        return judge(rows, margin=self.verdict.margin, use=use, until=self.until)
+    def judge(
+        self,
+        rows: Sequence[Row],
+        use: Use = "train",
+        *,
+        transfer: Collection[str] | None = None,
+        pretrained: bool = False,
+    ) -> Verdict:
+        """Return the verdict on `rows`, by what the recipe states. Takes and raises what `verdict.judge` does."""
+        return judge(
+            rows,
+            margin=self.verdict.margin,
+            transfer=transfer,
+            pretrained=pretrained,
+            use=use,
+            until=self.until,
+        )

@@ -1,12 +1,13 @@
 """A transfer evaluation from recipe to report: results.jsonl, table, verdicts, plots."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ticketzoo.distributed import processes
+from ticketzoo.evaluation.again import terms_of
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.looks import look_by_look
@@ -80,9 +81,8 @@ def run_transfer(
     with Store(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
-        carried = {ticket.name: carried_to(ticket, targets) for ticket in tickets}
-        rows = _look_by_look(recipe, tickets, targets, cells, carried)
-        return processes.from_first(lambda: write_report(recipe, rows, out, carried))
+        rows = _look_by_look(recipe, tickets, targets, cells)
+        return processes.from_first(lambda: write_report(recipe, rows, out, tickets))
 
 
 def plan_transfer(
@@ -121,7 +121,6 @@ def _look_by_look(
     tickets: Sequence[Ticket],
     targets: Sequence[Target],
     cells: Store,
-    carried: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Row]:
     """Return the rows of the recipe's seeds, and of those that are added to them."""
     rows: list[Row] = []
@@ -132,14 +131,22 @@ def _look_by_look(
         rows.extend(evaluate_transfer(so_far, tickets, targets, cells, done=len(measured)))
         measured.extend(seeds)
 
-    look_by_look(recipe.seeds, recipe.until, measure, lambda: _verdicts(recipe, rows, carried), cells)
+    look_by_look(recipe.seeds, recipe.until, measure, lambda: _verdicts(recipe, rows, tickets), cells)
     return rows
 
 
-def _verdicts(
-    recipe: TransferRecipe, rows: Sequence[Row], carried: Mapping[str, Sequence[str]] | None
-) -> dict[str, Verdict]:
-    return judge_all(rows, margin=recipe.verdict.margin, transfer=carried, until=recipe.until)
+def _verdicts(recipe: TransferRecipe, rows: Sequence[Row], tickets: Sequence[Ticket]) -> dict[str, Verdict]:
+    terms = {
+        ticket.name: terms_of(ticket.config, [row for row in rows if row["ticket"] == ticket.name], ticket.recipe_text)
+        for ticket in tickets
+    }
+    return judge_all(
+        rows,
+        margin=recipe.verdict.margin,
+        transfer={name: one["transfer"] for name, one in terms.items()},
+        pretrained=[name for name, one in terms.items() if one["pretrained"]],
+        until=recipe.until,
+    )
 
 
 def _load(recipe: TransferRecipe, registry: str | Path | None) -> list[Ticket]:
@@ -149,17 +156,6 @@ def _load(recipe: TransferRecipe, registry: str | Path | None) -> list[Ticket]:
         return Ticket.from_pretrained(folder, base=recipe.base) if refers and recipe.base else ticket
 
     return load_tickets(recipe, load)
-
-
-def carried_to(ticket: Ticket, targets: Sequence[Target]) -> list[str]:
-    """Return the targets with other data than those that `ticket` was found on."""
-    source, names = ticket.config.source, []
-    for target in targets:
-        data = target.task.source
-        known = source.fingerprint is not None and data.get("fingerprint") is not None
-        same = data["fingerprint"] == source.fingerprint if known else data["dataset"] == source.dataset
-        names += [] if same else [target.name]
-    return names
 
 
 def shared_dense(rows: Sequence[Row]) -> str:
@@ -173,22 +169,20 @@ def shared_dense(rows: Sequence[Row]) -> str:
     return f"Verdicts on {', '.join(shared)} share their dense trainings: they are not independent." if shared else ""
 
 
-def write_report(
-    recipe: TransferRecipe, rows: list[Row], out: Path, carried: Mapping[str, Sequence[str]] | None = None
-) -> TransferReport:
+def write_report(recipe: TransferRecipe, rows: list[Row], out: Path, tickets: Sequence[Ticket] = ()) -> TransferReport:
     """Judge `rows`, write results.jsonl, tables, verdicts and plots into `out`, and return the report.
 
-    `carried` are, by ticket, the targets that are not its source.
+    Of a ticket that is not among `tickets` nothing is known, and every target counts as other data than its own.
     """
-    verdicts = _verdicts(recipe, rows, carried)
+    verdicts = _verdicts(recipe, rows, tickets)
     table = transfer_table(rows)
-    tickets = list(dict.fromkeys(row["ticket"] for row in rows))
+    names = list(dict.fromkeys(row["ticket"] for row in rows))
     targets = list(dict.fromkeys(row["target"] for row in rows))
     plots = ["ticket-minus-dense.png"]
     plot_transfer(rows, out / plots[0])
     sections = [f"# {recipe.name}", table.markdown(), f"![ticket minus dense]({plots[0]})"]
     sections += [sentence] if (sentence := shared_dense(rows)) else []
-    for ticket in tickets:
+    for ticket in names:
         sections += [f"## {ticket}", for_markdown(words(verdicts[ticket]))]
         sections += ["\n".join(lines)] if (lines := look_lines(verdicts[ticket])) else []
         for target in targets:

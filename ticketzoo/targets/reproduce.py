@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.evaluation.arms import ARMS, CHANCE
+from ticketzoo.evaluation.arms import ARMS, CHANCE, one_of
 from ticketzoo.evaluation.controls import Controls, Labels, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import check_rows, rows_of
-from ticketzoo.evaluation.statistics import group_rows, t_quantile
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import Start
 from ticketzoo.finding.start import load_model
@@ -23,7 +22,7 @@ from ticketzoo.models.state import State
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Job, Store, environment
-from ticketzoo.targets.reproduction import Again, Reproduction, outcome_within
+from ticketzoo.targets.reproduction import Again, Reproduction, outcome_within, prediction_interval
 from ticketzoo.targets.source import source_of
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
@@ -212,14 +211,17 @@ class _Trainings:
         return Start(lambda: state, step, None if kept(known) == total(known) else known)
 
     def _interval(self, labels: Labels) -> tuple[float, float] | None:
-        for group in group_rows(self.ticket.results, metric=self.metric):
-            if (group.key.level, group.key.arm) == (labels["level"], labels["arm"]):
-                summary = group.summary
-                if summary.std is None:
-                    return None
-                half = t_quantile(summary.n - 1) * summary.std * math.sqrt(1 + 1 / summary.n)
-                return summary.mean - half, summary.mean + half
-        return None
+        values = [
+            row["value"]
+            for (level, arm, _, _), rows in self.rows.items()
+            if (level, one_of(arm)) == (labels["level"], one_of(labels["arm"]))
+            for row in rows
+            if (row["at"], row["metric"]) == ("final", self.metric)
+        ]
+        low, high = self.task.metric.bounds
+        examples = self.task.examples.get("test", 0)
+        one_example = (high - low) / examples if examples and math.isfinite(high - low) else 0.0
+        return prediction_interval(values, least_spread=one_example)
 
 
 def same_training(one: Job, other: Job) -> bool:

@@ -1,13 +1,17 @@
 """Numbers of a ticket that were measured again, beside those that it states."""
 
+import math
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from ticketzoo.evaluation.metrics import describe, show
+from ticketzoo.evaluation.statistics import t_quantile
 from ticketzoo.evaluation.tables import Table
 
 Outcome = Literal["bit-identical", "within the interval", "differs", "not comparable"]
-"""How a number that was measured again compares with the stated one; of one stated seed there is no interval."""
+"""How a number that was measured again compares with the stated one; of one training there is no interval."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,7 @@ class Again:
         level, arm, seed, draw: as in the ticket's rows.
         stated: by the ticket.
         measured: now.
-        interval: 95% prediction interval of one more seed's value, from the arm's stated seeds; None of one seed.
+        interval: 95% prediction interval of one more training's value, from the arm's stated ones; None of one.
         outcome: `bit-identical` where every number of the training is the stated one, the last bit included.
     """
 
@@ -65,6 +69,19 @@ class Reproduction:
             for one in self.trainings
         ]
         return Table(f"{describe([self.metric])} of {self.ticket}, measured again", columns, "rlrrrrl", tuple(rows))
+
+
+def prediction_interval(values: Sequence[float], *, least_spread: float = 0.0) -> tuple[float, float] | None:
+    """Return the 95% interval for one more training, from `values` of others, a draw of a seed each.
+
+    `least_spread` is their least standard deviation: a few may agree to the last example, and the next one need not.
+    None where there is a single value, or no spread.
+    """
+    spread = max(statistics.stdev(values), least_spread) if len(values) > 1 else 0.0
+    if spread == 0.0:
+        return None
+    mean, half = statistics.fmean(values), t_quantile(len(values) - 1) * spread * math.sqrt(1 + 1 / len(values))
+    return mean - half, mean + half
 
 
 def outcome_within(interval: tuple[float, float] | None, measured: float) -> Outcome:

@@ -5,11 +5,11 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
 
 from ticketzoo.errors import TicketError
 from ticketzoo.tasks.metrics import ACCURACY
-from ticketzoo.ticket.parts import Count, Level, Part, Seed, Sparsity, Text
+from ticketzoo.ticket.parts import MAX_WEIGHTS, Count, Level, Part, Seed, Sparsity, Text
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
 
@@ -56,6 +56,8 @@ class MeasuredRow(Part):
         value: the number; a fraction, never in percent. None where there is none, but for the metric that decides.
         decides: True for the metric by which arms are compared on the target, unless that is the test accuracy.
         higher_is_better: False for a deciding metric of which less is better.
+        examples: test examples that the deciding metric is measured on; None where that was not recorded.
+        data: fingerprint of the target's data, as `source.fingerprint` of ticket.json; None likewise.
     """
 
     ticket: Text
@@ -71,6 +73,8 @@ class MeasuredRow(Part):
     value: Annotated[Any, BeforeValidator(_number)]
     decides: bool = False
     higher_is_better: bool = True
+    examples: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)] | None = None
+    data: Text | None = None
 
 
 def check_rows(rows: Iterable[Mapping[str, Any]], where: str = "results: row") -> list[Mapping[str, Any]]:

@@ -104,8 +104,12 @@ class TargetVerdict(Part):
         spread: pooled standard deviation over seeds; None where nothing was pooled.
         freedom: its degrees of freedom.
         pooled: the groups that share it, in words.
-        alpha: level of each one-sided test; smaller than 0.05 where several targets share it.
+        alpha: level of each one-sided test against dense; smaller than 0.05 where several targets share it.
+        alpha_winning: of each test against controls, and of being above dense.
         chance: best score of a guess that takes no notice of the input, where it was recorded.
+        examples: test examples, where the rows state how many.
+        sampling_error: the standard error of a difference of fractions over test sets as large, which seeds do not
+            show: as much as this where two networks err independently.
         short_training: True where dense trained for longer is better by more than the margin.
     """
 
@@ -116,6 +120,9 @@ class TargetVerdict(Part):
     freedom: Count = _unless(0)
     pooled: str = ""
     alpha: float = _unless(0.05)
+    alpha_winning: float = _unless(0.05)
+    examples: Count | None = _unless(None)
+    sampling_error: float | None = _unless(None)
     chance: float | None = _unless(None)
     short_training: bool = _unless(False)
 

@@ -111,7 +111,20 @@ def _of_target(levels: Sequence["LevelVerdict"], about: "TargetVerdict | None") 
     if about is not None and about.spread is not None and seeds:
         spread = f"{number(about.spread, about.metric)}{unit(about.metric)}"
         parts.append(f"spread {spread}, pooled over {about.pooled} ({about.freedom} degrees of freedom)")
+    if about is not None and seeds:
+        parts += _sampling(about)
     return "; ".join(parts)
+
+
+def _sampling(about: "TargetVerdict") -> list[str]:
+    """Return what is known of the test set: how many examples, and how far another one could move a difference."""
+    if metric_called(about.metric.partition("_")[2]).unit == "plain":
+        return []
+    if about.examples is None:
+        return ["the number of test examples is not recorded"]
+    error = about.sampling_error
+    other = "" if error is None else f" (standard error over such test sets up to {number(error, about.metric)} points)"
+    return [f"{about.examples:,} test examples{other}"]
 
 
 def _claims(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> list[str]:
