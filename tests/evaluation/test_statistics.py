@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from ticketzoo.errors import TicketError, TicketzooError
 from ticketzoo.evaluation.controls import ticket_labels
-from ticketzoo.evaluation.rows import rows_of
+from ticketzoo.evaluation.rows import carried_to, rows_of
 from ticketzoo.evaluation.statistics import deciding_metrics, dense_of, group_rows, paired_difference, summarise
 from ticketzoo.tasks.metrics import ACCURACY, F1, METRICS, PERPLEXITY, Metric
 from ticketzoo.training.record import Record
@@ -150,6 +150,22 @@ def test_paired_difference_uses_shared_seeds_only() -> None:
 def test_no_shared_seed_means_no_difference() -> None:
     dense, ticket = group_rows([row("dense", 0, 0.5), row("ticket", 1, 0.7)], metric="test_accuracy")
     assert paired_difference(ticket, dense) is None
+
+
+def test_dense_is_of_level_0_whatever_its_rows_say() -> None:
+    rows = [row("dense", 0, 0.5), row("dense", 1, 0.7) | {"level": 3, "sparsity": 0.488}]
+    (dense,) = group_rows(rows)
+    assert (dense.key.level, dense.sparsity, dense.by_seed) == (0, 0.0, {0: 0.5, 1: 0.7})
+    with pytest.raises(TicketError, match="is there twice"):
+        group_rows([*rows, row("dense", 0, 0.6) | {"level": 3}])
+
+
+def test_targets_beside_the_source_are_told_by_fingerprint_or_else_by_name() -> None:
+    rows = [row("ticket", 0, 0.5, target=target) for target in ("mnist", "letters", "digits")]
+    assert carried_to(rows, None, {"mnist"}) == ["digits", "letters"]
+    stated = [one | {"data": data} for one, data in zip(rows, ("b", "a", None), strict=True)]
+    assert carried_to(stated, "a", {"mnist"}) == ["digits", "mnist"]
+    assert carried_to([*stated, stated[1] | {"data": "b"}], "a", ()) == ["digits", "letters", "mnist"]
 
 
 def test_dense_of_takes_the_same_target() -> None:

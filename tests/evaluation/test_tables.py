@@ -56,6 +56,13 @@ def test_arms_table_has_a_line_for_each_level_with_intervals_in_percent() -> Non
     )
 
 
+def test_the_best_guess_is_a_line_and_no_arm() -> None:
+    guess = [row | {"level": 0, "sparsity": 0.0} for row in rows("chance", [0.1135] * 3)]
+    table = arms_table(DENSE + rows("ticket", [0.98] * 3) + guess, target="mnist")
+    assert table.columns == ("level", "sparsity", "ticket", "dense", "verdict")
+    assert table.caption.endswith(" A guess without a look at the input: 11.35 at best.")
+
+
 def test_arms_table_shows_one_target_only() -> None:
     other = rows("dense", [0.5] * 3, target="kmnist") + rows("ticket", [0.6] * 3, target="kmnist")
     table = arms_table(DENSE + rows("ticket", [0.98] * 3) + other, target="kmnist")

@@ -228,6 +228,15 @@ def two_draws(mean: float, spread: float) -> list[dict[str, Any]]:
     ]
 
 
+def test_unequal_seeds_weigh_as_many_as_they_are() -> None:
+    # Dense on 5 seeds with a variance of 0.00025, the ticket on 3 with 0.0001: pooled over 4 + 2 degrees of freedom
+    # it is 0.0002, and dense keeps its own, which is more. The 95% quantile of t at 6 is 1.943.
+    level = only(rows("dense", [0.88, 0.89, 0.9, 0.91, 0.92]) + rows("ticket", around(0.9)))
+    half = 1.943180 * (0.00025 / 5 + 0.0002 / 3) ** 0.5
+    assert level.seeds == 3
+    assert level.dense is not None and level.dense.interval == pytest.approx([-half, half])
+
+
 def test_a_collapsed_level_keeps_a_spread_of_its_own() -> None:
     measured = DENSE + at(3, 0.9) + at(6, 0.9) + rows("ticket", [0.2, 0.5, 0.9], level=9)
     verdict = judge(measured, margin=0.02)

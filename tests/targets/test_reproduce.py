@@ -14,7 +14,7 @@ from ticketzoo.evaluation.arms import CHANCE
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.targets.reproduce import Request, plan_reproduction, run_reproduction
-from ticketzoo.targets.reproduction import outcome_within
+from ticketzoo.targets.reproduction import outcome_within, prediction_interval
 from ticketzoo.ticket import Ticket
 
 RECIPE = {
@@ -88,6 +88,13 @@ def test_outcomes() -> None:
     assert outcome_within((0.9, 0.95), 0.9) == "within the interval"
     assert outcome_within((0.9, 0.95), 0.96) == "differs"
     assert outcome_within(None, 0.96) == "not comparable"
+
+
+def test_the_interval_is_of_single_trainings_and_never_without_width() -> None:
+    # Of 0.8, 0.9 and 1.0 the standard deviation is 0.1: 4.3027 * 0.1 * sqrt(1 + 1 / 3) = 0.4968 to either side.
+    assert prediction_interval([0.8, 0.9, 1.0]) == pytest.approx((0.4032, 1.3968), abs=1e-4)
+    assert prediction_interval([0.9] * 3, least_spread=0.01) == pytest.approx((0.8503, 0.9497), abs=1e-4)
+    assert prediction_interval([0.9] * 3) is prediction_interval([0.9]) is None
 
 
 def test_a_plan_trains_nothing(ticket: Ticket, tmp_path: Path) -> None:
