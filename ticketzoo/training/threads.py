@@ -22,8 +22,8 @@ _SURELY_LARGE = 2_000_000
 def threads_for(job: Job, model: nn.Module, device: torch.device) -> Iterator[int]:
     """Give torch, in this block, the processor threads that suit `job`, and yield how many.
 
-    The number depends on the network and the batch alone, never on the load of the machine: sums over more threads
-    round differently. It is one for a small network on the CPU, otherwise what torch had before.
+    It is one for a small network on the CPU, whose sums then round alike on any machine; for any other network it is
+    what torch had before, by default a thread a core. The load of the machine plays no part.
 
     Args:
         job: the training.
