@@ -47,7 +47,7 @@ def search(
     """
     from ticketzoo.cli.output import quiet_transfers, say
     from ticketzoo.hub.errors import HubUnreachable
-    from ticketzoo.zoo.search import Query
+    from ticketzoo.zoo.search import AT_HAND, Query
     from ticketzoo.zoo.search import search as find
 
     quiet_transfers()
@@ -57,7 +57,7 @@ def search(
     except HubUnreachable as error:
         if registry is not None:
             raise
-        say(f"ticketzoo: warning: {error.__cause__ or error}; these are the tickets at hand")
+        say(f"ticketzoo: warning: {str(error).removesuffix(AT_HAND)}; these are the tickets at hand")
         hits = find(None, query)
     show(hits, as_json)
 

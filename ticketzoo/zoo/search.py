@@ -31,6 +31,10 @@ from ticketzoo.zoo.places import in_words, registries, ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
 
 
+AT_HAND = "; to search the tickets at hand, give their folder (--registry DIR)"
+"""Advice where the Hub does not answer."""
+
+
 @dataclass(frozen=True)
 class Query:
     """A description of tickets; None is anything.
@@ -123,7 +127,7 @@ def search(registry: str | Path | None, query: Query, *, limit: int = 100, token
     try:
         listed = find_on_hub(query.tags(), owner=owner or None, limit=limit, token=token)
     except HubUnreachable as error:
-        raise HubUnreachable(f"{error}; to search the tickets at hand, give their folder (--registry DIR)") from error
+        raise HubUnreachable(f"{error}{AT_HAND}") from None
     until = time.monotonic() + hub_limits.in_force().seconds
     with ThreadPoolExecutor(8) as pool:
         hits = _hits(query, pool.map(lambda one: _summary_on_hub(one, token, until), listed), text)
