@@ -126,6 +126,61 @@ def test_seeds_of_no_whole_look_are_left_out() -> None:
     assert verdict.levels[0].seeds == 3
 
 
+def test_a_seed_that_an_arm_lacks_reaches_no_look() -> None:
+    """Five seeds of dense, of chance or of a control say nothing more of a ticket that has three; nor do those of
+    a ticket without controls, or of one target of two."""
+    five = [*AROUND, 0.9, 0.9]
+    dense, ticket = rows("dense", 0, five), rows("ticket", 1, five)
+    few_dense, few_ticket = rows("dense", 0, AROUND), rows("ticket", 1, AROUND)
+    control, few_control = rows("random_mask", 1, five), rows("random_mask", 1, AROUND)
+    other = [row | {"target": "kmnist"} for row in few_dense + few_ticket]
+    for measured_so_far in (
+        dense + few_ticket,
+        few_dense + ticket,
+        few_dense + few_ticket + rows("chance", 0, [0.1] * 5) + control,
+        dense + ticket + rows("ticket", 2, AROUND),
+        dense + ticket + few_control,
+        dense + ticket + other,
+    ):
+        verdict = judge(measured_so_far, margin=0.02, until=TEN)
+        assert [look.seeds for look in verdict.looks] == [3]
+        assert {level.label for level in verdict.levels} == {"undecided"}
+    longer = rows("dense_long", 0, AROUND)
+    assert [look.seeds for look in judge(dense + ticket + control + longer, margin=0.02, until=TEN).looks] == [3, 5]
+
+
+def test_a_first_look_says_how_many_seeds_it_has() -> None:
+    verdict = judge(rows("dense", 0, AROUND) + rows("ticket", 1, AROUND[:2]), margin=0.02, until=TEN)
+    assert [look.seeds for look in verdict.looks] == [2]
+
+
+def test_a_default_margin_is_that_of_the_first_look() -> None:
+    """5% of dense's error: of 10% at the first look, 0.5 points; of 34% at the second, 1.7 points."""
+    verdict = judge(measured((0.3, 0.9), (0.3, 0.9)), until=TEN)
+    assert [look.seeds for look in verdict.looks] == [3, 5]
+    assert verdict.targets[0].margin == pytest.approx(0.005)
+    assert verdict.stated_margin is None
+    assert judge(measured((0.3, 0.9), (0.3, 0.9))).targets[0].margin == pytest.approx(0.017)
+
+
+def test_nothing_is_measured_at_a_look_where_dense_did_not_learn_and_claims_stand_once_it_has() -> None:
+    """Dense is 9.4 points above a guess at the second look, with a spread of 3.7; 9.9 at the third, with 3.0."""
+    three = measured((0.82, 0.9), (0.9, 0.9), (0.9, 0.9), (0.9, 0.9)) + rows("chance", 0, [0.79] * 7)
+    two = [row for row in three if row["seed"] < 5]
+    assert only(judge(two, margin=0.025, until=TEN)) == ("not measured", 0)
+    assert [look.label for look in judge(two, margin=0.025, until=TEN).looks] == ["matching", "not measured"]
+    verdict = judge(three, margin=0.025, until=TEN)
+    assert only(verdict) == ("matching", 1)
+    assert [look.label for look in verdict.looks] == ["matching", "not measured", "matching"]
+
+
+def test_a_target_that_is_not_measured_at_a_look_keeps_its_share() -> None:
+    flat = [row | {"target": "kmnist", "value": 0.5} for row in measured()]
+    verdict = judge(measured() + flat, margin=0.025, until=TEN)
+    assert {level.target: level.label for level in verdict.levels} == {"kmnist": "not measured", "mnist": "undecided"}
+    assert judge(measured(), margin=0.025, until=TEN).label == "matching"
+
+
 def test_the_order_of_levels_goes_on_from_what_stands() -> None:
     """Level 1, at the second look 0.012 below dense, would fail there; it is claimed, so level 2 is tried, too."""
     dense, steady = [*AROUND, 0.9, 0.9], [*AROUND, 0.9, 0.9]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ticketzoo.distributed import processes
+from ticketzoo.evaluation.arms import DENSE, TICKET, arm_entry
 from ticketzoo.evaluation.decide import ALPHA, Decision
 from ticketzoo.evaluation.inference import Bools, Floats
 from ticketzoo.evaluation.statistics import Group
@@ -88,7 +89,7 @@ def left_open(decision: Decision, margin: float | Floats, alpha: float) -> Bools
     return np.asarray(left & ~(ends & begins)[..., None])
 
 
-class Stage(NamedTuple):
+class LookRows(NamedTuple):
     """The rows of a look.
 
     Attributes:
@@ -106,25 +107,46 @@ class Stage(NamedTuple):
     level: Callable[[float], float]
 
 
-def stages(groups: Sequence[Group], until: Until | None) -> list[Stage]:
-    """Return the looks of which all seeds are among `groups`, the first in any case; without `until` there is one."""
-    measured = {seed for group in groups for seed in group.by_seed}
+def rows_by_look(groups: Sequence[Group], until: Until | None) -> list[LookRows]:
+    """Return the looks of which all seeds are measured, the first in any case; without `until` there is one.
+
+    See `measured_seeds`: of a seed that an arm lacks a look would say more than it rests on.
+    """
+    measured = measured_seeds(groups)
     if until is None:
-        return [Stage(0, len(measured), groups, 1.0, lambda alpha: alpha)]
+        return [LookRows(0, len(measured), groups, 1.0, lambda alpha: alpha)]
     looks = looks_of(until)
     counts = tuple(map(len, looks))
 
-    def stage(number: int, seeds: Sequence[int]) -> Stage:
+    def at_look(number: int, seeds: Sequence[int]) -> LookRows:
         parts = [replace(group, by_seed={s: v for s, v in group.by_seed.items() if s in seeds}) for group in groups]
-        return Stage(
+        return LookRows(
             number,
-            len(seeds),
+            len(measured.intersection(seeds)),
             [part for part in parts if part.by_seed],
             round(float(spent(len(seeds) / counts[-1], 1.0)), 6),
             lambda alpha: nominal_levels(counts, alpha)[number - 1],
         )
 
-    return [stage(number, seeds) for number, seeds in enumerate(looks, 1) if number == 1 or measured.issuperset(seeds)]
+    return [at_look(number, at) for number, at in enumerate(looks, 1) if number == 1 or measured.issuperset(at)]
+
+
+def measured_seeds(groups: Sequence[Group]) -> set[int]:
+    """Return the seeds that a look may count: of dense, of every level of the ticket and of every control, everywhere.
+
+    Everywhere is on each target, and for a control at each level that has it. Other arms, `chance` among them, do not
+    count; a target without dense or without the ticket leaves none.
+    """
+    seeds = [set(group.by_seed) for group in groups if _is_judged(group)]
+    everywhere = {(group.key.target, arm) for group in groups for arm in (DENSE, TICKET)}
+    there = {(group.key.target, group.key.arm) for group in groups if _is_judged(group)}
+    return set.intersection(*seeds) if seeds and everywhere <= there else set()
+
+
+def _is_judged(group: Group) -> bool:
+    """Return True of dense, of the ticket at a level above 0, and of the controls there."""
+    level, arm = group.key.level, group.key.arm
+    return arm == DENSE or (level > 0 and (arm == TICKET or arm_entry(arm).verdict_control))
 
 
 def looks_words(until: Until) -> str:
@@ -132,7 +154,8 @@ def looks_words(until: Until) -> str:
     counts = show_numbers(len(seeds) for seeds in looks_of(until))
     return (
         f"seeds are added until every level is decided, in looks at {counts} seeds over which the 5% are spent by the "
-        "function of Pocock's type (Lan & DeMets 1983); what is claimed at a look stands"
+        "function of Pocock's type (Lan & DeMets 1983); what is claimed at a look stands, unless dense is found "
+        "not to have learned at a later one; a default margin is that of the first look"
     )
 
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.decide import ALPHA
 from ticketzoo.evaluation.level_labels import Labelling, judge_target
-from ticketzoo.evaluation.looks import Stage, looks_words, stages
+from ticketzoo.evaluation.looks import LookRows, looks_words, rows_by_look
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows
@@ -17,7 +17,7 @@ from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict, Look, TargetVe
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
-CLAIMS: dict[Use, str] = {
+AGAINST_CONTROLS: dict[Use, str] = {
     "train": (
         "winning: matching, with at least 3 seeds of each arm, and above every control that was measured, random_mask "
         "and random_reinit (of a ticket that names its pretrained model one-shot magnitude) at least, on a target that "
@@ -30,7 +30,7 @@ CLAIMS: dict[Use, str] = {
         "the trained dense network"
     ),
 }
-"""The claims beside matching, in words."""
+"""The claims beside matching, which rest on controls, in words."""
 
 
 def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | None = None) -> str:
@@ -40,8 +40,8 @@ def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | 
     return (
         "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
         "below minus the margin, at this level and every sparser one; undecided: neither; "
-        f"{CLAIMS[use]}. Each test is one-sided at 5%, shared where there are several targets: by Holm's method "
-        "against dense's margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
+        f"{AGAINST_CONTROLS[use]}. Each test is one-sided at 5%, shared where there are several targets: by Holm's "
+        "method against dense's margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
         "pooled over dense and the ticket's levels, of which none counts as quieter than it was measured, and over "
         "controls of as many draws, where Levene's test allows it, else Welch's test is made; not measured: fewer than "
         "2 seeds, dense did not learn, or one test example is worth more than the margin, where the rows say how many "
@@ -86,12 +86,12 @@ def judge(
     known = {group.key.target for group in groups}
     carried = known if transfer is None else known & set(transfer)
 
-    def targets_of(seen: Sequence[Group]) -> list[Target]:
+    def targets_of(seen: Sequence[Group], margin: Margin) -> list[Target]:
         by_target = [(name, [group for group in seen if group.key.target == name]) for name in sorted(known)]
         return [Target(name, of, margin, name in carried, use, pretrained=pretrained) for name, of in by_target if of]
 
     try:
-        judged, looks = _judge(groups, targets_of, until)
+        judged, looks = _judge(groups, targets_of, margin, until)
         levels = [level for _, of_target in judged for level in of_target]
         label, sparsity = _overall(levels)
         return Verdict(
@@ -115,34 +115,45 @@ Judged = list[tuple[TargetVerdict, list[LevelVerdict]]]
 
 
 def _judge(
-    groups: Sequence[Group], targets_of: Callable[[Sequence[Group]], list[Target]], until: Until | None
+    groups: Sequence[Group],
+    targets_of: Callable[[Sequence[Group], Margin], list[Target]],
+    margin: Margin,
+    until: Until | None,
 ) -> tuple[Judged, list[Look]]:
-    """Return the verdicts on targets and their levels at the last look, and all looks where there are several."""
-    labelled: dict[str, Labelling] = {}
+    """Return the verdicts on targets and their levels at the last look, and all looks where there are several.
+
+    A default margin, which follows dense's mean, is that of the first look at every later one, too. Where dense did not
+    learn at a look nothing is measured there, and what was claimed before stands again once it has.
+    """
+    claimed: dict[str, Labelling] = {}
     judged: Judged = []
     looks = []
-    for stage in stages(groups, until):
-        targets = targets_of(stage.groups)
-        labelled = _labelled(targets, stage, labelled)
+    for look in rows_by_look(groups, until):
+        targets = targets_of(look.groups, margin)
+        margin = {target.name: target.margin for target in targets if target.dense}
+        labelled = _labelled(targets, look, claimed)
+        claimed |= labelled
         judged = [judge_target(target, labelled.get(target.name)) for target in targets]
         label, _ = _overall([level for _, levels in judged for level in levels])
         undecided = {name: one.undecided for name, one in labelled.items() if one.undecided}
-        looks.append(Look(seeds=stage.seeds, spent=stage.spent, label=label, undecided=undecided))
+        looks.append(Look(seeds=look.seeds, spent=look.spent, label=label, undecided=undecided))
     return judged, looks if until else []
 
 
-def _labelled(targets: Sequence[Target], stage: Stage, before: Mapping[str, Labelling]) -> dict[str, Labelling]:
+def _labelled(targets: Sequence[Target], look: LookRows, before: Mapping[str, Labelling]) -> dict[str, Labelling]:
     """Return the labelling of each target that can be judged; they share the 5% by Holm's method.
 
     Each has an equal share; a target on which every level matches passes its share on to the others, for matching
-    alone: what it shows says nothing of controls, or of being above dense.
+    alone: what it shows says nothing of controls, or of being above dense. One that cannot be judged keeps its share
+    where there are more looks: it may be judged at another.
     """
     judged = [target for target in targets if target.measured_levels and not target.unmeasured]
-    equal = stage.level(ALPHA / max(1, len(judged)))
+    kept = len(targets) - len(judged) if look.number else 0
+    equal = look.level(ALPHA / max(1, len(judged) + kept))
     labelled: dict[str, Labelling] = {}
     while open_ones := [target for target in judged if target.name not in labelled]:
-        alpha = stage.level(ALPHA / len(open_ones))
-        tried = [Labelling(target, alpha, equal, stage.number, before.get(target.name)) for target in open_ones]
+        alpha = look.level(ALPHA / (len(open_ones) + kept))
+        tried = [Labelling(target, alpha, equal, look.number, before.get(target.name)) for target in open_ones]
         complete = [one for one in tried if one.decision.matching.all()]
         labelled |= {one.target.name: one for one in complete or tried}
     return labelled
