@@ -213,6 +213,33 @@ def test_labels_in_name_only_are_none(folder: Path, label: Any) -> None:
     assert "split test has no labels, it is not used" in load(folder, test=2).laid_out["laid_out"]
 
 
+def test_withheld_labels_of_named_classes_are_none(folder: Path) -> None:
+    """As all of GLUE's: the test split has the classes' names, and -1 in each row."""
+    from datasets import ClassLabel, Dataset, DatasetDict, Features, Value
+
+    features = Features({"text": Value("string"), "label": ClassLabel(names=["no", "yes"])})
+    labels = {"train": [0, 1, 1], "validation": [1, 0], "test": [-1, -1]}
+    splits = {
+        split: Dataset.from_dict({"text": [f"{split} {row}" for row in range(len(part))], "label": part}, features)
+        for split, part in labels.items()
+    }
+    DatasetDict(splits).save_to_disk(folder / "data")
+    data = load(folder)
+    assert (data.class_names, data.labels["test"].tolist()) == (["no", "yes"], [1, 0])
+    assert "split test has no labels, it is not used" in data.laid_out["laid_out"]
+    with pytest.raises(DataError, match=r"split 'test' of .* has labels -1 only, they seem withheld"):
+        load(folder, test_split="test")
+
+
+@pytest.mark.parametrize("label", [-1, -1.0, "-1"])
+def test_minus_one_is_a_label_where_it_is_trained_on(folder: Path, label: Any) -> None:
+    rows = [{"text": letter, "label": label} for letter in "ab"]
+    other = {"text": "c", "label": type(label)("1")}
+    write_data(folder / "data", {"train": [*rows, other], "test": rows})
+    data = load(folder)
+    assert (data.class_names, data.labels["test"].tolist()) == (["-1", "1"], [0, 0])
+
+
 def test_a_label_that_is_a_list_is_named(folder: Path) -> None:
     write_csv(folder, train=["a,0", "b,1"])
     (folder / "data" / "test.jsonl").write_text('{"text": "z", "label": [1]}\n')

@@ -100,7 +100,7 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
     table = dataset.train_table(tables)
     label_column = find_label_column(dataset.path, table.features, dataset.label_column)
     columns = dataset.find_columns(table, label_column)
-    rows = split_rows(dataset, tables, lambda table: is_withheld(table, label_column))
+    rows = split_rows(dataset, tables, lambda stored: is_withheld(stored, table, label_column))
     check_columns(rows, [*columns, label_column])
     told = dataset.labels or ("values" if dataset.glue and dataset.glue.metric == "pearson" else None)
     labels, names = read_labels(dataset.path, rows, label_column, told, tables.remarks)

@@ -16,6 +16,7 @@ from ticketzoo.data.labels import (
     number_classes,
     numbering_words,
     signed,
+    type_of,
 )
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.text.columns import is_untyped
@@ -30,16 +31,29 @@ LabelKind = Literal["classes", "values"]
 _WORDS = {"i": "a number", "u": "a number", "f": "a number", "b": "true or false", "O": "a text", "U": "a text"}
 _FEW = 100
 """Most different whole numbers that are taken for classes where some between them are missing."""
+_WITHHELD = {"-1", "-1.0"}
 
 
-def is_withheld(table: "Dataset", label_column: str) -> bool:
-    """Tell whether a split has no labels, or in name only: GLUE's test splits say -1 everywhere."""
+def is_withheld(table: "Dataset", train: "Dataset", label_column: str) -> bool:
+    """Tell whether a split has no labels, or in name only: GLUE's test splits say -1 everywhere.
+
+    Where the stored split `train` has -1, too, it is a label.
+    """
     if label_column not in table.features:
         return True
-    cells = table.select_columns([label_column]).with_format("arrow")[:].column(label_column).drop_null()
-    if len(cells) and not kind_of(table.features[label_column]):
-        return False
-    return {str(label) for label in cells.unique().to_pylist()} <= {"-1", "-1.0"}
+    found = _different(table, label_column)
+    return not found or (found <= _WITHHELD and not _WITHHELD & _different(train, label_column))
+
+
+def _different(table: "Dataset", column: str) -> set[str]:
+    """Return the different labels of a split as texts; of a column of lists, say, just its type."""
+    from datasets import ClassLabel
+
+    feature = table.features[column]
+    cells = table.select_columns([column]).with_format("arrow")[:].column(column).drop_null()
+    if len(cells) and not (kind_of(feature) or isinstance(feature, ClassLabel)):
+        return {type_of(feature)}
+    return {str(label).strip() for label in cells.unique().to_pylist()}
 
 
 def read_labels(
@@ -65,7 +79,7 @@ def read_labels(
     if any(is_untyped(part.table) for part in rows.values()):
         values = typed_labels(rows, values, told, remarks)
     _check_alike(rows, values)
-    _check_withheld(rows, values)
+    _check_withheld(rows, column)
     check_same_names(where, features)
     found = np.unique(np.concatenate(list(values.values())))
     if (told or _kind_of(where, found, remarks)) == "values":
@@ -124,10 +138,11 @@ def _checked_values(rows: TextRows, values: np.ndarray) -> Tensor:
     return torch.from_numpy(values.astype(np.float32))
 
 
-def _check_withheld(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray]) -> None:
-    for name, part in values.items():
-        if len(part) and part.dtype.kind in "if" and (part == -1).all() and not (values["train"] == -1).any():
-            raise DataError(f"{rows[name].split} has labels -1 only, they seem withheld: use another split")
+def _check_withheld(rows: Mapping[str, TextRows], column: str) -> None:
+    """Raise DataError for a split that the recipe names though its labels are withheld."""
+    for part in rows.values():
+        if len(part) and is_withheld(part.table, rows["train"].table, column):
+            raise DataError(f"{part.split} has labels -1 only, they seem withheld: use another split")
 
 
 def _check_classes(rows: Mapping[str, TextRows], labels: Mapping[str, Tensor], names: list[str]) -> None:
