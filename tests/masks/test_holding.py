@@ -131,6 +131,8 @@ def deep_copy(model: Net) -> nn.Module:
 def shallow_copy(model: Net) -> nn.Module:
     twin = copy.copy(model)
     detach(twin)  # the weights are those of the model, and so are the masks
+    attach(twin, MASKS)
+    detach(twin)
     return twin
 
 
@@ -752,14 +754,14 @@ def test_masks_of_a_part_and_of_the_whole_that_contradict_each_other_are_refused
     before = model.body[0].weight.detach().clone()
     if first == "part":
         attach(model.body, CONTRADICTION)
-        said = r"'body\.0\.weight' of the model contradicts one of its part 'body': ticket\.remove\(.*\('body'\)\)"
+        said = r"'body\.0\.weight' of the model contradicts one of its part 'body': call ticket\.remove\(.*\('body'\)\)"
         with pytest.raises(TicketError, match=said):
             attach(model, MASKS)
         assert torch.equal(model.body[0].weight.detach()[MASKS["body.0.weight"]], torch.zeros(6))
         assert torch.equal(model.body[0].weight.detach()[~MASKS["body.0.weight"]], before[~MASKS["body.0.weight"]])
         detach(model.body)
     attach(model, MASKS)
-    with pytest.raises(TicketError, match=r"contradicts one of another model \('body\.0\.weight' there"):
+    with pytest.raises(TicketError, match=r"contradicts one of another or the enclosing model \('body\.0\.weight'"):
         attach(model.body, CONTRADICTION)
     with pytest.raises(TicketError, match=r"mask '0\.weight' of the model contradicts"):
         attach(model.body, {"0.weight": MASKS["body.0.weight"]}, masked="frozen")
@@ -792,6 +794,43 @@ def test_frozen_weights_of_a_part_and_the_whole_are_those_loaded_last() -> None:
     assert (model.head.weight.detach()[MASKS["head.weight"]] != 5).all()
 
 
+@pytest.mark.parametrize("attached", [False, True])
+@pytest.mark.parametrize("of_copy", [copy.copy, lambda twin: copy.deepcopy(copy.copy(twin))])
+def test_masks_taken_off_a_shallow_copy_stay_on_the_model(attached: bool, of_copy: Callable[[Net], Net]) -> None:
+    model = Net()
+    attach(model, MASKS)
+    twin = of_copy(model)
+    if attached:
+        attach(twin, MASKS)
+    detach(twin)
+    model.load_state_dict({name: torch.ones_like(value) for name, value in model.state_dict().items()})
+    assert revived(model) == 0
+    model.head.weight.data.fill_(1)
+    model(torch.ones(1, 3))
+    assert revived(model) == 0
+
+
+def test_masks_taken_off_a_model_stay_on_its_shallow_copy() -> None:
+    model = Net()
+    attach(model, MASKS)
+    twin = copy.copy(model)
+    attach(twin, MASKS)
+    detach(model)
+    twin.load_state_dict({name: torch.ones_like(value) for name, value in twin.state_dict().items()})
+    assert revived(twin) == 0
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+def test_no_hook_is_left_on_a_copy_whose_masks_are_taken_off(copied: Callable[[Net], Net]) -> None:
+    model = Net()
+    attach(model, MASKS)
+    functional_call(model, {name: value.detach() + 1 for name, value in model.named_parameters()}, torch.ones(1, 3))
+    twin = copied(model)
+    detach(twin)
+    hooks = (twin._forward_pre_hooks, twin._forward_hooks, twin._state_dict_pre_hooks, twin._load_state_dict_post_hooks)
+    assert not any(hooks) and not twin._forward_hooks_always_called
+
+
 def test_what_layers_of_a_model_that_is_no_more_keep_can_be_seen_and_taken_off() -> None:
     layers = survivors(Net())
     assert set(attached_masks(layers) or {}) == {"0.0.weight", "1.weight"}
@@ -800,7 +839,7 @@ def test_what_layers_of_a_model_that_is_no_more_keep_can_be_seen_and_taken_off()
         check(layers)
     reapply(layers)
     check(layers)
-    with pytest.raises(TicketError, match=r"contradicts one of another model .* or of this one if that is no more"):
+    with pytest.raises(TicketError, match=r"or ticket\.remove\(this_model\) if the other no longer exists"):
         attach(layers, {"1.weight": ~MASKS["head.weight"]})
     assert attached_masks(copy.deepcopy(layers)) is None  # as the page says
     detach(layers)

@@ -21,7 +21,7 @@ from ticketzoo.masks.hooks import guards_in, held_elsewhere, put_on, take_off
 from ticketzoo.masks.masks import check_fitting
 from ticketzoo.masks.plain import named_parameters, plain_model
 
-_TAKE_OFF = "ticket.remove of that model, or of this one if that is no more, takes it off"
+_TAKE_OFF = "call ticket.remove(other_model), or ticket.remove(this_model) if the other no longer exists"
 
 
 def attach(model: nn.Module, masks: Mapping[str, Tensor], *, masked: Masked = "zero") -> None:
@@ -61,8 +61,8 @@ def check_attachable(model: nn.Module, masks: Mapping[str, Tensor], masked: Mask
             continue
         parts = {path: guard_on(module) for path, module in plain.named_modules() if path}
         part = next((path for path, guard in parts.items() if guard and other in guard.holds), None)
-        remedy = f"ticket.remove(model.get_submodule('{part}')) takes that off"
-        where = f"its part '{part}': {remedy}" if part else f"another model ('{other.name}' there): {_TAKE_OFF}"
+        remedy = f"call ticket.remove(model.get_submodule('{part}'))"
+        where = f"its part '{part}': {remedy}" if part else f"another or the enclosing model ('{other.name}' there): {_TAKE_OFF}"
         raise TicketError(f"mask '{name}' of the model contradicts one of {where}")
 
 

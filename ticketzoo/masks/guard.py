@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import stateless
+from torch.utils.hooks import RemovableHandle
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.entry import Entry, Hold, freeze_all
@@ -30,11 +31,13 @@ class Guard:
     Attributes:
         masked: what excluded weights are held at.
         paused: whether somebody else zeroes gradients for now, and changes nothing else.
+        hooks: its own on the model.
     """
 
     def __init__(self, model: nn.Module, masks: Mapping[str, Tensor], masked: Masked) -> None:
         self._entries = {name: Entry(name, Excluded(mask.clone()), masked) for name, mask in masks.items()}
         self.masked = masked
+        self.hooks: list[RemovableHandle] = []
         self._watch(model)
 
     def _watch(self, model: nn.Module) -> None:
@@ -187,10 +190,10 @@ class Guard:
             name: entry for name, entry in self._entries.items() if entry.parameter is not None or name in self._lost
         }
         masks = [(name, entry.whole, entry.replaced) for name, entry in kept.items()]
-        return {"model": self._model(), "masks": masks, "masked": self.masked}
+        return {"model": self._model(), "masks": masks, "masked": self.masked, "hooks": self.hooks}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.masked = state["masked"]
+        self.masked, self.hooks = state["masked"], state["hooks"]
         self._entries = {name: Entry(name, whole, self.masked, replaced) for name, whole, replaced in state["masks"]}
         self._watch(state["model"])
 
@@ -204,8 +207,8 @@ class Guard:
             raise TicketError(f"{what}: take them off this one with ticket.remove(model)")
         masked = entry.whole.masked(place.parameter)
         place.owner._parameters[place.leaf] = masked  # type: ignore[assignment]
-        if not self._substituted and after_call not in model._forward_hooks.values():
-            model.register_forward_hook(after_call, always_call=True)
+        if not any(hook.id in model._forward_hooks for hook in self.hooks):
+            self.hooks.append(model.register_forward_hook(after_call, always_call=True))
         self._substituted.append((place, masked))
 
 

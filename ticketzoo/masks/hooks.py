@@ -8,20 +8,22 @@ from torch import nn
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
 from ticketzoo.masks.entry import HELD, Hold, holds_on
-from ticketzoo.masks.guard import GUARD, GUARDS, Guard, after_call, guard_on, living
+from ticketzoo.masks.guard import GUARD, GUARDS, Guard, guard_on, living
 from ticketzoo.masks.plain import named_parameters, plain_model, plain_name
 
 
 def put_on(model: nn.Module, guard: Guard) -> None:
     """Make `guard` that of a plain model."""
     setattr(model, GUARD, guard)
-    model.register_forward_pre_hook(_before_call, prepend=True)
-    model.register_state_dict_pre_hook(_before_saving)
-    model.register_load_state_dict_post_hook(_after_loading)
+    guard.hooks = [
+        model.register_forward_pre_hook(_before_call, prepend=True),
+        model.register_state_dict_pre_hook(_before_saving),
+        model.register_load_state_dict_post_hook(_after_loading),
+    ]
 
 
 def take_off(model: nn.Module) -> None:
-    """Leave a plain model without its guard and its hooks."""
+    """Leave a plain model without its guard and the hooks of that: a shallow copy has the same dicts of hooks."""
     guard = guard_on(model)
     if guard is None:
         return
@@ -29,16 +31,8 @@ def take_off(model: nn.Module) -> None:
     guard.pause()
     GUARDS.pop(id(guard), None)
     delattr(model, GUARD)
-    ours = (_before_call, after_call, _before_saving, _after_loading)
-    for hooks in (
-        model._forward_pre_hooks,
-        model._forward_hooks,
-        model._state_dict_pre_hooks,
-        model._load_state_dict_post_hooks,
-    ):
-        for key in [key for key, hook in hooks.items() if hook in ours]:
-            del hooks[key]
-            model._forward_hooks_always_called.pop(key, None)
+    for hook in guard.hooks:
+        hook.remove()
 
 
 def guards_in(model: nn.Module) -> dict[str, Guard]:
