@@ -12,6 +12,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
+from ticketzoo.errors import DataError
 
 FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
 
@@ -59,6 +60,13 @@ def test_split_seed_alone_decides_the_splits() -> None:
     assert load("digits").fingerprint != load("digits", split_seed=1).fingerprint
 
 
+def test_loading_takes_no_notice_of_the_default_device(request: pytest.FixtureRequest) -> None:
+    expected = load("digits", classes=(7, 3), examples=20).fingerprint
+    request.addfinalizer(lambda: torch.set_default_device(None))
+    torch.set_default_device("meta")
+    assert load("digits", classes=(7, 3), examples=20).fingerprint == expected
+
+
 def test_loading_leaves_the_callers_random_numbers_alone() -> None:
     torch.manual_seed(0)
     expected = torch.rand(3)
@@ -77,6 +85,27 @@ def test_classes_are_relabelled_in_the_order_given() -> None:
     sevens = {tuple(image.flatten().tolist()) for image in everything.test.pixels[everything.test.labels == 7]}
     zeros = {tuple(image.flatten().tolist()) for image in torch.cat([two.train.pixels[two.train.labels == 0]])}
     assert len(sevens & zeros) > 20  # label 0 is the seven: most of the other split's test sevens are trained on here
+
+
+@pytest.mark.parametrize("kind", ["int64", "float32", "string"])
+def test_the_classes_to_keep_are_labels_as_they_are_stored(tmp_path: Path, kind: str) -> None:
+    stored = [1, 2, 3, 10] * 3
+    columns = {
+        "image": [grey(10 * label + row) for row, label in enumerate(stored)],
+        "label": [str(label) if kind == "string" else label for label in stored],
+    }
+    features = Features({"image": ImageFeature(), "label": Value(kind)})
+    folder = write_parquet(tmp_path / "d", {"train": columns}, features)
+    splits = load(folder, classes=(10, 2), validation=0)
+    assert splits.class_names == ["10", "2"]
+    kept = [
+        (label, pixel)
+        for part in (splits.train, splits.test)
+        for label, pixel in zip(part.labels.tolist(), first_pixels(part), strict=True)
+    ]
+    assert sorted(kept) == [(0, 103), (0, 107), (0, 111), (1, 21), (1, 25), (1, 29)]
+    with pytest.raises(DataError, match="has no class 0; its classes are 1, "):
+        load(folder, classes=(0, 1))
 
 
 def test_examples_are_balanced_and_a_larger_subset_contains_the_smaller() -> None:

@@ -123,10 +123,16 @@ def signed(where: str, values: np.ndarray) -> np.ndarray:
     return values.astype(np.int64)
 
 
+def whole_numbers(names: Sequence[str]) -> list[int] | None:
+    """Return the whole numbers that the names of classes are; None where one is none."""
+    numbers = [int(name) for name in names if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", name)]
+    return numbers if len(numbers) == len(names) else None
+
+
 def numbering_words(names: Sequence[str]) -> str | None:
     """Return words for classes that are whole numbers, but not 0, 1, ..; None for others."""
-    numbers = [int(name) for name in names if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", name)]
-    if len(numbers) < max(len(names), 1) or numbers == list(range(len(numbers))):
+    numbers = whole_numbers(names)
+    if not numbers or numbers == list(range(len(numbers))):
         return None
     return f"labels {show_names(numbers, 10)} are classes 0 to {len(numbers) - 1}"
 

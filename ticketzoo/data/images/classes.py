@@ -1,6 +1,7 @@
 """Rows of a table by class, divided to train, validate and test on; all with the same classes."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -8,8 +9,10 @@ from torch import Tensor
 
 from ticketzoo.data.images.config import ImageDataset
 from ticketzoo.data.images.source import ImageTable
+from ticketzoo.data.labels import whole_numbers
 from ticketzoo.data.splits import balanced_subset, stratified_share
 from ticketzoo.errors import DataError
+from ticketzoo.util.text import show_names
 
 TEST_SHARE = 0.2
 """Fraction of the training split that becomes the test split of a data set that has none."""
@@ -30,12 +33,23 @@ class Part:
         return Part(self.table, self.rows[chosen], self.labels[chosen])
 
 
-def of_classes(table: ImageTable, class_names: list[str], kept: list[int]) -> Part:
-    """Return the rows of a table that belong to the classes kept, relabelled 0, 1, .. in the order of `kept`."""
-    count = len(class_names)
-    unknown = [label for label in kept if not 0 <= label < count]
-    if unknown:
-        raise DataError(f"{table.described} has no class {unknown[0]}; its classes are 0 to {count - 1}")
+def places_of(described: str, class_names: Sequence[str], labels: Sequence[int]) -> list[int]:
+    """Return the places of labels among the classes: by name where all names are whole numbers, else themselves.
+
+    Raises:
+        DataError: there is no such class.
+    """
+    numbers = whole_numbers(class_names) or list(range(len(class_names)))
+    place = {number: index for index, number in enumerate(numbers)}
+    if unknown := [label for label in labels if label not in place]:
+        counted = sorted(numbers) == list(range(len(numbers)))
+        there = f"0 to {len(numbers) - 1}" if counted else show_names(numbers)
+        raise DataError(f"{described} has no class {unknown[0]}; its classes are {there}")
+    return [place[label] for label in labels]
+
+
+def of_classes(table: ImageTable, count: int, kept: list[int]) -> Part:
+    """Return the rows of a table, of `count` classes, that belong to those kept, relabelled 0, 1, .. in their order."""
     outside = torch.where((table.labels < 0) | (table.labels >= count))[0]
     if len(outside):
         row = int(outside[0])

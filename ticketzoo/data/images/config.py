@@ -13,7 +13,8 @@ class ImageDataset(StoredDataset):
         image_column, label_column: found from the features when there is just one of each.
         test_split: default "test", else "validation", else a stratified fifth of train.
         validation: examples (int) or fraction (float) held out of the training split; 0: none.
-        classes: keep these labels only, relabelled 0, 1, .. in the order given.
+        classes: keep these labels only, relabelled 0, 1, .. in the order given; of classes with words for names, their
+            places among the names.
         examples: the subset is class-balanced.
         image_size: resize every image to a square of so many pixels (bilinear); needed when sizes differ.
         resize: resize the shorter side to so many pixels, then cut out the central image_size; default: squash to a

@@ -10,7 +10,7 @@ from ticketzoo.data.images.batches import MEMORY_LIMIT, Images, MemoryImages, St
 from ticketzoo.data.images.batches import batches as batches
 from ticketzoo.data.images.batches import in_turn as in_turn
 from ticketzoo.data.images.cache import decode_all
-from ticketzoo.data.images.classes import Part, compare_classes, divide, of_classes
+from ticketzoo.data.images.classes import Part, compare_classes, divide, of_classes, places_of
 from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
 from ticketzoo.data.images.folder import FolderSource
@@ -64,6 +64,11 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
     Raises:
         DataError: something is missing or does not fit, or an image that is tested on is trained on, too.
     """
+    with torch.device("cpu"):  # whatever the caller's default device
+        return _load(dataset, crop_train=crop_train)
+
+
+def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     where = dataset.mirror or dataset.path
     source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
     remarks = Remarks.of_layout(source.layout) if isinstance(source, FolderSource) else Remarks()
@@ -71,8 +76,9 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
         remarks.log(where)
     used = dataset.splits_in_use(source.splits)
     tables, class_names = source.tables(used)
-    kept = list(range(len(class_names)) if dataset.classes is None else dataset.classes)
-    available = [of_classes(table, class_names, kept) for table in tables]
+    every = list(range(len(class_names)))
+    kept = every if dataset.classes is None else places_of(tables[0].described, class_names, dataset.classes)
+    available = [of_classes(table, len(every), kept) for table in tables]
     names = [class_names[label] for label in kept]
     compare_classes(available, names)
     repeats = None
