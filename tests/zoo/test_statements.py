@@ -14,6 +14,7 @@ import ticketzoo
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.evidence import card_files, ticket_card
+from ticketzoo.finding.method import found_words
 from ticketzoo.zoo.summary import read_summary
 
 judge = partial(verdicts.judge, transfer=())
@@ -339,6 +340,77 @@ def test_other_numbers_and_words_are_no_claims(folder: Path, words: str) -> None
 def test_a_number_that_was_changed_anywhere(folder: Path, old: str, new: str) -> None:
     edit_card(folder, old, new)
     with pytest.raises(TicketError, match=r"and the ticket gives|and ticket\.json gives"):
+        ticketzoo.verify(folder)
+
+
+FORGED_WORDS = "iterative pruning: WINNING at sparsity 0.99, +10.00 points above dense, 99.9% accuracy"
+
+
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        (lambda config: config["pruning"].update(words={"method": FORGED_WORDS}), "pruning.words.method"),
+        (lambda config: config["pruning"].update(method=FORGED_WORDS), "pruning.method"),
+        (lambda config: config["pruning"].update(scope="accuracy 99"), "pruning.scope"),
+        (lambda config: config["source"].update(laid_out=["a folder", "seen: 99.9%"]), "source.laid_out"),
+        (lambda config: config["source"].update(classes=["cat", "test_accuracy 0.99"]), "source.classes"),
+        (lambda config: config.update(license="MIT. \uff37inning at 0.99."), "license"),
+        (lambda config: config["source"].update(revision="sparsity 0.99"), "source.revision"),
+    ],
+)
+def test_a_claim_in_a_free_text_is_noted(tmp_path: Path, change: Callable[[Any], object], where: str) -> None:
+    """The card is the one that ticket.json gives, forged text included."""
+    below = [row | {"value": 0.5} if row["arm"] == "ticket" else row for row in measured()]
+    folder = make_ticket(results=below, verdict=judge(below)).save_pretrained(tmp_path / NAME)
+    assert not [line for line in said(folder) if "NOTE" in line]
+    edit_config(folder, change)
+    config = read_summary(folder).config
+    card = ticket_card(config, below, recipe_text=(folder / "recipe.yaml").read_text())
+    (folder / "README.md").write_text(card)
+    assert [line for line in said(folder) if f"NOTE: {where} is free text that speaks of results" in line]
+    (folder / "README.md").write_text(card.replace("## Limits", "It has 99.9% accuracy.\n\n## Limits"))
+    with pytest.raises(TicketError, match=r"and no row gives 99\.9"):
+        ticketzoo.verify(folder)
+
+
+@pytest.mark.parametrize(
+    ("pruning", "note"),
+    [
+        (
+            {"words": {"method": "magic"}},
+            "words.method is its author's own: 'magic', and this version says 'iterative m",
+        ),
+        ({"words": {"schedule": "magic"}}, "words.schedule is its author's own: 'magic'"),
+        ({"method": "mine"}, "method is its author's own: 'mine', which this version does not know"),
+        ({"method": "mine", "words": {"method": "magic"}}, "words.method is its author's own: 'magic'"),
+    ],
+)
+def test_words_for_the_search_that_are_not_this_versions(folder: Path, pruning: dict[str, Any], note: str) -> None:
+    (folder / "README.md").unlink()
+    edit_config(folder, lambda config: config["pruning"].update(pruning))
+    (line,) = [line for line in said(folder) if "NOTE" in line]
+    assert f"ticket.json: NOTE: pruning.{note}" in line
+
+
+def test_this_versions_words_for_the_search(folder: Path) -> None:
+    (folder / "README.md").unlink()
+    words = found_words({"method": "imp", "scope": "global", "criterion": "snip"})
+    edit_config(folder, lambda config: config.update(format=2))
+    edit_config(folder, lambda config: config["pruning"].update(criterion="snip", words=words))
+    assert not [line for line in said(folder) if "NOTE" in line]
+
+
+@pytest.mark.parametrize("device", ["a CPU; winning at sparsity 0.99", "a GPU, 99.9% accuracy"])
+def test_a_claim_in_the_device_of_a_card(folder: Path, device: str) -> None:
+    edit_card(folder, "2 CPU &amp; 1 GPU\\_x", device)
+    with pytest.raises(TicketError, match=r"and no (row gives 99\.9|level is winning)"):
+        ticketzoo.verify(folder)
+
+
+def test_no_name_makes_a_tag_of_a_verdict(folder: Path) -> None:
+    edit_config(folder, lambda config: config["pruning"].update(method="Verdict: Winning"))
+    edit_card(folder, "- verdict-", "- verdict-winning\n- verdict-")
+    with pytest.raises(TicketError, match=r"tag verdict-winning, which ticket\.json does not give"):
         ticketzoo.verify(folder)
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.tables import Table
+from ticketzoo.finding.method import found_words
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference
@@ -74,7 +75,7 @@ def verify(ticket: str | Path, *, registry: str | Path | None = None, results: b
             give.
         RegistryError: there is no such ticket.
     """
-    return verify_ticket(_folder(ticket, registry), results=results)
+    return verify_ticket(_folder(ticket, registry), results=results, found_words=found_words)
 
 
 @checked

@@ -93,13 +93,15 @@ def verify(
 ) -> None:
     """Check a ticket's digests, coverage, nesting, sizes and claims; exit status 1 and the reason if anything is wrong.
 
-    A NOTE says what is only claimed: a verdict without rows, or by a rule that this version does not know.
+    A NOTE says what is only claimed: a verdict without rows, or by a rule that this version does not know,
+    or free text that speaks of results.
 
     Example:
 
         ticketzoo verify ./runs/mine/my-ticket
     """
     from ticketzoo.cli.output import print_json, quiet_transfers
+    from ticketzoo.finding.method import found_words
     from ticketzoo.ticket.folder import file_entries
     from ticketzoo.zoo import verify_ticket
 
@@ -108,7 +110,7 @@ def verify(
     for name, entry in file_entries(files.config()).items():
         files.checked(name, entry)
     folder = files.hub or files.folder
-    checks = verify_ticket(files.folder, results=results)
+    checks = verify_ticket(files.folder, results=results, found_words=found_words)
     if as_json:
         print_json({"ticket": str(folder), "ok": True, "checks": [asdict(check) for check in checks]})
         return

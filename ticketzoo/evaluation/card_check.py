@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -10,16 +10,15 @@ from typing import Any, NamedTuple
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import numbers_in
 from ticketzoo.evaluation.evidence import ticket_card
-from ticketzoo.evaluation.own_words import claims
+from ticketzoo.evaluation.free_texts import claiming_texts
+from ticketzoo.evaluation.own_words import claims, speaks_of_results
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.hub.stamp import unstamped
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.ticket.card_cost import cost_of
+from ticketzoo.ticket.card_metadata import CLAIM_TAG_PREFIXES
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.util.text import fenced, for_terminal
-
-CLAIMS = ("verdict-", "sparsity-")
-"""Beginnings of the card's tags that say how good or how sparse the ticket is."""
+from ticketzoo.util.text import fenced, for_markdown, for_terminal
 
 MOST = 100
 """As many differences of one kind are looked for."""
@@ -69,14 +68,24 @@ def check_card(
     for one in _table_lines(expected):
         known.setdefault(one.caption, {})[one.key] = one.cells
     own, missing = _beside(card, expected), _beside(expected, card)
+    texts = [text for _, text in claiming_texts(config, rows)]
+    device = [one for one in [cost.get("device", "")] if not config.devices and speaks_of_results(one)]
     differs = [
         *islice(_metadata_differences(card, expected), MOST),
         *islice(_verdict_differences(card, expected), MOST),
         *islice((phrase for line in _table_lines(card) for phrase in _line_differences(line, known)), MOST),
-    ] or [*islice(claims(own, missing, expected, config), MOST)]
+    ] or [*islice(claims([*own, *device], missing, _without(expected, [*texts, *device]), config), MOST)]
     if recipe_text and "<summary>recipe.yaml</summary>" in card and fenced(recipe_text, "yaml") not in card:
         own.insert(0, "its recipe, which is not recipe.yaml")
     return CardCheck(tuple(differs), tuple(own[:MOST]), tuple(_left_out(card, expected, set(missing))))
+
+
+def _without(card: str, texts: Iterable[str]) -> str:
+    """Return a card without metadata and free texts, whose numbers are nobody's measurements."""
+    card = card.replace(_head(card), "")
+    for text in texts:
+        card = card.replace(for_markdown(text), "")
+    return card
 
 
 def _lines(text: str) -> Iterator[str]:
@@ -175,7 +184,7 @@ def _metadata_differences(card: str, expected: str) -> Iterator[str]:
     stated, given = _metadata(_head(card)), _metadata(_head(expected))
     listed = stated.get("tags")
     tags = (
-        {tag for tag in listed if isinstance(tag, str) and tag.startswith(CLAIMS)}
+        {tag for tag in listed if isinstance(tag, str) and tag.startswith(CLAIM_TAG_PREFIXES)}
         if isinstance(listed, list)
         else set()
     )

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 BANDS = (0, 50, 80, 90, 95, 98, 99, 100)
 """Limits, in percent, of the bands of sparsity that tickets are tagged with."""
 
+CLAIM_TAG_PREFIXES = ("verdict-", "sparsity-")
+"""Beginnings of the tags that say how good or how sparse the ticket is; no name of an author's own gives one."""
+
 PIPELINES = frozenset({"image-classification", "text-classification", "fill-mask", "question-answering"})
 """Tasks of ours that the Hub knows by the same name."""
 
@@ -66,10 +69,15 @@ def metadata(config: TicketConfig, measured: Sequence[Measurement], source: str 
 
 def tags(config: TicketConfig) -> list[str]:
     """Return the tags by which a ticket is found: architecture, method, task, source, sparsity bands, verdict."""
-    names = [config.architecture.name, config.pruning.method, task_tag(config.task), source_tag(data_name(config))]
+    names = [name for name in (config.architecture.name, config.pruning.method) if not _is_claim(name)]
+    names += [task_tag(config.task), source_tag(data_name(config))]
     names += [sparsity_band(entry.sparsity) for entry in pruned_levels(config)]
     names.append(verdict_tag(config.verdict.shown if config.verdict else "not measured"))
     return list(dict.fromkeys(["lottery-ticket", "sparse", *map(slug, names)]))
+
+
+def _is_claim(name: str) -> bool:
+    return slug(name).startswith(CLAIM_TAG_PREFIXES)
 
 
 def task_tag(task: str) -> str:

@@ -10,6 +10,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import backing, listed_differences, narrowed, row_differences
 from ticketzoo.evaluation.card_check import check_card
 from ticketzoo.evaluation.evidence import plots_of
+from ticketzoo.evaluation.free_texts import FoundWords, claiming_texts, own_words
 from ticketzoo.evaluation.plot_check import check_plot
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
@@ -20,6 +21,10 @@ from ticketzoo.util.text import counted, for_terminal
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
+
+
+MOST_TEXTS = 10
+"""As many free texts that speak of results are noted."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,20 @@ def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
     for key, value in stated.items():
         if key in recipe and recipe[key] != value:
             yield Check(RECIPE_FILE, f"NOTE: {key} is {for_terminal(recipe[key])[:100]}, in ticket.json {value}")
+
+
+def check_free_texts(config: TicketConfig, stored: Stored, found_words: FoundWords | None) -> Iterator[Check]:
+    """Note free texts that the card prints, where they speak of results or are not this version's words.
+
+    Args:
+        config: of ticket.json.
+        stored: the ticket's content.
+        found_words: gives this version's words for how a ticket was found; without it they are not compared.
+    """
+    for phrase in own_words(config, found_words) if found_words else ():
+        yield Check(CONFIG_FILE, f"NOTE: {phrase}")
+    for where, text in islice(claiming_texts(config, stored.results), MOST_TEXTS):
+        yield Check(CONFIG_FILE, f"NOTE: {where} is free text that speaks of results: '{for_terminal(text)[:200]}'")
 
 
 def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty: Sequence[str]) -> Iterator[Check]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.free_texts import FoundWords
 from ticketzoo.ticket.config import MASKS_FILE, RESULTS_FILE, REWINDS, BaseRewind, Filters, TicketConfig
 from ticketzoo.ticket.empty import empty_layers_of
 from ticketzoo.ticket.files import Files
@@ -14,10 +15,16 @@ from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.text import counted
 from ticketzoo.zoo.statements import Check as Check
-from ticketzoo.zoo.statements import check_card_beside, check_plots_beside, check_recipe, check_rows_and_verdict
+from ticketzoo.zoo.statements import (
+    check_card_beside,
+    check_free_texts,
+    check_plots_beside,
+    check_recipe,
+    check_rows_and_verdict,
+)
 
 
-def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
+def verify_ticket(folder: str | Path, *, results: bool = True, found_words: FoundWords | None = None) -> list[Check]:
     """Check a ticket's sizes, digests, coverage, nesting, counts, weights, documents, and that it fits its model.
 
     Whatever ticket.json states of masks and weights is computed from them again. Weights of a base model are not
@@ -26,6 +33,8 @@ def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
     Args:
         folder: of the ticket.
         results: whether the verdict, the levels' sparsities and the card's numbers are computed again from the rows.
+        found_words: gives this version's words for how a ticket was found, of what ticket.json states under `pruning`
+            (`ticketzoo.finding.method.found_words`); without it the ticket's words are not compared with any.
 
     Returns:
         what was checked, and notes of what is only claimed.
@@ -50,6 +59,7 @@ def verify_ticket(folder: str | Path, *, results: bool = True) -> list[Check]:
     rows = len(documents.results)
     if results:
         checks += check_rows_and_verdict(folder, config, documents)
+        checks += check_free_texts(config, documents, found_words)
     nested: set[int] = {entry.level for entry in config.levels}
     for replicate in config.replicates:
         stored = stored_in(Files(folder), config)  # anew, so that one replicate's weights are in memory at a time
