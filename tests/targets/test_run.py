@@ -18,6 +18,7 @@ from ticketzoo.recipe import Steps, dump_recipe, parse_recipe, read_recipe
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.report import write_report
 from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets, ticket_job
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.training import Record
@@ -80,10 +81,14 @@ def target(*classes: int, head: str = "dense") -> Target:
 class Counted(Quiet):
     def __init__(self) -> None:
         self.announced = 0
+        self.warned: list[str] = []
         self.labels: list[tuple[str, bool]] = []
 
     def planned(self, trainings: int) -> None:
         self.announced = trainings
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         self.labels.append((label, trained))
@@ -98,6 +103,24 @@ def transfer(folder: Path, *, progress: Counted | None = None, **keys: Any) -> l
     asked = recipe(**keys)
     with Store(folder, device=CPU, progress=progress) as cells:
         return evaluate(asked, ticket, cells)
+
+
+def test_seeds_beyond_the_replicates_are_said_to_retrain_their_masks(tmp_path: Path) -> None:
+    """The ticket has two; with looks it is said once, at the look that goes beyond them."""
+    said = "lenet.digits-imp: 3 seeds retrain 2 replicates, so masks are used again"
+    transfer(tmp_path, progress=(few := Counted()), seeds=[0, 1])
+    rows = transfer(tmp_path, progress=(many := Counted()), seeds=[0, 1, 2])
+    assert few.warned == []
+    assert [line.startswith(said) for line in many.warned] == [True]
+    for folder, seeds, there in (("two", (0, 1), 0), ("three", (0, 1, 2), 1)):
+        (tmp_path / folder).mkdir()
+        write_report(recipe(), [row for row in rows if row["seed"] in seeds], tmp_path / folder, [ticket()])
+        assert (tmp_path / folder / "report.md").read_text().count("so masks are used again") == there
+    for done, count in ((2, 1), (3, 0)):
+        asked = recipe(seeds=[0, 1, 2, 3])
+        with Store(tmp_path, device=CPU, progress=(later := Counted())) as cells:
+            evaluate_transfer(asked, [ticket()], load_targets(asked, [ticket()]), cells, done=done)
+        assert len(later.warned) == count
 
 
 def test_a_head_of_another_size_really_is_used(tmp_path: Path) -> None:

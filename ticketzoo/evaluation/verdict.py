@@ -17,7 +17,7 @@ from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict, Look, TargetVe
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
-AGAINST_CONTROLS: dict[Use, str] = {
+OVER_CONTROLS: dict[Use, str] = {
     "train": (
         "winning: matching, with at least 3 seeds of each arm, and above every control that was measured, random_mask "
         "and random_reinit (of a ticket that names its pretrained model one-shot magnitude) at least, on a target that "
@@ -40,8 +40,8 @@ def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | 
     return (
         "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
         "below minus the margin, at this level and every sparser one; undecided: neither; "
-        f"{AGAINST_CONTROLS[use]}. Each test is one-sided at 5%, shared where there are several targets: by Holm's "
-        "method against dense's margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
+        f"{OVER_CONTROLS[use]}. Each test is one-sided at 5%, shared where there are several targets: by Holm's method "
+        "against dense's margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
         "pooled over dense and the ticket's levels, of which none counts as quieter than it was measured, and over "
         "controls of as many draws, where Levene's test allows it, else Welch's test is made; not measured: fewer than "
         "2 seeds, dense did not learn, or one test example is worth more than the margin, where the rows say how many "

@@ -21,6 +21,7 @@ from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
 from ticketzoo.targets.recipe import TransferRecipe
+from ticketzoo.targets.replicates import masks_again
 from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
@@ -185,6 +186,8 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path, tickets: Se
     for ticket in names:
         sections += [f"## {ticket}", for_markdown(words(verdicts[ticket]))]
         sections += ["\n".join(lines)] if (lines := look_lines(verdicts[ticket])) else []
+        seeds = len({row["seed"] for row in rows if row["ticket"] == ticket})
+        sections += [for_markdown(said) for one in tickets if one.name == ticket and (said := masks_again(one, seeds))]
         for target in targets:
             its_rows = [row for row in rows if row["ticket"] == ticket and row["target"] == target]
             stem = f"{ticket}.on-{target}"

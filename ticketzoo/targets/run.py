@@ -20,6 +20,7 @@ from ticketzoo.runs.store import Job, Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.targets.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.targets.recipe import Head, TransferRecipe
+from ticketzoo.targets.replicates import masks_again, replicate_of
 from ticketzoo.tasks import create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
@@ -86,13 +87,15 @@ def evaluate_transfer(
         RunError: see `Store`.
     """
     comparisons = [
-        _Comparison(ticket, _levels(recipe, ticket), target, seed, ticket.seeds[index % len(ticket.seeds)], weights)
+        _Comparison(ticket, _levels(recipe, ticket), target, seed, replicate_of(ticket, index), weights)
         for ticket, weights in [(ticket, pretrained_weights(ticket, recipe.base)) for ticket in tickets]
         for target in targets
         for index, seed in enumerate(recipe.seeds)
         if index >= done
     ]
-    for line in dict.fromkeys(line for comparison in comparisons for line in comparison.check()):
+    lines = [masks_again(ticket, len(recipe.seeds)) for ticket in tickets if done <= len(ticket.seeds)]
+    lines += [line for comparison in comparisons for line in comparison.check()]
+    for line in filter(None, dict.fromkeys(lines)):
         cells.progress.warn(line)
     count = sum(1 + len(one.levels) + one.controls(recipe).count(len(one.levels)) for one in comparisons)
     cells.progress.planned(count * len(recipe.seeds) // (len(recipe.seeds) - done))
@@ -116,7 +119,7 @@ class _Comparison:
     target: Target
     seed: int
     replicate: int
-    """Seed of the ticket's replicate. The recipe's n-th seed retrains the n-th, beginning anew if there are too few."""
+    """Seed of the ticket's replicate: see `replicate_of`."""
     pretrained: Mapping[str, Tensor] | None
     """The weights of the model that the ticket was found on, if that was a pretrained one."""
 
@@ -198,13 +201,11 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     if ticket.config.use == "as-is":
         raise TicketError(f"{ticket.name}: is used as it is, not retrained: evaluate ticket.build() on {target.name}")
     source = ticket.config.architecture
-    name = full_name(source.library, source.name)
-    architecture = architecture_for(name, source.kwargs, target.task.signature)
+    architecture = architecture_for(full_name(source.library, source.name), source.kwargs, target.task.signature)
     model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
     fresh, head = model_state(model), head_modules(model)
-    weights = base = shared_base(ticket)
-    if weights is None:
-        weights = ticket.known_state
+    base = shared_base(ticket)
+    weights = ticket.known_state if base is None else base
     moved = {
         name: tensor
         for name, tensor in model_names_of(weights, model).items()
@@ -214,8 +215,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     _check_fit(where, moved, fresh, head)
     masks = {name: mask for name, mask in model_names_of(ticket.masks, model).items() if name in moved}
     remedy = "choose a denser level, or find the ticket again with finder.exclude naming them"
-    frozen = ticket.config.masked == "frozen"
-    if not frozen:
+    if not (frozen := ticket.config.masked == "frozen"):
         refuse_empty(masks, model, f"{where} at level {ticket.level}", remedy)
     known = {name: mask for name, mask in model_names_of(ticket.known_rewind, model).items() if name in moved}
     if target.head == "random_mask":
