@@ -15,6 +15,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.evidence import card_files, ticket_card
 from ticketzoo.finding.method import found_words
+from ticketzoo.zoo.add import add_ticket
 from ticketzoo.zoo.summary import read_summary
 
 judge = partial(verdicts.judge, transfer=())
@@ -263,6 +264,26 @@ def test_a_card_that_says_something_else(folder: Path, old: str, new: str, messa
         ticketzoo.verify(folder)
     assert str(raised.value).isprintable()
     assert str(folder / "README.md") in str(raised.value)
+
+
+def test_a_card_edited_in_the_registry_stays_unless_it_is_to_be_replaced(
+    folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    added = add_ticket(folder, tmp_path / "registry")
+    edit_card(added, "| 92.00 ±", "| 99.00 ±")
+    edited = (added / "README.md").read_text()
+    with caplog.at_level("WARNING", "ticketzoo"):
+        add_ticket(folder, tmp_path / "registry")
+    assert (added / "README.md").read_text() == edited
+    (line,) = caplog.messages
+    assert "says 99.00" in line and line.endswith(f"{added} stays as it is: --replace copies the ticket there again")
+    add_ticket(folder, tmp_path / "registry", replace=True)
+    assert (added / "README.md").read_text() == (folder / "README.md").read_text()
+    edit_card(added, "| 92.00 ±", "| 99.00 ±")
+    (added / "seed-0" / "masks.safetensors").write_bytes(b"")
+    add_ticket(folder, tmp_path / "registry")  # what is damaged is mended
+    assert (added / "seed-0" / "masks.safetensors").read_bytes()
+    assert (added / "README.md").read_text() == edited
 
 
 def test_a_difference_without_end_is_shown_short(folder: Path) -> None:

@@ -62,7 +62,8 @@ def check_attachable(model: nn.Module, masks: Mapping[str, Tensor], masked: Mask
         parts = {path: guard_on(module) for path, module in plain.named_modules() if path}
         part = next((path for path, guard in parts.items() if guard and other in guard.holds), None)
         remedy = f"call ticket.remove(model.get_submodule('{part}'))"
-        where = f"its part '{part}': {remedy}" if part else f"another or the enclosing model ('{other.name}' there): {_TAKE_OFF}"
+        outside = f"another or the enclosing model ('{other.name}' there): {_TAKE_OFF}"
+        where = f"its part '{part}': {remedy}" if part else outside
         raise TicketError(f"mask '{name}' of the model contradicts one of {where}")
 
 

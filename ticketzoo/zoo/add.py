@@ -2,6 +2,7 @@
 
 import contextlib
 import filecmp
+import logging
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
@@ -12,11 +13,14 @@ from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.zoo.places import own_registry
 from ticketzoo.zoo.verify import Check, verify_ticket
 
+_log = logging.getLogger("ticketzoo")
+
 
 def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replace: bool = False) -> Path:
     """Copy the ticket in `folder` into a registry, under its name, completely and verified, or not at all.
 
-    Returns the new folder. Adding the same ticket again changes nothing, unless the copy there is damaged.
+    Returns the new folder. Adding the same ticket again changes nothing, unless the copy there is damaged;
+    a card and plots that were edited there stay.
 
     Args:
         folder: of the ticket, such as `runs/NAME/NAME`.
@@ -36,7 +40,8 @@ def add_ticket(folder: str | Path, registry: str | Path | None = None, *, replac
 def copy_ticket(files: Files, to: Path, *, replace: bool) -> list[Check]:
     """Copy a ticket with its card and plots into the folder `to`, completely and verified, or not at all.
 
-    Where that has the same ticket nothing changes, unless it is damaged. Returns what was verified.
+    Where that has the same ticket nothing changes, unless a file that ticket.json lists is damaged: a card or plot that
+    says something else may be the user's own, and is warned of. Returns what was verified.
 
     Args:
         files: of the ticket, in a folder or on the Hub.
@@ -52,9 +57,9 @@ def copy_ticket(files: Files, to: Path, *, replace: bool) -> list[Check]:
         if not filecmp.cmp(files.folder / CONFIG_FILE, to / CONFIG_FILE, shallow=False):
             raise RegistryError(f"{to}: holds another ticket; --replace puts this one in its place")
         with contextlib.suppress(TicketError):
-            return verify_ticket(to)
+            return _verified_as_it_is(to)
     paths = {name: files.checked(name, entry) for name, entry in file_entries(config).items()}
-    extras = extra_files(files)
+    extras = {name: content for name, content in extra_files(files).items() if replace or not (to / name).exists()}
     with replacing(to) as new:
         for name, path in paths.items():
             write_file(new / name, path.read_bytes())
@@ -62,3 +67,13 @@ def copy_ticket(files: Files, to: Path, *, replace: bool) -> list[Check]:
             write_file(new / name, content)
         write_file(new / CONFIG_FILE, (files.folder / CONFIG_FILE).read_bytes())
         return verify_ticket(new)
+
+
+def _verified_as_it_is(folder: Path) -> list[Check]:
+    """Verify a ticket, but warn of a card or plot that it disputes. Raises TicketError for any other damage."""
+    sound = verify_ticket(folder, results=False)
+    try:
+        return verify_ticket(folder)
+    except TicketError as disputed:
+        _log.warning("%s; %s stays as it is: --replace copies the ticket there again", disputed, folder)
+        return sound

@@ -18,7 +18,8 @@ def pull_ticket(
 ) -> tuple[Path, list[Check]]:
     """Copy a ticket from the Hub into a folder, completely and verified, or not at all.
 
-    Where the folder has the same ticket, undamaged, nothing changes. Returns the folder and what was verified.
+    Where the folder has the same ticket, undamaged, nothing changes; a card edited there stays. Returns the folder and
+    what was verified.
 
     Args:
         repo_id: `owner/name`.
