@@ -1,8 +1,11 @@
+import os
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from datasets import ClassLabel, Features, Value
+from datasets import ClassLabel, Dataset, Features, Value
 from datasets import Image as ImageFeature
 from image_folders import colour, grey, numbered, png, write_folder, write_parquet
 from PIL import Image
@@ -161,6 +164,43 @@ def test_a_missing_label(tmp_path: Path) -> None:
 def test_a_withheld_label(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", label=[0, -1, 0, 1])
     assert refusal(folder).startswith(f"image 1 of split 'train' of {folder} has label -1, outside 0 to 1: ")
+
+
+@pytest.mark.parametrize("path", ["{}/x.png", "{}/d/../x.png"])
+def test_a_cell_that_names_a_file_outside_is_refused(tmp_path: Path, path: str) -> None:
+    grey(7).save(tmp_path / "x.png")
+    image = {"bytes": None, "path": path.format(tmp_path)}
+    folder = table(tmp_path / "d", image=[{"bytes": png(grey(0)), "path": None}] * 4)
+    rows = pq.read_table(folder / "train-00000-of-00001.parquet").to_pydict()
+    rows["image"][1] = image
+    schema = pq.read_schema(folder / "train-00000-of-00001.parquet")
+    pq.write_table(pa.table(rows, schema=schema), folder / "train-00000-of-00001.parquet")
+    said = f"image 1 of split 'train' of {folder} ({image['path']}) is a file outside the data set: put it into"
+    assert refusal(folder, validation=0).startswith(said)
+
+
+def test_what_is_no_regular_file_is_not_read(tmp_path: Path) -> None:
+    folder = table(tmp_path / "d", image=[{"bytes": png(grey(0)), "path": None}] * 4)
+    os.mkfifo(folder / "pipe.png")
+    file = folder / "train-00000-of-00001.parquet"
+    rows = pq.read_table(file).to_pydict()
+    rows["image"] = [{"bytes": None, "path": str(folder / "pipe.png")}] * 4
+    pq.write_table(pa.table(rows, schema=pq.read_schema(file)), file)
+    assert "none of 3 images looked at can be read" in refusal(folder, validation=0, on_error="skip")
+    assert f"({folder / 'pipe.png'}) cannot be read: it is no regular file; " in refusal(folder, validation=0)
+
+
+def test_saved_splits_outside_the_folder_are_refused(tmp_path: Path) -> None:
+    columns = {"image": [{"bytes": png(grey(value)), "path": None} for value in range(4)], "label": [0, 1] * 2}
+    features = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
+    Dataset.from_dict(columns, features).save_to_disk(tmp_path / "secret")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "dataset_dict.json").write_text('{"splits": ["../secret"]}')
+    said = f"{tmp_path / 'd'}: dataset_dict.json names files outside, '../secret': name files in the folder"
+    assert refusal(tmp_path / "d") == said
+    state = tmp_path / "secret" / "state.json"
+    state.write_text(state.read_text().replace("data-00000", "../data-00000"))
+    assert "state.json names files outside, '../data-00000" in refusal(tmp_path / "secret")
 
 
 def test_labels_with_fractions(tmp_path: Path) -> None:

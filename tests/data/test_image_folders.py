@@ -290,6 +290,16 @@ def stored(folder: Path, kind: str, splits: dict[str, list[Image.Image]]) -> Pat
     return folder
 
 
+def test_a_link_to_a_folder_with_metadata_is_read(tmp_path: Path) -> None:
+    in_metadata(tmp_path / "d", {"train": noise(6, 0), "test": noise(4, 1)})
+    (tmp_path / "link").symlink_to(tmp_path / "d")
+    (tmp_path / "parts").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "parts" / split).symlink_to(tmp_path / "d" / split)
+    sizes = [[len(splits.train), len(splits.test)] for splits in map(load, (tmp_path / "link", tmp_path / "parts"))]
+    assert sizes == [[6, 4], [6, 4]]
+
+
 @pytest.mark.parametrize("kind", ["metadata", "parquet", "saved"])
 @pytest.mark.parametrize("second", ["test", "validation"])
 def test_an_image_that_is_held_out_and_trained_on_is_an_error_in_every_form(

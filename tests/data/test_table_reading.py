@@ -368,3 +368,5 @@ def test_what_datasets_saved_is_read(tmp_path: Path) -> None:
     DatasetDict({"train": one, "test": one.select([1])}).save_to_disk(tmp_path / "both")
     assert read(tmp_path / "one") == {"train": {"text": ["a", "b"], "label": [0, 1]}}
     assert read(tmp_path / "both")["test"] == {"text": ["b"], "label": [1]}
+    (tmp_path / "both" / "dataset_dict.json").write_text('{"splits": ["train", "../one"]}')
+    assert "dataset_dict.json names files outside, '../one': name files in the folder" in refusal(tmp_path / "both")

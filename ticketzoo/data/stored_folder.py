@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ticketzoo.data.contents import content_key
 from ticketzoo.data.folders import IMAGES, NAMES, TEST, TRAIN, Layout, resolve_folder
+from ticketzoo.data.inside import saved_to_disk
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import joined_words, resolve_tables
 from ticketzoo.data.walk import walk
@@ -38,7 +39,6 @@ KINDS = {
 """Suffix -> kind of table, those preferred first."""
 _BUILDERS: dict[str, tuple[str, dict[str, Any]]] = {"tsv": ("csv", {"sep": "\t"})}
 METADATA = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
-_SAVED = ("dataset_dict.json", "state.json")
 _OF_HUB = ("dataset_infos.json", ".huggingface.yaml")
 _PATTERN = re.compile(r"[*?\[\]]")
 
@@ -52,7 +52,7 @@ def load_folder(folder: Path, name: str | None = None) -> "DatasetDict":
     """
     from datasets import Dataset, DatasetDict, load_dataset, load_from_disk
 
-    if any((folder / file).is_file() for file in _SAVED):
+    if saved_to_disk(folder) is not None:
         key = _key_of_all(folder)
         saved = load_from_disk(folder)
         stored = DatasetDict({TRAIN: saved}) if isinstance(saved, Dataset) else saved

@@ -12,6 +12,7 @@ from torch import Tensor
 from ticketzoo.data.contents import content_key
 from ticketzoo.data.folders import IMAGES, NO_CLASS, Layout, resolve_folder
 from ticketzoo.data.images.read import is_image, read_images
+from ticketzoo.data.inside import read_file
 from ticketzoo.data.stored_folder import holds_metadata, of_hub
 from ticketzoo.data.table_files import suffix_of
 from ticketzoo.data.walk import walk
@@ -128,7 +129,7 @@ class FolderTable:
         """Yield the contents of the files of `rows`."""
         for row in rows:
             try:
-                yield self.file(row).read_bytes()
+                yield read_file(self.file(row))
             except OSError as error:
                 yield DataError(f"{self.where(row)} cannot be read: {error.strerror}")
 

@@ -1,7 +1,7 @@
 """A `datasets` data set as tables of images."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from ticketzoo.data.images.read import read_images
+from ticketzoo.data.inside import is_inside, read_file
 from ticketzoo.data.labels import (
     alike_words,
     check_same_names,
@@ -53,7 +54,13 @@ class StoredSource:
         for words in filter(None, (numbering_words(names), alike_words(names))):
             _log.warning("%s: %s", self._path, words)
         return [
-            StoredTable(self._stored[split], self._image_column, labels, f"split {split!r} of {self._path}")
+            StoredTable(
+                self._stored[split],
+                self._image_column,
+                labels,
+                f"split {split!r} of {self._path}",
+                _folders(self._path),
+            )
             for split, labels in zip(splits, numbered, strict=True)
         ], names
 
@@ -73,16 +80,41 @@ class StoredSource:
         return values
 
 
-class StoredTable:
-    """A split of a `datasets` data set, its images read as stored bytes and decoded here."""
+def _folders(path: str) -> list[Path]:
+    """Return the folders whose files a data set may name: its own, and where `datasets` leaves what it unpacks."""
+    import datasets.config
+    from huggingface_hub.constants import HF_HUB_CACHE
 
-    def __init__(self, table: "Dataset", image_column: str, labels: Tensor, described: str) -> None:
+    caches = (datasets.config.HF_DATASETS_CACHE, datasets.config.DOWNLOADED_DATASETS_PATH, HF_HUB_CACHE)
+    folder = Path(path).expanduser()
+    return [Path(place).absolute() for place in (*([folder] if folder.is_dir() else []), *caches)]
+
+
+def _is_special(file: Path) -> bool:
+    return file.exists() and not file.is_file()
+
+
+class StoredTable:
+    """A split of a `datasets` data set, its images read as stored bytes and decoded here.
+
+    Args:
+        table: the split.
+        image_column: that of the images.
+        labels: int64 [rows].
+        described: the split and data set, for messages.
+        folders: where files lie that it may name.
+    """
+
+    def __init__(
+        self, table: "Dataset", image_column: str, labels: Tensor, described: str, folders: Sequence[Path] = ()
+    ) -> None:
         from datasets import Image
 
         self.described = described
         self.labels = labels
         self.identity: str | None = f"{table._fingerprint}/{image_column}"
         self._column = image_column
+        self._folders = folders
         images = table.select_columns([image_column]).cast_column(image_column, Image(decode=False))
         self._table = images.with_format("arrow")
 
@@ -96,19 +128,26 @@ class StoredTable:
             if cell is None or (cell["bytes"] is None and cell["path"] is None):
                 yield DataError(f"{self.where(row)} is missing: its cell is empty")
                 continue
-            try:
-                stored = Path(cell["path"]).read_bytes() if cell["bytes"] is None else cell["bytes"]
-            except OSError as error:
-                yield DataError(f"{self.where(row)} cannot be read: {error.strerror}")
+            if cell["bytes"] is not None:
+                yield cell["bytes"]
+            elif not self._holds(file := Path(cell["path"])):
+                yield DataError(f"{self.where(row)} is a file outside the data set: put it into its folder")
             else:
-                yield stored
+                try:
+                    yield read_file(file)
+                except OSError as error:
+                    yield DataError(f"{self.where(row)} cannot be read: {error.strerror}")
 
     def files(self, rows: list[int]) -> list[Path] | None:
-        """Return the files of `rows`; None where the table holds the images itself, or some are missing."""
+        """Return the files of `rows`; None where the table holds the images itself, or some cannot be read."""
         cells = self._cells(rows)
         if not all(cell and cell["bytes"] is None and cell["path"] for cell in cells):
             return None
-        return [Path(cell["path"]) for cell in cells if cell]
+        files = [Path(cell["path"]) for cell in cells if cell]
+        return files if all(self._holds(file) and not _is_special(file) for file in files) else None
+
+    def _holds(self, file: Path) -> bool:
+        return any(is_inside(folder, file) for folder in self._folders)
 
     def where(self, row: int) -> str:
         """Return row, split and data set, and the file if the image came from one."""

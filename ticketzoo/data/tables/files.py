@@ -9,6 +9,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ticketzoo.data.inside import read_file
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import COMPRESSED, suffix_of
 from ticketzoo.data.tables.csv_file import one_line, read_csv, read_lines
@@ -120,7 +121,7 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> Table
 
 def _content(file: Path) -> bytes:
     try:
-        return file.read_bytes()
+        return read_file(file)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
 

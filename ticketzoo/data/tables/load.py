@@ -1,10 +1,10 @@
 """A folder of tables as splits: found by their names or by the folder's card, and read as they are."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from ticketzoo.data.folders import NAMES, TEST, TRAIN
+from ticketzoo.data.inside import refuse_outside, saved_to_disk
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import joined_words, resolve_tables, suffix_of
 from ticketzoo.data.tables.files import KINDS, Reading, Tables, read_splits
@@ -26,7 +26,7 @@ def load_tables(root: Path, name: str | None, reading: Reading) -> Tables:
     Raises:
         DataError: there are none, or one cannot be read.
     """
-    splits, remarks = _saved_to_disk(root) or _by_card(root, name), Remarks()
+    splits, remarks = saved_to_disk(root) or _by_card(root, name), Remarks()
     if splits is None:
         inside = root / name if name else root
         if not inside.is_dir():
@@ -62,24 +62,6 @@ def _suffixes(name: str) -> list[str]:
     return [suffix.lower() for suffix in Path(name).suffixes]
 
 
-def _saved_to_disk(root: Path) -> dict[str, list[Path]] | None:
-    """Return the files that `save_to_disk` of a data set, or of a dict of them, left in a folder."""
-    try:
-        if (root / "state.json").is_file():
-            return {TRAIN: _of_state(root)}
-        if (root / "dataset_dict.json").is_file():
-            names = json.loads((root / "dataset_dict.json").read_bytes())["splits"]
-            return {str(name): _of_state(root / str(name)) for name in names}
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise DataError(f"{root} was saved by save_to_disk, but is not whole: {error}") from error
-    return None
-
-
-def _of_state(folder: Path) -> list[Path]:
-    files = json.loads((folder / "state.json").read_bytes())["_data_files"]
-    return [folder / Path(file["filename"]).name for file in files]
-
-
 def has_names(root: Path) -> bool:
     """Tell whether the data sets in a folder go by names; a copy of just one of them has none."""
     return any(name != "default" for name in _configs(root)) if root.is_dir() else False
@@ -112,7 +94,7 @@ def _by_card(root: Path, name: str | None) -> dict[str, list[Path]] | None:
     given = configs[chosen]["data_files"]
     listed = given if isinstance(given, list) and isinstance(given[0], dict) else [{"split": "train", "path": given}]
     below = configs[chosen].get("data_dir") or ""
-    _refuse_outside(root, [below])
+    refuse_outside(root, [below])
     splits = {str(one["split"]): _matching(root / below, one["path"]) for one in listed}
     for split, files in splits.items():
         if not files or not all(suffix_of(file.name) in KINDS for file in files):
@@ -122,13 +104,8 @@ def _by_card(root: Path, name: str | None) -> dict[str, list[Path]] | None:
 
 def _matching(base: Path, patterns: str | list[str]) -> list[Path]:
     patterns = [patterns] if isinstance(patterns, str) else patterns
-    _refuse_outside(base, patterns)
+    refuse_outside(base, patterns)
     try:
         return sorted({file for pattern in patterns for file in base.glob(pattern) if file.is_file()})
     except ValueError as error:
         raise DataError(f"{base}: its card names files by {patterns}: {error}") from None
-
-
-def _refuse_outside(base: Path, names: list[str]) -> None:
-    if outside := [name for name in names if ".." in Path(name).parts or Path(name).is_absolute()]:
-        raise DataError(f"{base}: its card names files outside, {outside[0]!r}: name files in the folder")
