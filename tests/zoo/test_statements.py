@@ -489,6 +489,6 @@ def test_rows_without_columns_give_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(path.parent.name for path in Path("registry").glob("*/ticket.json")))
 def test_every_ticket_of_the_registry_states_what_its_rows_give(name: str) -> None:
     checks = said(Path("registry", name).absolute())
-    assert not [line for line in checks if "NOTE" in line and "keeps" not in line]
+    assert not [line for line in checks if "NOTE" in line and "keeps" not in line and "was not compared" not in line]
     assert "README.md: its tables, metadata and verdict are those of ticket.json and the rows" in checks
     assert any(line.startswith("accuracy.png: ") for line in checks)
