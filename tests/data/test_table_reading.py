@@ -7,6 +7,7 @@ import json
 import lzma
 import os
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,13 @@ def test_a_cell_may_be_long_and_rows_may_be_many(tmp_path: Path) -> None:
     long = "x" * 200_000
     folder = write(tmp_path, train__csv=f"text,\n{long},1\n" + "y,2\n" * 10_001)
     assert read(folder)["train"] == {"text": [long, *["y"] * 10_001]}
+    assert csv.field_size_limit() == 131_072
+
+
+def test_threads_that_read_at_once_leave_the_longest_cell_as_it_was(tmp_path: Path) -> None:
+    folders = [write(tmp_path / str(number), train__csv="text,\n" + "y,2\n" * 30_001) for number in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        assert [len(one["train"]["text"]) for one in threads.map(read, folders)] == [30_001] * 4
     assert csv.field_size_limit() == 131_072
 
 

@@ -94,6 +94,23 @@ def test_the_recipe_says_what_labels_are(folder: Path) -> None:
     assert load(folder, labels="values").labels["test"].item() == pytest.approx(1e20)
 
 
+@pytest.mark.parametrize("wide", [str(2**53 + 1), f"-{2**53 + 1}.0"])
+def test_whole_numbers_that_floats_do_not_tell_apart_are_no_classes_beside_floats(folder: Path, wide: str) -> None:
+    write_csv(folder, train=["a,1.0", f"b,{2**53}", f"c,{wide}"], test=["a,1.0"])
+    with pytest.raises(DataError, match=r"train.csv, line 4 has label '.*', a whole number beyond 2\^53, and other"):
+        load(folder)
+    assert load(folder, labels="values").is_regression
+    write_csv(folder, train=["a,1.0", f"b,{2**53}"], test=["a,1.0"])
+    assert load(folder).class_names == ["1", str(2**53)]
+
+
+def test_whole_numbers_and_floats_of_another_split_are_told_apart_or_refused(folder: Path) -> None:
+    wide = [{"text": "a", "label": 2**53 + number} for number in range(2)]
+    write_data(folder / "data", {"train": wide, "test": [{"text": "c", "label": 1.0}]})
+    with pytest.raises(DataError, match=r"labels of .* have 9007199254740993, a whole number beyond 2\^53"):
+        load(folder)
+
+
 @pytest.mark.parametrize("dot", ["", ".0"])
 def test_many_numbers_with_gaps_are_not_guessed_at(folder: Path, dot: str) -> None:
     prices = [f"a,{100 * number}{dot}" for number in range(101)]

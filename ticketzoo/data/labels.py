@@ -17,6 +17,10 @@ LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 _NEAR = 0.65
 """Likeness of names, from 0 to 1, above which one may have been meant."""
 
+EXACT = 2**53
+"""Whole numbers up to it are told apart as floats."""
+BEYOND_FLOATS = "a whole number beyond 2^53, and other labels are floats, which do not tell such apart"
+
 
 def find_label_column(path: str, features: dict[str, Any], asked: str | None) -> str:
     """Return the column asked for, the one ClassLabel, or the one of numbers, words or bools with a label's name.
@@ -91,6 +95,7 @@ def number_classes(
     if len(kinds) > 1:
         raise DataError(f"labels of {where} are of different types in different splits: make them alike")
     values = [_composed(signed(where, part)) for part in values]
+    _check_exact(where, values)
     found = np.unique(np.concatenate(values))
     if found.dtype.kind == "b":
         return [torch.from_numpy(part.astype(np.int64)) for part in values], ["False", "True"]
@@ -99,6 +104,14 @@ def number_classes(
         raise DataError(f"labels of {where} have fractions, such as {odd}: classes are whole numbers or words")
     names = [str(int(label)) if found.dtype.kind in "if" and all_whole(label) else str(label) for label in found]
     return [torch.from_numpy(np.searchsorted(found, part).astype(np.int64)) for part in values], names
+
+
+def _check_exact(where: str, values: Sequence[np.ndarray]) -> None:
+    """Raise DataError for whole numbers that would be rounded beside floats of another split."""
+    ends = [int(end) for part in values if part.dtype.kind == "i" and len(part) for end in (part.min(), part.max())]
+    widest = max(ends, key=abs, default=0)
+    if abs(widest) > EXACT and any(part.dtype.kind == "f" for part in values):
+        raise DataError(f"labels of {where} have {widest}, {BEYOND_FLOATS}: make them alike")
 
 
 def all_whole(numbers: Any) -> bool:

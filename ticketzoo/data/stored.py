@@ -15,6 +15,7 @@ from ticketzoo.data.splits import random_share
 from ticketzoo.data.stored_folder import load_folder
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config
+from ticketzoo.util.text import one_line
 
 if TYPE_CHECKING:
     from datasets import DatasetDict
@@ -152,11 +153,6 @@ def _cause(error: Exception) -> Exception:
     while isinstance(error, DatasetGenerationError) and isinstance(error.__cause__, Exception):
         error = error.__cause__
     return error
-
-
-def one_line(error: Exception) -> str:
-    """Return a library's error message without its line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 @contextmanager

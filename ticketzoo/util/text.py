@@ -11,6 +11,11 @@ def for_terminal(text: object) -> str:
     return _printable(" ".join(str(text).split()))
 
 
+def one_line(error: Exception) -> str:
+    """Return a library's error message without its line breaks."""
+    return " ".join(str(error).split()) or type(error).__name__
+
+
 def for_markdown(text: object) -> str:
     """Return `text` as plain words inside Markdown: no HTML, emphasis, link, code or table cell can come of it."""
     escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(for_terminal(text), quote=False))

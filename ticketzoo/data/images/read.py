@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from ticketzoo.data.folders import IMAGES
 from ticketzoo.data.images.format import channels_of
-from ticketzoo.data.stored import one_line
 from ticketzoo.errors import DataError
+from ticketzoo.util.text import one_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

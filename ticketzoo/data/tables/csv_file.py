@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import threading
 from array import array
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,8 @@ _SHOWN = 60
 """Characters of a row that a message shows."""
 _LONGEST = 2**31 - 1
 """Characters of a cell."""
+_LIMIT = threading.Lock()
+"""Held by who has changed the csv module's limit."""
 _MARKS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 """What may stand between cells, as tables are usually written."""
 
@@ -77,19 +80,15 @@ def read_lines(text: str) -> tuple[Any, Sequence[int]]:
     return pa.table({"text": pa.array(lines, pa.string())}), range(1, len(lines) + 1)
 
 
-def one_line(error: Exception) -> str:
-    """Return a library's error message without its line breaks."""
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 @contextmanager
 def _cells_of_any_length() -> Iterator[None]:
-    """Lift the limit of the csv module, which is the process's, for a while."""
-    before = csv.field_size_limit(_LONGEST)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+    """Lift the limit of the csv module for a while; it is the process's, so one thread does so at a time."""
+    with _LIMIT:
+        before = csv.field_size_limit(_LONGEST)
+        try:
+            yield
+        finally:
+            csv.field_size_limit(before)
 
 
 def _records(text: str, where: str, delimiter: str) -> Iterator[_Record]:

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ticketzoo.data.inside import read_file
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import COMPRESSED, suffix_of
-from ticketzoo.data.tables.csv_file import one_line, read_csv, read_lines
+from ticketzoo.data.tables.csv_file import read_csv, read_lines
 from ticketzoo.data.tables.encoding import decoded
 from ticketzoo.data.tables.json_file import read_json
 from ticketzoo.data.tables.places import Places, RowsOfFile
 from ticketzoo.errors import DataError
-from ticketzoo.util.text import show_names
+from ticketzoo.util.text import one_line, show_names
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -4,8 +4,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ticketzoo.data.tables.csv_file import one_line
 from ticketzoo.errors import DataError
+from ticketzoo.util.text import one_line
 
 _KINDS = {bool: "true or false", int: "a number", float: "a number", str: "a text", list: "a list", dict: "an object"}
 _LEAST, _MOST = -(2**63), 2**63 - 1

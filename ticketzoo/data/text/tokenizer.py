@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ticketzoo.data.stored import one_line
 from ticketzoo.errors import DataError
+from ticketzoo.util.text import one_line
 
 if TYPE_CHECKING:
     from tokenizers import Encoding

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ticketzoo.data.labels import BEYOND_FLOATS, EXACT
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.text.columns import is_number, is_untyped
 from ticketzoo.data.text.rows import TextRows
@@ -48,6 +49,9 @@ def typed_labels(
         return _as_bools(values, texts, every)
     whole = [label for label in every if label.strip().lstrip("+-").isdigit()]
     if len(whole) < len(every):
+        if (wide := [label for label in every if _is_wide(label)]) and told != "values":
+            advice = "write names without a point, or say labels: values, to predict them"
+            raise DataError(f"{_place(rows, values, texts, wide[0])}, {BEYOND_FLOATS}: {advice}")
         return {name: part.astype(np.float64) if name in texts else part for name, part in values.items()}
     long = [label for label in whole if len(label.strip().lstrip("+-0")) > _DIGITS]
     if long and told == "classes":
@@ -57,6 +61,12 @@ def typed_labels(
         raise DataError(f"{_place(rows, values, texts, long[0])}, of more digits than 64 bits hold: {advice}")
     kind = np.float64 if long else np.int64
     return {name: part.astype(kind) if name in texts else part for name, part in values.items()}
+
+
+def _is_wide(label: str) -> bool:
+    """Tell whether a number is a whole one beyond those that floats tell apart."""
+    digits, _, fraction = label.strip().lstrip("+-0").partition(".")
+    return digits.isdigit() and not fraction.strip("0") and (len(digits) > _DIGITS or int(digits) > EXACT)
 
 
 def _place(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray], texts: set[str], label: str) -> str:
