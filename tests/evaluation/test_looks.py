@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from scipy.special import ndtri
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.evaluation.again import VerdictConfig, stated
+from ticketzoo.evaluation.again import VerdictConfig, stated, with_all_seeds
 from ticketzoo.evaluation.decide import Claims, Measured, decide
 from ticketzoo.evaluation.looks import left_open, looks_of, nominal_levels, spent
 from ticketzoo.evaluation.verdict import judge, judge_all, sentence
@@ -240,9 +240,10 @@ def test_a_recipe_states_the_last_look() -> None:
     recipe = parse_recipe(RECIPE | {"verdict": {"until": "decided"}}, FindRecipe, "test")
     assert recipe.verdict.max_seeds == 10
     assert recipe.until == TEN
-    assert parse_recipe(RECIPE, FindRecipe, "test").until is None
-    outright = recipe.outright()
-    assert (outright.seeds, outright.until) == (tuple(range(10)), None)
+    assert (without := parse_recipe(RECIPE, FindRecipe, "test")).until is None
+    assert with_all_seeds(without) == without
+    at_once = with_all_seeds(recipe)
+    assert (at_once.seeds, at_once.verdict) == (tuple(range(10)), VerdictConfig())
 
 
 @pytest.mark.parametrize(

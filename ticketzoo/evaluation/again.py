@@ -1,7 +1,7 @@
 """The verdict on a ticket, computed anew from its rows, by what its recipe states and by its source."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Annotated, Any, Literal, TypedDict
+from typing import Annotated, Any, Literal, Protocol, Self, TypedDict, TypeVar
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -55,11 +55,34 @@ class VerdictConfig(Config):
             raise ValueError(f"verdict.max_seeds: {self.max_seeds} is below the recipe's {len(seeds)} seeds")
         return Until(seeds=list(seeds), max_seeds=self.max_seeds)
 
-    def outright(self, seeds: Sequence[int]) -> dict[str, Any]:
-        """Return what a recipe says that states the seeds of the last look at once: `seeds` and `verdict`."""
-        until = self.until_decided(seeds)
-        alone = self.model_copy(update={"until": None, "max_seeds": None})
-        return {"seeds": tuple(looks_of(until)[-1]) if until else tuple(seeds), "verdict": alone}
+
+class JudgedRecipe(Protocol):
+    """A recipe whose rows are judged."""
+
+    @property
+    def until(self) -> Until | None:
+        """The statement that seeds are added until the levels are decided, if it is made."""
+        ...
+
+    @property
+    def verdict(self) -> VerdictConfig:
+        """The section `verdict`."""
+        ...
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self:
+        """Return a copy with other values."""
+        ...
+
+
+JudgedT = TypeVar("JudgedT", bound=JudgedRecipe)
+
+
+def with_all_seeds(recipe: JudgedT) -> JudgedT:
+    """Return `recipe` with the seeds of the last look stated at once, and no looks."""
+    if (until := recipe.until) is None:
+        return recipe
+    verdict = recipe.verdict.model_copy(update={"until": None, "max_seeds": None})
+    return recipe.model_copy(update={"seeds": tuple(looks_of(until)[-1]), "verdict": verdict})
 
 
 def until_keys(until: str | None, max_seeds: int | None) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import torch
 
 from ticketzoo.distributed import processes
+from ticketzoo.evaluation.again import with_all_seeds
 from ticketzoo.evaluation.evidence import card_files
 from ticketzoo.evaluation.rows import carried_to
 from ticketzoo.evaluation.target import Use
@@ -120,7 +121,7 @@ def plan_find(
 
     plan = planned(recipe)
     if recipe.until and not cells.complete:
-        plan.most = planned(recipe.outright())
+        plan.most = planned(with_all_seeds(recipe))
     return plan
 
 

@@ -126,10 +126,6 @@ class FindRecipe(Config):
         """Seeds are added to `seeds` until the levels are decided, up to a number; None where none are."""
         return self.verdict.until_decided(self.seeds)
 
-    def outright(self) -> "FindRecipe":
-        """Return the recipe that states the seeds of the last look at once."""
-        return self.model_copy(update=self.verdict.outright(self.seeds))
-
     def judge(
         self,
         rows: Sequence[Row],

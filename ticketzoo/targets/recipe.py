@@ -81,10 +81,6 @@ class TransferRecipe(Config):
         """Seeds are added to `seeds` until the levels are decided, up to a number; None where none are."""
         return self.verdict.until_decided(self.seeds)
 
-    def outright(self) -> "TransferRecipe":
-        """Return the recipe that states the seeds of the last look at once."""
-        return self.model_copy(update=self.verdict.outright(self.seeds))
-
     def controls(self, *, pretrained: bool, levels: Sequence[int]) -> Controls:
         """Return the arms of a ticket that need trainings of their own; `pretrained` where a pretrained model gave it.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from ticketzoo.distributed import processes
-from ticketzoo.evaluation.again import terms_of
+from ticketzoo.evaluation.again import terms_of, with_all_seeds
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.looks import look_by_look
@@ -112,7 +112,7 @@ def plan_transfer(
     _look_by_look(recipe, tickets, targets, cells)
     plan = cells.plan(seconds=seconds)
     if recipe.until and not cells.complete:
-        _look_by_look(recipe.outright(), tickets, targets, cells)
+        _look_by_look(with_all_seeds(recipe), tickets, targets, cells)
         plan.most = cells.plan(seconds=seconds)
     return plan
 
