@@ -91,6 +91,15 @@ def example(
     return "done"
 
 
+class WithoutSay:
+    """A listener that lacks a method, `say`, of those that a run calls."""
+
+    planned = step = finished = evaluated = warn = print
+
+    def __repr__(self) -> str:
+        return "WithoutSay()"
+
+
 RIGHT: dict[str, list[Any]] = {
     "level": [None, 2, np.int64(2)],
     "sparsity": [1, 0.5, np.float32(0.5)],
@@ -117,7 +126,11 @@ WRONG: dict[str, list[tuple[Any, str]]] = {
     "seeds": [(3, f"{EACH} {OTHER}, not 3"), ([0, "1"], f"{EACH} {OTHER}, not [0, '1']")],
     "rows": [({"a": 1}, f"{EACH} keys and values, not {{'a': 1}}"), ([3], f"{EACH} keys and values, not [3]")],
     "renamed": [({"a": 1}, "keys and values or a function, not {'a': 1}")],
-    "progress": [("yes", f"{SHOW}, not 'yes'"), (nn.Linear, f"{SHOW}, not the class Linear")],
+    "progress": [
+        ("yes", f"{SHOW}, not 'yes'"),
+        (nn.Linear, f"{SHOW}, not the class Linear"),
+        (WithoutSay(), f"{SHOW}, not WithoutSay()"),
+    ],
 }
 
 

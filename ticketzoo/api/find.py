@@ -72,7 +72,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
             A ticket of that name with other settings is kept beside it.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
-        progress: whether to show progress, or who is told of it.
+        progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
 
     Returns:
         The ticket, at its best level. One of your own network holds no code: `ticket.apply(network)` puts it on one.

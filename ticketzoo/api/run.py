@@ -73,7 +73,7 @@ def transfer(
         out: working folder, `runs/<name of the recipe>` by default; a run that was stopped goes on there.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
-        progress: whether to show progress, or who is told of it.
+        progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
 
     Returns:
         Rows, a verdict for each ticket, the table of ticket minus dense, and the folder with plots and report.
@@ -104,7 +104,7 @@ def stability(
         out: working folder, `runs/<name of the recipe>` by default; a run that was stopped goes on there.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors.
-        progress: whether to show progress, or who is told of it.
+        progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
 
     Raises:
         TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.

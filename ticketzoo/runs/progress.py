@@ -7,7 +7,11 @@ from ticketzoo.training.record import Record
 
 @runtime_checkable
 class Progress(Protocol):
-    """A listener to the news of a run. `Quiet` is the default."""
+    """A listener to the news of a run. `Quiet` is the default.
+
+    Derive your own from `Quiet` and write the methods that you want to hear: it hears what later versions add, too. The
+    functions of `ticketzoo` refuse a listener that lacks a method before anything is trained.
+    """
 
     def planned(self, trainings: int) -> None:
         """Hear that the run asks for this many trainings and evaluations, finished ones included."""
