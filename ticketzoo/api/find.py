@@ -57,6 +57,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         model: makes the network with fresh weights, a new one at each call.
         train: examples to train on: tensors or numpy arrays (inputs, targets), [n, ...] each, or a data set of pairs.
         evaluate: held-out examples in the same form, or `evaluate(model)`, which gives numbers by name.
+            Those that are in `train`, too, are counted and told of; all of them are an error.
         validation: further held-out examples for early stopping curves; none by default.
         loss: `loss(outputs, targets)`, a batch's mean; default: cross-entropy of integer targets, or squared error.
         metric: decides the verdict; default: `accuracy` of integer targets, or `loss`. Unregistered ones as a `Metric`.

@@ -76,6 +76,7 @@ class OwnRun:
         }
         recipe = parse_recipe(content, FindRecipe, name)
         _try(architecture, task, where["device"])
+        task.copies.check(task.name)
         return find_and_package(recipe, folder_of(name, out), task=task, model=SourceModel(architecture), **where)[0]
 
 

@@ -123,7 +123,10 @@ class NotFinite:
 
 
 def fingerprint_of(
-    splits: list[Examples | None], few: list[int] | None = None, not_finite: dict[int, NotFinite] | None = None
+    splits: list[Examples | None],
+    few: list[int] | None = None,
+    not_finite: dict[int, NotFinite] | None = None,
+    contents: list[list[bytes]] | None = None,
 ) -> str:
     """Return a digest of all examples, or of those numbered `few`, read in order.
 
@@ -131,16 +134,21 @@ def fingerprint_of(
         splits: the examples.
         few: default all.
         not_finite: where those that hold NaN or infinite numbers are noted, by the position of their split.
+        contents: where the digests of each split's inputs are added, [n], in order; none of a split that is not there.
     """
     digest = hashlib.sha256()
     for split, examples in enumerate(splits):
         digest.update(b"split")
+        inputs_of_split: list[bytes] = []
+        if contents is not None:
+            contents.append(inputs_of_split)
         if examples is None:
             continue
         numbers = torch.arange(len(examples)) if few is None else torch.tensor(few)
         for chosen in numbers.split(EVALUATION_BATCH):
             inputs, targets = drawn(examples, chosen.tolist(), int(chosen[0]))
-            parts = inputs.items() if isinstance(inputs, Mapping) else [("input", inputs)]
+            parts = [*inputs.items()] if isinstance(inputs, Mapping) else [("input", inputs)]
+            inputs_of_split += _contents(parts, len(chosen)) if contents is not None else []
             bad = torch.zeros(len(chosen), dtype=torch.bool)
             for key, tensor in [*parts, ("target", targets)]:
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -151,3 +159,15 @@ def fingerprint_of(
                 noted = not_finite.setdefault(split, NotFinite(0, int(chosen[bad][0])))
                 noted.count += int(bad.sum())
     return digest.hexdigest()
+
+
+def _contents(parts: list[tuple[str, Tensor]], count: int) -> list[bytes]:
+    """Return a digest of 16 bytes of each input of a batch, by names, dtypes, shapes and numbers."""
+    digests = [hashlib.blake2b(digest_size=16) for _ in range(count)]
+    for key, tensor in parts:
+        content = tensor.contiguous().view(torch.uint8).numpy().tobytes()
+        size = len(content) // count
+        for at, digest in enumerate(digests):
+            digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape[1:])}".encode())
+            digest.update(content[at * size : (at + 1) * size])
+    return [digest.digest() for digest in digests]

@@ -55,7 +55,7 @@ class Source(Part):
     """The data set a ticket was found on: its id, its revision and a fingerprint of the examples.
 
     Attributes:
-        laid_out: sentences about the splits and classes of a folder of the author's own.
+        laid_out: sentences about the splits and classes of data of the author's own.
         classes: the names of its classes, by number; left out where there are none, or numbers alone.
     """
 
