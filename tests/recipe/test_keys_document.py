@@ -4,7 +4,8 @@ import importlib.util
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+import pytest
+from pydantic import BaseModel, Field
 
 from ticketzoo.recipe import Config, Steps
 
@@ -49,6 +50,22 @@ def test_a_section_is_told_by_types_defaults_and_docstrings() -> None:
         "| `seeds` | list of: whole number | `[0, 1]` |  |",
         "| `on` | true or false |  |  |",
     ]
+
+
+def sections() -> list[type[BaseModel]]:
+    told: dict[type[BaseModel], str] = {}
+    for command, recipe in recipe_keys.RECIPES.items():
+        list(recipe_keys.sections(recipe, command, "", "", told))
+    return list(told)
+
+
+@pytest.mark.parametrize("section", sections(), ids=lambda section: section.__name__)
+def test_every_key_of_a_section_has_a_sentence_of_its_own(section: type[BaseModel]) -> None:
+    said = {key: recipe_keys.meanings(section).get(key, "") for key in section.model_fields}
+    assert [key for key, words in said.items() if len(words.split()) < 4 or not words.endswith(".")] == []
+    assert [key for key, words in said.items() if list(said.values()).count(words) > 1] == []
+    no_sentence = ("also ", "of ", "by ", "as many", "the same", "default ", "found from", "these ", "those ")
+    assert [key for key, words in said.items() if words.lower().startswith(no_sentence)] == []
 
 
 def test_the_document_is_that_of_the_types() -> None:

@@ -37,13 +37,15 @@ class StoredDataset(Config):
     """The keys that every `dataset:` section has.
 
     Attributes:
-        path: a Hub id, or a folder that `datasets.load_dataset` reads.
-        mirror: a folder that holds a copy of `path` and is read in its place; left out of what is written down of a
-            run.
-        name, revision: the Hub data set's configuration and commit.
-        train_split, test_split: the splits to train and to test on.
-        examples: train on a subset of so many examples, taken after the validation split.
-        split_seed: draws whatever is drawn from the training split.
+        path: Hub id of the data set, or a folder that `datasets.load_dataset` reads.
+        mirror: folder that holds a copy of `path` and is read in its place; not written down with a run. By default
+            `path` itself is read.
+        name: name of the Hub data set's configuration; needed where it has several.
+        revision: commit of the Hub data set; by default its newest.
+        train_split: name of the split to train on.
+        test_split: name of the split to test on.
+        examples: number of training examples to use, drawn after the validation split is held out; by default all.
+        split_seed: seed of all that is drawn from the training split: validation, test and subset.
     """
 
     path: Annotated[str, Field(min_length=1)]

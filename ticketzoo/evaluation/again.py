@@ -21,9 +21,9 @@ class VerdictConfig(Config):
     """The section `verdict` of a recipe: the things that are stated before anything is measured."""
 
     margin: PositiveFloat | dict[str, PositiveFloat] | None = None
-    """By which a matching ticket may be below dense, in the metric's unit (0.002 is 0.2 points of accuracy), of every
-    target or by target. Default: of accuracies 0.002 or 5% of dense's error, whichever is more; of other fractions
-    and correlations 0.01; of anything else 2% of dense's value."""
+    """Difference by which a matching ticket may be below dense, in the metric's unit (0.002 is 0.2 points of accuracy),
+    of every target or by target. Default: of accuracies 0.002 or 5% of dense's error, whichever is more; of other
+    fractions and correlations 0.01; of anything else 2% of dense's value."""
     until: Literal["decided"] | None = None
     """`decided`: seeds are added to the recipe's, in looks at 3, 5, 7 and 10 of them, until every level is matching or
     below."""

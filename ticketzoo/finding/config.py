@@ -47,8 +47,9 @@ class RewindingConfig(MethodConfig):
     """A method that retrains each level from early weights: those after `rewind`, or what `rewinding` says.
 
     Attributes:
-        rewind: the step that is rewound to; 0it is the initialization.
-        rewinding: what goes back there: weights and learning rate, the learning rate alone, or the weights alone.
+        rewind: point of training whose weights each level restarts from; 0it is the initialization.
+        rewinding: kind of rewinding: `weights` takes weights and learning rate back to that point, `learning-rate` the
+            learning rate alone, `late-reset` the weights alone.
     """
 
     rewind: Steps = Steps(0, "it")

@@ -24,8 +24,13 @@ from ticketzoo.training import TrainingConfig
 class ModelConfig(Config):
     """An architecture by name, with its keyword arguments. `model: lenet-300-100` is short for a name alone.
 
-    `transformers/<folder>` and `transformers/owner/name@commit` stand for a pretrained model, weights and tokenizer.
-    `mirror`: a folder that holds a copy of that Hub model and is read in its place; left out of what is written down.
+    Attributes:
+        name: name of an architecture (`ticketzoo.models.ARCHITECTURES`), such as `resnet-20` or `torchvision/resnet50`;
+            `transformers/<folder>` and `transformers/owner/name@commit` stand for a pretrained model, weights and
+            tokenizer.
+        kwargs: keyword arguments that build the architecture, such as `{width: 0.5}`; none by default.
+        mirror: folder that holds a copy of the Hub model and is read in its place; not written down with a run. By
+            default the Hub is read.
     """
 
     name: str
@@ -60,8 +65,11 @@ class FindRecipe(Config):
     name: RecipeName
     """Name of the ticket, `<architecture>.<source>-<method>[-<variant>]`."""
     model: ModelConfig
+    """The network: an architecture's name, or its keys."""
     task: TaskConfig
+    """Data set and objective that tickets are found on; its `type` decides which keys there are."""
     training: TrainingConfig = TrainingConfig()
+    """Settings of every training: length, batch size, optimizer, schedule, precision."""
     head_first: TrainingConfig | None = None
     """How the head alone is trained before everything else, for a pretrained model that brings none for the task. What
     comes of it counts as the pretrained model's; a ticket that refers to that model does not hold it."""
@@ -77,13 +85,16 @@ class FindRecipe(Config):
     reinit_from: ReinitFrom = "start"
     """The step that fresh initialisations are trained from: "start" for step 0, with the warm-up, or "rewind-step"."""
     verdict: VerdictConfig = VerdictConfig()
+    """Terms of the verdict that are stated before anything is measured; by default the usual margins, without looks."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    """Seeds of the runs: each gives one replicate (initialization, data order, masks); a verdict needs at least 3."""
     package_from: Annotated[int, Field(ge=0)] = 0
-    """Densest level that is packaged; rewind weights are stored for its survivors."""
+    """Number of the densest level that is packaged; rewind weights are stored for its survivors. 0 is the dense
+    network."""
     package_trained: bool = False
     """Whether the trained weights of every packaged level are packaged, too (`Ticket.trained_state`)."""
     license: str | None = None
-    """SPDX identifier of the ticket's licence."""
+    """SPDX identifier of the ticket's licence, such as `apache-2.0`; by default the ticket states none."""
 
     @model_validator(mode="after")
     def _levels_exist(self) -> "FindRecipe":

@@ -15,10 +15,10 @@ class LineConfig(Config):
     """The section `line`: points on the line between two trained networks.
 
     Attributes:
-        points: evenly spaced, both ends included; the paper's figures have 30.
-        split: where the error is measured.
-        batch_norm: how much training data the statistics of BatchNorm are recomputed over at every point: the last so
-            many iterations' batches.
+        points: number of points on the line, evenly spaced, both ends included; the paper's figures have 30.
+        split: name of the split that the error is measured on.
+        batch_norm: length of training whose last batches the statistics of BatchNorm are computed over, anew at every
+            point.
     """
 
     points: Annotated[int, Field(ge=3, le=1000)] = 30
@@ -27,7 +27,11 @@ class LineConfig(Config):
 
 
 class SubnetworksConfig(PruningConfig):
-    """The section `finder`: a method that rewinds finds the subnetworks, for each step that is looked at."""
+    """The section `finder`: a method that rewinds finds the subnetworks, for each step that is looked at.
+
+    Attributes:
+        method: name of the method that finds the subnetworks; it has to rewind.
+    """
 
     method: str = "imp"
 
@@ -43,21 +47,27 @@ class StabilityRecipe(Config):
     """A recipe of `ticketzoo stability`: rewind steps x levels x seeds x pairs of copies (Frankle et al. 2020)."""
 
     name: RecipeName
+    """Name of the experiment, in file names and results."""
     model: ModelConfig
+    """The network: an architecture's name, or its keys."""
     task: TaskConfig
+    """Data set and objective that copies are trained on; its `type` decides which keys there are."""
     training: TrainingConfig = TrainingConfig()
+    """Settings of every training: length, batch size, optimizer, schedule, precision."""
     rewind_steps: Annotated[tuple[Steps, ...], Field(min_length=1)]
     """The steps k from which copies are trained, each with a data order of its own."""
     finder: SubnetworksConfig = SubnetworksConfig()
     """How the subnetworks are found; they are rewound to k, too."""
     levels: Annotated[tuple[NonNegativeInt, ...], Field(min_length=1)] = (0,)
-    """The networks that are looked at: level 0 is the dense one."""
+    """Pruning levels of the networks that are looked at; level 0 is the dense one."""
     copies: Annotated[int, Field(ge=2, le=100)] = 2
-    """Trained from every step; each pair of them has a line."""
+    """Number of copies that are trained from every step; each pair of them has a line."""
     line: LineConfig = LineConfig()
+    """The line between two copies, along which the error is measured: its points and the split."""
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Instability, a fraction of the examples, below which a network is stable."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    """Seeds of the networks: the whole experiment is made once with each."""
 
     @model_validator(mode="after")
     def _each_once(self) -> "StabilityRecipe":

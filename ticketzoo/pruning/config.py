@@ -26,10 +26,10 @@ class PruneConfig(Config):
     A part is named alone, `criterion: snip`, or with its keys, `schedule: {rate: 0.3}`.
 
     Attributes:
-        criterion: what a weight is worth.
-        structure: what is removed as one.
-        scope: which weights are ranked together, or the layers' densities.
-        schedule: how many weights each level keeps.
+        criterion: score of a weight: those with the smallest are removed.
+        structure: weights that are removed as one: single weights or whole filters.
+        scope: weights that are ranked together, or densities that the layers are given.
+        schedule: number of weights that each level keeps: a fraction a round, or a list of sparsities.
     """
 
     criterion: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: CRITERIA, "name")] = PartConfig(name="magnitude")
@@ -55,10 +55,10 @@ class PruningConfig(Config):
             not normalized per layer.
         rate: fraction that a round removes of the surviving weights; with `rate_of: original` of all prunable weights,
             so that 0.1 gives sparsities 0.1, 0.2, .. (Chen et al. 2020, section 3).
-        rate_of: what `rate` is a fraction of.
-        rates: the same for layers by pattern, e.g. `fc3`, `layer1.*`, with scope: layerwise; the first that matches
-            counts.
-        exclude: layers that stay dense and uncounted, by pattern.
+        rate_of: weights that `rate` is a fraction of: those that survive, or all prunable ones.
+        rates: fraction that a round removes of a layer, by pattern of layer names, e.g. `fc3`, `layer1.*`, with scope:
+            layerwise; the first that matches counts, and `rate` holds for all other layers.
+        exclude: patterns of names of layers that stay dense and are not counted; none by default.
         include: parameters that are pruned although they are no weights of linear or convolution layers, or although
             the task does not train them, by pattern: `lstm.weight_hh_l0`, `*.bias`, `*pooler.dense`.
         prune: everything else that there is to choose; a name alone is that of a criterion. Where it gives no scope or

@@ -19,7 +19,8 @@ class GivenConfig(PartConfig):
     """The keys of criterion `given`.
 
     Attributes:
-        masks: a safetensors file of tensors of zeros and ones, in any dtype, by parameter name.
+        name: name of the criterion.
+        masks: path of a safetensors file of tensors of zeros and ones, in any dtype, by parameter name.
     """
 
     name: str = "given"

@@ -30,9 +30,11 @@ class RateConfig(PartConfig):
     """The keys of schedule `rate`.
 
     Attributes:
+        name: name of the schedule.
         rate: fraction that a round removes of the survivors; with `rate_of: original` of all prunable weights.
-        rate_of: what `rate` is a fraction of.
-        rates: the same for layers by pattern, where each layer is ranked alone; the first that matches counts.
+        rate_of: weights that `rate` is a fraction of: those that survive, or all prunable ones.
+        rates: fraction that a round removes of a layer, by pattern of layer names, where each layer is ranked alone;
+            the first that matches counts.
     """
 
     name: str = "rate"
@@ -63,6 +65,7 @@ class LevelsConfig(PartConfig):
     """The keys of schedule `levels`.
 
     Attributes:
+        name: name of the schedule.
         levels: the sparsity (fraction removed of all prunable weights) of levels 1, 2, ..., rising.
     """
 

@@ -24,8 +24,11 @@ class TargetConfig(Config):
     """One target: a task, and what differs there from the recipe's own `training` (key by key) and `head`."""
 
     task: TaskConfig
+    """Data set and objective that the tickets are trained on; its `type` decides which keys there are."""
     training: TrainingConfig | None = None
+    """Settings of trainings that differ on this target, key by key; by default the recipe's."""
     head: Head | None = None
+    """Masks of the output layer on this target, as the recipe's `head`, which is the default."""
     name: DataName | None = None
     """Name of the target in results and file names; the task's name when not given."""
 
@@ -34,17 +37,24 @@ class TransferRecipe(Config):
     """A recipe of `ticketzoo transfer`: tickets x levels x targets x arms x seeds."""
 
     name: RecipeName
+    """Name of the experiment, in file names and results."""
     tickets: Annotated[tuple[str, ...], Field(min_length=1)]
     """Ticket folders, names in the registry, or Hub ids."""
     base: Annotated[str | None, Field(exclude=True)] = None
     """Folder that holds the pretrained model that the tickets were found on: a copy of the one they refer to, read in
     place of the Hub's, or for tickets with weights of their own that which dense starts from. Not written down."""
     levels: tuple[PositiveInt, ...] | None = None
-    """Pruning levels; or give `sparsities`, each standing for the packaged level nearest to it."""
+    """Pruning levels of the tickets that are measured; or give `sparsities`, each standing for the packaged level
+    nearest to it."""
     sparsities: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = None
+    """Sparsities (fractions of the prunable weights removed) that are measured, in place of `levels`: of each ticket
+    the packaged level nearest to each."""
     targets: Annotated[tuple[TargetConfig, ...], Field(min_length=1)]
+    """Tasks that the tickets are trained and compared on, each with what differs there."""
     training: TrainingConfig = TrainingConfig()
+    """Settings of every training: length, batch size, optimizer, schedule, precision."""
     head: Head = "dense"
+    """Masks of the output layer: `keep` the ticket's, `dense` none, `random_mask` as sparse ones drawn at random."""
     arms: tuple[Arm, ...] | None = None
     """Arms beside ticket and dense, which always are measured. When not given `random_reinit`, `random_mask`,
     `permuted_values`, `large_init` and `rescaled_reinit`; of a ticket of a pretrained model `magnitude`, `random_mask`,
@@ -54,7 +64,9 @@ class TransferRecipe(Config):
     reinit_from: ReinitFrom = "start"
     """The step that fresh initialisations are trained from: "start" for step 0, with the warm-up, or "rewind-step"."""
     verdict: VerdictConfig = VerdictConfig()
+    """Terms of the verdict that are stated before anything is measured; by default the usual margins."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+    """Seeds of the runs, which tickets of several replicates are matched to; a verdict needs at least 3."""
 
     @model_validator(mode="before")
     @classmethod

@@ -32,11 +32,13 @@ class FillMaskConfig(TaskSection):
     """The `task:` section of a recipe for masked language modeling.
 
     Attributes:
-        name: what to call the data in results; the data set's when not given.
-        tokenizer: a folder or Hub id; the model's own when not given.
-        sequences: "blocks" (texts one after the other, cut to `max_length`) or "lines" (a sequence a text).
-        max_length: tokens in a sequence, special ones included.
-        mask: probability with which a token is to be guessed.
+        dataset: texts to train and test on, of one column.
+        name: name of the data in results and file names; by default the data set's.
+        tokenizer: folder or Hub id of the tokenizer that cuts texts into tokens; by default the model's own.
+        sequences: form of a sequence: "blocks" (texts one after the other, cut to `max_length`) or "lines" (a sequence
+            a text).
+        max_length: number of tokens in a sequence, special ones included.
+        mask: probability with which a token is hidden and to be guessed.
     """
 
     type: Literal["fill-mask"]

@@ -45,7 +45,12 @@ class ImageClassificationConfig(TaskSection):
     """The `task:` section of a recipe for image classification.
 
     Attributes:
-        name: what to call the data in results; made from the data set's name and classes when not given.
+        dataset: images to train and test on, with their labels.
+        name: name of the data in results and file names; by default made of the data set's name and classes.
+        normalize: how pixels become float32: "dataset" (by mean and standard deviation of the training images, per
+            channel), "imagenet" (by torchvision's constants), "unit" (values in [0, 1]), or `[mean, std]`.
+        augment: random changes of the training images; none by default.
+        label_smoothing: fraction of a label's weight that is spread over all classes in the loss; none by default.
     """
 
     type: Literal["image-classification"]

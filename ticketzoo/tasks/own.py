@@ -40,7 +40,11 @@ Evaluate: TypeAlias = Callable[[nn.Module], Mapping[str, float]]
 
 
 class OwnSection(TaskSection):
-    """The `task:` section of a recipe whose model and data a program gave. It says what they were called."""
+    """The `task:` section of a recipe whose model and data a program gave. It says what they were called.
+
+    Attributes:
+        name: name of the data in results and file names, as the program gave it.
+    """
 
     type: Literal["own"]
     name: DataName | None = None

@@ -31,13 +31,14 @@ class QuestionAnsweringConfig(TaskSection):
     """The `task:` section of a recipe for question answering; defaults as for SQuAD (Devlin et al. 2019).
 
     Attributes:
-        dataset: has columns `question`, `context` and `answers` (of `text` and `answer_start`).
-        name: what to call the data in results; the data set's when not given.
-        tokenizer: a folder or Hub id; the model's own when not given.
-        max_length: most tokens in a window, question and special ones included.
-        stride: tokens that neighbouring windows of a long context share, as in transformers. The BERT paper's code
-            counts those between the windows' starts instead.
-        question_length: tokens at which a question is cut off.
+        dataset: questions to train and test on, with columns `question`, `context` and `answers` (of `text` and
+            `answer_start`).
+        name: name of the data in results and file names; by default the data set's.
+        tokenizer: folder or Hub id of the tokenizer that cuts texts into tokens; by default the model's own.
+        max_length: largest number of tokens in a window, question and special ones included.
+        stride: number of tokens that neighbouring windows of a long context share, as in transformers. The BERT paper's
+            code counts those between the windows' starts instead.
+        question_length: number of tokens at which a question is cut off.
     """
 
     type: Literal["question-answering"]

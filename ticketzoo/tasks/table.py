@@ -26,7 +26,11 @@ from ticketzoo.util.registry import Registry
 
 
 class TaskSection(Config):
-    """The `task:` section of a recipe: the `type`, a name in `TASKS`, decides which other keys there are."""
+    """The `task:` section of a recipe: the `type`, a name in `TASKS`, decides which other keys there are.
+
+    Attributes:
+        type: name of the task; it decides which other keys the section has.
+    """
 
     type: str
 

@@ -32,10 +32,12 @@ class TextClassificationConfig(TaskSection):
     """The `task:` section of a recipe for text classification.
 
     Attributes:
-        name: what to call the data in results; the data set's when not given.
-        tokenizer: a folder or Hub id; the model's own when not given.
-        max_length: most tokens in a sequence, special ones included.
-        metric: by which arms are compared; default the GLUE task's, else accuracy, or of values to predict pearson.
+        dataset: texts, or pairs of them, with their labels.
+        name: name of the data in results and file names; by default the data set's.
+        tokenizer: folder or Hub id of the tokenizer that cuts texts into tokens; by default the model's own.
+        max_length: largest number of tokens in a sequence, special ones included.
+        metric: name of the metric by which arms are compared; by default the GLUE task's, else accuracy, or of values
+            to predict pearson.
     """
 
     type: Literal["text-classification"]

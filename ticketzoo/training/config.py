@@ -11,13 +11,13 @@ class OptimizerConfig(Config):
     """The optimiser, in PyTorch's terms; each name takes only its own keys.
 
     Attributes:
-        name: SGD, Adam or AdamW.
+        name: name of the optimizer: SGD, Adam or AdamW of PyTorch.
         lr: learning rate, which the schedule multiplies.
-        weight_decay: of all parameters; adamw decouples it from the gradient.
-        momentum: of sgd.
-        nesterov: Nesterov's momentum, of sgd.
-        betas: of adam and adamw.
-        eps: of adam and adamw.
+        weight_decay: factor of the weight decay of all parameters; adamw decouples it from the gradient.
+        momentum: fraction of the last update that sgd keeps; 0 is plain SGD.
+        nesterov: true takes Nesterov's momentum in sgd.
+        betas: decay rates of the running means of gradient and squared gradient in adam and adamw.
+        eps: small number that adam and adamw add to the denominator.
     """
 
     name: Literal["sgd", "adam", "adamw"] = "sgd"
@@ -47,10 +47,10 @@ class ScheduleConfig(Config):
     at the end of training, so that the last update's rate is just above 0.
 
     Attributes:
-        name: the rule after the warm-up.
-        warmup: length of the warm-up.
-        milestones: lengths from the start, of `step`.
-        gamma: factor of the rate at each milestone, of `step`.
+        name: rule of the learning rate after the warm-up: constant, step, cosine or linear.
+        warmup: length of the linear warm-up from 0; none by default.
+        milestones: points of training at which `step` multiplies the rate, lengths from the start.
+        gamma: factor of the learning rate at each milestone of `step`.
     """
 
     name: Literal["constant", "step", "cosine", "linear"] = "constant"
@@ -71,18 +71,19 @@ class TrainingConfig(Config):
     """The settings of a training, whatever the task.
 
     Attributes:
-        steps: length of a training.
-        batch_size: examples in an update, of all processes together.
-        optimizer: how weights are updated.
-        schedule: how the learning rate changes.
-        evaluate_every: how often the validation split is looked at.
-        clip_norm: largest norm of the gradient.
-        precision: bf16 computes in bfloat16 where autocast does; weights and optimiser stay fp32. auto: bf16 on a GPU
-            that computes in it, else fp32, as most processors do not.
-        channels_last: keep convolutions' weights and images channel by channel, which GPUs are faster at.
-        compile: by torch.compile, which takes a minute or so at the beginning of each training.
-        sync_batchnorm: where several processes share batches, normalise over all of a batch, not over each one's
-            share; the numbers are then those of one process. No difference in one process.
+        steps: length of every training, in iterations or epochs.
+        batch_size: number of examples in an update, of all processes together.
+        optimizer: method by which weights are updated, with learning rate and weight decay.
+        schedule: course of the learning rate over the training, with its warm-up.
+        evaluate_every: length of training between two looks at the validation split.
+        clip_norm: largest norm of the gradient, to which longer ones are scaled down; by default none.
+        precision: number format of computations: fp32; bf16 computes in bfloat16 where autocast does; weights and
+            optimiser stay fp32. auto: bf16 on a GPU that computes in it, else fp32, as most processors do not.
+        channels_last: true keeps convolutions' weights and images channel by channel, which GPUs are faster at.
+        compile: true runs the model through torch.compile, which takes a minute or so at the beginning of each
+            training.
+        sync_batchnorm: true makes BatchNorm, where several processes share batches, normalise over all of a batch, not
+            over each one's share; the numbers are then those of one process. No difference in one process.
     """
 
     steps: Steps = Steps(20, "ep")

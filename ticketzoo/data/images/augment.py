@@ -37,10 +37,10 @@ class RandomResizedCrop(Config):
     """Train on random parts of the images, cut from them at the size they are stored in and then resized.
 
     Attributes:
-        scale: least and most of the image's area.
-        ratio: least and most of width / height. (Defaults: torchvision's.).
-        sizes: progressive resizing: the side of training images from each of these points of training on, such as
-            {0ep: 128, 10ep: 160}; default: the data set's image_size throughout.
+        scale: smallest and largest part, a fraction of the image's area.
+        ratio: smallest and largest width divided by height.
+        sizes: progressive resizing: the side in pixels of training images from each of these points of training on,
+            such as {0ep: 128, 10ep: 160}; default: the data set's image_size throughout.
     """
 
     scale: _Range = (0.08, 1.0)
@@ -68,10 +68,11 @@ class Augmentation(Config):
     """The `augment:` section of a recipe; every draw is made per image.
 
     Attributes:
-        crop: zero padding in pixels on each side before cropping back to the image's size at a random place (0:
-            none).
-        flip: mirror left-right half of the images.
-        random_resized_crop: train on random parts of the images; `{}` for torchvision's settings.
+        crop: width in pixels of the zero padding on each side before cropping back to the image's size at a random
+            place (0: none).
+        flip: true mirrors each image left to right with probability one half.
+        random_resized_crop: random parts of the images that are trained on; `{}` for torchvision's settings. By default
+            whole images.
     """
 
     crop: Annotated[int, Field(ge=0)] = 0

@@ -9,22 +9,27 @@ class ImageDataset(StoredDataset):
     """The `dataset:` section of a recipe: which images, and how they are split.
 
     Attributes:
-        path: also "digits" (scikit-learn's, embedded).
-        image_column, label_column: found from the features when there is just one of each.
-        test_split: default "test", else "validation", else a stratified fifth of train.
-        validation: examples (int) or fraction (float) held out of the training split; 0: none.
-        classes: keep these labels only, relabelled 0, 1, .. in the order given; of classes with words for names, their
-            places among the names.
-        examples: the subset is class-balanced.
-        image_size: resize every image to a square of so many pixels (bilinear); needed when sizes differ.
-        resize: resize the shorter side to so many pixels, then cut out the central image_size; default: squash to a
-            square.
-        channels: 1 or 3; default what the images have.
-        in_memory: decode everything once and keep it, or in each batch again; default: keep up to 2 GB of pixels.
-            Training images that are randomly cropped from their own size are decoded again in any case.
-        on_error: "skip" leaves images out that cannot be read, counts them and names them on standard error.
-        workers: processes that decode images; default the processors, at most 16; left out of what is written of a
-            run.
+        path: Hub id of the data set, a folder of images, or "digits" (scikit-learn's, which need no download).
+        image_column: name of the column of images; by default the only one there is.
+        label_column: name of the column of labels; by default the only one there is.
+        test_split: name of the split to test on; by default "test", else "validation", else a stratified fifth of
+            train.
+        validation: number of examples (1000) or fraction (0.1) of the training split that is held out for validation;
+            0: none.
+        classes: labels to keep, relabelled 0, 1, .. in the order given; of classes with words for names, their places
+            among the names. By default all.
+        examples: number of training examples to use, as many of each class; by default all.
+        image_size: side in pixels of the square that every image is resized to (bilinear); needed when sizes differ.
+        resize: pixels that the shorter side is resized to, before the central image_size is cut out; by default images
+            are squashed to the square.
+        channels: number of color channels, 1 (grey) or 3 (RGB); by default what the images have.
+        in_memory: true decodes everything once and keeps it, false decodes each batch anew; by default up to 2 GB of
+            pixels are kept. Training images that are randomly cropped from their own size are decoded again in any
+            case.
+        on_error: how to treat images that cannot be read: "error" stops, "skip" leaves them out, counts them and
+            names them on standard error.
+        workers: number of processes that decode images; by default that of the processors, at most 16; not written down
+            with a run.
     """
 
     image_column: str | None = None

@@ -27,7 +27,7 @@ class CorpusDataset(TextDataset):
     """The `dataset:` section of a recipe for fill-mask: any column of text.
 
     Attributes:
-        column: default "text", or the only one.
+        column: name of the column of texts; by default "text", or the only one.
     """
 
     column: str | None = None

@@ -31,11 +31,11 @@ class LabelledTextDataset(TextDataset):
     """The `dataset:` section of a recipe for text classification.
 
     Attributes:
-        columns: the one or two columns of text; default those of the GLUE task of that name, or that GLUE's tasks
-            have.
-        label_column: default the one that looks like it.
-        labels: "classes" or "values" to predict. Default values for STS-B and for numbers with fractions, else classes;
-            over a hundred whole numbers with gaps between them have to be told.
+        columns: names of the one or two columns of text; by default those of the GLUE task of that name, or that GLUE's
+            tasks have.
+        label_column: name of the column of labels; by default the one that is named or typed like one.
+        labels: kind of labels to predict, "classes" or "values". By default values for STS-B and for numbers with
+            fractions, else classes; over a hundred whole numbers with gaps between them have to be told.
     """
 
     columns: tuple[str, ...] | None = None

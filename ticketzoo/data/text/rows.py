@@ -44,14 +44,16 @@ class TextDataset(StoredDataset):
     """The keys that the `dataset:` section of every text task has, beside those of every data set.
 
     Attributes:
-        test_split: default the first of "test", "test_matched", "validation" and "validation_matched" that is
-            stored and whose labels are not withheld, else `test` examples of the training split.
-        test: how many examples (int) or which fraction (float) of train that is.
-        validation: as many held out of the training split; 0: none. Default: the split "validation" where it is
-            stored and not tested on, else a tenth.
-        encoding: of files of text; default UTF-8, or what the mark at their start says.
+        test_split: name of the split to test on; by default the first of "test", "test_matched", "validation" and
+            "validation_matched" that is stored and whose labels are not withheld, else `test` examples of the training
+            split.
+        test: number of examples (1000) or fraction (0.1) of the training split that is tested on where no split is.
+        validation: number of examples (1000) or fraction (0.1) of the training split that is held out for validation;
+            0: none. By default the split "validation" where it is stored and not tested on, else a tenth.
+        encoding: character encoding of files of text, such as latin-1; by default UTF-8, or what the mark at their
+            start says.
         missing: words in cells of CSV that stand for no value; by default every word is a word.
-        separator: what stands between two cells of CSV, such as ";" or "tab"; default a comma, in .tsv a tab.
+        separator: character between two cells of CSV, such as ";" or "tab"; by default a comma, in .tsv a tab.
     """
 
     test: Share = 0.1
