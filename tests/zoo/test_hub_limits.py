@@ -365,3 +365,30 @@ def test_a_call_that_is_given_up_leaves_what_the_user_is_waiting_for(
         hub.faults.hang("GET", INFO, times=None)
         refused(lambda: load_ticket(ZOO, force_download=True), "did not answer in time")
         assert b"lenet.digits-imp" in b"".join(answer.iter_bytes())
+
+
+@pytest.mark.parametrize("kept", ["answer", "error", "open answer"])
+def test_an_answer_or_error_that_the_user_keeps_does_not_let_a_call_that_is_given_up_go_on(
+    hub: LocalHub, pushed: Ticket, monkeypatch: pytest.MonkeyPatch, kept: str
+) -> None:
+    """The call waits on a connection that an earlier one has made; its thread ends as soon as that is ended."""
+    from huggingface_hub.utils import get_session, httpx
+
+    load_ticket(ZOO, force_download=True)
+    held: list[object] = []
+    if kept == "answer":
+        held.append(get_session().get(f"{hub.endpoint}/api/models/{ZOO}"))
+    elif kept == "error":
+        with pytest.raises(httpx.ConnectError) as error:
+            get_session().get("http://127.0.0.1:9/api")
+        held.append(error.value)
+    else:
+        held.append(get_session().stream("GET", f"{hub.endpoint}/{ZOO}/resolve/main/ticket.json").__enter__())
+        load_ticket(ZOO, force_download=True)
+    limit(monkeypatch, seconds=0.3, slowest=1e9)
+    fault = hub.faults.trickle("GET", INFO, seconds=0.09)  # headers, which no hook sees before the last byte
+    refused(lambda: load_ticket(ZOO, force_download=True), "did not answer in time")
+    assert fault.fired and held
+    for thread in [one for one in threading.enumerate() if one.name == THREAD]:
+        thread.join(5)
+        assert not thread.is_alive()

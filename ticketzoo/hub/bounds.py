@@ -76,8 +76,7 @@ class Call:
     def give_up(self) -> None:
         """End the call where it is: nothing more is asked, and who waits for bytes of it sees the connection end."""
         self.until = 0.0
-        before = [] if others else [reference() for reference in left.valuerefs()]
-        for connection in [*self.connections, *before]:
+        for connection in [*self.connections, *_unused_of_before()]:
             with contextlib.suppress(OSError, AttributeError):
                 connection.get_extra_info("socket").shutdown(socket.SHUT_RDWR)
 
@@ -100,15 +99,31 @@ class Call:
 current: contextvars.ContextVar[Call | None] = contextvars.ContextVar("current", default=None)
 left: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
 """Connections of calls that have ended. A later one may use one, which no hook sees before there is an answer."""
-others: "weakref.WeakSet[Any]" = weakref.WeakSet()
-"""Requests that are not of our calls, and live: one may be using a connection of `left`."""
+others: "weakref.WeakKeyDictionary[threading.Thread, weakref.ref[Any]]" = weakref.WeakKeyDictionary()
+"""The last request of each thread that is not of our calls and has no answer yet: it may use any of `left`."""
+answers: "weakref.WeakValueDictionary[int, Any]" = weakref.WeakValueDictionary()
+"""The last answer that is not to our calls on each connection, by the connection's id."""
+
+
+def _unused_of_before() -> list[Any]:
+    """Return the connections of calls that have ended, without those that somebody else's request may be using.
+
+    A thread that gives up a call waits for no answer itself. One that is kept, or an error, is in nobody's way.
+    """
+    for reference in others.keyrefs():
+        thread = reference()
+        request = others.get(thread) if thread is not None else None
+        if thread not in (None, threading.current_thread()) and thread.is_alive() and request and request():
+            return []
+    reading = {id_ for id_, answer in list(answers.items()) if not answer.is_closed}
+    return [one for reference in left.valuerefs() if (one := reference()) is not None and id(one) not in reading]
 
 
 def before_request(request: "httpx.Request") -> None:
     """Give a request of our calls its time limits; refuse one that the client repeats by itself."""
     call = current.get()
     if call is None:
-        others.add(request)
+        others[threading.current_thread()] = weakref.ref(request)
         return
     most = min(call.silence, call.seconds_left())
     key = (request.method, str(request.url))
@@ -128,11 +143,13 @@ def after_response(response: "httpx.Response") -> None:
     """Check the headers of an answer to our calls, bound its body, and raise at once for a passing failure."""
     from huggingface_hub.utils import hf_raise_for_status
 
-    call = current.get()
+    call, connection = current.get(), response.extensions.get("network_stream")
     if call is None:
+        others.pop(threading.current_thread(), None)
+        answers[id(connection)] = response
         return
     call.unanswered.discard((response.request.method, str(response.request.url)))
-    if (connection := response.extensions.get("network_stream")) is not None:
+    if connection is not None:
         left.pop(id(connection), None)
         call.connections.append(connection)
     most = call.at_most if response.is_success else max(call.at_most, _ERROR_BYTES)
