@@ -279,6 +279,17 @@ def test_a_damaged_folder_is_not_published(hub: LocalHub, tmp_path: Path) -> Non
     assert not hub.calls("POST", "*/commit/*")
 
 
+def test_small_texts_of_a_push_share_one_request(hub: LocalHub) -> None:
+    hub.login("alice")
+    ticket = make_ticket()
+    ticket.push_to_hub(ZOO)
+    assert len(hub.repo(ZOO).files().keys() - {".gitattributes"}) == 8
+    assert len(hub.calls("POST", "*/preupload/*")) == 4 + 1  # masks and rewind weights of two seeds, and all the rest
+    hub.requests.clear()
+    make_ticket(license="mit").push_to_hub(ZOO)  # ticket.json and the card
+    assert len(hub.calls("POST", "*/preupload/*")) == 1
+
+
 def test_pull_replaces_another_ticket_if_told_and_nothing_else(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 CARD = "README.md"
 MAX_CARD_BYTES = 10 * 2**20
+_LARGE = 2**20
 _TOKEN = re.compile(rb"\bhf_[A-Za-z0-9]{30,}\b")
 
 _log = logging.getLogger("ticketzoo")
@@ -216,9 +217,10 @@ def _is_there(content: Path | bytes, remote: RemoteFile | None) -> bool:
 
 def _commit(api: "HfApi", to: Destination, state: RemoteRepo, changes: Sequence[Any], kept: bool) -> Published:
     files = [change for change in changes if hasattr(change, "upload_info")]
+    large = [file for file in files if _is_large(file, state.files.get(file.path_in_repo))]
 
     def send() -> Any:
-        for file in files:  # one by one: several at once go out in threads of the client, which know no call of ours
+        for file in large:  # one by one: several at once go out in threads of the client, which know no call of ours
             api.preupload_lfs_files(to.repo_id, [file], revision=to.revision, create_pr=to.create_pr, free_memory=False)
         return api.create_commit(
             to.repo_id,
@@ -232,6 +234,12 @@ def _commit(api: "HfApi", to: Destination, state: RemoteRepo, changes: Sequence[
     sent = sum(file.upload_info.size for file in files)
     made = call_hub(send, str(to), token=to.token, repeat=False, sent=sent)
     return Published(for_terminal(made.pr_url or made.commit_url), for_terminal(made.oid), True, kept)
+
+
+def _is_large(file: Any, there: RemoteFile | None) -> bool:
+    """Tell whether the Hub will want a file beforehand; the others are sent in the commit."""
+    binary = file.path_in_repo.endswith((".safetensors", ".png"))
+    return binary or file.upload_info.size >= _LARGE or (there is not None and there.sha256 is not None)
 
 
 def _commit_url(api: "HfApi", to: Destination, commit: str) -> str:
