@@ -1,3 +1,4 @@
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -222,11 +223,20 @@ def test_words_of_one_unicode_form_are_one_class_and_alike_ones_are_told(
 def test_whole_numbers_are_classes_wherever_they_begin(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, kind: str
 ) -> None:
+    caplog.set_level(logging.INFO, "ticketzoo")
     folder = table(tmp_path / "d", Value(kind), label=[1, 2, 1, 4, 2, 4], image=numbered(6))
     splits = load_images(ImageDataset(path=str(folder), validation=0))
     assert splits.class_names == ["1", "2", "4"]
     assert sorted(splits.train.labels.tolist() + splits.test.labels.tolist()) == [0, 0, 1, 1, 2, 2]
     assert f"{folder}: labels 1, 2, 4 are classes 0 to 2" in caplog.text
+    assert "labels 1, 2, 4 are classes 0 to 2" in splits.laid_out
+
+
+def test_more_than_a_hundred_whole_numbers_with_gaps_are_no_classes(tmp_path: Path) -> None:
+    labels = [2 * number for number in range(101)]
+    folder = table(tmp_path / "d", Value("int64"), label=labels, image=numbered(101))
+    said = f"labels of {folder}, column 'label' are 101 different whole numbers from 0 to 200: if they are classes, "
+    assert refusal(folder).startswith(said)
 
 
 def test_one_class_only(tmp_path: Path) -> None:

@@ -400,7 +400,7 @@ def test_what_of_images_is_not_read_is_said(tmp_path: Path) -> None:
 
 def test_classes_that_differ_by_case_alone_are_said(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", {split: {**TWO[split], "A": numbered(2, 60)} for split in ("train",)})
-    assert "classes 'A' and 'a' have names that differ by case or spaces alone" in load(folder).laid_out
+    assert "labels that differ in case or spaces alone are different classes: 'A' and 'a'" in load(folder).laid_out
 
 
 def test_what_becomes_of_sizes_is_not_said_before_the_error_that_it_does_not(

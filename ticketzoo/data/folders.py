@@ -142,7 +142,7 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
             layout.leave_out(_NO_SPLIT, [f"{top}{folder}/{rest}" for rest in folders[folder]])
         if others:
             count = sum(len(folders[folder]) for folder in others)
-            layout.remarks.append(f"not used: {_folders(others)} ({count:,} {what}), no split by name: {NAMES}")
+            layout.remarks.append(f"not used: {_folders(others)} ({count:,} {what}), no split by name")
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
     elif names:
         if len(folders) == 1 and (with_classes or not loose):

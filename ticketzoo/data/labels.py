@@ -17,6 +17,8 @@ LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 _NEAR = 0.65
 """Likeness of names, from 0 to 1, above which one may have been meant."""
 
+_FEW = 100
+"""Most different whole numbers that are taken for classes where some between them are missing."""
 EXACT = 2**53
 """Whole numbers up to it are told apart as floats."""
 BEYOND_FLOATS = "a whole number beyond 2^53, and other labels are floats, which do not tell such apart"
@@ -136,29 +138,17 @@ def signed(where: str, values: np.ndarray) -> np.ndarray:
     return values.astype(np.int64)
 
 
+def check_few(where: str, found: np.ndarray, advice: str) -> None:
+    """Raise DataError, with `advice`, where different whole numbers, in order, are many and have gaps between them."""
+    if int(found[-1]) - int(found[0]) >= len(found) > _FEW:
+        numbers = f"{len(found):,} different whole numbers from {found[0]:g} to {found[-1]:g}"
+        raise DataError(f"labels of {where} are {numbers}: {advice}")
+
+
 def whole_numbers(names: Sequence[str]) -> list[int] | None:
     """Return the whole numbers that the names of classes are; None where one is none."""
     numbers = [int(name) for name in names if re.fullmatch(r"0|-?[1-9][0-9]{0,18}", name)]
     return numbers if len(numbers) == len(names) else None
-
-
-def numbering_words(names: Sequence[str]) -> str | None:
-    """Return words for classes that are whole numbers, but not 0, 1, ..; None for others."""
-    numbers = whole_numbers(names)
-    if not numbers or numbers == list(range(len(numbers))):
-        return None
-    return f"labels {show_names(numbers, 10)} are classes 0 to {len(numbers) - 1}"
-
-
-def alike_words(names: Sequence[str]) -> str | None:
-    """Return words for classes whose names differ in case or spaces alone; None where there are none."""
-    alike: dict[str, list[str]] = {}
-    for name in names:
-        alike.setdefault(" ".join(name.casefold().split()), []).append(repr(name[:40]))
-    groups = [" and ".join(group) for group in alike.values() if len(group) > 1]
-    return (
-        f"labels that differ in case or spaces alone are different classes: {show_names(groups, 3)}" if groups else None
-    )
 
 
 def check_same_names(where: str, features: Sequence[Any]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ticketzoo.data.folders import Layout
+from ticketzoo.data.labels import whole_numbers
 from ticketzoo.distributed import processes
 from ticketzoo.util.text import for_terminal, show_names
 
@@ -64,3 +65,22 @@ def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder
         else f"{len(counts):,} classes of {min(sizes):,} to {max(sizes):,}"
     )
     return f"{split}{f' ({folder})' if folder else ''}: {total:,} {what}; {each}"
+
+
+def numbering_words(names: Sequence[str]) -> str | None:
+    """Return words for classes that are whole numbers, but not 0, 1, ..; None for others."""
+    numbers = whole_numbers(names)
+    if not numbers or numbers == list(range(len(numbers))):
+        return None
+    return f"labels {show_names(numbers, 10)} are classes 0 to {len(numbers) - 1}"
+
+
+def alike_words(names: Sequence[str]) -> str | None:
+    """Return words for classes whose names differ in case or spaces alone; None where there are none."""
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault("".join(name.casefold().split()), []).append(repr(name[:40]))
+    groups = [" and ".join(group) for group in alike.values() if len(group) > 1]
+    return (
+        f"labels that differ in case or spaces alone are different classes: {show_names(groups, 3)}" if groups else None
+    )

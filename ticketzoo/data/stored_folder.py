@@ -8,10 +8,10 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ticketzoo.data.contents import content_key
-from ticketzoo.data.folders import IMAGES, NAMES, TEST, TRAIN, Layout, resolve_folder
+from ticketzoo.data.folders import IMAGES, TRAIN, Layout, resolve_folder
 from ticketzoo.data.inside import saved_to_disk
 from ticketzoo.data.remarks import Remarks
-from ticketzoo.data.table_files import joined_words, resolve_tables
+from ticketzoo.data.table_files import check_tested, joined_words, resolve_tables
 from ticketzoo.data.walk import walk
 from ticketzoo.errors import DataError
 
@@ -120,9 +120,7 @@ def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
         left_out = layout.left_out_words()
         but = f"; {left_out[0]}" if left_out else ""
         raise DataError(f"could not load the folder {folder}: there are no images or tables in it{but}")
-    if TEST not in layout.splits and (unknown := layout.left_out.get("in no split")):
-        advice = "call it test if it is to be tested on, or else move it out of the folder"
-        raise DataError(f"{folder} has no split test, but {unknown[0]}, no split by name: {advice}; {NAMES}")
+    check_tested(folder, layout, layout.left_out.get("in no split", []))
     if kind == "zip":
         _check_archives([file for split in layout.splits for file in layout.files(split)])
         kind = "imagefolder"

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
-from ticketzoo.data.folders import NO_CLASS, SPLIT_WORDS, TEST, TRAIN, VALIDATION, Layout, split_named
+from ticketzoo.data.folders import NAMES, NO_CLASS, SPLIT_WORDS, TEST, TRAIN, VALIDATION, Layout, split_named
 from ticketzoo.data.walk import walk
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
@@ -59,6 +59,13 @@ def resolve_tables(root: Path, kinds: Mapping[str, str]) -> tuple[str | None, La
             layout.remarks += _check_one(root, split, [name[len(top) :] for name in splits[split]])
         layout.splits[split] = {NO_CLASS: [root / name for name in splits[split]]}
     return kind, layout
+
+
+def check_tested(folder: Path, layout: Layout, unknown: Sequence[str]) -> None:
+    """Raise DataError where no split is to be tested on, but one of the `unknown` tables may have been meant."""
+    if unknown and TEST not in layout.splits:
+        advice = "call it test if it is to be tested on, or else move it out of the folder"
+        raise DataError(f"{folder} has no split test, but {unknown[0]}, no split by name: {advice}; {NAMES}")
 
 
 def joined_words(splits: Mapping[str, Sequence[Path]]) -> list[str]:

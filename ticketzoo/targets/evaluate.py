@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from ticketzoo.data.labels import numbering_words
+from ticketzoo.data.remarks import numbering_words
 from ticketzoo.errors import RecipeError, TicketError
 from ticketzoo.evaluation.metrics import show, words
 from ticketzoo.evaluation.rows import check_rows

@@ -8,7 +8,7 @@ from ticketzoo.data.images.folder import FolderSource
 from ticketzoo.data.images.format import ImageFormat
 from ticketzoo.data.images.read import glance
 from ticketzoo.data.images.source import ImageSource
-from ticketzoo.data.remarks import Remarks, split_words
+from ticketzoo.data.remarks import Remarks, alike_words, numbering_words, split_words
 from ticketzoo.data.splits import evenly_spread
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
@@ -49,16 +49,14 @@ def remark_on_splits(
         remarks.add(f"no split to test on: a fifth of {used[0]} is drawn for it")
     elif used[1] != "test" and dataset.test_split is None:
         remarks.add(f"no split test: {used[1]} is tested on")
-    if alike := _alike(names):
-        remarks.add(f"classes {alike[0]!r} and {alike[1]!r} have names that differ by case or spaces alone")
 
 
-def _alike(names: Sequence[str]) -> list[str]:
-    """Return the names of classes that differ by case or spaces alone, of the first such."""
-    same: dict[str, list[str]] = {}
-    for name in names:
-        same.setdefault("".join(name.casefold().split()), []).append(name)
-    return next((group for group in same.values() if len(group) > 1), [])
+def remark_on_names(remarks: Remarks, names: Sequence[str]) -> None:
+    """Add what labels that are not 0, 1, .. are taken for, and names of classes that are almost the same."""
+    if numbering := numbering_words(names):
+        remarks.facts.append(numbering)
+    if alike := alike_words(names):
+        remarks.add(alike)
 
 
 def remark_on_parts(

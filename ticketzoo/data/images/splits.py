@@ -15,7 +15,7 @@ from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
 from ticketzoo.data.images.folder import FolderSource
 from ticketzoo.data.images.format import ImageFormat, channels_of
-from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_parts, remark_on_splits
+from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_names, remark_on_parts, remark_on_splits
 from ticketzoo.data.images.repeats import Repeats
 from ticketzoo.data.images.source import open_source
 from ticketzoo.data.remarks import Remarks
@@ -84,6 +84,9 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     repeats = None
     if dataset.is_users:
         remark_on_splits(remarks, dataset, source, used, available, names)
+    if names != [str(number) for number in range(len(names))]:
+        remark_on_names(remarks, names)
+    if dataset.is_users:
         repeats = Repeats.find(used, available, remarks)
         repeats.check(dataset.path, remarks, refuse=not of_hub(Path(dataset.path).expanduser()))
     parts = divide(dataset, *available)
@@ -100,7 +103,7 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
         remark_on_parts(remarks, available, parts, names)
         repeats.remark_on_drawn(parts, remarks)
         remark_on_forms(remarks, available, image_format)
-    if remarks.facts:
+    if remarks.facts or remarks.odd:
         remarks.log(dataset.path)
     return ImageSplits(
         **splits,

@@ -1,6 +1,5 @@
 """A `datasets` data set as tables of images."""
 
-import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +10,13 @@ from torch import Tensor
 from ticketzoo.data.images.read import read_images
 from ticketzoo.data.inside import is_inside, read_file
 from ticketzoo.data.labels import (
-    alike_words,
+    all_whole,
+    check_few,
     check_same_names,
     find_image_column,
     find_label_column,
     missing_label,
     number_classes,
-    numbering_words,
     what_there_is,
 )
 from ticketzoo.errors import DataError
@@ -25,8 +24,6 @@ from ticketzoo.errors import DataError
 if TYPE_CHECKING:
     from datasets import Dataset, DatasetDict
     from PIL.Image import Image
-
-_log = logging.getLogger("ticketzoo")
 
 
 class StoredSource:
@@ -50,9 +47,10 @@ class StoredSource:
         values = [self._labels(split) for split in splits]
         features = [self._stored[split].features[self._label_column] for split in splits]
         check_same_names(where, features)
+        found = np.unique(np.concatenate(values)) if all(part.dtype.kind in "iuf" for part in values) else None
+        if found is not None and len(found) and all_whole(found) and not hasattr(features[0], "names"):
+            check_few(where, found, "if they are classes, number them from 0, or write them as texts")
         numbered, names = number_classes(where, features[0], values)
-        for words in filter(None, (numbering_words(names), alike_words(names))):
-            _log.warning("%s: %s", self._path, words)
         return [
             StoredTable(
                 self._stored[split],

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from ticketzoo.data.folders import NAMES, TEST, TRAIN
+from ticketzoo.data.folders import TRAIN
 from ticketzoo.data.inside import refuse_outside, saved_to_disk
 from ticketzoo.data.remarks import Remarks
-from ticketzoo.data.table_files import joined_words, resolve_tables, suffix_of
+from ticketzoo.data.table_files import check_tested, joined_words, resolve_tables, suffix_of
 from ticketzoo.data.tables.files import KINDS, Reading, Tables, read_splits
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
@@ -48,9 +48,7 @@ def _by_names(folder: Path) -> tuple[dict[str, list[Path]], Remarks]:
         found = show_names([path.name for path in sorted(folder.iterdir())], 5) or "nothing"
         raise DataError(f"{folder} holds no tables (*{', *'.join(KINDS)}), but {found}")
     unknown = [name for name in layout.left_out.get("in no split", []) if not name.lower().endswith(".txt")]
-    if unknown and TEST not in layout.splits:
-        advice = "call it test if it is to be tested on, or else move it out of the folder"
-        raise DataError(f"{folder} has no split test, but {unknown[0]}, no split by name: {advice}; {NAMES}")
+    check_tested(folder, layout, unknown)
     remarks = Remarks(odd=[(words, "") for words in layout.remarks])
     tables = [name for names in layout.left_out.values() for name in names if KINDS.keys() & set(_suffixes(name))]
     if tables := sorted(name for name in tables if not name.lower().endswith(".txt")):

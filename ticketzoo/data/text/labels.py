@@ -8,17 +8,16 @@ import torch
 from torch import Tensor
 
 from ticketzoo.data.labels import (
-    alike_words,
     all_whole,
+    check_few,
     check_same_names,
     kind_of,
     missing_label,
     number_classes,
-    numbering_words,
     signed,
     type_of,
 )
-from ticketzoo.data.remarks import Remarks
+from ticketzoo.data.remarks import Remarks, alike_words, numbering_words
 from ticketzoo.data.text.columns import is_untyped
 from ticketzoo.data.text.rows import TextRows
 from ticketzoo.data.text.untyped import typed_labels
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
 
 LabelKind = Literal["classes", "values"]
 _WORDS = {"i": "a number", "u": "a number", "f": "a number", "b": "true or false", "O": "a text", "U": "a text"}
-_FEW = 100
-"""Most different whole numbers that are taken for classes where some between them are missing."""
 _WITHHELD = {"-1", "-1.0"}
 
 
@@ -102,9 +99,7 @@ def _kind_of(where: str, found: np.ndarray, remarks: Remarks) -> LabelKind:
         return "classes"
     if found.dtype.kind == "f" and not all_whole(found):
         return "values"
-    if int(found[-1]) - int(found[0]) >= len(found) > _FEW:
-        numbers = f"{len(found):,} different whole numbers from {found[0]:g} to {found[-1]:g}"
-        raise DataError(f"labels of {where} are {numbers}: say which with --set task.dataset.labels=classes or =values")
+    check_few(where, found, "say which with --set task.dataset.labels=classes or =values")
     if found.dtype.kind == "f":
         shown = ", ".join(map(str, found[:2]))
         remarks.add(f"the labels {shown}, .. are taken for classes; labels: values predicts them")
