@@ -52,7 +52,8 @@ def folder(tmp_path: Path) -> Path:
 
 
 def said(folder: Path) -> list[str]:
-    return [str(check) for check in ticketzoo.verify(folder)]
+    """What was checked; the ticket's recipe says next to nothing, which is noted each time."""
+    return [str(check) for check in ticketzoo.verify(folder) if "recipe.yaml does not say it" not in check.holds]
 
 
 def shown(folder: Path) -> str:
@@ -472,10 +473,9 @@ def test_a_card_whose_metadata_is_a_bomb(folder: Path) -> None:
         ticketzoo.verify(folder)
 
 
-def test_a_recipe_of_another_ticket_is_noted(folder: Path) -> None:
-    forge(folder, "recipe.yaml", b"name: another\nseeds: [5]\n")
-    assert "recipe.yaml: NOTE: name is another, in ticket.json lenet.digits-imp" in said(folder)
-    assert "recipe.yaml: NOTE: seeds is [5], in ticket.json [0, 1]" in said(folder)
+def test_a_recipe_of_another_name_is_noted(folder: Path) -> None:
+    forge(folder, "recipe.yaml", b"name: another\n")
+    assert "recipe.yaml: NOTE: name is 'another', in ticket.json lenet.digits-imp" in said(folder)
 
 
 def test_rows_without_columns_give_nothing(tmp_path: Path) -> None:

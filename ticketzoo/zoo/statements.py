@@ -1,7 +1,6 @@
 """Statements of a ticket about its measurements, computed again: its verdict, its levels' sparsities, its card."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +11,13 @@ from ticketzoo.evaluation.card_check import check_card
 from ticketzoo.evaluation.evidence import plots_of
 from ticketzoo.evaluation.free_texts import FoundWords, claiming_texts, own_words
 from ticketzoo.evaluation.plot_check import check_plot
-from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE, TicketConfig
+from ticketzoo.ticket.config import RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES, MAX_PLOT_BYTES
 from ticketzoo.ticket.rows import check_rows, is_complete
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.util.text import counted, for_terminal
+from ticketzoo.zoo.checks import Check
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
@@ -25,17 +25,6 @@ if TYPE_CHECKING:
 
 MOST_TEXTS = 10
 """As many free texts that speak of results are noted."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """Something that was checked and holds: of which file, and what."""
-
-    file: str
-    holds: str
-
-    def __str__(self) -> str:
-        return f"{self.file}: {self.holds}"
 
 
 def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -> Iterator[Check]:
@@ -68,21 +57,6 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
     if found.state == "rows" and config.verdict:
         levels = counted(len(config.verdict.levels), "level")
         yield Check(CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {levels}")
-
-
-def check_recipe(config: TicketConfig, stored: Stored) -> Iterator[Check]:
-    """Read the recipe, and note where it is of another ticket. Raises TicketError for what is no recipe."""
-    recipe = stored.recipe
-    if stored.recipe_text is None:
-        return
-    yield Check(RECIPE_FILE, counted(len(recipe), "key"))
-    seeds = [one.seed for one in config.replicates]
-    if config.verdict and config.verdict.until:  # the others were added
-        seeds = seeds[: len(config.verdict.until.seeds)]
-    stated = {"name": config.name, "seeds": seeds}
-    for key, value in stated.items():
-        if key in recipe and recipe[key] != value:
-            yield Check(RECIPE_FILE, f"NOTE: {key} is {for_terminal(recipe[key])[:100]}, in ticket.json {value}")
 
 
 def check_free_texts(config: TicketConfig, stored: Stored, found_words: FoundWords | None) -> Iterator[Check]:

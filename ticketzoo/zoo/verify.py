@@ -14,12 +14,12 @@ from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.text import counted
-from ticketzoo.zoo.statements import Check as Check
+from ticketzoo.zoo.checks import Check as Check
+from ticketzoo.zoo.recipe_statements import check_recipe, check_targets
 from ticketzoo.zoo.statements import (
     check_card_beside,
     check_free_texts,
     check_plots_beside,
-    check_recipe,
     check_rows_and_verdict,
 )
 
@@ -55,7 +55,8 @@ def verify_ticket(folder: str | Path, *, results: bool = True, found_words: Foun
         check_file(folder, name, entry)
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
     documents, empty = stored_in(Files(folder), config), []
-    checks += check_recipe(config, documents)
+    checks += check_recipe(folder, config, documents)
+    checks += check_targets(folder, config, documents)
     rows = len(documents.results)
     if results:
         checks += check_rows_and_verdict(folder, config, documents)
