@@ -28,6 +28,7 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
     assert f"card: {TICKET}/README.md" in lines and (folder / TICKET / "README.md").is_file()
     assert any(line.startswith("verdict: ") for line in lines)
     assert [line.split("]")[0] for line in found.err.splitlines()] == [f"[{n}/8" for n in range(1, 9)]
+    assert "] seed 0 level 2/2 random_reinit draw 0: test accuracy" in found.err
 
     again = ticketzoo(folder, "find", "find.yaml", "--json")
     assert (again.status, again.err) == (0, "")  # nothing was trained again
@@ -48,6 +49,9 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
     verified = ticketzoo(folder, "verify", f"./{TICKET}")
     assert verified.status == 0 and "accuracy.png: the picture that its rows give" in verified.out
     assert "NOTE" not in verified.out
+
+    added = ticketzoo(folder, "add", "lenet.digits-imp")
+    assert (added.status, added.out) == (0, "registry/lenet.digits-imp\n")
 
 
 STABILITY = """

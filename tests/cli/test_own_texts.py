@@ -10,7 +10,7 @@ from tiny_bert import save_tiny_bert
 from ticketzoo import load_ticket
 
 NAMES = ["None", "ham, cured"]
-SMALL = ("training.steps=2it", "task.max_length=16", "finder.levels=1", "arm_levels=[1]", "seeds=[0]")
+SMALL = ("training.steps=2it", "task.max_length=16", "finder.levels=1", "seeds=[0]")
 TICKET = "runs/tiny.mine-imp/tiny.mine-imp"
 
 

@@ -25,7 +25,8 @@ REGISTRY = Path(__file__).resolve().parents[2] / "registry"
         (["finder.level=2"], "--set finder.level=2: unknown key 'finder.level', did you mean 'levels'?"),
         (["seeds=[0]", "training.steps=5"], "--set training.steps=5: training.steps: write iterations as '500it'"),
         (["seeds=[0]", "nope=1"], "--set nope=1: unknown key 'nope'"),
-        (["finder.levels=2"], "--set finder.levels=2: arm_levels [4, 6] are beyond finder.levels (2): set"),
+        (["arm_levels=[4, 9]"], "--set arm_levels=[4, 9]: arm_levels [9] are beyond finder.levels (6): set"),
+        (["finder.levels=0"], "--set finder.levels=0: "),
         (["finder={method: imq}"], "--set finder={method: imq}: finder.method: unknown 'imq', did you mean 'imp'?"),
     ],
 )
@@ -63,6 +64,16 @@ def test_what_the_page_of_imagenet_says_to_try_runs_on_a_folder(
     overrides = [word for before, word in pairwise(words) if before == "--set"]
     recipe = read_for("find", words[2], FindRecipe, overrides)
     assert load_task(recipe.task, recipe.model).examples == {"train": 8, "validation": 0, "test": 8}
+
+
+@pytest.mark.parametrize(("levels", "left"), [(5, (2, 4)), (1, (1,)), (6, (2, 4, 6))])
+def test_the_recipe_s_own_arm_levels_follow_fewer_levels(
+    levels: int, left: tuple[int, ...], caplog: pytest.LogCaptureFixture
+) -> None:
+    recipe = read_for("find", "quickstart", FindRecipe, [f"finder.levels={levels}"])
+    assert recipe.control_levels == left
+    said = f"arm_levels: [2, 4, 6] of the recipe become {list(left)}, as finder.levels is {levels}"
+    assert caplog.messages == ([said] if levels < 6 else [])
 
 
 def test_levels_and_arm_levels_together_are_taken() -> None:

@@ -6,9 +6,11 @@ from typing import Any
 
 import pytest
 from toy_zoo import equal, make_ticket, save_ticket
+from typer.testing import CliRunner
 
 import ticketzoo
 from ticketzoo import Ticket, load_ticket
+from ticketzoo.cli.main import app
 from ticketzoo.errors import ArgumentError, RegistryError, TicketError, TicketzooError
 from ticketzoo.hub.references import FolderReference, folder_reference, parse_reference
 from ticketzoo.util.shipped import shipped_registry
@@ -156,3 +158,15 @@ def test_the_folder_of_a_run_names_the_ticket_in_it(here: Path) -> None:
         ticket_folder("./runs/try")
     with pytest.raises(RegistryError, match="runs/none: holds no ticket; find one first"):
         ticket_folder("./runs/none")
+
+
+def test_add_takes_the_name_of_a_run_before_that_of_a_registry(here: Path) -> None:
+    old = save_ticket(here / "registry" / NAME)
+    new = make_ticket(replicates=make_ticket_of_seeds(1)).save_pretrained(here / "runs" / "try" / NAME)
+    command = CliRunner()
+    refused = command.invoke(app, ["add", NAME])
+    assert isinstance(refused.exception, RegistryError) and "holds another ticket" in str(refused.exception)
+    assert command.invoke(app, ["add", NAME, "--replace"]).stdout.splitlines() == [f"registry/{NAME}"]
+    assert equal(Ticket.from_pretrained(old), Ticket.from_pretrained(new))
+    for wrong, said in (("lenet.digit-imp", f"did you mean {NAME}"), ("owner/name", "ticketzoo pull owner/name")):
+        assert said in str(command.invoke(app, ["add", wrong]).exception)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from toy_ticket import forge
-from toy_zoo import ROWS, save_ticket
+from toy_zoo import ROWS, make_ticket, save_ticket
 
 from ticketzoo.zoo.summary import COLUMNS, read_summary
 
@@ -27,3 +27,10 @@ def test_a_ticket_is_listed_whatever_a_stranger_wrote_into_its_results(
     forge(folder, "results.jsonl", "".join(json.dumps(row) + "\n" for row in rows).encode())
     summary = read_summary(folder)
     assert dict(zip(COLUMNS, summary.cells(), strict=True))["dense"] == shown
+
+
+def test_one_packaged_level_is_no_range(tmp_path: Path) -> None:
+    last = make_ticket().config.levels[-1].level
+    alone = make_ticket(package_from=last).save_pretrained(tmp_path / "ticket")
+    cells = dict(zip(COLUMNS, read_summary(alone).cells(), strict=True))
+    assert (cells["levels"], " to " in cells["sparsity"]) == (str(last), False)

@@ -4,12 +4,13 @@ import difflib
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe import read_content, read_recipe
+from ticketzoo.recipe.reading import apply_override
 from ticketzoo.util.shipped import shipped, shipped_recipes
 
 R = TypeVar("R", bound=BaseModel)
@@ -51,7 +52,8 @@ def read_for(command: str, recipe: str | Path, recipe_type: type[R], overrides: 
     if (other := command_of(path)) != command:
         raise RecipeError(f"recipe {path}: is for another command: run ticketzoo {other} {recipe}")
     overrides = list(overrides or [])
-    return read_recipe(path, recipe_type, [*overrides, *_without_license(path, overrides)])
+    implied = [*_without_license(path, overrides), *_within_levels(path, overrides)]
+    return read_recipe(path, recipe_type, [*overrides, *implied])
 
 
 def _without_license(path: Path, overrides: Sequence[str]) -> list[str]:
@@ -64,6 +66,26 @@ def _without_license(path: Path, overrides: Sequence[str]) -> list[str]:
         "license: the recipe's, %s, is for its own data and is left out; --set license=... states yours", stated
     )
     return ["license=null"]
+
+
+def _within_levels(path: Path, overrides: Sequence[str]) -> list[str]:
+    """Return the override that leaves out the file's `arm_levels` beyond fewer `finder.levels`, or nothing."""
+    keys = {override.partition("=")[0] for override in overrides}
+    content = read_content(path)
+    stated = content.get("arm_levels")
+    if not keys & {"finder", "finder.levels"} or any(key.startswith("arm_levels") for key in keys):
+        return []
+    for override in overrides:
+        apply_override(content, override)
+    finder = content.get("finder")
+    levels: Any = finder.get("levels") if isinstance(finder, dict) else None
+    if not isinstance(stated, list) or any(type(number) is not int for number in (*stated, levels)):
+        return []
+    if levels < 1 or max(stated, default=0) <= levels:
+        return []
+    left = [level for level in stated if level <= levels] or [levels]
+    _log.warning("arm_levels: %s of the recipe become %s, as finder.levels is %d", stated, left, levels)
+    return [f"arm_levels={left}"]
 
 
 def command_of(path: Path) -> str:

@@ -4,7 +4,7 @@ from itertools import takewhile
 import typer
 from pydantic import BaseModel
 
-from ticketzoo.api.recipes import command_of, recipe_path, shipped_name
+from ticketzoo.api.recipes import command_of, read_for, recipe_path, shipped_name
 from ticketzoo.cli.options import JsonOption, RecipeArgument, SetOption
 
 app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
@@ -46,12 +46,12 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
     from ticketzoo.cli.output import print_json
     from ticketzoo.finding import FindRecipe
     from ticketzoo.instability import StabilityRecipe
-    from ticketzoo.recipe import dump_recipe, read_recipe
+    from ticketzoo.recipe import dump_recipe
     from ticketzoo.targets import TransferRecipe
 
     path = recipe_path(recipe)
     kinds: dict[str, type[BaseModel]] = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}
-    parsed = read_recipe(path, kinds[command_of(path)], overrides)
+    parsed = read_for(command_of(path), recipe, kinds[command_of(path)], overrides)
     if as_json:
         print_json(parsed.model_dump(mode="json"))
     else:

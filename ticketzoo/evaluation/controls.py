@@ -34,6 +34,11 @@ def dense_labels(labels: Labels) -> Labels:
     return {**labels, "level": 0, "sparsity": 0.0, "arm": DENSE}
 
 
+def arm_words(labels: Labels) -> str:
+    """Return the arm and, of one that is drawn, the number of the draw, as rows have them: "random_mask draw 1"."""
+    return f"{labels['arm']} draw {labels['draw']}" if ARMS[labels["arm"]].drawn else labels["arm"]
+
+
 def dense_training(job: Job, labels: Labels, *, pretrained: State | None = None) -> tuple[Job, Labels]:
     """Return the dense training beside the ticket's training `job`, and the labels of its rows."""
     return ARMS[DENSE].make(job, Draw(DENSE, pretrained=pretrained)), dense_labels(labels)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.evaluation.controls import Labels, dense_labels, ticket_labels
+from ticketzoo.evaluation.controls import Labels, arm_words, dense_labels, ticket_labels
 from ticketzoo.evaluation.looks import look_by_look
 from ticketzoo.evaluation.rows import Row, task_rows
 from ticketzoo.finding.lab import RecipeLab
@@ -136,7 +136,7 @@ class Search:
         """Train a control. Returns its rows and its record."""
         job, labels = control
         level = f"level {labels['level']}/{self.recipe.finder.levels}"
-        record = self.cells.run(job, f"{self.label}seed {labels['seed']} {level} {labels['arm']}").record
+        record = self.cells.run(job, f"{self.label}seed {labels['seed']} {level} {arm_words(labels)}").record
         return task_rows(record, self.task, labels), record
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:

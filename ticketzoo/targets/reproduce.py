@@ -10,7 +10,7 @@ import torch
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.arms import ARMS, CHANCE, one_of
-from ticketzoo.evaluation.controls import Controls, Labels, dense_labels, ticket_labels
+from ticketzoo.evaluation.controls import Controls, Labels, arm_words, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import check_rows, rows_of
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import Start
@@ -238,4 +238,4 @@ def same_training(one: Job, other: Job) -> bool:
 
 
 def _label(labels: Labels) -> str:
-    return f"level {labels['level']} seed {labels['seed']} {labels['arm']} again"
+    return f"level {labels['level']} seed {labels['seed']} {arm_words(labels)} again"

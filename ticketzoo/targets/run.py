@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, TicketError
-from ticketzoo.evaluation.controls import Controls, Labels, dense_training, ticket_labels
+from ticketzoo.evaluation.controls import Controls, Labels, arm_words, dense_training, ticket_labels
 from ticketzoo.evaluation.rows import Row, task_rows
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks
@@ -103,7 +103,7 @@ def evaluate_transfer(
     def measure(training: tuple[Job, Labels]) -> list[Row]:
         job, labels = training
         where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
-        cell = cells.run(job, f"{where} seed {labels['seed']} {labels['arm']}")
+        cell = cells.run(job, f"{where} seed {labels['seed']} {arm_words(labels)}")
         return task_rows(cell.record, job.task, labels)
 
     trainings = (training for comparison in comparisons for training in comparison.trainings(recipe))

@@ -96,8 +96,8 @@ class TicketSummary:
                 self.architecture,
                 self.config.source.dataset,
                 f"{self.config.prunable_weights:,}",
-                f"{levels[0].level} to {levels[-1].level}",
-                f"{show_sparsity(levels[0].sparsity)} to {show_sparsity(levels[-1].sparsity)}",
+                _range([str(level.level) for level in levels]),
+                _range([show_sparsity(level.sparsity) for level in levels]),
                 str(len(self.config.replicates)),
                 self._dense(),
                 self.claim,
@@ -224,3 +224,8 @@ def markdown_table(summaries: Iterable[TicketSummary]) -> str:
         for name, *cells in [summary.cells()]
     ]
     return "\n".join([header, *lines])
+
+
+def _range(values: list[str]) -> str:
+    """Return the first and the last, or the one that there is."""
+    return values[0] if len(values) == 1 else f"{values[0]} to {values[-1]}"
