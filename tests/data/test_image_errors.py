@@ -159,7 +159,9 @@ def test_several_label_columns(tmp_path: Path) -> None:
 
 def test_a_missing_label(tmp_path: Path) -> None:
     folder = table(tmp_path / "d", label=[0, 1, None, 1])
-    assert refusal(folder) == f"image 2 of split 'train' of {folder} has no label in column 'label'"
+    assert refusal(folder) == (
+        f"image 2 of split 'train' of {folder} has no label in column 'label': give it one, or leave the row out"
+    )
 
 
 def test_a_withheld_label(tmp_path: Path) -> None:

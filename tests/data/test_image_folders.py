@@ -31,8 +31,6 @@ from ticketzoo.data.stored import load_stored
 from ticketzoo.errors import DataError
 
 FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
-LEFT_OPEN = "ignore:Exception ignored in. <_io.FileIO name=.*metadata.csv:pytest.PytestUnraisableExceptionWarning"
-pytestmark = pytest.mark.filterwarnings(LEFT_OPEN)  # by `datasets`, of images with a metadata.csv
 NO_TEST = "no split to test on: a fifth of train is drawn for it"
 TWO = {"train": {"a": numbered(4), "b": numbered(4, 10)}, "test": {"a": numbered(2, 20), "b": numbered(2, 30)}}
 

@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, Any
 
 from ticketzoo.data.contents import content_key
-from ticketzoo.data.folders import IMAGES, TRAIN, Layout, resolve_folder
+from ticketzoo.data.folders import TRAIN, Layout
 from ticketzoo.data.inside import saved_to_disk
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import check_tested, joined_words, resolve_tables
@@ -105,16 +105,6 @@ def _names_files(file: Path) -> bool:
 
 def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
     """Return the builder of `datasets` for what is in a folder, its options, and the files by split."""
-    found = walk(folder)
-    if holds_metadata(folder, found.files):
-        taken = (*IMAGES, *METADATA)
-        layout = resolve_folder(
-            folder, lambda file: file.name.lower().endswith(taken), "images", with_classes=False, found=found
-        )
-        if beside := [name for names in layout.left_out.values() for name in names if name in METADATA]:
-            advice = "put one into each of them, with file names as from there"
-            raise DataError(f"{folder / beside[0]} lies beside the folders of splits: {advice}")
-        return "imagefolder", {}, layout
     kind, layout = resolve_tables(folder, KINDS)
     if kind is None:
         left_out = layout.left_out_words()

@@ -13,6 +13,7 @@ from ticketzoo.data.contents import content_key
 from ticketzoo.data.folders import IMAGES, NO_CLASS, Layout, resolve_folder
 from ticketzoo.data.images.read import is_image, read_images
 from ticketzoo.data.inside import read_file
+from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.stored_folder import holds_metadata, of_hub
 from ticketzoo.data.table_files import suffix_of
 from ticketzoo.data.walk import walk
@@ -99,6 +100,7 @@ class FolderSource:
     def __init__(self, described: str, layout: Layout) -> None:
         self.splits = list(layout.splits)
         self.layout = layout
+        self.remarks = Remarks.of_layout(layout)
         self._described = described
 
     def tables(self, splits: list[str]) -> "tuple[list[FolderTable], list[str]]":

@@ -9,9 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ticketzoo.data.images.described import described_images
 from ticketzoo.data.images.folder import FolderSource, image_folder
 from ticketzoo.data.images.table import StoredSource
+from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.stored import load_stored
+from ticketzoo.data.tables.files import Tables
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
@@ -44,18 +47,25 @@ class ImageTable(Protocol):
 
 
 class ImageSource(Protocol):
-    """A data set: the names of its splits, and their tables when asked for."""
+    """A data set: the names of its splits, what there is to say of its files, and its tables when asked for."""
 
     splits: list[str]
+    remarks: Remarks
 
     def tables(self, splits: list[str]) -> tuple[Sequence[ImageTable], list[str]]:
         """Return the tables of `splits`, and the names of the classes their labels number."""
 
 
 def open_source(
-    path: str, name: str | None, revision: str | None, image_column: str | None, label_column: str | None
+    path: str,
+    name: str | None,
+    revision: str | None,
+    image_column: str | None,
+    label_column: str | None,
+    *,
+    may_miss: bool = False,
 ) -> ImageSource:
-    """Open "digits", a Hub data set or a local folder.
+    """Open "digits", a Hub data set or a local folder; with `may_miss`, its tables may name files that are not there.
 
     Raises:
         DataError: missing, no images, no or ambiguous labels.
@@ -65,15 +75,19 @@ def open_source(
             _log.warning("digits is read from scikit-learn; for the folder of that name write ./digits")
         return Digits()
     folder = Path(path).expanduser().absolute()
-    if folder.is_dir() and name is None and (layout := image_folder(folder)) is not None:
-        return FolderSource(path, layout)
-    return StoredSource(path, load_stored(path, name, revision), image_column, label_column)
+    if folder.is_dir() and name is None:
+        if (layout := image_folder(folder)) is not None:
+            return FolderSource(path, layout)
+        if (described := described_images(folder, may_miss=may_miss)) is not None:
+            return StoredSource(path, described, image_column, label_column)
+    return StoredSource(path, Tables(load_stored(path, name, revision)), image_column, label_column)
 
 
 class Digits:
     """scikit-learn's 1,797 digits, 8x8, their 17 grey levels stretched to 0..255: a source with one split."""
 
     splits: list[str]
+    remarks: Remarks
     described = "digits"
     identity: str | None = None
 
@@ -82,6 +96,7 @@ class Digits:
 
         digits = load_digits()
         self.splits = ["train"]
+        self.remarks = Remarks()
         self.labels = torch.from_numpy(digits.target).long()
         self._images = (digits.images * 255 / 16).round().astype(np.uint8)
 

@@ -13,12 +13,10 @@ from ticketzoo.data.images.cache import decode_all
 from ticketzoo.data.images.classes import Part, compare_classes, divide, of_classes, places_of
 from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
-from ticketzoo.data.images.folder import FolderSource
 from ticketzoo.data.images.format import ImageFormat, channels_of
 from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_names, remark_on_parts, remark_on_splits
 from ticketzoo.data.images.repeats import Repeats
 from ticketzoo.data.images.source import open_source
-from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.splits import evenly_spread
 from ticketzoo.data.stored_folder import of_hub
 from ticketzoo.errors import DataError
@@ -70,9 +68,11 @@ def load_images(dataset: ImageDataset, *, crop_train: bool = False) -> ImageSpli
 
 def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     where = dataset.mirror or dataset.path
-    source = open_source(where, dataset.name, dataset.revision, dataset.image_column, dataset.label_column)
-    remarks = Remarks.of_layout(source.layout) if isinstance(source, FolderSource) else Remarks()
-    if isinstance(source, FolderSource):
+    skip = dataset.on_error == "skip"
+    columns = dataset.image_column, dataset.label_column
+    source = open_source(where, dataset.name, dataset.revision, *columns, may_miss=skip)
+    remarks = source.remarks
+    if remarks.odd:
         remarks.log(where)
     used = dataset.splits_in_use(source.splits)
     tables, class_names = source.tables(used)
@@ -92,7 +92,7 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     parts = divide(dataset, *available)
     if repeats:
         remarks.log(dataset.path)
-    unreadable = Unreadable(skip=dataset.on_error == "skip")
+    unreadable = Unreadable(skip=skip)
     image_format = _image_format(dataset, parts["train"], unreadable)
     splits = _loaded(dataset, available, parts, image_format, unreadable, crop_train)
     in_memory = {name: images for name, images in splits.items() if isinstance(images, MemoryImages)}

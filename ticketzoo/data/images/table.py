@@ -1,8 +1,9 @@
 """A `datasets` data set as tables of images."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import Tensor
@@ -19,18 +20,23 @@ from ticketzoo.data.labels import (
     number_classes,
     what_there_is,
 )
+from ticketzoo.data.tables.files import Tables
+from ticketzoo.data.tables.untyped import is_untyped, typed_labels
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:
-    from datasets import Dataset, DatasetDict
+    from datasets import Dataset
     from PIL.Image import Image
 
 
 class StoredSource:
     """A `datasets` data set with an image and a label column."""
 
-    def __init__(self, path: str, stored: "DatasetDict", image_column: str | None, label_column: str | None) -> None:
+    def __init__(self, path: str, tables: Tables, image_column: str | None, label_column: str | None) -> None:
+        stored = tables.splits
         self.splits = list(stored)
+        self.remarks = tables.remarks
+        self._places = tables.places
         features = next(iter(stored.values())).features
         self._path = path
         self._stored = stored
@@ -44,7 +50,7 @@ class StoredSource:
             DataError: missing labels, or numbers with fractions.
         """
         where = f"{self._path}, column {self._label_column!r}"
-        values = [self._labels(split) for split in splits]
+        values = self._labels(splits)
         features = [self._stored[split].features[self._label_column] for split in splits]
         check_same_names(where, features)
         found = np.unique(np.concatenate(values)) if all(part.dtype.kind in "iuf" for part in values) else None
@@ -62,8 +68,16 @@ class StoredSource:
             for split, labels in zip(splits, numbered, strict=True)
         ], names
 
-    def _labels(self, split: str) -> np.ndarray:
-        """Return the stored labels of a split."""
+    def _labels(self, splits: list[str]) -> list[np.ndarray]:
+        """Return the labels of each split; those of CSV, which are texts, as the numbers that they are."""
+        values = {split: self._stored_labels(split) for split in splits}
+        if not any(is_untyped(self._stored[split]) for split in splits):
+            return list(values.values())
+        rows = {split: _Rows(self._stored[split], partial(self._where, split)) for split in splits}
+        return list(typed_labels(rows, values, None, self.remarks, advice="make them alike").values())
+
+    def _stored_labels(self, split: str) -> np.ndarray:
+        """Return the labels of a split as they are stored."""
         table = self._stored[split]
         for column in (self._image_column, self._label_column):
             if column not in table.features:
@@ -72,10 +86,22 @@ class StoredSource:
                 )
         cells = table.with_format("arrow")[:].column(self._label_column)
         if (row := missing_label(cells)) is not None:
-            described = f"image {row} of split {split!r} of {self._path}"
-            raise DataError(f"{described} has no label in column {self._label_column!r}")
+            missing = f"has no label in column {self._label_column!r}: give it one, or leave the row out"
+            raise DataError(f"{self._where(split, row)} {missing}")
         values: np.ndarray = cells.to_numpy()
         return values
+
+    def _where(self, split: str, row: int) -> str:
+        """Return file and line of a row of a table beside images, or which image of its split it is."""
+        places = self._places.get(split)
+        return places.of(row) if places else f"image {row} of split {split!r} of {self._path}"
+
+
+class _Rows(NamedTuple):
+    """A split of which each row can be named."""
+
+    table: "Dataset"
+    where: Callable[[int], str]
 
 
 def _folders(path: str) -> list[Path]:

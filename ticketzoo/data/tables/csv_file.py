@@ -32,7 +32,9 @@ class _Record(NamedTuple):
     text: str
 
 
-def read_csv(text: str, where: str, *, delimiter: str = ",", missing: Sequence[str] = ()) -> tuple[Any, Sequence[int]]:
+def read_csv(
+    text: str, where: str, *, delimiter: str = ",", missing: Sequence[str] = (), in_recipe: bool = True
+) -> tuple[Any, Sequence[int]]:
     """Return the rows as a pyarrow table whose columns, named by the first row, are all texts, and the line of each.
 
     An empty cell without quotes is a missing value, and so is a cell without quotes that is one of `missing`. A quote
@@ -44,6 +46,7 @@ def read_csv(text: str, where: str, *, delimiter: str = ",", missing: Sequence[s
         where: the file, for messages.
         delimiter: what stands between two cells.
         missing: words that stand for a missing value.
+        in_recipe: a recipe may say the delimiter, as a message advises.
 
     Raises:
         DataError: a row has more or fewer cells than the first, a quote is not closed or closed within a cell, or two
@@ -55,7 +58,7 @@ def read_csv(text: str, where: str, *, delimiter: str = ",", missing: Sequence[s
     lines, blocks = array("q"), []
     with _cells_of_any_length():
         records = _records(text, where, delimiter)
-        header = _checked_header(next(records, None), where, delimiter)
+        header = _checked_header(next(records, None), where, delimiter, in_recipe)
         schema = pa.schema([(name, pa.string()) for name in header if name])
         named = [place for place, name in enumerate(header) if name]
         while block := list(islice(records, _BLOCK)):
@@ -134,7 +137,7 @@ def _with_missing(record: _Record, delimiter: str, absent: set[str]) -> list[str
     ]
 
 
-def _checked_header(record: _Record | None, where: str, delimiter: str) -> list[str]:
+def _checked_header(record: _Record | None, where: str, delimiter: str, in_recipe: bool) -> list[str]:
     if record is None:
         raise DataError(f"{where} is empty: its first row must name the columns")
     header = record.cells
@@ -147,9 +150,10 @@ def _checked_header(record: _Record | None, where: str, delimiter: str) -> list[
     if len(header) == 1 and other in header[0]:
         shown, seems = (_MARKS.get(mark, repr(mark)) for mark in (delimiter, other))
         named = "tab" if other == "\t" else repr(other)
+        advice = f"set task.dataset.separator to {named}" if in_recipe else f"save it with {shown}"
         raise DataError(
             f"{where}, line {record.line}: no {shown} in {header[0][:_SHOWN]!r}, it seems separated by {seems}: "
-            f"set task.dataset.separator to {named}"
+            f"{advice}"
         )
     return header
 

@@ -30,8 +30,10 @@ _PROBED = 4096
 """Bytes looked at to tell them."""
 
 
-def decoded(content: bytes, where: str, encoding: str | None) -> str:
+def decoded(content: bytes, where: str, encoding: str | None, *, in_recipe: bool = True) -> str:
     """Return the text of a file without the mark at its start; of `encoding`, or UTF-8, where it has no mark.
+
+    A recipe may say the encoding if `in_recipe`, as messages advise.
 
     Raises:
         DataError: it is no such text; the message names the line, counted from 1, and what to declare.
@@ -40,7 +42,8 @@ def decoded(content: bytes, where: str, encoding: str | None) -> str:
         raise DataError(f"{where} is no text but {kind}")
     used = next((name for mark, name in _MARKS if content.startswith(mark)), encoding or "utf-8")
     likely = _unmarked(content)
-    declare = f"say the encoding, as in task.dataset.encoding: {likely or 'latin-1'}"
+    said = f"say the encoding, as in task.dataset.encoding: {likely or 'latin-1'}"
+    declare = said if in_recipe else "save it as UTF-8"
     try:
         text = content.decode(used)
     except UnicodeDecodeError as error:

@@ -47,11 +47,13 @@ class Reading:
         encoding: default UTF-8, or what the mark at the start of a file says.
         missing: words in cells of CSV that stand for a missing value.
         separator: what stands between two cells of CSV; default a comma, or a tab in files called .tsv.
+        in_recipe: a recipe may say so, as messages advise; False: such files can be read in one way alone.
     """
 
     encoding: str | None = None
     missing: tuple[str, ...] = ()
     separator: str | None = None
+    in_recipe: bool = field(default=True, repr=False)
 
 
 @dataclass(frozen=True)
@@ -82,9 +84,6 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> Table
     Raises:
         DataError: a file cannot be read, or is in two splits; the message names the file, and the line if there is one.
     """
-    from datasets import Dataset, DatasetInfo
-    from datasets.table import InMemoryTable
-
     made, places, remarks = {}, {}, Remarks()
     owner = dict[str, tuple[str, Path]]()
     for split, files in splits.items():
@@ -92,8 +91,6 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> Table
         for file in files:
             content = _content(file)
             of_file = hashlib.sha256(content).hexdigest()
-            if content.startswith(b"version https://git-lfs"):
-                raise DataError(f"{file} is a pointer of Git LFS, not the file: fetch it with git lfs pull")
             suffix, content = _unpacked(file, content)
             other, there = owner.setdefault(hashlib.sha256(content).hexdigest(), (split, file))
             if other != split and content:
@@ -109,21 +106,45 @@ def read_splits(splits: Mapping[str, Sequence[Path]], reading: Reading) -> Table
             raise DataError(f"split {split!r} has no rows: {show_names(files, 3)}")
         if empty := [part.file for part in rows if not part.count]:
             remarks.add(f"{len(empty)} of the {len(rows)} files of {split} have no rows", show_names(empty, 3))
-        info = DatasetInfo(builder_name="csv" if any(KINDS[suffix] == "csv" for suffix in suffixes) else None)
-        joined = InMemoryTable(_joined(tables, files))
-        try:
-            made[split] = Dataset(joined, info=info, fingerprint=digest.hexdigest()[:32])
-        except (ValueError, NotImplementedError) as error:  # a type that `datasets` does not know
-            raise DataError(f"{show_names(files, 3)}: {one_line(error).rstrip('.')}: leave that column out") from error
+        made[split] = as_split(tables, files, suffixes, digest.hexdigest()[:32])
         places[split] = Places(tuple(rows))
     return Tables(made, places, remarks)
 
 
+def read_table(file: Path, reading: Reading) -> tuple[Any, Sequence[int] | None]:
+    """Return the rows of a file as a pyarrow table, and the line of each if it has lines.
+
+    Raises:
+        DataError: it cannot be read; the message names it, and the line if there is one.
+    """
+    return _table(file, *_unpacked(file, _content(file)), reading)
+
+
+def as_split(tables: Sequence[Any], files: Sequence[Path], suffixes: Sequence[str], fingerprint: str) -> "Dataset":
+    """Return the rows of all files of a split, pyarrow tables, as one data set.
+
+    Raises:
+        DataError: they have different columns, or values that do not go together.
+    """
+    from datasets import Dataset, DatasetInfo
+    from datasets.table import InMemoryTable
+
+    info = DatasetInfo(builder_name="csv" if any(KINDS[suffix] == "csv" for suffix in suffixes) else None)
+    joined = InMemoryTable(_joined(tables, files))
+    try:
+        return Dataset(joined, info=info, fingerprint=fingerprint)
+    except (ValueError, NotImplementedError) as error:  # a type that `datasets` does not know
+        raise DataError(f"{show_names(files, 3)}: {one_line(error).rstrip('.')}: leave that column out") from error
+
+
 def _content(file: Path) -> bytes:
     try:
-        return read_file(file)
+        content = read_file(file)
     except OSError as error:
         raise DataError(f"{file} cannot be read: {error.strerror}") from error
+    if content.startswith(b"version https://git-lfs"):
+        raise DataError(f"{file} is a pointer of Git LFS, not the file: fetch it with git lfs pull")
+    return content
 
 
 def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> tuple[Any, Sequence[int] | None]:
@@ -140,11 +161,12 @@ def _table(file: Path, suffix: str, content: bytes, reading: Reading) -> tuple[A
                 return _plain(_arrow(content), where), None
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{where} is no {kind} file that can be read: {one_line(error)}") from error
-    text = decoded(content, where, reading.encoding)
+    text = decoded(content, where, reading.encoding, in_recipe=reading.in_recipe)
     match kind:
         case "csv":
             delimiter = reading.separator or _DELIMITERS[suffix]
-            return read_csv(text, where, delimiter=delimiter, missing=reading.missing)
+            missing, in_recipe = reading.missing, reading.in_recipe
+            return read_csv(text, where, delimiter=delimiter, missing=missing, in_recipe=in_recipe)
         case "json":
             return read_json(text, where)
     return read_lines(text)
@@ -197,7 +219,7 @@ def _unpacked(file: Path, content: bytes) -> tuple[str, bytes]:
     return suffix_of(file.name), content
 
 
-def _joined(tables: list[Any], files: Sequence[Path]) -> Any:
+def _joined(tables: Sequence[Any], files: Sequence[Path]) -> Any:
     """Return the rows of all files of a split as one table."""
     import pyarrow as pa
 

@@ -1,10 +1,10 @@
 """The columns of text of a table."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from ticketzoo.data.labels import kind_of, type_of, what_there_is
+from ticketzoo.data.tables.untyped import is_number, is_untyped
 from ticketzoo.data.text.rows import TextRows
 from ticketzoo.errors import DataError
 
@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
 _PROBED = 1000
 """Rows looked at to tell numbers from words."""
-NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def text_columns(path: str, table: "Dataset", asked: Sequence[str] | None = None, *, leave: str = "") -> list[str]:
@@ -54,17 +53,6 @@ def check_columns(rows: Mapping[str, TextRows], columns: Sequence[str]) -> None:
                 raise DataError(
                     f"{part.split}: column {column!r} is {kinds[0]}, but {kinds[1]} in {rows['train'].split}"
                 )
-
-
-def is_untyped(table: "Dataset") -> bool:
-    """Tell whether a table is of CSV, so that its numbers, too, are stored as texts."""
-    return bool(table.info.builder_name == "csv")
-
-
-def is_number(text: str) -> bool:
-    """Tell whether a text is a number as programs write them, maybe between spaces; `007` is none."""
-    number = NUMBER.fullmatch(text.strip())
-    return number is not None and bool(number[1] or (number[2] or ".") != ".")
 
 
 def _all_numbers(table: "Dataset", column: str) -> bool:

@@ -18,9 +18,8 @@ from ticketzoo.data.labels import (
     type_of,
 )
 from ticketzoo.data.remarks import Remarks, alike_words, numbering_words
-from ticketzoo.data.text.columns import is_untyped
+from ticketzoo.data.tables.untyped import is_untyped, typed_labels
 from ticketzoo.data.text.rows import TextRows
-from ticketzoo.data.text.untyped import typed_labels
 from ticketzoo.errors import DataError
 
 if TYPE_CHECKING:

@@ -1,22 +1,56 @@
 """Labels of CSV, which are all stored as texts, as the numbers, or True and False, that they are."""
 
+import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
 from ticketzoo.data.labels import BEYOND_FLOATS, EXACT
 from ticketzoo.data.remarks import Remarks
-from ticketzoo.data.text.columns import is_number, is_untyped
-from ticketzoo.data.text.rows import TextRows
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+_NUMBER = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 _DIGITS = 18
 """Of a whole number that is sure to fit into 64 bits."""
 
+_ADVICE = "make them alike, say which words stand for none (missing), or say labels: classes"
+
+
+class Rows(Protocol):
+    """Rows of a split, of which each can be named."""
+
+    @property
+    def table(self) -> "Dataset":
+        """The split as it is stored."""
+
+    def where(self, index: int) -> str:
+        """Return words that tell a person which row this is."""
+
+
+def is_untyped(table: "Dataset") -> bool:
+    """Tell whether a table is of CSV, so that its numbers, too, are stored as texts."""
+    return bool(table.info.builder_name == "csv")
+
+
+def is_number(text: str) -> bool:
+    """Tell whether a text is a number as programs write them, maybe between spaces; `007` is none."""
+    number = _NUMBER.fullmatch(text.strip())
+    return number is not None and bool(number[1] or (number[2] or ".") != ".")
+
 
 def typed_labels(
-    rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray], told: str | None, remarks: Remarks
+    rows: Mapping[str, Rows],
+    values: Mapping[str, np.ndarray],
+    told: str | None,
+    remarks: Remarks,
+    *,
+    advice: str = _ADVICE,
 ) -> dict[str, np.ndarray]:
     """Return the labels of each split, those of CSV as numbers where all are, and as bools where a word is unsteady.
 
@@ -25,6 +59,7 @@ def typed_labels(
         values: their labels.
         told: "classes" or "values" where the recipe says so; for classes numbers may stand among words.
         remarks: gets words that were taken for True and False.
+        advice: what to do about numbers and words.
 
     Raises:
         DataError: some are numbers and others are words, or one has more digits than 64 bits hold.
@@ -38,7 +73,6 @@ def typed_labels(
         raise DataError(f"{_place(rows, values, texts, words[0])}, which is not a number to predict")
     if numbers and words and told is None:
         one, other = (_place(rows, values, texts, label) for label in (words[0], numbers[0]))
-        advice = "make them alike, say which words stand for none (missing), or say labels: classes"
         raise DataError(f"{one}, no number, but {other}: {advice}")
     if words:
         typed = any(part.dtype.kind == "b" for part in values.values())
@@ -69,7 +103,7 @@ def _is_wide(label: str) -> bool:
     return digits.isdigit() and not fraction.strip("0") and (len(digits) > _DIGITS or int(digits) > EXACT)
 
 
-def _place(rows: Mapping[str, TextRows], values: Mapping[str, np.ndarray], texts: set[str], label: str) -> str:
+def _place(rows: Mapping[str, Rows], values: Mapping[str, np.ndarray], texts: set[str], label: str) -> str:
     """Return in words where a label stands first, and how."""
     for name in (name for name in values if name in texts):
         if len(there := np.flatnonzero(values[name] == label)):
