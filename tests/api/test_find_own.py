@@ -169,6 +169,11 @@ WRONG: list[tuple[dict[str, Any], type[TicketzooError], str]] = [
     ({"training": {"step": "3it"}}, RecipeError, "unknown key 'training.step', did you mean 'steps'"),
     ({"metric": "rmse"}, DataError, "metric 'rmse' is unknown: give Metric('rmse', higher_is_better=...)"),
     ({"evaluate": lambda model: [1]}, DataError, "evaluate: must return a dict of numbers by name, not list"),
+    (
+        {"evaluate": lambda model: {"accuracy": 97.5}},
+        DataError,
+        "accuracy is 97.5, and must be from 0 to 1, not in per",
+    ),
     ({"metric": "f1"}, DataError, "metric 'f1' is not among what evaluate gives: loss, accuracy"),
 ]
 

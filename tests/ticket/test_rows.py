@@ -52,6 +52,10 @@ def test_rows_are_given_as_they_are_written() -> None:
         ({"value": [0.5]}, "value: [0.5] is no finite number"),
         ({"value": 1e151}, "value: 1e+151 is no finite number"),
         ({"value": 10**4000}, "value: a number of 13288 bits is no finite number"),
+        ({"value": 1.5}, "1.5 cannot be: test_accuracy is from 0 to 1"),
+        ({"value": -0.1}, "-0.1 cannot be: test_accuracy is from 0 to 1"),
+        ({"value": 2, "metric": "validation_f1"}, "2 cannot be: validation_f1 is from 0 to 1"),
+        ({"value": -1.5, "metric": "test_matthews"}, "-1.5 cannot be: test_matthews is from -1 to 1"),
         ({"value": None}, "value: None is no finite number, of the metric that decides"),
         ({"decides": 1}, "decides: Input should be a valid boolean"),
         ({"higher_is_better": None}, "higher_is_better: Input should be a valid boolean"),
@@ -66,6 +70,16 @@ def test_a_row_that_is_none_is_named(change: dict[str, Any], said: str) -> None:
     assert str(refused.value).startswith("results.jsonl line 2: ")
     assert said in str(refused.value)
     assert str(refused.value).isprintable()
+
+
+def test_values_at_the_bounds_and_unbounded_ones_are_rows() -> None:
+    rows = [ROW | {"metric": "test_loss", "value": -3.0}, ROW | {"value": 1.0}, SECOND | {"value": 0.0}]
+    assert read_rows(lines(*rows), "r") == rows
+
+
+def test_judging_refuses_an_accuracy_above_one() -> None:
+    with pytest.raises(TicketError, match=r"row 2: value: 1\.1 cannot be: test_accuracy is from 0 to 1"):
+        verdict.judge([ROW, SECOND | {"value": 1.1}])
 
 
 @pytest.mark.parametrize("column", sorted(ROW))

@@ -473,6 +473,20 @@ def test_a_card_whose_metadata_is_a_bomb(folder: Path) -> None:
         ticketzoo.verify(folder)
 
 
+@pytest.mark.parametrize(
+    ("metric", "value", "message"),
+    [
+        ("test_loss", -0.5, r"line 2: value: -0\.5 cannot be: test_loss is at least 0"),
+        ("test_perplexity", 0.5, r"line 2: value: 0\.5 cannot be: test_perplexity is at least 1"),
+        ("train_accuracy", 1.6, r"line 2: value: 1\.6 cannot be: train_accuracy is from 0 to 1"),
+    ],
+)
+def test_a_value_that_no_network_has_is_refused(folder: Path, metric: str, value: float, message: str) -> None:
+    with_rows(folder, lambda rows: [rows[0], rows[0] | {"metric": metric, "value": value}, *rows[1:]])
+    with pytest.raises(TicketError, match=f"results.jsonl {message}"):
+        ticketzoo.verify(folder)
+
+
 def test_a_recipe_of_another_name_is_noted(folder: Path) -> None:
     forge(folder, "recipe.yaml", b"name: another\n")
     assert "recipe.yaml: NOTE: name is 'another', in ticket.json lenet.digits-imp" in said(folder)

@@ -15,7 +15,7 @@ from ticketzoo.errors import DataError
 from ticketzoo.models.signature import Features, Observation, Signature
 from ticketzoo.recipe import DataName
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric
+from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric, metric_called
 from ticketzoo.tasks.own_copies import Copies
 from ticketzoo.tasks.own_examples import (
     EVALUATION_BATCH,
@@ -149,6 +149,12 @@ class OwnTask:
             if not isinstance(given, Mapping):
                 raise DataError(f"evaluate: must return a dict of numbers by name, not {type(given).__name__}")
             found = {key: float(value) for key, value in given.items()}
+            for name, value in found.items():
+                low, high = (self.metric if name == self.metric.name else metric_called(name)).bounds
+                if value < low or value > high:
+                    raise DataError(
+                        f"evaluate: {name} is {value:g}, and must be from {low:g} to {high:g}, not in percent"
+                    )
         if split == "test" and self.metric.name not in found:
             gives = ", ".join(found) or "nothing"
             raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {gives}")

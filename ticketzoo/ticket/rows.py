@@ -3,12 +3,12 @@
 import io
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, TypeGuard
 
-from pydantic import BeforeValidator, Field, StringConstraints, ValidationError
+from pydantic import BeforeValidator, Field, StringConstraints, ValidationError, model_validator
 
 from ticketzoo.errors import TicketError
-from ticketzoo.tasks.metrics import ACCURACY
+from ticketzoo.tasks.metrics import ACCURACY, metric_called
 from ticketzoo.ticket.parts import MAX_WEIGHTS, Count, Level, Part, Seed, Sparsity, Text
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
@@ -22,6 +22,9 @@ MAX_RESULTS_BYTES, MAX_ROWS, MAX_ROW_BYTES = 32 * 2**20, 200_000, 8 * 2**10
 LARGEST = 1e150
 """Numbers beyond this have squares, and so a spread, that float64 cannot hold."""
 
+ROUNDING = 1e-6
+"""A mean over many examples may be that far beyond its bounds."""
+
 DEFAULT_METRIC = f"test_{ACCURACY.name}"
 """The metric by which arms are compared on a target none of whose rows says otherwise."""
 
@@ -29,7 +32,7 @@ KEY = ("ticket", "target", "level", "arm", "seed", "draw", "metric", "at")
 """The columns that tell one measurement from another."""
 
 
-def is_finite(value: object) -> bool:
+def is_finite(value: object) -> TypeGuard[int | float]:
     """Return True for a number that can be averaged."""
     return isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
 
@@ -75,6 +78,25 @@ class MeasuredRow(Part):
     higher_is_better: bool = True
     examples: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)] | None = None
     data: Text | None = None
+
+    @model_validator(mode="after")
+    def _is_within_bounds(self) -> "MeasuredRow":
+        if wrong := beyond_bounds(self.metric, self.value):
+            raise ValueError(wrong)
+        return self
+
+
+def beyond_bounds(metric: object, value: object) -> str:
+    """Return a phrase for a value that the metric cannot have, such as an accuracy of 1.5; else nothing.
+
+    NaN and infinities, of a training that diverged, are left alone: they stand for no number.
+    """
+    if not isinstance(metric, str) or not is_finite(value):
+        return ""
+    low, high = metric_called(metric.partition("_")[2]).bounds
+    if low - ROUNDING <= value <= high + ROUNDING:
+        return ""
+    return f"value: {shown(value)} cannot be: {for_terminal(metric)[:100]} is from {low:g} to {high:g}"
 
 
 def check_rows(rows: Iterable[Mapping[str, Any]], where: str = "results: row") -> list[Mapping[str, Any]]:
@@ -164,7 +186,7 @@ def check_row(row: Mapping[str, Any], where: str, *, complete: bool = True) -> N
             return
         key = for_terminal(".".join(map(str, first["loc"])))[:100]
         problem = for_terminal(first["msg"].removeprefix("Value error, "))[:300]
-        raise TicketError(f"{where}: {key}: {problem}; measure it again") from None
+        raise TicketError(f"{where}: {key}{': ' * bool(key)}{problem}; measure it again") from None
 
 
 REQUIRED = {name for name, field in MeasuredRow.model_fields.items() if field.is_required()}

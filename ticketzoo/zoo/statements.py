@@ -11,10 +11,12 @@ from ticketzoo.evaluation.card_check import check_card
 from ticketzoo.evaluation.evidence import plots_of
 from ticketzoo.evaluation.free_texts import FoundWords, claiming_texts, own_words
 from ticketzoo.evaluation.plot_check import check_plot
+from ticketzoo.evaluation.statistics import Row
+from ticketzoo.tasks.metrics import LOSS, PERPLEXITY
 from ticketzoo.ticket.config import RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES, MAX_PLOT_BYTES
-from ticketzoo.ticket.rows import check_rows, is_complete
+from ticketzoo.ticket.rows import ROUNDING, check_rows, is_complete, is_finite
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.util.text import counted, for_terminal
 from ticketzoo.zoo.checks import Check
@@ -22,6 +24,12 @@ from ticketzoo.zoo.checks import Check
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
 
+
+NOT_NEGATIVE_LOSS = ("image-classification", "text-classification", "fill-mask", "question-answering")
+"""Tasks whose loss is cross-entropy or a squared error; a task of a user's own may have any."""
+
+LEAST = {LOSS.name: 0.0, PERPLEXITY.name: 1.0}
+"""Smallest values of metrics on these tasks."""
 
 MOST_TEXTS = 10
 """As many free texts that speak of results are noted."""
@@ -41,6 +49,8 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
         if config.verdict is not None or incomplete < len(rows):
             check_rows(rows, f"{folder / RESULTS_FILE} line")
         yield Check(RESULTS_FILE, "NOTE: nothing can be computed of these rows, which lack columns")
+    if config.task in NOT_NEGATIVE_LOSS:
+        _check_losses(folder, rows)
     off = list(islice(row_differences(config, rows, rounded=0), 1))
     found = backing(config, rows, lambda: stored.recipe_text)
     if found.state == "contradicted":
@@ -57,6 +67,16 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
     if found.state == "rows" and config.verdict:
         levels = counted(len(config.verdict.levels), "level")
         yield Check(CONFIG_FILE, f"verdict {config.verdict.label}, as its rows give it on {levels}")
+
+
+def _check_losses(folder: Path, rows: Sequence[Row]) -> None:
+    """Raise TicketError for a loss below 0 or a perplexity below 1."""
+    for number, row in enumerate(rows, 1):
+        name = str(row.get("metric")).partition("_")[2]
+        least, value = LEAST.get(name), row.get("value")
+        if least is not None and is_finite(value) and value < least - ROUNDING:
+            cannot = f"value: {value:g} cannot be: {row['metric']} is at least {least:g}"
+            raise TicketError(f"{folder / RESULTS_FILE} line {number}: {cannot}; measure it again")
 
 
 def check_free_texts(config: TicketConfig, stored: Stored, found_words: FoundWords | None) -> Iterator[Check]:
