@@ -31,7 +31,7 @@ from ticketzoo.data.stored import load_stored
 from ticketzoo.errors import DataError
 
 FEATURES = Features({"image": ImageFeature(), "label": ClassLabel(names=["cat", "dog"])})
-NO_TEST = "no split to test on: a fifth of train is drawn for it"
+NO_TEST = "no split to test on: 2 images of train are drawn for it"
 TWO = {"train": {"a": numbered(4), "b": numbered(4, 10)}, "test": {"a": numbered(2, 20), "b": numbered(2, 30)}}
 
 
@@ -214,7 +214,12 @@ def test_found_things_are_told_once_and_oddities_are_warned_of(
 
 def test_without_a_test_split_the_drawing_is_said(tmp_path: Path) -> None:
     splits = load(write_folder(tmp_path / "d", {"train": TWO["train"]}))
-    assert splits.laid_out[1:] == [NO_TEST]
+    assert splits.laid_out == [
+        "train (train/): 8 images; a 4, b 4",
+        "6 images to train on, 0 to validate on, 2 to test on",
+        NO_TEST,
+    ]
+    assert [len(splits.train), len(splits.validation), len(splits.test)] == [6, 0, 2]
     assert load(Path("digits")).laid_out == []
 
 
@@ -243,7 +248,7 @@ def test_a_split_without_class_folders_is_left_out_with_a_word(
 ) -> None:
     folder = write_folder(tmp_path / "d", {"train": TWO["train"], "test": {"": numbered(3, 50)}})
     said = f"{folder}: left out: 3 in the split test, which has no class folders (test/0000.png)"
-    assert load(folder).laid_out[1:] == [said.removeprefix(f"{folder}: ").partition(" (")[0], NO_TEST]
+    assert load(folder).laid_out[2:] == [said.removeprefix(f"{folder}: ").partition(" (")[0], NO_TEST]
     assert caplog.messages[0] == said
     caplog.clear()
     with pytest.raises(DataError, match="has no split 'test'"):
@@ -258,8 +263,9 @@ def test_copies_that_were_drawn_apart_are_said(tmp_path: Path, validation: int) 
     of_a = [int((part.labels == 0).sum()) for part in (splits.validation, splits.test)]
     assert of_a[1] == 1
     assert splits.laid_out[1:] == [
-        NO_TEST,
+        f"{8 - validation} images to train on, {validation} to validate on, 2 to test on",
         "4 images of train are copies of others in it",
+        NO_TEST,
         *[f"{of_a[0]} of the 3 images drawn to validate on are copies of trained ones"] * (of_a[0] > 0),
         "1 of the 2 images drawn to test on are copies of trained ones",
     ]

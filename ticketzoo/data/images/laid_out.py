@@ -45,9 +45,7 @@ def remark_on_splits(
             test_on = f"; to test on it, set task.dataset.test_split to {split}" if len(used) == 1 else ""
             held_out = "; validation images are drawn from train" if split == "validation" else test_on
             remarks.add(f"split {split} is not used{held_out}")
-    if len(used) == 1:
-        remarks.add(f"no split to test on: a fifth of {used[0]} is drawn for it")
-    elif used[1] != "test" and dataset.test_split is None:
+    if len(used) == 2 and used[1] != "test" and dataset.test_split is None:
         remarks.add(f"no split test: {used[1]} is tested on")
 
 
@@ -60,9 +58,28 @@ def remark_on_names(remarks: Remarks, names: Sequence[str]) -> None:
 
 
 def remark_on_parts(
-    remarks: Remarks, available: Sequence[Part], parts: Mapping[str, Part], names: Sequence[str]
+    remarks: Remarks,
+    used: Sequence[str],
+    available: Sequence[Part],
+    parts: Mapping[str, Part],
+    sizes: Mapping[str, int],
+    names: Sequence[str],
 ) -> None:
-    """Add the classes of which drawing has left nothing to train on, or nothing to test on."""
+    """Add what has been drawn, and the classes of which that has left nothing to train on, or nothing to test on.
+
+    Args:
+        remarks: on the data.
+        used: the names of the splits, that to train on first.
+        available: their images.
+        parts: those drawn of them.
+        sizes: how many of "train", "validation" and "test" could be read.
+        names: of the classes.
+    """
+    if len(parts["train"].rows) < len(available[0].rows):
+        trained, validated, tested = (f"{sizes[name]:,}" for name in ("train", "validation", "test"))
+        remarks.facts.append(f"{trained} images to train on, {validated} to validate on, {tested} to test on")
+    if len(used) == 1:
+        remarks.add(f"no split to test on: {sizes['test']:,} images of {used[0]} are drawn for it")
     there = set(available[0].labels.tolist())
     for split, purpose in (("train", "train"), ("test", "test")):
         if parts[split].table is available[0].table and (lost := sorted(there - set(parts[split].labels.tolist()))):

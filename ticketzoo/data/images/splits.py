@@ -100,7 +100,8 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     if not whole:
         remarks.facts.append(f"images are decoded in each batch: the fingerprint is of {_OF_SAMPLE}")
     if repeats:
-        remark_on_parts(remarks, available, parts, names)
+        sizes = {name: len(images) for name, images in splits.items()}
+        remark_on_parts(remarks, used, available, parts, sizes, names)
         repeats.remark_on_drawn(parts, remarks)
         remark_on_forms(remarks, available, image_format)
     if remarks.facts or remarks.odd:
