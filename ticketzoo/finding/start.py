@@ -12,6 +12,7 @@ from ticketzoo.data.stored import StoredDataset
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
+from ticketzoo.hub.errors import HubUnreachable
 from ticketzoo.hub.model_files import FolderFiles
 from ticketzoo.hub.references import FolderReference, HubReference
 from ticketzoo.models import create_from_architecture, load_base, model_state
@@ -65,7 +66,12 @@ def load_task(config: TaskConfig, model: ModelConfig) -> Task:
         if (known := TASKS[config.type].texts) is not None:
             if isinstance(dataset := getattr(config, "dataset", None), StoredDataset):
                 check_path(dataset.mirror or dataset.path)
-            architecture_for(model.here, model.kwargs, known)
+            try:
+                architecture_for(model.here, model.kwargs, known)
+            except HubUnreachable as error:
+                raise HubUnreachable(
+                    f"{error}; or --set model=transformers/./FOLDER, a folder of such a model"
+                ) from error
         task = create_task(config, tokenizer=model.tokenizer)
     processes.check_same("the data:", task.identity)
     return task

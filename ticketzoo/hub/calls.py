@@ -52,8 +52,8 @@ def call_hub(
     """Return what `function`, which asks the Hub about `where`, returns.
 
     Timeouts, dropped connections, 429 and 5xx are waited out, up to three times, as long as `Retry-After` asks or 1, 2
-    and 4 seconds, while the limits in force leave time; nothing else is tried again, and with `repeat=False` nothing
-    at all.
+    and 4 seconds, while the limits in force leave time; nothing else is tried again, a server whose name is not found
+    neither, and with `repeat=False` nothing at all.
 
     Args:
         function: the call.
@@ -79,7 +79,7 @@ def call_hub(
         except network_errors() as error:
             told = refusal(error, where, token)
         asked += told.seconds if isinstance(told, HubUnreachable) else 0.0
-        if not isinstance(told, HubUnreachable) or not waits or asked > limits.longest_wait:
+        if not isinstance(told, HubUnreachable) or not told.in_passing or not waits or asked > limits.longest_wait:
             raise told
         pause = max(waits.pop(0), told.seconds)
         until += told.seconds

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import re
+import socket
 import time
 from email.utils import mktime_tz, parsedate_tz
 
@@ -20,6 +21,8 @@ class HubUnreachable(RegistryError):
     """The Hub did not answer, or not with what was asked for; later it may, after `seconds` if it has said so."""
 
     seconds: float = 0.0
+    in_passing: bool = True
+    """False where the server's name is not found: there is no network, and asking again at once does not help."""
 
 
 class HubConflict(RegistryError):
@@ -60,7 +63,7 @@ def refusal(error: Exception, where: str, token: object = None) -> RegistryError
     error = _cause(error)
     told = _told(error, where, token)
     if isinstance(told, HubUnreachable):
-        told.seconds = _retry_after(error)
+        told.seconds, told.in_passing = _retry_after(error), not _of_name(error)
     return told
 
 
@@ -96,6 +99,13 @@ def _retry_after(error: Exception) -> float:
         if date := parsedate_tz(told):
             return max(0.0, mktime_tz(date) - time.time())
     return float(reset[1]) if reset else 0.0
+
+
+def _of_name(error: BaseException | None) -> bool:
+    """Tell whether an error came of a server's name that was not found."""
+    while error is not None and not isinstance(error, socket.gaierror):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _when(error: Exception) -> str:
