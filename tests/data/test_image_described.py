@@ -6,7 +6,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from image_folders import first_pixels, numbered
+from image_folders import first_pixels, numbered, png
 
 from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
 from ticketzoo.errors import DataError
@@ -136,3 +136,26 @@ def test_tables_of_other_kinds(tmp_path: Path, name: str) -> None:
             pq.write_table(pa.table(columns), path / split / name)
     splits = load(path)
     assert (first_pixels(splits.train), splits.train.labels.tolist()) == ([0, 1, 2], [0, 1, 0])
+
+
+def in_parquet(root: Path, labels: dict[str, list[Any]]) -> Path:
+    """Images as the bytes of their files alone, with labels of each split."""
+    root.mkdir()
+    for split, values in labels.items():
+        start = 0 if split == "train" else 20
+        images = [png(image) for image in numbered(len(values), start)]
+        pq.write_table(pa.table({"image": images, "label": values}), root / f"{split}.parquet")
+    return root
+
+
+def test_a_column_of_bytes_is_one_of_images(tmp_path: Path) -> None:
+    splits = load(in_parquet(tmp_path / "d", {"train": ["a", "b", "a"], "test": ["a", "b"]}))
+    assert (first_pixels(splits.train), first_pixels(splits.test)) == ([0, 1, 2], [20, 21])
+
+
+@pytest.mark.parametrize(("train", "test"), [([0, 1], ["a", "b"]), (["0", "1"], [0, 1])])
+def test_labels_of_two_kinds_in_two_files_are_refused(tmp_path: Path, train: list[Any], test: list[Any]) -> None:
+    path = in_parquet(tmp_path / "d", {"train": train, "test": test})
+    kinds = ("texts", "none") if test[0] == "a" else ("no texts", "texts")
+    there = f"holds {kinds[0]}, and {kinds[1]} in {path}/train.parquet: make them alike"
+    assert refusal(path) == f"test.parquet: column 'label' {there}"

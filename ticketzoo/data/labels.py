@@ -206,7 +206,7 @@ def what_there_is(features: dict[str, Any]) -> str:
 
 
 def find_image_column(path: str, features: dict[str, Any], asked: str | None) -> str:
-    """Return the column asked for, or the one Image feature.
+    """Return the column asked for, or the one of images, or else of encoded images, with their paths or as bytes alone.
 
     Raises:
         DataError: there is no such column, or no clear one; the message lists the columns.
@@ -219,11 +219,13 @@ def find_image_column(path: str, features: dict[str, Any], asked: str | None) ->
             return asked
         raise DataError(f"{path} has no image column {asked!r}; {what_there_is(features)}")
     images = images or [column for column, feature in features.items() if _is_image_struct(feature)]
+    images = images or [column for column, feature in features.items() if _holds_encoded_images(feature)]
     if len(images) == 1:
         return images[0]
     if images:
         raise DataError(f"{path} has several image columns, {', '.join(images)}: say which with image_column")
-    raise DataError(f"{path} has no image column; {what_there_is(features)}")
+    needed = "it takes one of images, or of the bytes of their files (PNG, JPEG)"
+    raise DataError(f"{path} has no image column; {what_there_is(features)}: {needed}")
 
 
 def _is_image_struct(feature: Any) -> bool:

@@ -118,16 +118,24 @@ def _by_builder(folder: Path) -> tuple[str, dict[str, Any], Layout]:
 
 
 def _check_parquet(folder: Path, files: list[Path]) -> None:
-    """Raise DataError that names the file that is no parquet file, which `datasets` does not."""
-    from pyarrow import ArrowException
-    from pyarrow.parquet import read_metadata
+    """Raise DataError that names the file that is no parquet file, or has texts where the first has other values."""
+    from pyarrow import ArrowException, types
+    from pyarrow.parquet import read_schema
 
+    seen: dict[str, tuple[bool, Path]] = {}
     for file in files:
         try:
-            read_metadata(file)
+            schema = read_schema(file)
         except (ArrowException, OSError) as error:
             reason = " ".join(str(error).split())
             raise DataError(f"could not load the folder {folder}: {file} cannot be read: {reason}") from error
+        for column in (column for column in schema if not types.is_null(column.type)):
+            is_text = types.is_string(column.type) or types.is_large_string(column.type)
+            other, there = seen.setdefault(column.name, (is_text, file))
+            if other != is_text:
+                here, elsewhere = ("texts", "none") if is_text else ("no texts", "texts")
+                kinds = f"holds {here}, and {elsewhere} in {there}"
+                raise DataError(f"{file}: column {column.name!r} {kinds}: make them alike")
 
 
 def _check_archives(archives: list[Path]) -> None:
