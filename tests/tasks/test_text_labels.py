@@ -191,8 +191,18 @@ def test_a_label_of_another_type_in_another_split_is_an_error(folder: Path) -> N
 
 def test_a_column_that_is_no_label_is_named_with_its_type(folder: Path) -> None:
     write_data(folder / "data", {"train": [{"text": "a", "label": ["x"]}], "test": [{"text": "b", "label": ["x"]}]})
-    with pytest.raises(DataError, match="no label column 'label' of numbers or words, but of List; "):
-        load(folder, label_column="label")
+    for asked in ({}, {"label_column": "label"}):
+        with pytest.raises(
+            DataError, match=r": column 'label' is List, and labels are whole numbers, .*label \(List\)"
+        ):
+            load(folder, **asked)
+
+
+def test_a_csv_without_a_row_of_names_is_told_so(folder: Path) -> None:
+    (folder / "data").mkdir()
+    (folder / "data" / "train.csv").write_text("good one,0\nbad one,1\n")
+    with pytest.raises(DataError, match=r"good one \(text\), 0 \(text\): the first row must name the columns; if it"):
+        load(folder)
 
 
 def test_the_columns_are_named_with_the_near_one(folder: Path) -> None:

@@ -24,8 +24,14 @@ EXACT = 2**53
 BEYOND_FLOATS = "a whole number beyond 2^53, and other labels are floats, which do not tell such apart"
 
 
-def find_label_column(path: str, features: dict[str, Any], asked: str | None) -> str:
+def find_label_column(path: str, features: dict[str, Any], asked: str | None, *, of_first_row: bool = False) -> str:
     """Return the column asked for, the one ClassLabel, or the one of numbers, words or bools with a label's name.
+
+    Args:
+        path: the data set, for messages.
+        features: its columns and their types.
+        asked: the name of the column, if the recipe has one.
+        of_first_row: the columns are named by the first row of a file, which may be none of names.
 
     Raises:
         DataError: there is no such column, or no clear one; the message lists the columns with their types.
@@ -37,16 +43,27 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None) ->
     if asked is not None:
         if asked in labels or asked in plain:
             return asked
-        there = f" of numbers or words, but of {type_of(features[asked])}" if asked in features else ""
-        hint = _hint(labels + plain, asked)
-        raise DataError(f"{path} has no label column {asked!r}{there}; {what_there_is(features)}: {hint}")
+        _refuse_type(path, features, [asked] if asked in features else [])
+        raise DataError(
+            f"{path} has no label column {asked!r}; {what_there_is(features)}: {_hint(labels + plain, asked)}"
+        )
     found = labels or [column for column in plain if column.strip().lower() in LABEL_NAMES]
     if len(found) == 1:
         return found[0]
     if found:
         hint = _hint(found, found[0])
         raise DataError(f"{path} has several label columns, {', '.join(found)}: {hint}")
-    raise DataError(f"{path} has no label column; {what_there_is(features)}: {_hint(plain, *LABEL_NAMES)}")
+    _refuse_type(path, features, [column for column in features if column.strip().lower() in LABEL_NAMES])
+    hint = "the first row must name the columns; if it does, " if of_first_row else ""
+    raise DataError(f"{path} has no label column; {what_there_is(features)}: {hint}{_hint(plain, *LABEL_NAMES)}")
+
+
+def _refuse_type(path: str, features: dict[str, Any], meant: Sequence[str]) -> None:
+    """Raise DataError for the first of the columns that are `meant`, whose types are not those of labels."""
+    if meant:
+        kinds = "whole numbers, words, true and false, or numbers to predict"
+        there = f"column {meant[0]!r} is {type_of(features[meant[0]])}, and labels are {kinds}"
+        raise DataError(f"{path}: {there}; {what_there_is(features)}: write its cells as such, or name another column")
 
 
 def _hint(choice: Sequence[str], *names: str) -> str:

@@ -10,6 +10,7 @@ from ticketzoo.data import tensor_cache
 from ticketzoo.data.labels import find_label_column
 from ticketzoo.data.progress_bar import with_progress
 from ticketzoo.data.stored import last_part
+from ticketzoo.data.tables.untyped import is_untyped
 from ticketzoo.data.text.columns import check_columns, text_columns
 from ticketzoo.data.text.glue import GLUE, GlueTask, known_columns
 from ticketzoo.data.text.labels import LabelKind, is_withheld, read_labels
@@ -98,7 +99,7 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
     """
     tables = dataset.load()
     table = dataset.train_table(tables)
-    label_column = find_label_column(dataset.path, table.features, dataset.label_column)
+    label_column = find_label_column(dataset.path, table.features, dataset.label_column, of_first_row=is_untyped(table))
     columns = dataset.find_columns(table, label_column)
     rows = split_rows(dataset, tables, lambda stored: is_withheld(stored, table, label_column))
     check_columns(rows, [*columns, label_column])
