@@ -129,10 +129,10 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
     words, examples = layout.left_out_words() or ("", "")
     assert words.startswith("left out: ")
     assert sorted(words.removeprefix("left out: ").split(", ")) == [
-        "1 files in hidden folders",
-        "1 files that are no images",
-        "1 hidden files",
-        "1 images in no split",
+        "1 file in hidden folders",
+        "1 file that is no image",
+        "1 hidden file",
+        "1 image in no split",
         "1 in no class folder",
         "2 folders of systems and tools",
     ]

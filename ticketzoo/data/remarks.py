@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from ticketzoo.data.folders import Layout
 from ticketzoo.data.labels import whole_numbers
 from ticketzoo.distributed import processes
-from ticketzoo.util.text import for_terminal, show_names
+from ticketzoo.util.text import counted, for_terminal, show_names
 
 _log = logging.getLogger("ticketzoo")
 _LONGEST = 1000
@@ -64,7 +64,7 @@ def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder
         if len(counts) <= _CLASSES
         else f"{len(counts):,} classes of {min(sizes):,} to {max(sizes):,}"
     )
-    return f"{split}{f' ({folder})' if folder else ''}: {total:,} {what}; {each}"
+    return f"{split}{f' ({folder})' if folder else ''}: {counted(total, what.removesuffix('s'))}; {each}"
 
 
 def numbering_words(names: Sequence[str]) -> str | None:

@@ -12,6 +12,7 @@ from ticketzoo.data.images.classes import Part
 from ticketzoo.data.images.read import upright
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.errors import DataError
+from ticketzoo.util.text import counted
 
 _READ = 4 * 10**9
 """Bytes of images in tables that are read to look for copies; those that are files are told apart by less."""
@@ -103,9 +104,11 @@ class Repeats:
             return
         labels = self.available[split].labels
         mixed = sum(len({int(labels[place.at]) for place in group}) > 1 for group in groups)
-        words = f"{sum(len(group) - 1 for group in groups):,} images of {self.used[split]} are copies of others in it"
+        copies = sum(len(group) - 1 for group in groups)
+        are = "is a copy of another" if copies == 1 else "are copies of others"
+        words = f"{counted(copies, 'image')} of {self.used[split]} {are} in it"
         example = " and ".join(map(self._name, groups[0][:2]))
-        remarks.add(words + (f"; {mixed:,} contents are in several classes" if mixed else ""), example)
+        remarks.add(words + (f"; {counted(mixed, 'content')} in several classes" if mixed else ""), example)
 
     def _name(self, place: Place) -> str:
         """Return the last parts of a file's path, or which image of its split it is."""
