@@ -145,7 +145,7 @@ def test_no_label_column(tmp_path: Path) -> None:
     there = "its columns: image (Image), size (whole numbers), weight (numbers): say which with --set"
     assert refusal(folder).startswith(f"{folder} has no label column; {there} task.dataset.label_column=")
     message = refusal(folder, label_column="image")
-    assert message.startswith(f"{folder}: column 'image' is Image, and labels are whole numbers, words, true and false")
+    assert message.startswith(f"{folder}: column 'image' is Image, and labels are numbers, words, or true and false")
 
 
 def test_several_label_columns(tmp_path: Path) -> None:

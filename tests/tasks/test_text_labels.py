@@ -192,9 +192,7 @@ def test_a_label_of_another_type_in_another_split_is_an_error(folder: Path) -> N
 def test_a_column_that_is_no_label_is_named_with_its_type(folder: Path) -> None:
     write_data(folder / "data", {"train": [{"text": "a", "label": ["x"]}], "test": [{"text": "b", "label": ["x"]}]})
     for asked in ({}, {"label_column": "label"}):
-        with pytest.raises(
-            DataError, match=r": column 'label' is List, and labels are whole numbers, .*label \(List\)"
-        ):
+        with pytest.raises(DataError, match=r": column 'label' is List, and labels are numbers, .*label \(List\)"):
             load(folder, **asked)
 
 

@@ -16,7 +16,6 @@ from ticketzoo.util.text import show_names
 LABEL_NAMES = ("label", "labels", "fine_label", "target", "class", "cls")
 _NEAR = 0.65
 """Likeness of names, from 0 to 1, above which one may have been meant."""
-
 _FEW = 100
 """Most different whole numbers that are taken for classes where some between them are missing."""
 EXACT = 2**53
@@ -44,15 +43,13 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None, *,
         if asked in labels or asked in plain:
             return asked
         _refuse_type(path, features, [asked] if asked in features else [])
-        raise DataError(
-            f"{path} has no label column {asked!r}; {what_there_is(features)}: {_hint(labels + plain, asked)}"
-        )
+        hint = _hint(labels + plain, asked)
+        raise DataError(f"{path} has no label column {asked!r}; {what_there_is(features)}: {hint}")
     found = labels or [column for column in plain if column.strip().lower() in LABEL_NAMES]
     if len(found) == 1:
         return found[0]
     if found:
-        hint = _hint(found, found[0])
-        raise DataError(f"{path} has several label columns, {', '.join(found)}: {hint}")
+        raise DataError(f"{path} has several label columns, {', '.join(found)}: {_hint(found, found[0])}")
     _refuse_type(path, features, [column for column in features if column.strip().lower() in LABEL_NAMES])
     hint = "the first row must name the columns; if it does, " if of_first_row else ""
     raise DataError(f"{path} has no label column; {what_there_is(features)}: {hint}{_hint(plain, *LABEL_NAMES)}")
@@ -60,9 +57,8 @@ def find_label_column(path: str, features: dict[str, Any], asked: str | None, *,
 
 def _refuse_type(path: str, features: dict[str, Any], meant: Sequence[str]) -> None:
     """Raise DataError for the first of the columns that are `meant`, whose types are not those of labels."""
-    if meant:
-        kinds = "whole numbers, words, true and false, or numbers to predict"
-        there = f"column {meant[0]!r} is {type_of(features[meant[0]])}, and labels are {kinds}"
+    for column in meant[:1]:
+        there = f"column {column!r} is {type_of(features[column])}, and labels are numbers, words, or true and false"
         raise DataError(f"{path}: {there}; {what_there_is(features)}: write its cells as such, or name another column")
 
 
