@@ -23,7 +23,8 @@ def bare(tmp_path: Path) -> Path:
 
 
 def said(folder: Path) -> list[str]:
-    return [str(check) for check in ticketzoo.verify(folder, results=False)]
+    lines = [str(check) for check in ticketzoo.verify(folder, results=False)]
+    return [line for line in lines if line != "README.md: NOTE: there is none"]
 
 
 FORGED: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {

@@ -190,6 +190,10 @@ def _metadata_differences(card: str, expected: str) -> Iterator[str]:
     )
     for tag in sorted(tags - set(given["tags"])):
         yield f"tag {tag}, which ticket.json does not give"
+    for key in ("license", "datasets"):
+        if key in stated and stated[key] != given.get(key):
+            instead = given.get(key, "none")
+            yield f"metadata: {key} is {for_terminal(stated[key])[:100]}, and ticket.json gives {instead}"
     known = dict(_metrics(given))
     for key, metric in _metrics(stated):
         if known.get(key) != metric:

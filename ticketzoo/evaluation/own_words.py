@@ -18,6 +18,9 @@ MEASURED = re.compile(r"\b(accuracy|sparsity|perplexity|F1|loss|dense|seeds?)\b"
 SHARE = re.compile(r"\d\s*(%|percent\b|(percentage )?points?\b)", re.IGNORECASE)
 """Words by which a number in somebody's own words is one of measurements."""
 
+DIGEST, LICENCE = re.compile(r"\b[0-9a-f]{32,}\b"), "- **licence of the ticket**:"
+"""Facts that are not in words, and which another may not stand for."""
+
 RESULT = re.compile(r"\b(accuracy|sparsity|perplexity|F1)\b", re.IGNORECASE)
 """Those of them that stand for nothing else where text has no place for results: there any number with them counts."""
 
@@ -40,7 +43,7 @@ def claims(own: Iterable[str], missing: Iterable[str], expected: str, config: Ti
         says = f"line '{for_terminal(line)[:200]}'"
         given = instead.get(_shape(line))
         claimed = {(found[1] or found[2]).lower() for found in LABEL.finditer(words)}
-        if given is not None and numbers_in(line) != numbers_in(given):
+        if given is not None and (numbers_in(line) != numbers_in(given) or _other_fact(line, given)):
             yield f"{says}, and the ticket gives '{for_terminal(given)[:200]}'"
         elif claimed - labels:
             yield f"{says}, and no level is {min(claimed - labels)}"
@@ -48,6 +51,11 @@ def claims(own: Iterable[str], missing: Iterable[str], expected: str, config: Ti
             unknown = [one for one in numbers_in(words) if one not in numbers and (SHARE.search(words) or "." in one)]
             if unknown:
                 yield f"{says}, and no row gives {unknown[0]}"
+
+
+def _other_fact(line: str, given: str) -> bool:
+    """Return True for a digest or a licence that is another one."""
+    return bool(DIGEST.search(given) or LICENCE in given) and line.rstrip() != given.rstrip()
 
 
 def _plain(text: str) -> str:

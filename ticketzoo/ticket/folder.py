@@ -47,6 +47,8 @@ def read_config(folder: Path) -> TicketConfig:
     path = folder / CONFIG_FILE
     if not folder.is_dir():
         raise TicketError(f"{folder}: no such ticket folder")
+    if path.exists() and not path.is_file():
+        raise TicketError(f"{path}: is {_kind(path)}, not a file: put the ticket's file there")
     if not path.is_file():
         raise TicketError(f"{folder}: not a ticket: there is no {CONFIG_FILE} in it")
     try:
@@ -77,8 +79,14 @@ def file_entries(config: TicketConfig) -> dict[str, FileEntry]:
     return entries | {str(name): entry for name, entry in config.files.items()}
 
 
+def _kind(path: Path) -> str:
+    return "a folder" if path.is_dir() else "a FIFO" if path.is_fifo() else "a device or socket"
+
+
 def check_size(path: Path, entry: FileEntry) -> None:
     """Raise TicketError unless the file is there and as long as ticket.json says."""
+    if path.exists() and not path.is_file():
+        raise TicketError(f"{path}: is {_kind(path)}, not a file: put the ticket's file there")
     if not path.is_file():
         raise TicketError(f"{path}: missing")
     size = path.stat().st_size

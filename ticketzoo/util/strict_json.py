@@ -7,7 +7,7 @@ from typing import Any
 from ticketzoo.errors import TicketError
 from ticketzoo.util.text import for_terminal
 
-_MAX_DEPTH = 64
+_MAX_DEPTH, _MAX_DIGITS = 64, 4300
 
 
 def parse_json(text: bytes | str, where: str) -> Any:
@@ -18,10 +18,16 @@ def parse_json(text: bytes | str, where: str) -> Any:
     """
     try:
         value = json.loads(
-            text, object_pairs_hook=_without_repeats, parse_float=_finite, parse_constant=_refuse_constant
+            text.decode() if isinstance(text, bytes) else text,
+            object_pairs_hook=_without_repeats,
+            parse_int=_short,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
         )
         _check_depth(value, _MAX_DEPTH)
         json.dumps(value, ensure_ascii=False).encode()  # refuses half a surrogate pair
+    except UnicodeDecodeError as error:
+        raise TicketError(f"{where}: not valid JSON: byte {error.start} is not UTF-8") from None
     except (ValueError, RecursionError) as error:
         raise TicketError(f"{where}: not valid JSON: {for_terminal(error)[:200]}") from None
     return value
@@ -32,6 +38,12 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(mapping) < len(pairs):
         raise ValueError("a key appears twice in one object")
     return mapping
+
+
+def _short(text: str) -> int:
+    if len(text) > _MAX_DIGITS:
+        raise ValueError(f"a number has {len(text):,} digits, more than {_MAX_DIGITS:,}")
+    return int(text)
 
 
 def _finite(text: str) -> float:

@@ -68,7 +68,7 @@ def ticket_folder(reference: str | Path, registry: str | Path | None = None) -> 
     """
     match parse_reference(reference):
         case FolderReference(path):
-            if not (path / CONFIG_FILE).is_file():
+            if not (path / CONFIG_FILE).exists():
                 inside = [folder_reference(folder) for folder in (ticket_folders(path) if path.is_dir() else [])]
                 find = "find one first (ticketzoo find), or see ticketzoo list"
                 remedy = f"say {' or '.join(inside[:3])}" if inside else find

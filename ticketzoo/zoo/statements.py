@@ -13,6 +13,7 @@ from ticketzoo.evaluation.free_texts import FoundWords, claiming_texts, own_word
 from ticketzoo.evaluation.plot_check import check_plot
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.tasks.metrics import LOSS, PERPLEXITY
+from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES, MAX_PLOT_BYTES
@@ -122,11 +123,15 @@ def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty:
         found = check_card(text, config, stored.results, plots=list(plots), recipe_text=recipe, empty=empty)
     except OSError as error:
         raise TicketError(f"{path}: cannot be read: {error.strerror}") from None
+    except TicketError as error:
+        raise TicketError(f"{path}: {error}") from None
     if found.differs:
         raise TicketError(
             f"{path}: says what ticket.json and the rows do not give: {listed_differences(found.differs)}"
         )
     yield Check(CARD, "its tables, metadata and verdict are those of ticket.json and the rows")
+    if cost_of(config, text):
+        yield Check(CARD, "its cost is only claimed: nothing else in the ticket gives it")
     if found.own:
         yield Check(CARD, f"NOTE: has lines of its own, such as '{for_terminal(found.own[0])[:100]}'")
     elif found.missing:
@@ -153,6 +158,11 @@ def check_plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> It
         if found.state == "differs":
             raise TicketError(f"{path}: {found.words}: draw it again, or remove it")
         yield Check(name, f"{'NOTE: ' * (found.state == 'unknown')}{found.words}")
+
+
+def plot_names(config: TicketConfig, stored: Stored) -> list[str]:
+    """Return the names of the plots that a ticket's rows give."""
+    return [*plots_of(config, stored.results)] if all(map(is_complete, stored.results)) else []
 
 
 def _plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> "Mapping[str, Callable[[], Plot]]":

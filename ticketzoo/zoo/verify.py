@@ -14,6 +14,7 @@ from ticketzoo.ticket.stored import Stored, stored_in
 from ticketzoo.ticket.structure import check_filters
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.text import counted
+from ticketzoo.zoo.beside import check_beside
 from ticketzoo.zoo.checks import Check as Check
 from ticketzoo.zoo.recipe_statements import check_recipe, check_targets
 from ticketzoo.zoo.statements import (
@@ -21,6 +22,7 @@ from ticketzoo.zoo.statements import (
     check_free_texts,
     check_plots_beside,
     check_rows_and_verdict,
+    plot_names,
 )
 
 
@@ -55,6 +57,7 @@ def verify_ticket(folder: str | Path, *, results: bool = True, found_words: Foun
         check_file(folder, name, entry)
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
     documents, empty = stored_in(Files(folder), config), []
+    checks += check_beside(folder, config, plot_names(config, documents))
     checks += check_recipe(folder, config, documents)
     checks += check_targets(folder, config, documents)
     rows = len(documents.results)
