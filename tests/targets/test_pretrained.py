@@ -80,7 +80,7 @@ class Jobs(Store):
         self.jobs: dict[str, Job] = {}
 
     def run(self, job: Job, label: str, **keys: Any) -> Any:
-        self.jobs[label.split()[-1]] = job
+        self.jobs[label.partition(" draw ")[0].split()[-1]] = job
         return super().run(job, label, **keys)
 
 

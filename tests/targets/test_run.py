@@ -283,7 +283,7 @@ class Watched(Store):
     jobs: dict[str, list[Job]]
 
     def run(self, job: Job, label: str, **keys: Any) -> Any:
-        self.jobs.setdefault(label.split()[-1], []).append(job)
+        self.jobs.setdefault(label.partition(" draw ")[0].split()[-1], []).append(job)
         return super().run(job, label, **keys)
 
 
