@@ -22,7 +22,7 @@ def found(folder: Path) -> list[str]:
     done = ticketzoo(folder, "find", "find.yaml")
     assert done.status == 0, done.err
     assert "\n[1/4] seed 0 level 0/1: test F1 " in done.err
-    assert "ticketzoo: ./vowels: train: 40 texts; 0 " in done.err
+    assert "ticketzoo: ./vowels: train: 40 texts; 0: 8, 1: 32" in done.err
     return done.out.splitlines()
 
 

@@ -49,9 +49,9 @@ def remark_on_splits(
         remarks.add(f"no split test: {used[1]} is tested on")
 
 
-def remark_on_names(remarks: Remarks, names: Sequence[str]) -> None:
-    """Add what labels that are not 0, 1, .. are taken for, and names of classes that are almost the same."""
-    if numbering := numbering_words(names):
+def remark_on_names(remarks: Remarks, dataset: ImageDataset, names: Sequence[str]) -> None:
+    """Add what labels that are not 0, 1, .. are taken for, unless asked for, and names that are almost the same."""
+    if dataset.classes is None and (numbering := numbering_words(names)):
         remarks.facts.append(numbering)
     if alike := alike_words(names):
         remarks.add(alike)

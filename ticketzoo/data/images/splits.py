@@ -85,7 +85,7 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     if dataset.is_users:
         remark_on_splits(remarks, dataset, source, used, available, names)
     if names != [str(number) for number in range(len(names))]:
-        remark_on_names(remarks, names)
+        remark_on_names(remarks, dataset, names)
     if dataset.is_users:
         repeats = Repeats.find(used, available, remarks)
         repeats.check(dataset.path, remarks, refuse=not of_hub(Path(dataset.path).expanduser()))
