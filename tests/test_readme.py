@@ -62,7 +62,7 @@ def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache
 def test_recipe_example_is_a_recipe() -> None:
     (example,) = blocks("yaml")
     recipe = parse_recipe(yaml.safe_load(example), FindRecipe, "README")
-    assert recipe.trainings == 3 * (1 + 15 + 3 * 15)
+    assert recipe.trainings == 5 * (1 + 15 + 3 * 15)
 
 
 def test_commands_that_look_at_the_zoo_run() -> None:

@@ -212,13 +212,13 @@ def scaled_loss(by: float, outputs: Tensor, targets: Tensor) -> Tensor:
     return by * torch.nn.functional.cross_entropy(outputs, targets)
 
 
-def shifted(by: float) -> Callable[[nn.Module], dict[str, float]]:
-    return lambda model: {"accuracy": float((model(IMAGES).argmax(1) == LABELS).float().mean()) - by}
+def times(by: float) -> Callable[[nn.Module], dict[str, float]]:
+    return lambda model: {"accuracy": float((model(IMAGES).argmax(1) == LABELS).float().mean()) * by}
 
 
 def test_what_changes_the_numbers_is_trained_anew_in_the_same_folder(tmp_path: Path) -> None:
     first: dict[str, Any] = {
-        "model": partial(activated, nn.ReLU), "loss": partial(scaled_loss, 1.0), "evaluate": shifted(0.0),
+        "model": partial(activated, nn.ReLU), "loss": partial(scaled_loss, 1.0), "evaluate": times(1.0),
         "finder": {"levels": 1}, "arms": ["ticket", "dense"], "seeds": [0], "name": "small.own-imp",
         "training": {"steps": "2it", "batch_size": 20},
     }  # fmt: skip
@@ -228,10 +228,10 @@ def test_what_changes_the_numbers_is_trained_anew_in_the_same_folder(tmp_path: P
         return len(list(tmp_path.glob("cells/*/cell.json")))
 
     assert cells() == 2
-    assert cells(model=partial(activated, nn.ReLU), evaluate=shifted(0.0)) == 2
+    assert cells(model=partial(activated, nn.ReLU), evaluate=times(1.0)) == 2
     assert cells(model=partial(activated, nn.Tanh)) == 4
     assert cells(loss=partial(scaled_loss, 2.0)) == 6
-    assert cells(evaluate=shifted(0.5)) == 8
+    assert cells(evaluate=times(0.5)) == 8
     lock = threading.Lock()
     assert cells(loss=lambda outputs, targets: scaled_loss(1.0 if lock else 2.0, outputs, targets)) == 10
     assert cells(loss=lambda outputs, targets: scaled_loss(1.0 if lock else 2.0, outputs, targets)) == 12

@@ -73,6 +73,6 @@ def test_the_recipe_stopped_in_the_middle_goes_on_and_ends_the_same(photos: Path
     assert list(unfinished.iterdir())
     progress = Trained()
     resumed, _ = find_and_package(recipe, tmp_path / "stopped", progress=progress)
-    assert list(progress.labels.values()) == [False, True, True]  # the level before was done
+    assert list(progress.labels.values()) == [False, True, True, True]  # the level before was done
     assert resumed.config.mask_sha256 == whole.config.mask_sha256
     assert resumed.results == whole.results

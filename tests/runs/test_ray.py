@@ -81,13 +81,13 @@ def test_a_cluster_finds_the_same_tickets_though_a_process_is_killed(two_workers
     killer.join(10)
     _, expected = find_and_package(recipe(), tmp_path / "local")
     assert len(killed) == 1
-    assert sorted(progress.labels.values()) == [True] * 10
+    assert sorted(progress.labels.values()) == [True] * 12
     for name in COMPARED:
         assert (found / name).read_bytes() == (expected / name).read_bytes(), name
     cells = [{path.name for path in (tmp_path / run / "cells").iterdir()} for run in ("ray", "local")]
     assert cells[0] == cells[1]
     find_and_package(recipe(), tmp_path / "ray", executor="ray", progress=again)
-    assert sorted(again.labels.values()) == [False] * 10
+    assert sorted(again.labels.values()) == [False] * 12
 
 
 def test_what_is_done_between_trainings_is_done_by_one_thread_at_a_time(two_workers: None, tmp_path: Path) -> None:

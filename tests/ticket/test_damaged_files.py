@@ -37,7 +37,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
     "recipe missing": (lambda f: (f / "recipe.yaml").unlink(), r"recipe\.yaml: missing"),
     "a folder for a file": (
         folder_for_masks,
-        r"seed-7/masks\.safetensors: missing",
+        r"seed-7/masks\.safetensors: is a folder, not a file",
     ),
     "masks truncated": (
         lambda f: (f / MASKS).write_bytes((f / MASKS).read_bytes()[:-1]),
