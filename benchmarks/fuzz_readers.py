@@ -442,7 +442,7 @@ class Subject:
                 if here == stated and one["sparsity"] != other.get("sparsity"):
                     found.append(f"another sparsity, {other.get('sparsity')}")
         card = {_words(line) for line in _stated((self.folder / CARD).read_text(errors="replace"))}
-        original = {_words(line) for line in _stated(self.files[CARD].decode())}
+        original = {_words(line) for line in self.files[CARD].decode().splitlines()}
         found += [f"line {line!r}" for line in sorted(card - original)[:3]]
         return found
 
