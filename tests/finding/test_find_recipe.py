@@ -132,6 +132,13 @@ def test_an_impossible_recipe_is_refused_with_the_key(keys: dict[str, Any], said
     assert "\n" not in str(error.value)
 
 
+def test_what_is_missing_is_said_and_nothing_else() -> None:
+    with pytest.raises(RecipeError) as error:
+        parse_recipe({"name": "mine", "model": {"name": "lenet-300-100", "kwarg": {}}}, FindRecipe, "test")
+    first = "unknown key 'model.kwarg', did you mean 'kwargs'?"
+    assert str(error.value) == f"recipe test: {first}; key 'task' is missing"
+
+
 @pytest.mark.parametrize("keys", [{"finder": {"rate": 20}}, {"finder": {"scope": "layerwise", "rates": {"fc3": 10}}}])
 def test_a_percentage_is_refused(keys: dict[str, Any]) -> None:
     """Trap 8: percent and fraction mixed in one formula. Every rate and sparsity is a fraction."""

@@ -43,6 +43,10 @@ FORGED: dict[str, tuple[Callable[[Path], object], str]] = {
         declare("files", {"../README.md": {"bytes": 1, "sha256": "0" * 64}}),
         r"files\..*: Input should be 'recipe\.yaml' or 'results\.jsonl'",
     ),
+    "a name of thousands of letters": (
+        declare("files", {"a" * 5000: {"bytes": 1, "sha256": "0" * 64}}),
+        r"ticket\.json: files\.a{94}: Input should be 'recipe\.yaml' or 'results\.jsonl'$",
+    ),
     "a negative seed": (
         declare("replicates/0/seed", -1),
         r"replicates\.0\.seed: Input should be greater than or equal",

@@ -45,11 +45,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
 ) -> Ticket:
     """Find a lottery ticket by a recipe, or of your own model and data, and package it with everything measured.
 
-        ticketzoo.find("quickstart")
         ticketzoo.find(model=MyNetwork, train=(images, labels), evaluate=(test_images, test_labels), seeds=[0])
-
-    A run that was stopped goes on where it was when the same call is made again. Another network, loss, `evaluate` or
-    data are trained anew, and so are those whose code cannot be told (that hold a lock, say).
 
     Args:
         recipe: a file, the name of a shipped recipe, or a `FindRecipe`; in place of model and data.
@@ -57,7 +53,6 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         model: makes the network with fresh weights, a new one at each call.
         train: examples to train on: tensors or numpy arrays (inputs, targets), [n, ...] each, or a data set of pairs.
         evaluate: held-out examples in the same form, or `evaluate(model)`, which gives numbers by name.
-            Those that are in `train`, too, are counted and told of; all of them are an error.
         validation: further held-out examples for early stopping curves; none by default.
         loss: `loss(outputs, targets)`, a batch's mean; default: cross-entropy of integer targets, or squared error.
         metric: decides the verdict; default: `accuracy` of integer targets, or `loss`. Unregistered ones as a `Metric`.
@@ -66,23 +61,22 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         training: keys of the section `training`; default: 20 epochs in batches of 128, SGD at a learning rate of 0.1.
         arms: what is measured beside the ticket; random positions are drawn twice a seed.
         seeds: one replicate each.
-        until: "decided" adds seeds until every level is matching or below, in looks at 3, 5, 7 and 10 seeds.
+        until: "decided" adds seeds, in looks at 3, 5, 7 and 10, until every level is matching or below.
         max_seeds: seeds of the last look; 10 by default.
         name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
-        out: working folder, by default `runs/<name>`; there `load_ticket("NAME")` finds the ticket, in `<out>/<name>`.
-            A ticket of that name with other settings is kept beside it.
+        out: working folder, default `runs/<name>`. A stopped run goes on there; what has changed is trained anew.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
         progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
 
     Returns:
-        The ticket, at its best level. One of your own network holds no code: `ticket.apply(network)` puts it on one.
+        The ticket, at its best level; its folder is `<out>/<name>`. One of your own network holds no code.
 
     Raises:
-        TicketzooError: what was asked for cannot be, or the run cannot go on; the message is one line.
+        TicketzooError: what was asked for cannot be, examples to test on are all trained on, or the run cannot go on.
     """
     stated = until_keys(until, max_seeds)
     own = OwnRun(model, train, evaluate, validation, loss, metric, prune, finder, training, arms, seeds, stated, name)
-    own.check(recipe)
     with running(device, executor, progress) as where:
+        own.check(recipe)
         return own.find(out, where) if recipe is None else find_by_recipe(recipe, set, stated, out, where)

@@ -152,7 +152,9 @@ def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
 
 
 def _follows_from_others(problem: Any) -> bool:
-    """Tell whether a list is too short only because of its wrong items, which have been reported."""
+    """Tell whether something is wrong only because other things are: a default, or a list of which items are wrong."""
+    if problem["type"] == "default_factory_not_called":
+        return True
     return problem["type"] == "too_short" and len(problem["input"]) >= problem["ctx"]["min_length"]
 
 

@@ -228,7 +228,7 @@ def check_config(content: dict[str, Any], where: str) -> TicketConfig:
         return TicketConfig.model_validate(content)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        key = for_terminal(".".join(str(part) for part in first["loc"]))
+        key = for_terminal(".".join(str(part) for part in first["loc"]))[:100]
         raise TicketError(f"{where}: {key}{': ' * bool(key)}{_message(first)}") from None
 
 
