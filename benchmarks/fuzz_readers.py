@@ -166,7 +166,7 @@ class Mutator:
         self.random = random.Random(f"{seed}/{number}")
 
     def mutant(self) -> tuple[str, dict[str, bytes], bool]:
-        """What was done, the files, and whether digests are to be put right."""
+        """Return what was done, the files, and whether digests are to be put right."""
         tensors = sorted(name for name in self.files if name.endswith(".safetensors"))
         documents = [ROWS, RECIPE, CARD]
         name = self.random.choice([CONFIG, CONFIG, *(self.random.choice(tensors) for _ in range(3)), *documents])
@@ -514,7 +514,7 @@ def fuzz(folder: Path, mutants: int, seed: int, state: Path | None = None) -> di
 
 
 def declares_otherwise(config: bytes, stated: dict[str, Any]) -> bool:
-    """Whether a ticket.json declares another content, so that it is just another ticket."""
+    """Tell whether a ticket.json declares another content, so that it is just another ticket."""
     document = json.loads(config)
     parts = ("levels", "mask_sha256", "pruning", "replicates", "rewind", "values", "masked", "architecture")
     return any(document.get(part) != stated.get(part) for part in parts)

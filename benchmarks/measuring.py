@@ -29,7 +29,7 @@ class Stopwatch:
 
 @dataclass(frozen=True)
 class Goal:
-    """What we want to stay under: our own figure, or its ratio to the comparison's."""
+    """A bound to stay under: our own figure, or its ratio to the comparison's."""
 
     limit: float
     of: Literal["ours", "ratio"]
@@ -65,7 +65,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """What one benchmark found. facts: exact things beside the timings, such as counts and bytes."""
+    """The findings of one benchmark. facts: exact things beside the timings, such as counts and bytes."""
 
     title: str
     rows: Sequence[Row]
@@ -104,7 +104,7 @@ def parse(parser: argparse.ArgumentParser) -> argparse.Namespace:
 
 
 def take_turns(ways: Mapping[str, Callable[[], float]], rounds: int, warm_up: int = 1) -> dict[str, list[float]]:
-    """What each of `ways` measured, round by round; every other round in reverse order. Warm-up rounds are dropped."""
+    """Return what each of `ways` took, round by round, every other in reverse order. Warm-up rounds are dropped."""
     samples: dict[str, list[float]] = {name: [] for name in ways}
     for turn in range(warm_up + rounds):
         _say(f"round {turn + 1} of {warm_up + rounds}")
@@ -117,7 +117,7 @@ def take_turns(ways: Mapping[str, Callable[[], float]], rounds: int, warm_up: in
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on beside the code. load: processes that were running when this one began."""
+    """Return what the figures depend on beside the code. load: processes that were running when this one began."""
     import numpy
     import torch
 

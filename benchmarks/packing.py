@@ -53,7 +53,7 @@ def compare(masks: dict[int, Masks], ours: "Packed", theirs: "Dense", name: str,
 
 
 def size(masks: dict[int, Masks], ours: "Packed", trajectory: Sequence[Masks]) -> dict[str, str]:
-    """What the file takes: bits for each weight that a level divides, i.e. that survived the packaged one before it."""
+    """Return what the file takes: bits for each weight that survived the packaged level before."""
     outer = [trajectory[0], *masks.values()]
     divided = sum(kept(before) for before in outer[:-1])
     weights, packed = total(trajectory[0]), ours.path.stat().st_size

@@ -24,7 +24,7 @@ SHAPES = {"lenet-300-100": (1, 28, 28), "lenet-5": (1, 28, 28)}
 
 @dataclass(frozen=True)
 class Setting:
-    """What every process trains: a model of ours of some width, on the images at `path`."""
+    """The training of every process: a model of ours of some width, on the images at `path`."""
 
     path: str
     model: str

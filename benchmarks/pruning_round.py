@@ -32,7 +32,7 @@ def main() -> None:
 
 
 def agreement(level: int, before: Masks, ours: Masks, theirs: Masks) -> dict[str, str]:
-    """Whether each removed as many as asked for, and where they differ."""
+    """Tell whether each removed as many as asked for, and where they differ."""
     survivors = kept(before)
     asked = survivors - round(RATE * survivors)
     different = sum(int((ours[name] != theirs[name]).sum()) for name in ours)

@@ -91,7 +91,7 @@ def start(command: str, out: Path, errors: Path) -> ForkServerProcess:
 
 
 def finished_files(out: Path) -> Finished:
-    """What no later run may touch: files of whole trainings and of lines all of whose points are there."""
+    """Return what no later run may touch: files of whole trainings and of lines all of whose points are there."""
     found = {}
     for folder in out.glob("cells/*/"):
         line = folder / "line.json"
@@ -106,7 +106,7 @@ def finished_files(out: Path) -> Finished:
 
 
 def left_half_done(out: Path) -> str:
-    """What the run that was just killed in `out` had begun and not finished."""
+    """Return what the run that was just killed in `out` had begun and not finished."""
     if any(path.name != ".lock" for path in out.rglob(".*")):
         return "a file"
     if list(out.glob("cells/*.partial/checkpoint-*")):
@@ -118,7 +118,7 @@ def left_half_done(out: Path) -> str:
 
 
 def reported(errors: Path) -> Counter[str]:
-    """How often each training and line was reported as done."""
+    """Count how often each training and line was reported as done."""
     return Counter(re.findall(r"^\[\d+/\d+\] (.+): ", errors.read_text(), flags=re.MULTILINE))
 
 
@@ -189,7 +189,7 @@ def undisturbed(command: str) -> float:
 
 
 def stress(kills: int, moments: random.Random) -> dict[str, Outcome]:
-    """What came of so many kills, of the commands in turn, in the working directory."""
+    """Return what came of so many kills, of the commands in turn, in the working directory."""
     imported = FORKING.Process(target=os.getpid)
     imported.start()
     imported.join()

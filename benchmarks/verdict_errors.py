@@ -31,7 +31,7 @@ AT = (3, 5, 7, 10)
 
 @dataclass(frozen=True)
 class Design:
-    """What is trained: levels, those with controls, controls, and the targets on which the same is done."""
+    """The trainings of a simulated ticket: levels, those with controls, controls, and targets."""
 
     levels: int
     with_controls: int

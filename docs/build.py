@@ -98,7 +98,7 @@ def frankle_2019(rows: list[dict]) -> str:
 
 
 def frankle_2019_claims(rows: list[dict]) -> str:
-    """What the paper says in section 2 and figures 3 and 4, beside what `rows` say."""
+    """Return what the paper says in section 2 and figures 3 and 4, beside what `rows` say."""
     accuracy, _, stop = ({key: group.summary.mean for key, group in of.items()} for of in early_stopping(rows))
     dense, ticket, reinit = ("dense", 0), ("ticket", 7), ("random_reinit", 7)
 
@@ -138,7 +138,7 @@ def span(group: Group, form: str) -> str:
 
 
 def terms_of_shipped(name: str, rows: list[dict]) -> Terms:
-    """What the files of a ticket in registry/ say of its verdict on `rows`."""
+    """Return what the files of a ticket in registry/ say of its verdict on `rows`."""
     folder = ROOT / "registry" / name
     config = parse_config((folder / "ticket.json").read_bytes(), name)
     return terms_of(config, [row for row in rows if row["ticket"] == name], (folder / "recipe.yaml").read_text())
@@ -203,7 +203,7 @@ def stability_line(one: Instability) -> str:
 
 
 def stress(commands: dict[str, dict]) -> str:
-    """What benchmarks/stress.py counted."""
+    """Return what benchmarks/stress.py counted."""
     lines = ["| | " + " | ".join(f"`{command}`" for command in commands) + " |", "|---" + "|--:" * len(commands) + "|"]
 
     def add(label: str, of: Callable[[dict], int]) -> None:

@@ -47,7 +47,7 @@ seeds: [0, 1]
 
 @dataclass(frozen=True)
 class Done:
-    """How a command ended."""
+    """A command that has ended."""
 
     status: int | None
     """Exit status; minus the signal's number if one killed it."""

@@ -14,7 +14,7 @@ PRELOADED = ["ticketzoo.finding", "matplotlib.pyplot", "sklearn.datasets", "torc
 
 
 def environments(count: int) -> list[dict[str, str]]:
-    """What torchrun tells each of `count` processes on this machine, but for a store of its own."""
+    """Return what torchrun tells each of `count` processes on this machine, but for a store of its own."""
     shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "WORLD_SIZE": str(count)}
     shared["LOCAL_WORLD_SIZE"] = str(count)
     return [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(count)]
@@ -28,7 +28,7 @@ def free_port() -> int:
 
 
 def results_of(count: int, function: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
-    """What `function(*arguments)`, JSON, gives in each of `count` processes that train together."""
+    """Return what `function(*arguments)`, JSON, gives in each of `count` processes that train together."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
     files = [folder / f"result-{rank}-of-{count}.json" for rank in range(count)]

@@ -19,7 +19,7 @@ LINK = re.compile(r"\]\(\s*(?!\s|https?:|#)([^)#]+)(?:#[^)]*)?\)")
 
 
 def exists(name: str) -> bool:
-    """Whether `name` is a module, or something in one."""
+    """Tell whether `name` is a module, or something in one."""
     parts = name.split(".")
     found: object = import_module(parts[0])
     for number, part in enumerate(parts[1:], 2):

@@ -103,7 +103,7 @@ def entered(folder: Path) -> dict[str, list[str]]:
 
 
 def importing(frame: FrameType | None) -> bool:
-    """Whether the call is part of a module's execution, between the walk and the call."""
+    """Tell whether the call is part of a module's execution, between the walk and the call."""
     while frame is not None and frame.f_code is not walk.__code__:
         if frame.f_code.co_name == "<module>":
             return True

@@ -31,7 +31,7 @@ def tiny_bert(head: str | None = None, seed: int = 0, num_labels: int = 3, **con
 
 
 def save_tiny_bert(folder: Path, head: str | None = None, seed: int = 9, **config: Any) -> Path:
-    """What somebody's `save_pretrained` leaves behind: config.json and model.safetensors."""
+    """Return what somebody's `save_pretrained` leaves behind: config.json and model.safetensors."""
     tiny_bert(head, seed, **config).save_pretrained(folder)
     return folder
 
@@ -41,7 +41,7 @@ def tokens(seed: int = 0, texts: int = 4) -> Tensor:
 
 
 def scores(model: nn.Module, head: str | None) -> Tensor:
-    """What the model says of four texts of twelve tokens."""
+    """Return what the model says of four texts of twelve tokens."""
     return model(input_ids=tokens())[SCORES.get(head, "logits")]
 
 

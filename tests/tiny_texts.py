@@ -40,7 +40,7 @@ LINES = [" ".join(LETTERS[(start + place) % 26] for place in range(3 + start % 9
 
 
 def question(line: str) -> dict[str, Any]:
-    """What comes second in `line`?"""
+    """Return what comes second in `line`?"""
     return {"question": line[0], "context": line, "answers": {"text": [line[2]], "answer_start": [2]}}
 
 

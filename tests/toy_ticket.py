@@ -140,7 +140,7 @@ def forge_tensors(folder: Path, name: str, edit: Callable[[dict[str, Tensor]], o
 
 
 def assert_refused(folder: Path, message: str) -> None:
-    """What is wrong with the ticket in `folder` is said in one line that matches `message` and names the folder."""
+    """Assert that one line says what is wrong with the ticket in `folder`: it matches `message`, names the folder."""
     with pytest.raises(TicketError, match=message) as raised:
         verify_ticket(folder)
     assert str(raised.value).isprintable()

@@ -51,6 +51,6 @@ def save_ticket(folder: Path, **changed: Any) -> Path:
 
 
 def equal(a: Ticket, b: Ticket) -> bool:
-    """Whether masks and rewind weights are the same, bit for bit."""
+    """Tell whether masks and rewind weights are the same, bit for bit."""
     pairs = ((a.masks, b.masks), (a.rewind_state, b.rewind_state))
     return all(x.keys() == y.keys() and all(torch.equal(x[name], y[name]) for name in x) for x, y in pairs)

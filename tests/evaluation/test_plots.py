@@ -33,7 +33,7 @@ MEASURED = [
 
 
 def drawn(path: Any, colour: Any) -> Any:
-    """How many pixels of `path` have this exact colour."""
+    """Count how many pixels of `path` have this exact colour."""
     wanted = matplotlib.colors.to_rgb(colour)
     return int((abs(imread(path)[..., :3] - wanted) < 1 / 255).all(axis=-1).sum())
 

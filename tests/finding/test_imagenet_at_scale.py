@@ -47,7 +47,7 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.fixture(scope="module")
 def alone(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Ticket:
-    """What one process finds."""
+    """Return what one process finds."""
     ticket, _ = find_and_package(recipe(photos), tmp_path_factory.mktemp("alone"))
     return ticket
 

@@ -74,7 +74,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[dict[s
 
 
 def found(trained: tuple[Path, list[dict[str, Any]]], folder: Path, margin: float, told: Told) -> Ticket:
-    """What `find` gives in a copy of the folder of all trainings."""
+    """Return what `find` gives in a copy of the folder of all trainings."""
     shutil.copytree(trained[0], folder, dirs_exist_ok=True)
     return find_and_package(recipe(margin), folder, progress=told)[0]
 
@@ -97,7 +97,7 @@ def open_first(run: Path) -> Ticket:
 
 
 def notes(folder: Path) -> list[str]:
-    """What verify notes of ticket.json, rows and recipe."""
+    """Return what verify notes of ticket.json, rows and recipe."""
     said = [str(check) for check in ticketzoo.verify(folder)]
     return [line for line in said if "NOTE" in line and not line.startswith("README.md")]
 

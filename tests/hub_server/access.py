@@ -68,7 +68,7 @@ class Call:
 
 
 def identify(store: Store, request: Request) -> Caller:
-    """Who the token belongs to. A token that is nobody's is refused even where none is needed, as on the Hub."""
+    """Return who the token belongs to. A token that is nobody's is refused even where none is needed, as on the Hub."""
     header = request.headers.get("Authorization")
     if header is None:
         return Caller()

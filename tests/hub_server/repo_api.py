@@ -23,7 +23,7 @@ def whoami(call: Call) -> Reply:
 
 @router("GET", "/api/agent-harnesses")
 def agent_harnesses(call: Call) -> Reply:
-    """What the `hf` command asks before anything else, to name the program it runs under; this server knows none."""
+    """Answer what the `hf` command asks first, to name the program it runs under: none is known here."""
     return Reply.json({"standardEnvVars": [], "harnesses": {}})
 
 

@@ -96,7 +96,7 @@ def tree_ids(files: Mapping[str, File]) -> dict[str, str]:
 
 
 def lfs_by_attributes(attributes: bytes, path: str) -> bool:
-    """Whether `.gitattributes` sends the path to LFS; the last matching line decides."""
+    """Tell whether `.gitattributes` sends the path to LFS; the last matching line decides."""
     lfs = False
     for line in attributes.decode().splitlines():
         pattern, *settings = line.split() or [""]
@@ -107,7 +107,7 @@ def lfs_by_attributes(attributes: bytes, path: str) -> bool:
 
 
 def is_binary(sample: bytes) -> bool:
-    """Whether a file's first bytes (512 of them at most) are anything but text."""
+    """Tell whether a file's first bytes (512 of them at most) are anything but text."""
     try:
         sample[:512].decode()
     except UnicodeDecodeError as error:
@@ -217,7 +217,7 @@ class Repo:
 
 @dataclass(frozen=True)
 class Caller:
-    """Who a request comes from: `name` is None without a token."""
+    """The sender of a request: `name` is None without a token."""
 
     name: str | None = None
     role: str = ""  # read or write

@@ -173,7 +173,7 @@ def test_a_card_the_client_builds_is_accepted(hub: LocalHub) -> None:
     ],
 )
 def test_a_bad_card_is_refused(hub: LocalHub, metadata: str, complaint: str) -> None:
-    """When the client asks before it uploads, and again at the commit for a client that does not ask."""
+    """It is refused as the client asks before it uploads, and at the commit of one that does not ask."""
     hub.create("alice/zoo")
     card = f"---\n{metadata}\n---\n"
     with pytest.raises(ValueError, match=complaint) as refused:

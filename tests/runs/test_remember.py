@@ -261,7 +261,7 @@ def test_kill_minus_9_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
 
 
 def remembered_by_two(folder: str) -> Any:
-    """What each of two processes that train together gets, and how often each computed."""
+    """Return what each of two processes that train together gets, and how often each computed."""
     from ticketzoo.distributed import processes
 
     calls: list[int] = []

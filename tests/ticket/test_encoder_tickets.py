@@ -47,7 +47,7 @@ def folder(tmp_path: Path, base: Path) -> Path:
 
 
 def pretrained(head: str | None, base: Path, **keys: Any) -> nn.Module:
-    """What a user has who calls `from_pretrained`."""
+    """Return what a user has who calls `from_pretrained`."""
     import transformers
 
     name = {

@@ -12,7 +12,7 @@ from ticketzoo.ticket import Ticket
 
 
 def digests_of(folder: Path) -> tuple[str, ...]:
-    """What a ticket's masks and rewind weights are, read back through the public interface."""
+    """Return what a ticket's masks and rewind weights are, read back through the public interface."""
     ticket = Ticket.from_pretrained(folder)
     found = []
     for seed in ticket.seeds:

@@ -38,7 +38,7 @@ def model_of(base: Path) -> Any:
 
 
 class SeesZeros(TrainerCallback):
-    """What a sceptical user would write: look at every pruned weight after every step."""
+    """Look, as a sceptical user would, at every pruned weight after every step."""
 
     def __init__(self, ticket: Ticket) -> None:
         self.ticket, self.steps = ticket, 0

@@ -134,7 +134,7 @@ def test_what_processes_take_and_tell_each_other(tmp_path: Path) -> None:
 
 
 def stopped_while_the_disk_is_slow(folder: str) -> Any:
-    """What is in the folder of a training when this process learns that a signal to the second has stopped it."""
+    """List the folder of a training when this process learns that a signal to the second has stopped it."""
     task = create_task(ImageClassificationConfig.model_validate(IMAGES))
     sync = os.fsync
 

@@ -17,7 +17,7 @@ FILES = ["ticket.json", "seed-0/masks.safetensors", "seed-0/rewind.safetensors"]
 
 @pytest.fixture(params=["links", "no links"])
 def links(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Whether the cache is made of symbolic links: on Windows and some network drives it is not."""
+    """Tell whether the cache is made of symbolic links: on Windows and some network drives it is not."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_SYMLINKS", request.param == "no links")
     return bool(request.param == "links")
 

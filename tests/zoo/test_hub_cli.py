@@ -16,7 +16,7 @@ from ticketzoo.errors import RegistryError, TicketzooError
 
 
 def run(line: str) -> Result:
-    """What `ticketzoo LINE` prints; a failure is raised, as `main` prints it in one line."""
+    """Return what `ticketzoo LINE` prints; a failure is raised, as `main` prints it in one line."""
     result = CliRunner().invoke(app, shlex.split(line))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

@@ -249,7 +249,7 @@ UPLOADS = {
 
 @pytest.fixture
 def talk(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
-    """What the client's own log shows."""
+    """Return what the client's own log shows."""
     shown = io.StringIO()
     (handler,) = logging.getLogger("huggingface_hub").handlers
     assert isinstance(handler, logging.StreamHandler)

@@ -52,7 +52,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def said(folder: Path) -> list[str]:
-    """What was checked; of tickets with next to no recipe and without a card, which is noted each time."""
+    """Return what was checked; of tickets with next to no recipe and without a card, which is noted each time."""
     lines = [str(check) for check in ticketzoo.verify(folder)]
     return [
         line for line in lines if "recipe.yaml does not say it" not in line and line != "README.md: NOTE: there is none"
