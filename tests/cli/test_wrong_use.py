@@ -72,8 +72,14 @@ def test_the_recipe_s_own_arm_levels_follow_fewer_levels(
 ) -> None:
     recipe = read_for("find", "quickstart", FindRecipe, [f"finder.levels={levels}"])
     assert recipe.control_levels == left
-    said = f"arm_levels: [2, 4, 6] of the recipe become {list(left)}, as finder.levels is {levels}"
+    said = f"arm_levels: [2, 4, 6] of the recipe becomes {list(left)}, as finder.levels is {levels}"
     assert caplog.messages == ([said] if levels < 6 else [])
+
+
+def test_package_from_follows_fewer_levels(caplog: pytest.LogCaptureFixture) -> None:
+    recipe = read_for("find", "lenet-300-100.fashion-mnist-imp", FindRecipe, ["finder.levels=2"])
+    assert (recipe.package_from, recipe.control_levels) == (2, (2,))
+    assert caplog.messages[1] == "package_from: 3 of the recipe becomes 2, as finder.levels is 2"
 
 
 def test_levels_and_arm_levels_together_are_taken() -> None:

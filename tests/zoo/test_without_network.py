@@ -15,8 +15,8 @@ from ticketzoo.hub.calls import call_hub
 from ticketzoo.recipe import parse_recipe
 
 
-@pytest.mark.parametrize(("number", "asked"), [(socket.EAI_NONAME, 1), (None, 4)])
-def test_a_server_whose_name_is_not_found_is_asked_once(number: int | None, asked: int) -> None:
+@pytest.mark.parametrize(("number", "asked"), [(socket.EAI_NONAME, 1), (socket.EAI_AGAIN, 2), (None, 4)])
+def test_a_server_whose_name_is_not_found_is_asked_once_or_twice(number: int | None, asked: int) -> None:
     calls = []
 
     def ask() -> None:

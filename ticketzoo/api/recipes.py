@@ -53,7 +53,7 @@ def read_for(command: str, recipe: str | Path, recipe_type: type[R], overrides: 
         raise RecipeError(f"recipe {path}: is for another command: run ticketzoo {other} {recipe}")
     overrides = list(overrides or [])
     implied = [*_without_license(path, overrides), *_within_levels(path, overrides)]
-    return read_recipe(path, recipe_type, [*overrides, *implied])
+    return read_recipe(path, recipe_type, overrides, implied)
 
 
 def _without_license(path: Path, overrides: Sequence[str]) -> list[str]:
@@ -69,23 +69,28 @@ def _without_license(path: Path, overrides: Sequence[str]) -> list[str]:
 
 
 def _within_levels(path: Path, overrides: Sequence[str]) -> list[str]:
-    """Return the override that leaves out the file's `arm_levels` beyond fewer `finder.levels`, or nothing."""
+    """Return the overrides that keep the file's `arm_levels` and `package_from` within fewer `finder.levels`."""
     keys = {override.partition("=")[0] for override in overrides}
-    content = read_content(path)
-    stated = content.get("arm_levels")
-    if not keys & {"finder", "finder.levels"} or any(key.startswith("arm_levels") for key in keys):
+    if not keys & {"finder", "finder.levels"}:
         return []
+    content = read_content(path)
+    arm_levels, package_from = content.get("arm_levels"), content.get("package_from")
     for override in overrides:
         apply_override(content, override)
     finder = content.get("finder")
     levels: Any = finder.get("levels") if isinstance(finder, dict) else None
-    if not isinstance(stated, list) or any(type(number) is not int for number in (*stated, levels)):
+    if type(levels) is not int or levels < 1:
         return []
-    if levels < 1 or max(stated, default=0) <= levels:
-        return []
-    left = [level for level in stated if level <= levels] or [levels]
-    _log.warning("arm_levels: %s of the recipe become %s, as finder.levels is %d", stated, left, levels)
-    return [f"arm_levels={left}"]
+    kept: dict[str, Any] = {}
+    if isinstance(arm_levels, list) and all(type(level) is int for level in arm_levels):
+        kept["arm_levels"] = [level for level in arm_levels if level <= levels] or [levels]
+    if type(package_from) is int:
+        kept["package_from"] = min(package_from, levels)
+    stated = {"arm_levels": arm_levels, "package_from": package_from}
+    follow = [key for key in kept if kept[key] != stated[key] and not any(given.startswith(key) for given in keys)]
+    for key in follow:
+        _log.warning("%s: %s of the recipe becomes %s, as finder.levels is %d", key, stated[key], kept[key], levels)
+    return [f"{key}={kept[key]}" for key in follow]
 
 
 def command_of(path: Path) -> str:

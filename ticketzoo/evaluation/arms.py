@@ -242,8 +242,3 @@ def controls_among(names: Iterable[str]) -> tuple[str, ...]:
 def one_of(name: str) -> str:
     """Return the arm that an arm's rows are read as: the one whose distribution it draws from, mostly itself."""
     return arm_entry(name).same_as or name
-
-
-def verdict_controls() -> tuple[str, ...]:
-    """Return the arms that a winning ticket must be above, each where it was measured."""
-    return tuple(entry.name for entry in ARMS.values() if entry.verdict_control)

@@ -115,7 +115,8 @@ def _unused_of_before() -> list[Any]:
         request = others.get(thread) if thread is not None else None
         if thread not in (None, threading.current_thread()) and thread.is_alive() and request and request():
             return []
-    reading = {id_ for id_, answer in list(answers.items()) if not answer.is_closed}
+    kept = [(reference.key, reference()) for reference in answers.valuerefs()]  # others may add some meanwhile
+    reading = {id_ for id_, answer in kept if answer is not None and not answer.is_closed}
     return [one for reference in left.valuerefs() if (one := reference()) is not None and id(one) not in reading]
 
 

@@ -78,8 +78,12 @@ def call_hub(
             return _within(call, function, limits.grace)
         except network_errors() as error:
             told = refusal(error, where, token)
-        asked += told.seconds if isinstance(told, HubUnreachable) else 0.0
-        if not isinstance(told, HubUnreachable) or not told.in_passing or not waits or asked > limits.longest_wait:
+        if not isinstance(told, HubUnreachable):
+            raise told
+        asked += told.seconds
+        repeated = len(limits.waits) - len(waits)
+        spent = told.most_repeats is not None and repeated >= told.most_repeats
+        if spent or not waits or asked > limits.longest_wait:
             raise told
         pause = max(waits.pop(0), told.seconds)
         until += told.seconds

@@ -21,8 +21,8 @@ class HubUnreachable(RegistryError):
     """The Hub did not answer, or not with what was asked for; later it may, after `seconds` if it has said so."""
 
     seconds: float = 0.0
-    in_passing: bool = True
-    """False where the server's name is not found: there is no network, and asking again at once does not help."""
+    most_repeats: int | None = None
+    """How often it may be asked again at once; None for as often as anything is."""
 
 
 class HubConflict(RegistryError):
@@ -63,7 +63,7 @@ def refusal(error: Exception, where: str, token: object = None) -> RegistryError
     error = _cause(error)
     told = _told(error, where, token)
     if isinstance(told, HubUnreachable):
-        told.seconds, told.in_passing = _retry_after(error), not _of_name(error)
+        told.seconds, told.most_repeats = _retry_after(error), _most_repeats(error)
     return told
 
 
@@ -101,11 +101,14 @@ def _retry_after(error: Exception) -> float:
     return float(reset[1]) if reset else 0.0
 
 
-def _of_name(error: BaseException | None) -> bool:
-    """Tell whether an error came of a server's name that was not found."""
+def _most_repeats(error: BaseException | None) -> int | None:
+    """Return how often to ask again: never where there is no server of that name, once where no name can be looked up.
+
+    That may pass, and is mostly a machine without a network. None for any other error: as often as for all.
+    """
     while error is not None and not isinstance(error, socket.gaierror):
         error = error.__cause__ or error.__context__
-    return error is not None
+    return None if error is None else int(error.errno != socket.EAI_NONAME)
 
 
 def _when(error: Exception) -> str:

@@ -20,8 +20,16 @@ from ticketzoo.util.text import for_terminal
 R = TypeVar("R", bound=BaseModel)
 
 
-def read_recipe(path: str | Path, recipe_type: type[R], overrides: list[str] | None = None) -> R:
-    """Read the YAML file `path` as a `recipe_type`, with `overrides` such as `training.steps=5ep` applied.
+def read_recipe(
+    path: str | Path, recipe_type: type[R], overrides: list[str] | None = None, implied: Iterable[str] = ()
+) -> R:
+    """Read a recipe.
+
+    Args:
+        path: a YAML file.
+        recipe_type: its type.
+        overrides: keys to change, such as `training.steps=5ep`; errors name those to blame.
+        implied: further ones, which follow from these and are never to blame.
 
     Raises:
         RecipeError: the file is missing or no YAML mapping, or a key is unknown, of the wrong type or impossible.
@@ -30,7 +38,7 @@ def read_recipe(path: str | Path, recipe_type: type[R], overrides: list[str] | N
     if not overrides:
         return parse_recipe(content, recipe_type, str(path))
     changed = copy.deepcopy(content)
-    for override in overrides:
+    for override in (*overrides, *implied):
         apply_override(changed, override)
     parsed, problems = _checked(changed, recipe_type)
     if parsed is not None:
