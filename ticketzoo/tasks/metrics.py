@@ -10,6 +10,9 @@ from torch import Tensor
 
 from ticketzoo.util.registry import Registry
 
+ROUNDING = 1e-6
+"""A mean over many examples may be that far beyond its bounds."""
+
 
 @dataclass(frozen=True)
 class Metric:
@@ -40,6 +43,11 @@ class Metric:
     def bounds(self) -> tuple[float, float]:
         """Return the smallest and largest value that there can be."""
         return {"percent": (0.0, 1.0), "points": (-1.0, 1.0)}.get(self.unit, (-math.inf, math.inf))
+
+    def can_be(self, value: float) -> bool:
+        """Return False for a value beyond the bounds by more than `ROUNDING`; NaN and infinities are no value."""
+        low, high = self.bounds
+        return not math.isfinite(value) or low - ROUNDING <= value <= high + ROUNDING
 
     def default_margin(self, dense: float) -> float:
         """Return the margin where a recipe states none and dense's value is `dense`."""

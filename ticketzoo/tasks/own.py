@@ -139,7 +139,7 @@ class OwnTask:
         """Return `loss`, of integer targets `accuracy`, of examples; on the test split what the user's function gives.
 
         Raises:
-            DataError: the deciding metric is not among them.
+            DataError: the deciding metric is not among them, or one that ticketzoo knows is beyond its bounds.
         """
         examples = self._held_out[split]
         if examples is not None:
@@ -149,16 +149,20 @@ class OwnTask:
             if not isinstance(given, Mapping):
                 raise DataError(f"evaluate: must return a dict of numbers by name, not {type(given).__name__}")
             found = {key: float(value) for key, value in given.items()}
-            for name, value in found.items():
-                low, high = (self.metric if name == self.metric.name else metric_called(name)).bounds
-                if value < low or value > high:
-                    raise DataError(
-                        f"evaluate: {name} is {value:g}, and must be from {low:g} to {high:g}, not in percent"
-                    )
+            self._check_bounds(found)
         if split == "test" and self.metric.name not in found:
             gives = ", ".join(found) or "nothing"
             raise DataError(f"metric {self.metric.name!r} is not among what evaluate gives: {gives}")
         return found
+
+    def _check_bounds(self, found: Mapping[str, float]) -> None:
+        """Raise DataError for a number that rows refuse by its name, or that the deciding metric cannot be."""
+        for name, value in found.items():
+            for metric in (metric_called(name), *([self.metric] if name == self.metric.name else [])):
+                if not metric.can_be(value):
+                    low, high = metric.bounds
+                    advice = "not in percent: correct it, or give it another name"
+                    raise DataError(f"evaluate: {name} is {value}, and must be from {low:g} to {high:g}, {advice}")
 
     def check_finite(self, model: nn.Module, device: torch.device) -> None:
         """Raise DataError if the loss of an example that holds NaN or infinite numbers is not finite."""

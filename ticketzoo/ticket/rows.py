@@ -22,9 +22,6 @@ MAX_RESULTS_BYTES, MAX_ROWS, MAX_ROW_BYTES = 32 * 2**20, 200_000, 8 * 2**10
 LARGEST = 1e150
 """Numbers beyond this have squares, and so a spread, that float64 cannot hold."""
 
-ROUNDING = 1e-6
-"""A mean over many examples may be that far beyond its bounds."""
-
 DEFAULT_METRIC = f"test_{ACCURACY.name}"
 """The metric by which arms are compared on a target none of whose rows says otherwise."""
 
@@ -93,9 +90,10 @@ def beyond_bounds(metric: object, value: object) -> str:
     """
     if not isinstance(metric, str) or not is_finite(value):
         return ""
-    low, high = metric_called(metric.partition("_")[2]).bounds
-    if low - ROUNDING <= value <= high + ROUNDING:
+    known = metric_called(metric.partition("_")[2])
+    if known.can_be(value):
         return ""
+    low, high = known.bounds
     return f"value: {shown(value)} cannot be: {for_terminal(metric)[:100]} is from {low:g} to {high:g}"
 
 

@@ -12,12 +12,12 @@ from ticketzoo.evaluation.evidence import plots_of
 from ticketzoo.evaluation.free_texts import FoundWords, claiming_texts, own_words
 from ticketzoo.evaluation.plot_check import check_plot
 from ticketzoo.evaluation.statistics import Row
-from ticketzoo.tasks.metrics import LOSS, PERPLEXITY
+from ticketzoo.tasks.metrics import LOSS, PERPLEXITY, ROUNDING
 from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import RESULTS_FILE, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.publish import CARD, MAX_CARD_BYTES, MAX_PLOT_BYTES
-from ticketzoo.ticket.rows import ROUNDING, check_rows, is_complete, is_finite
+from ticketzoo.ticket.rows import check_rows, is_complete, is_finite
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.util.text import counted, for_terminal
 from ticketzoo.zoo.checks import Check
