@@ -10,6 +10,7 @@ from PIL import Image
 import ticketzoo
 from ticketzoo import Ticket, load_ticket
 from ticketzoo.recipe import without_local_paths
+from ticketzoo.zoo.add import add_ticket
 
 RECIPE: dict[str, Any] = {
     "name": "lenet.digits-imp",
@@ -34,6 +35,15 @@ def find(*overrides: str) -> Ticket:
     return ticketzoo.find("find.yaml", set=overrides, progress=False)
 
 
+def make_photos(folder: Path) -> Path:
+    for split, number in (("train", 8), ("test", 4)):
+        for label in ("cat", "dog"):
+            (folder / split / label).mkdir(parents=True)
+            for index in range(number):
+                Image.new("L", (8, 8), index * 9 + len(label)).save(folder / split / label / f"{index}.png")
+    return folder
+
+
 def test_a_ticket_of_other_settings_is_kept_beside_the_new_one(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "lenet.digits-imp"
     first = find()
@@ -53,12 +63,7 @@ def test_a_ticket_of_other_settings_is_kept_beside_the_new_one(tmp_path: Path) -
 def test_a_ticket_of_a_folder_names_its_last_part_and_has_no_licence_of_the_recipe_s(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    photos = tmp_path / "private" / "photos"
-    for split, number in (("train", 8), ("test", 4)):
-        for label in ("cat", "dog"):
-            (photos / split / label).mkdir(parents=True)
-            for index in range(number):
-                Image.new("L", (8, 8), index * 9 + len(label)).save(photos / split / label / f"{index}.png")
+    photos = make_photos(tmp_path / "private" / "photos")
     ticket = find(f"task.dataset.path={photos}", "task.dataset.classes=null", "task.dataset.examples=null")
     assert ticket.config.license is None
     assert "--set license=" in caplog.text
@@ -69,6 +74,20 @@ def test_a_ticket_of_a_folder_names_its_last_part_and_has_no_licence_of_the_reci
                   "license=mit")  # fmt: skip
     assert stated.config.license == "mit"
     assert find("task.dataset.examples=30").config.license == "apache-2.0"
+
+
+@pytest.mark.parametrize("path", [".", "./", "..", "train/..", "../photos/train/.."])
+def test_a_ticket_of_a_folder_that_is_named_by_dots_is_sound(
+    tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = make_photos(tmp_path / "private" / "photos")
+    monkeypatch.chdir(photos / "train" if path == ".." else photos)
+    changes = [f"task.dataset.path={path}", "task.dataset.classes=null", "task.dataset.examples=null"]
+    out = tmp_path / "out"
+    ticket = ticketzoo.find(tmp_path / "find.yaml", out=out, set=changes, progress=False)
+    assert ticket.config.source.dataset == "photos"
+    assert yaml.safe_load(ticket.recipe_text)["task"]["dataset"]["path"] == "./photos"
+    assert add_ticket(out / ticket.name, tmp_path / "registry").is_dir()
 
 
 @pytest.mark.parametrize(
@@ -90,6 +109,14 @@ def test_a_ticket_of_a_folder_names_its_last_part_and_has_no_licence_of_the_reci
 )
 def test_local_paths_in_public(path: str, public: str) -> None:
     assert without_local_paths({"a": [{"path": path}], "n": 3}) == {"a": [{"path": public}], "n": 3}
+
+
+def test_dots_are_folders_in_paths_alone(tmp_path: Path) -> None:
+    """The working folder is `tmp_path`."""
+    public = without_local_paths({"path": "a/b/..", "separator": ".", "b": [{"path": "."}], "path2": "x/.."})
+    assert public == {"path": "./a", "separator": ".", "b": [{"path": f"./{tmp_path.name}"}], "path2": "x/.."}
+    assert without_local_paths({"path": "~nobody-of-that-name/a/.."}) == {"path": "./~nobody-of-that-name"}
+    assert without_local_paths(public) == public
 
 
 def test_working_folders_are_texts_or_paths(tmp_path: Path) -> None:

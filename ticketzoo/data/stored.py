@@ -1,10 +1,9 @@
 """Data sets as `datasets.load_dataset` reads them, and what their sections of a recipe have in common."""
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
@@ -15,6 +14,7 @@ from ticketzoo.data.splits import random_share
 from ticketzoo.data.stored_folder import load_folder
 from ticketzoo.errors import DataError
 from ticketzoo.recipe import Config
+from ticketzoo.recipe.local import last_part
 from ticketzoo.util.text import one_line
 
 if TYPE_CHECKING:
@@ -102,11 +102,6 @@ class StoredDataset(Config):
         if self.examples is not None and self.examples > count:
             available = f"{self.path} has {count} training examples after validation"
             raise DataError(f"examples: {self.examples} is too many, {available}: lower it")
-
-
-def last_part(path: str) -> str:
-    """Return the last part of a Hub id or folder, also of `.` and `images/..`; a link keeps its own name."""
-    return PurePath(os.path.abspath(Path(path).expanduser())).name  # noqa: PTH100 (resolve() follows links)
 
 
 def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDict":

@@ -16,11 +16,11 @@ from ticketzoo.data.images.batches import Images, MemoryImages
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
 from ticketzoo.data.labels import named
 from ticketzoo.data.splits import balanced_batches
-from ticketzoo.data.stored import last_part
 from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.recipe import DataName
+from ticketzoo.recipe.local import last_part
 from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
 from ticketzoo.tasks.task import SCORED_PER_CLASS

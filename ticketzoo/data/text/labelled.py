@@ -9,7 +9,6 @@ from torch import Tensor
 from ticketzoo.data import tensor_cache
 from ticketzoo.data.labels import find_label_column
 from ticketzoo.data.progress_bar import with_progress
-from ticketzoo.data.stored import last_part
 from ticketzoo.data.tables.untyped import is_untyped
 from ticketzoo.data.text.columns import check_columns, text_columns
 from ticketzoo.data.text.glue import GLUE, GlueTask, known_columns
@@ -19,6 +18,7 @@ from ticketzoo.data.text.rows import TextDataset, TextRows, split_rows
 from ticketzoo.data.text.sequences import Sequences, sequences_of
 from ticketzoo.data.text.tokenizer import Tokenizer
 from ticketzoo.errors import DataError
+from ticketzoo.recipe.local import last_part
 
 if TYPE_CHECKING:
     from datasets import Dataset

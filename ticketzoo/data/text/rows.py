@@ -11,11 +11,12 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from ticketzoo.data.splits import random_share
-from ticketzoo.data.stored import Share, StoredDataset, last_part, load_stored
+from ticketzoo.data.stored import Share, StoredDataset, load_stored
 from ticketzoo.data.tables.files import Reading, Tables
 from ticketzoo.data.tables.load import has_names, load_tables
 from ticketzoo.data.tables.places import Places
 from ticketzoo.errors import DataError
+from ticketzoo.recipe.local import last_part
 
 if TYPE_CHECKING:
     from datasets import Dataset
