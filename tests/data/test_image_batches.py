@@ -1,4 +1,5 @@
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -126,14 +127,21 @@ def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed: I
 def test_a_process_that_ends_amid_its_batches_ends_its_workers() -> None:
     """The generator is still there when the interpreter ends, which then sends SIGTERM and waits."""
     script = """
+import multiprocessing
 import torch
 from ticketzoo.data.images.batches import batches
-from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
+from ticketzoo.data.images.splits import ImageDataset, load_images
 images = load_images(ImageDataset(path="digits", in_memory=False)).train
 running = batches(images, batch_size=10, seed=0, start=0, stop=100, device=torch.device("cpu"), workers=2)
 next(running)
+print(*(worker.pid for worker in multiprocessing.active_children()))
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, check=True, timeout=60)
+    workers = [int(pid) for pid in done.stdout.split()]
+    assert len(workers) == 2
+    for pid in workers:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -159,3 +159,45 @@ def test_labels_of_two_kinds_in_two_files_are_refused(tmp_path: Path, train: lis
     kinds = ("texts", "none") if test[0] == "a" else ("no texts", "texts")
     there = f"holds {kinds[0]}, and {kinds[1]} in {path}/train.parquet: make them alike"
     assert refusal(path) == f"test.parquet: column 'label' {there}"
+
+
+GAPS = [str(2 * number) for number in range(101)]
+DOUBTED = [
+    (["1", "2", "cat"], "train/metadata.csv, line 4 has label 'cat', no number, but "),
+    (["1", "2", "1" * 20], f"train/metadata.csv, line 4 has label '{'1' * 20}', of more digits than 64 bits hold: "),
+    (["1.0", "2.0", "9007199254740993"], "train/metadata.csv, line 4 has label '9007199254740993', a whole number "),
+    (GAPS, "labels of "),
+]
+
+
+def labelled(root: Path, labels: list[str]) -> Path:
+    """As many images as labels, two of each, all in train."""
+    (root / "train").mkdir(parents=True)
+    lines = ["file_name,label"]
+    for number, (label, image) in enumerate(zip([*labels, *labels], numbered(2 * len(labels)), strict=True)):
+        image.save(root / "train" / f"{number}.png")
+        lines.append(f"{number}.png,{label}")
+    (root / "train" / "metadata.csv").write_text("\n".join(lines) + "\n")
+    return root
+
+
+@pytest.mark.parametrize(("labels", "said"), DOUBTED)
+def test_labels_that_are_doubted_load_once_they_are_named_with_letters(
+    tmp_path: Path, labels: list[str], said: str
+) -> None:
+    message = refusal(labelled(tmp_path / "numbers", labels))
+    assert message.startswith(said)
+    assert message.endswith(": if they are classes, name all of them with letters, such as class-1")
+    names = [f"class-{label}" for label in labels]
+    assert load(labelled(tmp_path / "names", names)).class_names == sorted(names)
+
+
+def test_numbers_are_not_doubted_where_the_recipe_names_classes(tmp_path: Path) -> None:
+    splits = load(labelled(tmp_path / "d", GAPS), classes=(0, 2))
+    assert splits.class_names == ["0", "2"]
+
+
+def test_numbers_of_a_copy_of_a_hub_data_set_are_not_doubted(tmp_path: Path) -> None:
+    path = labelled(tmp_path / "d", GAPS)
+    (path / "README.md").write_text("---\nconfigs:\n- config_name: default\n  data_files: train/*\n---\n")
+    assert load(path).class_names == GAPS

@@ -14,6 +14,7 @@ from ticketzoo.data.images.folder import FolderSource, image_folder
 from ticketzoo.data.images.table import StoredSource
 from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.stored import load_stored
+from ticketzoo.data.stored_folder import of_hub
 from ticketzoo.data.tables.files import Tables
 from ticketzoo.errors import DataError
 
@@ -64,8 +65,18 @@ def open_source(
     label_column: str | None,
     *,
     may_miss: bool = False,
+    has_classes: bool = False,
 ) -> ImageSource:
-    """Open "digits", a Hub data set or a local folder; with `may_miss`, its tables may name files that are not there.
+    """Open "digits", a Hub data set or a local folder.
+
+    Args:
+        path: one of them.
+        name: of the Hub data set's configuration, if it has several.
+        revision: of the Hub data set.
+        image_column: that of the images; by default the only one.
+        label_column: that of the labels; by default the only one.
+        may_miss: tables of a folder may name files that are not there.
+        has_classes: numbers in the label column are known to be classes; those of the Hub's data sets are.
 
     Raises:
         DataError: missing, no images, no or ambiguous labels.
@@ -79,8 +90,10 @@ def open_source(
         if (layout := image_folder(folder)) is not None:
             return FolderSource(path, layout)
         if (described := described_images(folder, may_miss=may_miss)) is not None:
-            return StoredSource(path, described, image_column, label_column)
-    return StoredSource(path, Tables(load_stored(path, name, revision)), image_column, label_column)
+            return StoredSource(path, described, image_column, label_column, has_classes=has_classes)
+    has_classes = has_classes or not folder.is_dir() or of_hub(folder)
+    stored = Tables(load_stored(path, name, revision))
+    return StoredSource(path, stored, image_column, label_column, has_classes=has_classes)
 
 
 class Digits:

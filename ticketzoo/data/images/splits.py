@@ -70,7 +70,8 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     where = dataset.mirror or dataset.path
     skip = dataset.on_error == "skip"
     columns = dataset.image_column, dataset.label_column
-    source = open_source(where, dataset.name, dataset.revision, *columns, may_miss=skip)
+    known = dataset.classes is not None
+    source = open_source(where, dataset.name, dataset.revision, *columns, may_miss=skip, has_classes=known)
     remarks = source.remarks
     if remarks.odd:
         remarks.log(where)

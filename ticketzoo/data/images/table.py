@@ -29,16 +29,36 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 
-class StoredSource:
-    """A `datasets` data set with an image and a label column."""
+_ADVICE = "if they are classes, name all of them with letters, such as class-1"
 
-    def __init__(self, path: str, tables: Tables, image_column: str | None, label_column: str | None) -> None:
+
+class StoredSource:
+    """A `datasets` data set with an image and a label column.
+
+    Args:
+        path: the data set, for messages.
+        tables: its splits.
+        image_column: that of the images; by default the only one.
+        label_column: that of the labels; by default the only one.
+        has_classes: numbers in it are known to be classes, so that those of CSV are not doubted.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        tables: Tables,
+        image_column: str | None,
+        label_column: str | None,
+        *,
+        has_classes: bool = False,
+    ) -> None:
         stored = tables.splits
         self.splits = list(stored)
         self.remarks = tables.remarks
         self._places = tables.places
         features = next(iter(stored.values())).features
         self._path = path
+        self._has_classes = has_classes
         self._stored = stored
         self._image_column = find_image_column(path, features, image_column)
         self._label_column = find_label_column(path, features, label_column)
@@ -50,12 +70,9 @@ class StoredSource:
             DataError: missing labels, or numbers with fractions.
         """
         where = f"{self._path}, column {self._label_column!r}"
-        values = self._labels(splits)
+        values = self._labels(where, splits)
         features = [self._stored[split].features[self._label_column] for split in splits]
         check_same_names(where, features)
-        found = np.unique(np.concatenate(values)) if all(part.dtype.kind in "iuf" for part in values) else None
-        if found is not None and len(found) and all_whole(found) and not hasattr(features[0], "names"):
-            check_few(where, found, "if they are classes, number them from 0, or write them as texts")
         numbered, names = number_classes(where, features[0], values)
         return [
             StoredTable(
@@ -68,13 +85,20 @@ class StoredSource:
             for split, labels in zip(splits, numbered, strict=True)
         ], names
 
-    def _labels(self, splits: list[str]) -> list[np.ndarray]:
+    def _labels(self, where: str, splits: list[str]) -> list[np.ndarray]:
         """Return the labels of each split; those of CSV, which are texts, as the numbers that they are."""
         values = {split: self._stored_labels(split) for split in splits}
-        if not any(is_untyped(self._stored[split]) for split in splits):
+        untyped = [split for split in splits if is_untyped(self._stored[split])]
+        if not untyped:
             return list(values.values())
         rows = {split: _Rows(self._stored[split], partial(self._where, split)) for split in splits}
-        return list(typed_labels(rows, values, None, self.remarks, advice="make them alike").values())
+        told = "classes" if self._has_classes else None
+        values = typed_labels(rows, values, told, self.remarks, advice=_ADVICE)
+        if not self._has_classes and all(values[split].dtype.kind in "if" for split in untyped):
+            found = np.unique(np.concatenate([values[split] for split in untyped]))
+            if len(found) and all_whole(found):
+                check_few(where, found, _ADVICE)
+        return list(values.values())
 
     def _stored_labels(self, split: str) -> np.ndarray:
         """Return the labels of a split as they are stored."""

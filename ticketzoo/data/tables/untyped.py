@@ -50,7 +50,7 @@ def typed_labels(
     told: str | None,
     remarks: Remarks,
     *,
-    advice: str = _ADVICE,
+    advice: str | None = None,
 ) -> dict[str, np.ndarray]:
     """Return the labels of each split, those of CSV as numbers where all are, and as bools where a word is unsteady.
 
@@ -59,7 +59,7 @@ def typed_labels(
         values: their labels.
         told: "classes" or "values" where the recipe says so; for classes numbers may stand among words.
         remarks: gets words that were taken for True and False.
-        advice: what to do about numbers and words.
+        advice: what to do about labels that are refused; by default what the recipe of a task on texts can say.
 
     Raises:
         DataError: some are numbers and others are words, or one has more digits than 64 bits hold.
@@ -73,7 +73,7 @@ def typed_labels(
         raise DataError(f"{_place(rows, values, texts, words[0])}, which is not a number to predict")
     if numbers and words and told is None:
         one, other = (_place(rows, values, texts, label) for label in (words[0], numbers[0]))
-        raise DataError(f"{one}, no number, but {other}: {advice}")
+        raise DataError(f"{one}, no number, but {other}: {advice or _ADVICE}")
     if words:
         typed = any(part.dtype.kind == "b" for part in values.values())
         if not _are_bools(every, typed=typed):
@@ -84,14 +84,14 @@ def typed_labels(
     whole = [label for label in every if label.strip().lstrip("+-").isdigit()]
     if len(whole) < len(every):
         if (wide := [label for label in every if _is_wide(label)]) and told != "values":
-            advice = "write names without a point, or say labels: values, to predict them"
+            advice = advice or "write names without a point, or say labels: values, to predict them"
             raise DataError(f"{_place(rows, values, texts, wide[0])}, {BEYOND_FLOATS}: {advice}")
         return {name: part.astype(np.float64) if name in texts else part for name, part in values.items()}
     long = [label for label in whole if len(label.strip().lstrip("+-0")) > _DIGITS]
     if long and told == "classes":
         return dict(values)
     if long and told is None:
-        advice = "if such numbers are names, say labels: classes"
+        advice = advice or "if such numbers are names, say labels: classes"
         raise DataError(f"{_place(rows, values, texts, long[0])}, of more digits than 64 bits hold: {advice}")
     kind = np.float64 if long else np.int64
     return {name: part.astype(kind) if name in texts else part for name, part in values.items()}
