@@ -1,4 +1,4 @@
-"""Held-out examples of a user's own that are trained on, too: told of, and refused where all are."""
+"""Held-out examples of a user's own that are trained on, too: told of, and refused where they are a slice of train."""
 
 import logging
 from pathlib import Path
@@ -55,11 +55,10 @@ def test_an_example_of_another_shape_or_label_is_told_by_its_input_alone() -> No
     assert other_shape.copies.counts == {}
 
 
-def find(folder: Path, **held_out: Any) -> ticketzoo.Ticket:
+def find(folder: Path, **examples: Any) -> ticketzoo.Ticket:
     return ticketzoo.find(
         model=lambda: nn.Linear(3, 2),
-        train=pairs(0, 6),
-        **held_out,
+        **{"train": pairs(0, 6), **examples},
         finder={"levels": 1, "rate": 0.5},
         training={"steps": "1it", "batch_size": 2},
         arms=["ticket"],
@@ -81,8 +80,31 @@ def test_a_find_warns_and_the_card_says_so(tmp_path: Path, caplog: pytest.LogCap
     assert all(line in card for line in said)
 
 
-def test_a_test_split_that_is_all_in_train_is_refused_unless_it_is_a_function(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"^evaluate: all 3 examples are in train, too: give others"):
-        find(tmp_path, evaluate=pairs(2, 5))
+@pytest.mark.parametrize(("first", "stop"), [(2, 5), (0, 6), (5, 6)])
+def test_a_slice_of_train_to_test_on_is_refused_unless_it_is_a_function(tmp_path: Path, first: int, stop: int) -> None:
+    said = (
+        rf"^evaluate: all {stop - first} examples are those of train from example {first} on, in the same order: give"
+    )
+    with pytest.raises(DataError, match=said):
+        find(tmp_path, evaluate=pairs(first, stop))
     assert not any(tmp_path.iterdir())
     find(tmp_path, evaluate=lambda model: {"accuracy": 0.5})
+
+
+def test_small_discrete_inputs_are_all_in_train_and_are_only_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three bits have eight values: whoever draws 40 of them to train on has seen those to test on."""
+    bits = torch.tensor([[number >> 2 & 1, number >> 1 & 1, number & 1] for number in range(8)])
+    drawn = bits[torch.randint(8, (40,), generator=torch.Generator().manual_seed(0))]
+    train = torch.cat([drawn, bits.flip(0)])
+    with caplog.at_level(logging.WARNING, "ticketzoo"):
+        find(tmp_path, train=(train.float(), train.sum(1) % 2), evaluate=(bits.float(), bits.sum(1) % 2))
+    assert "8 of the 8 examples to test on are trained on, too" in caplog.text
+
+
+def test_a_slice_with_other_targets_or_in_another_order_is_none_of_train() -> None:
+    inputs, labels = pairs(2, 5)
+    for other in ((inputs, 1 - labels), (inputs.flip(0), labels.flip(0))):
+        copies = OwnTask(pairs(0, 6), other).copies
+        assert (copies.counts, copies.test_from) == ({"test": (3, 3)}, None)

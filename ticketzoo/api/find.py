@@ -73,7 +73,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         The ticket, at its best level; its folder is `<out>/<name>`. One of your own network holds no code.
 
     Raises:
-        TicketzooError: what was asked for cannot be, examples to test on are all trained on, or the run cannot go on.
+        TicketzooError: what was asked for cannot be, `evaluate` is `train` or a slice of it, or the run cannot go on.
     """
     stated = until_keys(until, max_seeds)
     own = OwnRun(model, train, evaluate, validation, loss, metric, prune, finder, training, arms, seeds, stated, name)

@@ -19,6 +19,7 @@ from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric, metric_call
 from ticketzoo.tasks.own_copies import Copies
 from ticketzoo.tasks.own_examples import (
     EVALUATION_BATCH,
+    Content,
     Examples,
     Given,
     NotFinite,
@@ -66,8 +67,8 @@ class OwnTask:
         """Take in the examples. Each is read once, to know the data again by a fingerprint, and to find copies.
 
         Copies are held-out examples whose inputs are, to the bit, those of examples to train on. Looking for them takes
-        a digest of each input as it is read, some 60 bytes of memory an example while this runs. Inputs that are drawn
-        or augmented anew at each read are not known again.
+        digests of each example as it is read, some 200 bytes of memory an example while this runs. Inputs that are
+        drawn or augmented anew at each read are not known again.
 
         Args:
             train: examples to train on, or arrays of inputs and targets, [n, ...] each. An input is a tensor or a
@@ -97,7 +98,7 @@ class OwnTask:
         self._splits: dict[str, Examples | None] = {"train": self._train, **self._held_out}
         self.examples = {split: 0 if examples is None else len(examples) for split, examples in self._splits.items()}
         not_finite: dict[int, NotFinite] = {}
-        contents: list[list[bytes]] = []
+        contents: list[list[Content]] = []
         fingerprint = fingerprint_of([*self._splits.values()], not_finite=not_finite, contents=contents)
         self.copies = Copies.among(contents[0], dict(zip(self._held_out, contents[1:], strict=True)))
         self._not_finite = {list(self._splits)[at]: noted for at, noted in not_finite.items()}

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, cast, runtime_checkable
+from typing import Any, NamedTuple, Protocol, TypeAlias, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -122,11 +122,18 @@ class NotFinite:
     first: int
 
 
+class Content(NamedTuple):
+    """Digests of an example's input and target, 16 bytes each."""
+
+    input: bytes
+    target: bytes
+
+
 def fingerprint_of(
     splits: list[Examples | None],
     few: list[int] | None = None,
     not_finite: dict[int, NotFinite] | None = None,
-    contents: list[list[bytes]] | None = None,
+    contents: list[list[Content]] | None = None,
 ) -> str:
     """Return a digest of all examples, or of those numbered `few`, read in order.
 
@@ -134,21 +141,23 @@ def fingerprint_of(
         splits: the examples.
         few: default all.
         not_finite: where those that hold NaN or infinite numbers are noted, by the position of their split.
-        contents: where the digests of each split's inputs are added, [n], in order; none of a split that is not there.
+        contents: where the digests of each split's examples are added, [n], in order; none of a split not there.
     """
     digest = hashlib.sha256()
     for split, examples in enumerate(splits):
         digest.update(b"split")
-        inputs_of_split: list[bytes] = []
+        of_split: list[Content] = []
         if contents is not None:
-            contents.append(inputs_of_split)
+            contents.append(of_split)
         if examples is None:
             continue
         numbers = torch.arange(len(examples)) if few is None else torch.tensor(few)
         for chosen in numbers.split(EVALUATION_BATCH):
             inputs, targets = drawn(examples, chosen.tolist(), int(chosen[0]))
             parts = [*inputs.items()] if isinstance(inputs, Mapping) else [("input", inputs)]
-            inputs_of_split += _contents(parts, len(chosen)) if contents is not None else []
+            if contents is not None:
+                pair = (_digests(part, len(chosen)) for part in (parts, [("target", targets)]))
+                of_split += map(Content, *pair)
             bad = torch.zeros(len(chosen), dtype=torch.bool)
             for key, tensor in [*parts, ("target", targets)]:
                 digest.update(f"{key} {tensor.dtype} {tuple(tensor.shape)}".encode())
@@ -161,8 +170,8 @@ def fingerprint_of(
     return digest.hexdigest()
 
 
-def _contents(parts: list[tuple[str, Tensor]], count: int) -> list[bytes]:
-    """Return a digest of 16 bytes of each input of a batch, by names, dtypes, shapes and numbers."""
+def _digests(parts: list[tuple[str, Tensor]], count: int) -> list[bytes]:
+    """Return a digest of 16 bytes of each input, or target, of a batch, by names, dtypes, shapes and numbers."""
     digests = [hashlib.blake2b(digest_size=16) for _ in range(count)]
     for key, tensor in parts:
         content = tensor.contiguous().view(torch.uint8).numpy().tobytes()
