@@ -11,7 +11,7 @@ def test_the_file_the_reason_and_what_to_do(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
     with pytest.raises(OSError) as raised:
         missing.read_bytes()
-    assert in_words(raised.value) == f"{missing}: No such file or directory; fix the cause"
+    assert in_words(raised.value) == f"{missing}: No such file or directory; choose another path"
 
 
 def test_of_two_files_the_one_that_is_in_the_way(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_of_two_files_the_one_that_is_in_the_way(tmp_path: Path) -> None:
     (tmp_path / "folder" / "full").mkdir(parents=True)
     with pytest.raises(OSError) as raised:
         (tmp_path / "file").replace(tmp_path / "folder")
-    assert in_words(raised.value) == f"{tmp_path / 'folder'}: Is a directory; fix the cause"
+    assert in_words(raised.value) == f"{tmp_path / 'folder'}: Is a directory; choose another path"
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """`ticketzoo find`, `transfer` and `stability` as a user meets them: what they print where, and how they end."""
 
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -7,6 +9,9 @@ from pathlib import Path
 
 import pytest
 from command_line import RECIPE, TRANSFER, Command, ticketzoo
+
+from ticketzoo.cli.find import print_found
+from ticketzoo.ticket import Ticket
 
 TICKET = "runs/lenet.digits-imp/lenet.digits-imp"
 PRUNED_ONCE = "seed 0 level 1/8: test accuracy"
@@ -151,7 +156,7 @@ def test_a_second_run_in_a_folder_in_use_is_refused(folder: Path) -> None:
     running.send(signal.SIGINT)
     running.process.join()
     assert second.status == 1
-    assert "another run is using this folder; wait for it or choose another --out" in second.err
+    assert "another run is using this folder; wait for it or choose another working folder (--out)" in second.err
 
 
 def test_help_of_every_command_has_an_example() -> None:
@@ -174,3 +179,19 @@ def test_as_a_module_in_a_plain_subprocess(folder: Path) -> None:
     assert done.stderr == ""
     (folder / "complete.yaml").write_text(done.stdout)
     assert ticketzoo(folder, "recipe", "show", "complete.yaml").out == done.stdout
+
+
+def test_the_table_that_find_prints_has_the_labels_of_the_ticket(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They are by the recipe's own margin and looks, which rows do not state."""
+    folder = tmp_path / "digits"
+    shutil.copytree(Path(__file__).resolve().parents[2] / "registry" / "lenet-300-100.digits-imp", folder)
+    config = json.loads((folder / "ticket.json").read_text())
+    for level in config["verdict"]["levels"]:
+        level["label"] = "below"
+    config["verdict"] |= {"label": "below"}
+    (folder / "ticket.json").write_text(json.dumps(config))
+    print_found((Ticket.from_pretrained(folder), folder), as_json=False)
+    table = capsys.readouterr().out.partition("verdict: ")[0]
+    assert table.count("below") == 5 and "undecided" not in table

@@ -11,7 +11,11 @@ from command_line import RECIPE, TRANSFER, ticketzoo
     [
         (["--until", "sometime"], 2, "give decided, not 'sometime'"),
         (["--until", "decided", "--max-seeds", "2"], 2, "greater than or equal to 3"),
-        (["--max-seeds", "5"], 1, "--set verdict.max_seeds=5: verdict: max_seeds goes with until: decided"),
+        (
+            ["--max-seeds", "5"],
+            1,
+            "--set verdict.max_seeds=5: verdict: max_seeds goes with until: decided (--until decided)",
+        ),
         (
             ["--until", "decided", "--max-seeds", "3", "--set", "seeds=[0,1,2,3]"],
             1,

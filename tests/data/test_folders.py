@@ -124,17 +124,17 @@ def test_what_is_not_used_is_listed_with_its_reason(tmp_path: Path) -> None:
         "empty folders": [],
     }
     unknown, unused = layout.remarks
-    assert unknown == "not used: extra/ (1 images), no split by name"
+    assert unknown == "not used: extra/ (images: 1), no split by name"
     assert unused == "test/ holds no images"
     words, examples = layout.left_out_words() or ("", "")
     assert words.startswith("left out: ")
-    assert sorted(words.removeprefix("left out: ").split(", ")) == [
-        "1 file in hidden folders",
-        "1 file that is no image",
-        "1 hidden file",
-        "1 image in no split",
-        "1 in no class folder",
-        "2 folders of systems and tools",
+    assert sorted(words.removeprefix("left out: ").split("; ")) == [
+        "files in hidden folders: 1",
+        "files that are no images: 1",
+        "folders of systems and tools: 2",
+        "hidden files: 1",
+        "images in no split: 1",
+        "in no class folder: 1",
     ]
     assert {"train/.net/0.png", "train/@eaDir", "train/a/.1.png", "train/a/0.json"} <= set(examples.split(", "))
 
@@ -162,7 +162,7 @@ def test_beside_a_test_split_an_unknown_folder_is_named_and_not_used(tmp_path: P
     layout = pictures(lay_out(tmp_path, "train/a/0.png", "test/a/1.png", "holdout/a/2.png", "holdout/a/3.png"))
     assert {split: len(layout.files(split)) for split in layout.splits} == {"train": 1, "test": 1}
     (said,) = layout.remarks
-    assert said == "not used: holdout/ (2 images), no split by name"
+    assert said == "not used: holdout/ (images: 2), no split by name"
 
 
 def test_a_folder_called_train_that_is_read_as_a_class_is_said(tmp_path: Path) -> None:

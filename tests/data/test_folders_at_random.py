@@ -119,7 +119,7 @@ def test_no_folder_that_may_be_a_split_is_lost_without_a_word(tree: dict, unknow
         check(root, {split: of_split for split, of_split in laid_out.items() if of_split})
         (said,) = [words for words in resolve_folder(root, is_png, "images").remarks if "holds no" not in words]
         count = sum(map(len, classes.values()))
-        assert said == f"not used: holdout/ ({count} images), no split by name"
+        assert said == f"not used: holdout/ (images: {count}), no split by name"
 
 
 @settings(max_examples=40, deadline=None)

@@ -47,7 +47,7 @@ def test_images_that_no_row_names_are_said(tmp_path: Path, caplog: pytest.LogCap
     splits = load(folder(tmp_path / "d", "file_name,label\n" + rows(5)))
     assert first_pixels(splits.train) == [0, 1, 2, 3, 4]
     assert first_pixels(splits.test) == [20, 21, 22, 23]
-    said = "left out: 5 images that metadata.csv does not name"
+    said = "left out: images that metadata.csv does not name: 5"
     assert said in splits.laid_out
     assert caplog.messages == [f"{tmp_path / 'd'}: {said} (train/5.png)"]
 

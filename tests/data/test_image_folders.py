@@ -156,7 +156,7 @@ def test_what_is_no_image_is_left_out_and_counted_once(tmp_path: Path, caplog: p
     grey(1).save(folder / "train" / "preview.png")
     assert (len(load(folder).train), len(load(folder).test)) == (8, 4)
     assert caplog.messages[0] == (
-        f"{folder}: left out: 24 files that are no images, 1 in no class folder (test/a/0000.json, train/preview.png)"
+        f"{folder}: left out: files that are no images: 24; in no class folder: 1 (test/a/0000.json, train/preview.png)"
     )
 
 
@@ -247,7 +247,7 @@ def test_a_split_without_class_folders_is_left_out_with_a_word(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = write_folder(tmp_path / "d", {"train": TWO["train"], "test": {"": numbered(3, 50)}})
-    said = f"{folder}: left out: 3 in the split test, which has no class folders (test/0000.png)"
+    said = f"{folder}: left out: in the split test, which has no class folders: 3 (test/0000.png)"
     assert load(folder).laid_out[2:] == [said.removeprefix(f"{folder}: ").partition(" (")[0], NO_TEST]
     assert caplog.messages[0] == said
     caplog.clear()
@@ -344,7 +344,7 @@ def test_hidden_folders_are_no_classes_and_counted(tmp_path: Path) -> None:
     (folder / "train" / "all.zip").write_bytes(b"PK")
     splits = load(folder)
     assert splits.class_names == ["a", "b"]
-    assert splits.laid_out[2] == "left out: 2 files in hidden folders, 1 archive, which is not unpacked"
+    assert splits.laid_out[2] == "left out: files in hidden folders: 2; archives, which are not unpacked: 1"
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="permissions bind no administrator")
@@ -360,12 +360,12 @@ def test_images_of_kinds_that_are_not_read_are_said(tmp_path: Path) -> None:
     folder = write_folder(tmp_path / "d", TWO)
     (folder / "train" / "a" / "0000.heic").write_bytes(b"ftypheic")
     reason = "images of kinds that are not read (convert them to JPEG or PNG)"
-    assert load(folder).laid_out[2] == f"left out: 1 {reason.replace('images', 'image', 1)}"
+    assert load(folder).laid_out[2] == f"left out: {reason}: 1"
     (tmp_path / "e" / "cat").mkdir(parents=True)
     (tmp_path / "e" / "cat" / "0.HEIC").write_bytes(b"ftypheic")
     with pytest.raises(DataError) as refused:
         load(tmp_path / "e")
-    assert str(refused.value) == f"{tmp_path / 'e'} holds no images but 1 {reason}"
+    assert str(refused.value) == f"{tmp_path / 'e'} holds only {reason}: 1"
 
 
 def test_a_table_of_labels_beside_one_folder_of_images_is_told_how_to_be_called(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ def test_a_second_process_in_the_same_folder_is_turned_away_until_the_first_is_g
 def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with (
-        pytest.raises(RunError, match="cannot be written \\(Not a directory\\); choose another --out"),
+        pytest.raises(RunError, match=r"cannot be written \(Not a directory\); choose another working folder"),
         cells_in(tmp_path / "file" / "cells"),
     ):
         pass
@@ -52,9 +52,7 @@ def test_a_folder_that_cannot_be_made_is_said_in_one_line(tmp_path: Path) -> Non
 
 @pytest.mark.skipif(not READ_ONLY.is_dir(), reason="needs a folder that not even root can write to")
 def test_a_read_only_folder_is_said_in_one_line() -> None:
-    said = (
-        r"cannot be written \((Permission denied|Read-only file system|Operation not permitted)\); choose another --out"
-    )
+    said = r"cannot be written \((Permission denied|Read-only file system|Operation not permitted)\); choose another "
     with pytest.raises(RunError, match=said), cells_in(READ_ONLY):
         pass
 
@@ -98,7 +96,7 @@ class ManyFiles(MadeImages):
 
 
 def test_a_file_that_is_gone_is_not_said_to_be_the_run_s(tmp_path: Path) -> None:
-    said = "^level 0: /nowhere/images.arrow: No such file or directory; fix the cause and run again$"
+    said = "^level 0: /nowhere/images.arrow: No such file or directory; choose another path and run again$"
     with cells_in(tmp_path) as cells, pytest.raises(RunError, match=said):
         cells.run(job(task=LostFile()), "level 0")
 

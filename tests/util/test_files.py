@@ -37,5 +37,5 @@ def test_an_export_makes_its_folder_or_says_in_one_line_why_not(tmp_path: Path) 
     export_ticket(toy_ticket(), "masks", tmp_path / "a" / "b" / "masks.safetensors")
     assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["masks.safetensors"]
     (tmp_path / "file").write_text("")
-    with pytest.raises(TicketError, match=r"file/x: cannot be written: .*(exists|directory); fix the cause$"):
+    with pytest.raises(TicketError, match=r"file/x: cannot be written: .*(exists|directory); choose another path$"):
         export_ticket(toy_ticket(), "masks", tmp_path / "file" / "x")

@@ -107,6 +107,40 @@ def test_data_that_no_row_measures_are_refused(bare: Path) -> None:
         said(bare)
 
 
+def edit_rows(folder: Path, edit: Callable[[list[dict[str, Any]]], list[dict[str, Any]]]) -> None:
+    rows = edit([json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()])
+    forge(folder, "results.jsonl", "".join(f"{json.dumps(row)}\n" for row in rows).encode())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"target": "digits-adam"}, "the rows measure 'digits-adam'$"),
+        ({"data": "b" * 64}, "the rows measure 'digits', on data whose fingerprint is not dff035417256$"),
+    ],
+)
+def test_the_source_is_told_as_the_verdict_tells_it(bare: Path, change: dict[str, str], message: str) -> None:
+    edit_rows(bare, lambda rows: [row | change for row in rows])
+    with pytest.raises(TicketError, match=message):
+        said(bare)
+
+
+def test_rows_of_a_part_of_the_source_are_told_by_the_recipe(bare: Path) -> None:
+    edit_rows(bare, lambda rows: [row | {"target": "digits-0-2"} for row in rows])
+    text = (bare / "recipe.yaml").read_text()
+    forge(bare, "recipe.yaml", text.replace("path: digits\n", "path: digits\n    classes: [0, 1, 2]\n").encode())
+    assert [line for line in said(bare) if "NOTE" in line] == []
+
+
+def test_an_epoch_is_the_source_s(bare: Path) -> None:
+    """Of the recipe's 30 epochs dense trained 1,230 steps on the source, and 12,300 elsewhere."""
+    text = (bare / "recipe.yaml").read_text()
+    forge(bare, "recipe.yaml", text.replace("rewind: 0it", "rewind: 1ep").encode())
+    edit_rows(bare, lambda rows: [*rows, *(row | {"target": "letters", "step": 12300} for row in rows)])
+    with pytest.raises(TicketError, match=r"rewind\.step is 0, and recipe.yaml says 41$"):
+        said(bare)
+
+
 def test_a_ticket_as_it_was_found_has_no_notes(bare: Path) -> None:
     assert [line for line in said(bare) if "NOTE" in line] == []
 

@@ -1,6 +1,7 @@
 """A statement that a ticket's rows do not give is said by verify and marked in lists."""
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_a_verdict_that_its_rows_do_not_give(
     with pytest.raises(TicketError, match=message) as raised:
         ticketzoo.verify(folder)
     assert str(raised.value).isprintable()
-    assert "(claimed: its rows say" in shown(folder)
+    assert re.search(r"\(claimed: its rows (say|give other numbers)", shown(folder))
     assert ticketzoo.verify(folder, results=False)
 
 

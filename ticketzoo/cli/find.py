@@ -58,7 +58,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
         )
     else:
         rows, verdict = ticket.results, ticket.config.verdict
-        console().print(arms_table(rows, target=rows[0]["target"]).rich())
+        console().print(arms_table(rows, target=rows[0]["target"], verdict=verdict).rich())
         if verdict:
             print(f"verdict: {for_terminal(sentence(verdict))}")
         for line in ticket.empty_layers:

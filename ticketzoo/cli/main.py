@@ -15,7 +15,7 @@ import typer
 
 from ticketzoo import __version__
 from ticketzoo.cli import recipes
-from ticketzoo.cli.output import any_encoding, drop_output, open_streams, output_refuses, print_json, say
+from ticketzoo.cli.output import any_encoding, drop_output, open_streams, print_json, say
 from ticketzoo.errors import TicketzooError
 from ticketzoo.util.os_errors import in_words
 from ticketzoo.util.signals import Interrupted, as_usual, exit_status, interruptible, raise_when_interrupted
@@ -81,7 +81,9 @@ def main() -> NoReturn:
         drop_output()
         sys.exit(1)
     except OSError as error:  # a file that a command reads or writes beside its own checks, or standard output
-        where = "standard output: " if output_refuses() else ""
+        where = "" if error.filename else "standard output: "
+        if where:
+            drop_output()
         fail(f"{where}{in_words(error)} and run again")
     finally:
         as_usual()

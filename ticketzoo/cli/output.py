@@ -29,15 +29,6 @@ def open_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - until the end
 
 
-def output_refuses() -> bool:
-    """Tell whether standard output does not take what it was given."""
-    try:
-        sys.stdout.flush()
-    except OSError:
-        return True
-    return False
-
-
 def drop_output() -> None:
     """Throw away what standard output cannot take, so that the end of the process does not try again."""
     with contextlib.suppress(OSError, ValueError):

@@ -75,23 +75,8 @@ class Layout:
         reasons = [reason for reason in self.left_out if reason != _NO_SPLIT]  # of those a remark tells
         told = {reason: [f for f in self.left_out[reason] if not _ORDINARY.match(f)] for reason in reasons}
         told = {reason: files for reason, files in told.items() if files}
-        words = ", ".join(
-            f"{len(files):,} {_of_one(reason) if len(files) == 1 else reason}" for reason, files in told.items()
-        )
+        words = "; ".join(f"{reason}: {len(files):,}" for reason, files in told.items())
         return (f"left out: {words}", show_names([files[0] for files in told.values()], 5)) if told else None
-
-
-def _of_one(reason: str) -> str:
-    """Return the reason for which files are left out as said of one: "hidden file", "file that is no image"."""
-    found = re.fullmatch(r"((?:hidden |empty )?)(files|images|folders|links|archives|entries)(\b.*)", reason)
-    if found is None:
-        return reason
-    rest = re.sub(r"^(,? (?:that|which)) (are|lead)\b", lambda verb: f"{verb[1]} {_VERBS[verb[2]]}", found[3])
-    rest = re.sub(r"(?<= is no )(\w+)s$", r"\1", rest)
-    return f"{found[1]}{'entry' if found[2] == 'entries' else found[2].removesuffix('s')}{rest}"
-
-
-_VERBS = {"are": "is", "lead": "leads"}
 
 
 def split_named(name: str) -> str | None:
@@ -157,7 +142,7 @@ def _divide(layout: Layout, top: str, names: list[str], what: str, with_classes:
             layout.leave_out(_NO_SPLIT, [f"{top}{folder}/{rest}" for rest in folders[folder]])
         if others:
             count = sum(len(folders[folder]) for folder in others)
-            layout.remarks.append(f"not used: {_folders(others)} ({count:,} {what}), no split by name")
+            layout.remarks.append(f"not used: {_folders(others)} ({what}: {count:,}), no split by name")
         layout.leave_out(f"{what} in no split", [top + name for name in loose])
     elif names:
         if len(folders) == 1 and (with_classes or not loose):

@@ -56,7 +56,7 @@ class Remarks:
 
 
 def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder: str = "") -> str:
-    """Return a split's size and its classes' sizes: "train: 5 images; a 3, b 2", or "0: 3, 1: 2"."""
+    """Return a split's size and its classes' sizes, of `what` in singular: "train: 5 images; a 3, b 2"."""
     total = sum(count for _, count in counts)
     sizes = [count for _, count in counts]
     each = (
@@ -64,7 +64,7 @@ def split_words(split: str, what: str, counts: Sequence[tuple[str, int]], folder
         if len(counts) <= _CLASSES
         else f"{len(counts):,} classes of {min(sizes):,} to {max(sizes):,}"
     )
-    return f"{split}{f' ({folder})' if folder else ''}: {counted(total, what.removesuffix('s'))}; {each}"
+    return f"{split}{f' ({folder})' if folder else ''}: {counted(total, what)}; {each}"
 
 
 def numbering_words(names: Sequence[str]) -> str | None:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, Protocol, Self, TypedDict, TypeVar
 
 from pydantic import Field, PositiveFloat, model_validator
 
+from ticketzoo.data.kept_classes import of_classes
 from ticketzoo.evaluation.looks import looks_of
 from ticketzoo.evaluation.rows import carried_to, check_rows
 from ticketzoo.evaluation.statistics import Row
@@ -40,7 +41,7 @@ class VerdictConfig(Config):
     @model_validator(mode="after")
     def _has_looks(self) -> "VerdictConfig":
         if self.max_seeds is not None and self.until is None:
-            raise ValueError("max_seeds goes with until: decided")
+            raise ValueError("max_seeds goes with until: decided (--until decided)")
         return self
 
     def until_decided(self, seeds: Sequence[int]) -> Until | None:
@@ -124,7 +125,7 @@ def terms_of(config: TicketConfig, rows: Iterable[Row], recipe_text: str | None)
     margin, until = stated(recipe_text)
     return Terms(
         margin=margin,
-        transfer=_beside_source(rows, config, _parsed(recipe_text)),
+        transfer=beside_source(rows, config, _parsed(recipe_text)),
         pretrained=isinstance(config.rewind, BaseRewind),
         use=config.use,
         until=until,
@@ -137,7 +138,7 @@ def judge_ticket(ticket: Ticket, *, metric: str | None = None, at: str = "final"
     return judge(rows, metric=metric, at=at, **terms_of(ticket.config, rows, ticket.recipe_text))
 
 
-def _beside_source(rows: Iterable[Row], config: TicketConfig, recipe: Mapping[str, object]) -> list[str]:
+def beside_source(rows: Iterable[Row], config: TicketConfig, recipe: Mapping[str, object]) -> list[str]:
     """Return the targets among `rows` that are other data than the source in ticket.json: see `carried_to`.
 
     Args:
@@ -146,9 +147,20 @@ def _beside_source(rows: Iterable[Row], config: TicketConfig, recipe: Mapping[st
         recipe: the ticket's recipe, which may give its data a name.
     """
     task = recipe.get("task")
-    named = task.get("name") if isinstance(task, Mapping) else None
-    last = config.source.dataset.rstrip("/").rpartition("/")[2].replace("_", "-").lower()
-    return carried_to(rows, config.source.fingerprint, {last, *([named] if isinstance(named, str) else [])})
+    names = _names_of(config.source.dataset, task if isinstance(task, Mapping) else {})
+    return carried_to(rows, config.source.fingerprint, names)
+
+
+def _names_of(dataset: str, task: Mapping[str, Any]) -> set[str]:
+    """Return the names that a target of the source may have: its own, that of a part of it, and the recipe's."""
+    own = dataset.rstrip("/").rpartition("/")[2].replace("_", "-").lower()
+    names, data = {own}, task.get("dataset")
+    part, classes = (data.get("name"), data.get("classes")) if isinstance(data, Mapping) else (None, None)
+    if isinstance(part, str):
+        names |= {f"{own}-{part}{ending}".replace("_", "-").lower() for ending in ("", "-mismatched")}
+    if isinstance(classes, list) and classes and all(type(one) is int for one in classes):
+        names.add(of_classes(own, classes))
+    return names | ({task["name"]} if isinstance(task.get("name"), str) else set())
 
 
 def _parsed(recipe_text: str | None) -> dict[str, Any]:

@@ -88,7 +88,8 @@ def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[],
         return Backing("contradicted", "its margin is not the recipe's", (phrase,))
     differs = tuple(_differences(verdict, again))
     if differs:
-        return Backing("contradicted", f"its rows say {again.label}", differs)
+        why = f"its rows say {again.label}" if again.label != verdict.label else "its rows give other numbers"
+        return Backing("contradicted", why, differs)
     return Backing("rows", reworded=tuple(_others(_by_place(verdict), _by_place(again), "verdict", words=True)))
 
 

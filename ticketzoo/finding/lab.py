@@ -134,5 +134,6 @@ def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
     per_epoch = task.steps_per_epoch(recipe.training.batch_size)
     step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
     if step >= whole:
-        raise RecipeError(f"finder.rewind: {length} is iteration {step}, not before the end of training ({whole})")
+        what = f"{length} is iteration {step}, not before the end of training ({whole})"
+        raise RecipeError(f"finder.rewind: {what}: rewind to an earlier one, or train longer")
     return step

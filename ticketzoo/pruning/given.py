@@ -12,6 +12,7 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.pruning.criteria import CRITERIA, Scores
 from ticketzoo.pruning.part import PartConfig
 from ticketzoo.pruning.probe import Probe
+from ticketzoo.util.os_errors import why
 from ticketzoo.util.text import for_terminal, show_names
 
 
@@ -50,11 +51,15 @@ def read_masks(path: str | Path) -> Masks:
     """
     try:
         tensors = load_file(Path(path).expanduser())
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
+        raise RecipeError(f"{path}: cannot be read ({why(error)}): give a safetensors file of masks") from None
+    except SafetensorError as error:
         raise RecipeError(f"{path}: no safetensors file of masks: {for_terminal(error)[:200]}") from None
     for name, tensor in tensors.items():
         if not ((tensor == 0) | (tensor == 1)).all():
-            raise RecipeError(f"{path}: '{for_terminal(name)}' is no mask: it has other values than 0 and 1")
+            packed = ": masks of a ticket are packed, ticketzoo export TICKET FILE --to masks writes those of a level"
+            advice = packed if tensor.dtype is torch.uint8 else ""
+            raise RecipeError(f"{path}: '{for_terminal(name)}' is no mask: it has other values than 0 and 1{advice}")
     if not tensors:
         raise RecipeError(f"{path}: holds no masks")
     return {name: tensor.to(torch.bool) for name, tensor in tensors.items()}

@@ -219,10 +219,11 @@ class Store:
             self._lock.acquire(timeout=0)
         except Timeout:
             raise RunError(
-                f"{self.folder}: another run is using this folder; wait for it or choose another --out"
+                f"{self.folder}: another run is using this folder; wait for it or choose another working folder (--out)"
             ) from None
         except OSError as error:
-            raise RunError(f"{self.folder}: cannot be written ({error.strerror}); choose another --out") from None
+            why = f"cannot be written ({error.strerror}); choose another working folder (--out)"
+            raise RunError(f"{self.folder}: {why}") from None
 
 
 def _file_name(kind: str, suffix: str) -> str:

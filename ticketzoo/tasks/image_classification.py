@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
 from ticketzoo.data.images.batches import Images, MemoryImages
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
+from ticketzoo.data.kept_classes import of_classes
 from ticketzoo.data.labels import named
 from ticketzoo.data.splits import balanced_batches
 from ticketzoo.distributed.processes import Share, share_of, summed
@@ -209,8 +210,4 @@ class ImageClassification:
 def data_name(dataset: ImageDataset) -> str:
     """Return the short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
     name = last_part(dataset.path).replace("_", "-").lower()
-    if dataset.classes is None:
-        return name
-    kept = dataset.classes
-    consecutive = len(kept) > 1 and list(kept) == list(range(kept[0], kept[-1] + 1))
-    return f"{name}-{kept[0]}-{kept[-1]}" if consecutive else f"{name}-{'-'.join(map(str, kept))}"
+    return name if dataset.classes is None else of_classes(name, dataset.classes)

@@ -9,7 +9,7 @@ from torch import Tensor
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.files import write_tensors
-from ticketzoo.util.os_errors import in_words
+from ticketzoo.util.os_errors import remedy, why
 
 Tensors = dict[str, Tensor]
 
@@ -74,5 +74,5 @@ def export_ticket(ticket: Ticket, form: str, out: str | Path) -> None:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(out, tensors, {"format": "pt"})
     except (OSError, RuntimeError) as error:
-        problem = in_words(error) if isinstance(error, OSError) else error
+        problem = f"{why(error)}; {remedy(error)}" if isinstance(error, OSError) else error
         raise TicketError(f"{out}: cannot be written: {problem}") from None

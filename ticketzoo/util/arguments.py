@@ -97,4 +97,5 @@ def _words(hint: Any) -> str:
         return " or ".join(map(repr, inner))
     if kind in _LISTS:
         return f"a list: each item {_words(inner[0])}"
-    return _WORDS.get(kind) or f"a {getattr(kind, '__name__', kind)}"
+    name = getattr(kind, "__name__", str(kind))
+    return _WORDS.get(kind) or f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"

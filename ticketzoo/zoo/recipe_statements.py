@@ -6,6 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.again import beside_source
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.backing import listed_differences
 from ticketzoo.evaluation.statistics import Row
@@ -65,25 +66,20 @@ def check_recipe(folder: Path, config: TicketConfig, stored: Stored) -> Iterator
 
 
 def check_targets(folder: Path, config: TicketConfig, stored: Stored) -> Iterator[Check]:
-    """Hold the source data set against the rows, which name the data they measure.
+    """Hold the source data set against the rows, which name the data they measure: see `carried_to`.
 
     Raises:
         TicketError: there is a recipe, and no row is of the data.
     """
     rows = [row for row in stored.results if is_complete(row)]
-    task = _section(stored.recipe, "task")
-    if not rows:
-        return
     targets = sorted({row["target"] for row in rows})
-    name, last = task.get("name"), PurePosixPath(config.source.dataset).name.replace("_", "-").lower()
-    if any(one == name if isinstance(name, str) else f"{one}-".startswith(f"{last}-") for one in targets):
+    if beside_source(rows, config, stored.recipe) != targets or not rows:
         return
-    print_ = config.source.fingerprint
-    measured = print_ is not None and any(row.get("data") == print_ for row in rows)
-    phrase = (
-        f"source.dataset is {shown(config.source.dataset)}, and the rows measure {', '.join(map(shown, targets[:3]))}"
-    )
-    if measured or not task:
+    source, measured = config.source, ", ".join(map(shown, targets[:3]))
+    phrase = f"source.dataset is {shown(source.dataset)}, and the rows measure {measured}"
+    if source.fingerprint is not None and any(row.get("data") for row in rows):
+        phrase += f", on data whose fingerprint is not {source.fingerprint[:12]}"
+    if not _section(stored.recipe, "task"):
         yield Check(CONFIG_FILE, f"NOTE: {phrase}")
         return
     raise TicketError(f"{folder / CONFIG_FILE}: {phrase}")
@@ -167,19 +163,23 @@ def _stated(finder: Mapping[str, Any]) -> dict[str, Any] | None:
 def _of_rewind(config: TicketConfig, recipe: Mapping[str, Any], rows: Sequence[Row]) -> Iterator[Pair]:
     finder = _section(recipe, "finder")
     length = finder.get("rewind", "0it" if "method" in finder else None)
-    step = _iterations(length, _section(recipe, "training").get("steps"), rows)
+    complete = [row for row in rows if is_complete(row)]
+    elsewhere = beside_source(complete, config, recipe)
+    dense = [row for row in complete if row["arm"] == DENSE and row["at"] == "final"]
+    trained = [row["step"] for row in dense if row["target"] not in elsewhere]
+    step = _iterations(length, _section(recipe, "training").get("steps"), trained)
     yield Pair("rewind.step", config.rewind.step, length if step is None else step, step is not None)
     if isinstance(config.rewind, StoredRewind):
         yield Pair("rewind.rewinding", config.rewind.rewinding, finder.get("rewinding", "weights"), "method" in finder)
 
 
-def _iterations(length: object, steps: object, rows: Sequence[Row]) -> int | None:
+def _iterations(length: object, steps: object, trained: Sequence[int]) -> int | None:
     """Return a length of training in iterations; of epochs by the steps that dense trained. None where it is unknown.
 
     Args:
         length: of the recipe, such as `2ep`.
         steps: the whole training's, likewise.
-        rows: of results.jsonl.
+        trained: steps of the rows of dense on the ticket's source.
     """
     try:
         part, whole = Steps.parse(length), Steps.parse(steps or "0it")
@@ -187,10 +187,9 @@ def _iterations(length: object, steps: object, rows: Sequence[Row]) -> int | Non
         return None
     if part.unit == "it" or part.count == 0:
         return part.iterations(1)
-    done = [row["step"] for row in rows if is_complete(row) and row["arm"] == DENSE and row["at"] == "final"]
-    if not done or whole.unit != "ep" or whole.count < 1:
+    if not trained or whole.unit != "ep" or whole.count < 1:
         return None
-    epoch = max(done) / whole.count
+    epoch = max(trained) / whole.count
     return part.iterations(round(epoch)) if math.isclose(epoch, round(epoch), abs_tol=1e-9) else None
 
 

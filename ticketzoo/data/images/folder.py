@@ -58,7 +58,7 @@ def image_folder(root: Path) -> Layout | None:
     _tell_apart(layout)
     if not layout.splits:
         if _OTHER_KINDS in layout.left_out and not containers:
-            raise DataError(f"{root} holds no images but {len(layout.left_out[_OTHER_KINDS]):,} {_OTHER_KINDS}")
+            raise DataError(f"{root} holds only {_OTHER_KINDS}: {len(layout.left_out[_OTHER_KINDS]):,}")
         return None
     if not labelled:
         in_all = " and ".join(f"{split!r}" for split in layout.splits)

@@ -39,7 +39,7 @@ def remark_on_splits(
     for split, part in zip(used, available, strict=True):
         counts = part.labels.bincount(minlength=len(names)).tolist()
         folder = layout.folders.get(split, "") if layout else ""
-        remarks.facts.append(split_words(split, "images", list(zip(names, counts, strict=True)), folder))
+        remarks.facts.append(split_words(split, "image", list(zip(names, counts, strict=True)), folder))
     for split in source.splits:
         if split not in used:
             test_on = f"; to test on it, set task.dataset.test_split to {split}" if len(used) == 1 else ""

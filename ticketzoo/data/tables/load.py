@@ -9,7 +9,7 @@ from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.table_files import check_tested, joined_words, resolve_tables, suffix_of
 from ticketzoo.data.tables.files import KINDS, Reading, Tables, read_splits
 from ticketzoo.errors import DataError
-from ticketzoo.util.text import show_names
+from ticketzoo.util.text import counted, show_names
 
 
 def load_tables(root: Path, name: str | None, reading: Reading) -> Tables:
@@ -52,7 +52,7 @@ def _by_names(folder: Path) -> tuple[dict[str, list[Path]], Remarks]:
     remarks = Remarks(odd=[(words, "") for words in layout.remarks])
     tables = [name for names in layout.left_out.values() for name in names if KINDS.keys() & set(_suffixes(name))]
     if tables := sorted(name for name in tables if not name.lower().endswith(".txt")):
-        remarks.add(f"not read, as in no split: {len(tables)} files", show_names(tables, 3))
+        remarks.add(f"not read, as in no split: {counted(len(tables), 'file')}", show_names(tables, 3))
     return {split: layout.files(split) for split in layout.splits}, remarks
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ticketzoo.data.remarks import Remarks, split_words
 from ticketzoo.data.text.rows import TextDataset, TextRows
-from ticketzoo.util.text import show_names
+from ticketzoo.util.text import counted, show_names
 
 
 def remark_on_texts(
@@ -51,10 +51,11 @@ def remark_on_texts(
 
 
 def _size(split: str, count: int, what: str, labels: Tensor | None, names: Sequence[str]) -> str:
+    one = what.removesuffix("s")
     if labels is None or not count:
-        return f"{split}: {count:,} {what}"
+        return f"{split}: {counted(count, one)}"
     counts = labels.bincount(minlength=len(names)).tolist()
-    return split_words(split, what, [(name[:100], size) for name, size in zip(names, counts, strict=True)])
+    return split_words(split, one, [(name[:100], size) for name, size in zip(names, counts, strict=True)])
 
 
 def _count_blank(rows: Mapping[str, TextRows], columns: Sequence[str], remarks: Remarks) -> None:
