@@ -124,8 +124,8 @@ def test_a_damaged_parquet_file(tmp_path: Path) -> None:
 def test_no_image_column(tmp_path: Path) -> None:
     folder = write_parquet(tmp_path / "d", {"train": {"text": ["a", "b"], "label": [0, 1]}})
     assert refusal(folder) == (
-        f"{folder} has no image column; its columns: text (text), label (whole numbers): "
-        "it takes one of images, or of the bytes of their files (PNG, JPEG)"
+        f"{folder} holds no images: there are neither image files in it nor a column of images or of their bytes "
+        "(PNG, JPEG); its columns: text (text), label (whole numbers)"
     )
     assert (
         refusal(folder, image_column="text")

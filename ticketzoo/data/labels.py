@@ -237,8 +237,8 @@ def find_image_column(path: str, features: dict[str, Any], asked: str | None) ->
         return images[0]
     if images:
         raise DataError(f"{path} has several image columns, {', '.join(images)}: say which with image_column")
-    needed = "it takes one of images, or of the bytes of their files (PNG, JPEG)"
-    raise DataError(f"{path} has no image column; {what_there_is(features)}: {needed}")
+    needed = "there are neither image files in it nor a column of images or of their bytes (PNG, JPEG)"
+    raise DataError(f"{path} holds no images: {needed}; {what_there_is(features)}")
 
 
 def _is_image_struct(feature: Any) -> bool:

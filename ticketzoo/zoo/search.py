@@ -30,7 +30,7 @@ from ticketzoo.util.text import for_terminal, show_names
 from ticketzoo.zoo.places import in_words, registries, ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
 
-AT_HAND = "; to search the tickets at hand, give their folder (--registry DIR)"
+AT_HAND = "; to search the tickets at hand, give their folder (--registry DIR, in Python registry=DIR)"
 """Advice where the Hub does not answer."""
 
 
