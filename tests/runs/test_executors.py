@@ -16,7 +16,7 @@ from ticketzoo.runs.store import Store
 
 
 def test_a_name_that_is_not_there_is_refused_with_the_near_ones(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"^unknown executor 'slurm'; known are local, ray$"):
+    with pytest.raises(RunError, match=r"^unknown executor 'slurm'; known are local, stacked, ray$"):
         Store(tmp_path, "slurm")
     with pytest.raises(RunError, match=r"^unknown executor 'locally'; did you mean local\?$"):
         Store(tmp_path, "locally")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ticketzoo.distributed import processes
 from ticketzoo.models.state import State
@@ -73,6 +74,11 @@ class Training:
     keep_final: bool
     snapshot_steps: tuple[int, ...]
 
+    @property
+    def half_done(self) -> Path:
+        """The folder of the cell until it is whole."""
+        return self.folder.with_name(self.folder.name + ".partial")
+
 
 def read_cell(folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> Cell | None:
     """Return the cell in `folder`, or None where it is not finished or lacks a tensor that is asked for.
@@ -101,37 +107,50 @@ def train_cell(training: Training, device: torch.device, checkpoint_seconds: flo
         checkpoint_seconds: how often the training is saved while it is under way.
         progress: told of steps and of damaged checkpoints.
     """
-    job, label = training.job, training.label
+    job = training.job
     model = job.model(device)
-    half_done = training.folder.with_name(training.folder.name + ".partial")
-    missing = processes.from_first(lambda: _begin(half_done, training.snapshot_steps))
-    callbacks = Callbacks(
-        snapshot_steps=missing,
-        on_snapshot=lambda step, state: _write_snapshot(half_done, step, state),
-        on_progress=lambda step, total: progress.step(label, step, total),
-        resumption=Resumption(half_done, checkpoint_seconds, progress.warn),
-    )
+    missing = processes.from_first(lambda: begin_cell(training))
+    callbacks = cell_callbacks(training, missing, checkpoint_seconds, progress)
     start = job.start_step
     with threads_for(job, model, device):
         record = train(
             model, job.task, job.training, seed=job.seed, device=device, start_step=start, callbacks=callbacks
         )
-        record.left_out = job.task.left_out if isinstance(job.task, SkippingTask) else 0
         measured_in = environment(device)
-    content = {"specification": training.specification, "record": vars(record), "environment": measured_in}
-    learned = job.learn.learned(model)
-    states = {_LEARNED: split_learned(learned)} | ({_FINAL: learned.weights} if training.keep_final else {})
-    processes.from_first(lambda: _finish(half_done, training.folder, content, states))
+    finish_cell(training, model, record, measured_in)
 
 
-def _begin(half_done: Path, snapshot_steps: Collection[int]) -> list[int]:
+def begin_cell(training: Training) -> list[int]:
     """Make the folder of an unfinished cell, or clean it. Returns the snapshots that it does not hold."""
+    half_done = training.half_done
     with writing_into(half_done):
         half_done.mkdir(exist_ok=True)
         sync_folder(half_done.parent)
         for stray in half_done.glob(".*"):  # what a killed process had not finished writing
             stray.unlink()
-    return [step for step in snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
+    return [step for step in training.snapshot_steps if not (half_done / _snapshot_file(step)).is_file()]
+
+
+def cell_callbacks(
+    training: Training, missing: Collection[int], checkpoint_seconds: float, progress: Progress
+) -> Callbacks:
+    """Return what is done beside the updates of a training: snapshots that are `missing`, progress, checkpoints."""
+    return Callbacks(
+        snapshot_steps=missing,
+        on_snapshot=lambda step, state: _write_snapshot(training.half_done, step, state),
+        on_progress=lambda step, total: progress.step(training.label, step, total),
+        resumption=Resumption(training.half_done, checkpoint_seconds, progress.warn),
+    )
+
+
+def finish_cell(training: Training, model: nn.Module, record: Record, measured_in: dict[str, Any]) -> None:
+    """Make the unfinished cell a finished one: of the trained `model`, its record, and the environment of both."""
+    job = training.job
+    record.left_out = job.task.left_out if isinstance(job.task, SkippingTask) else 0
+    content = {"specification": training.specification, "record": vars(record), "environment": measured_in}
+    learned = job.learn.learned(model)
+    states = {_LEARNED: split_learned(learned)} | ({_FINAL: learned.weights} if training.keep_final else {})
+    processes.from_first(lambda: _finish(training.half_done, training.folder, content, states))
 
 
 def _finish(half_done: Path, folder: Path, content: dict[str, Any], states: dict[str, State]) -> None:

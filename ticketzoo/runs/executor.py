@@ -77,6 +77,21 @@ def local(device: "torch.device | None", checkpoint_seconds: float) -> Executor:
     return LocalExecutor(device, checkpoint_seconds)
 
 
+@EXECUTORS.add("stacked", words="trainings that are alike at once on one device, stacked into one")
+def stacked(device: "torch.device | None", checkpoint_seconds: float) -> Executor:
+    """Return the executor that trains populations in this process, on the CPU unless `device` is given.
+
+    Raises:
+        RunError: this is one of several processes that train together.
+    """
+    from ticketzoo.distributed import processes
+    from ticketzoo.runs.stacked import StackedExecutor
+
+    if processes.count() > 1:
+        raise RunError("executor stacked trains in one process: leave out torchrun or accelerate launch")
+    return StackedExecutor(device, checkpoint_seconds)
+
+
 @EXECUTORS.add("ray", words="independent trainings at once on a Ray cluster", chooses_device=True)
 def on_ray(device: "torch.device | None", checkpoint_seconds: float) -> Executor:
     """Return the executor that trains on a Ray cluster, each training on a GPU if it has any.

@@ -1,7 +1,7 @@
 """Image classification: cross-entropy and accuracy on images in memory or streamed through workers."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Annotated, Literal, NamedTuple
@@ -24,7 +24,7 @@ from ticketzoo.recipe import DataName
 from ticketzoo.recipe.local import last_part
 from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
-from ticketzoo.tasks.task import SCORED_PER_CLASS
+from ticketzoo.tasks.task import SCORED_PER_CLASS, Resident
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -129,6 +129,19 @@ class ImageClassification:
         for step, images, labels in order:
             whole = min(batch_size, len(self._train) - step % per_epoch * batch_size)
             yield Batch(images, labels, share_of(whole))
+
+    def resident(self, device: torch.device) -> Resident | str:
+        """Return the training images on `device`, if they are in memory and nothing of them is drawn at random."""
+        if self._augment or self._crop is not None:
+            return f"{self.name} is augmented"
+        if not isinstance(self._train, MemoryImages):
+            return f"the images of {self.name} are not kept in memory"
+
+        def batch(rows: Sequence[Tensor]) -> Batch:
+            images, labels = rows
+            return Batch(images, labels, share_of(len(labels)), augment=False)
+
+        return Resident(self._train.on(device), batch)
 
     def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
         """Yield `count` batches for scores: at most ten images a class, neither cropped at random nor augmented."""

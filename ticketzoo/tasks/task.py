@@ -1,6 +1,7 @@
 """The protocol of a task: all that the training loop knows of data, loss and metrics."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -70,6 +71,31 @@ class ScoringTask(Task, Protocol):
 
         They hold classes as equally as they can. Of several processes, each gets its share of every batch.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Resident:
+    """The training examples of a task, all of them on one device.
+
+    Attributes:
+        tensors: a row of each is an example.
+        batch: makes of the same rows of each the batch that the task's `loss` takes, nothing of it drawn at random.
+    """
+
+    tensors: tuple[Tensor, ...]
+    batch: Callable[[Sequence[Tensor]], Any]
+
+
+@runtime_checkable
+class ResidentTask(Task, Protocol):
+    """A task whose batches are rows of tensors, so that several models can be trained in one pass over them.
+
+    Those of a training of `seed` are what `ticketzoo.data.order.training_order` gives.
+    """
+
+    def resident(self, device: torch.device) -> Resident | str:
+        """Return the training examples on `device`; or why their batches are more than rows of tensors, in words."""
         ...
 
 

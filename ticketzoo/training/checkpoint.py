@@ -75,18 +75,30 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     path = folder / f"checkpoint-{checkpoint.step}.safetensors"
     with writing_into(folder):
         write_tensors(path, tensors, {"checkpoint": meta, "sha256": _digest(meta, tensors)})
-        for old in _newest_first(folder)[KEPT:]:
+        for old in list(_newest_first(folder).values())[KEPT:]:
             old.unlink(missing_ok=True)
 
 
-def load_checkpoint(folder: Path, warn: Callable[[str], None]) -> Checkpoint | None:
+def checkpoint_steps(folder: Path) -> list[int]:
+    """Return the steps of the checkpoints in `folder`, whole or not, the newest first."""
+    return list(_newest_first(folder))
+
+
+def load_checkpoint(folder: Path, warn: Callable[[str], None], at: int | None = None) -> Checkpoint | None:
     """Return the newest whole checkpoint in `folder`; None if there is none. Damaged ones are removed, with a warning.
+
+    Args:
+        folder: where they are.
+        warn: called with a message about each damaged one.
+        at: look for the one after so many updates alone.
 
     Raises:
         RunError: the system does not let one be read. It may be whole, so nothing is removed.
     """
     found, damaged = None, []
-    for path in _newest_first(folder):
+    for step, path in _newest_first(folder).items():
+        if at not in (None, step):
+            continue
         try:
             found = _read(path)
             break
@@ -107,10 +119,17 @@ def remove_checkpoints(folder: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def _newest_first(folder: Path) -> list[Path]:
+def remove_later_checkpoints(folder: Path, step: int) -> None:
+    """Remove the checkpoints in `folder` from after more than `step` updates."""
+    for later, path in _newest_first(folder).items():
+        if later > step:
+            path.unlink(missing_ok=True)
+
+
+def _newest_first(folder: Path) -> dict[int, Path]:
     steps = {path: re.fullmatch(r"checkpoint-([0-9]+)\.safetensors", path.name) for path in folder.glob("checkpoint-*")}
-    found = {path: int(match[1]) for path, match in steps.items() if match}
-    return sorted(found, key=lambda path: found[path], reverse=True)
+    found = {int(match[1]): path for path, match in steps.items() if match}
+    return dict(sorted(found.items(), reverse=True))
 
 
 def _read(path: Path) -> Checkpoint:

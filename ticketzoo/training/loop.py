@@ -52,7 +52,7 @@ def train(
         RunError: a loss is no longer finite.
         Interrupted: a signal came (see `ticketzoo.util.signals`).
     """
-    total, evaluate_every = _lengths(task, config, start_step)
+    total, evaluate_every = lengths_of(task, config, start_step)
     if not any(parameter.requires_grad for parameter in model.parameters()):
         return measure(Record(), model, task, device, total, last=True)
     forward = forward_of(model, config, device)
@@ -112,7 +112,7 @@ class _Descent:
                 yield step + 1, loss.detach(), told_to_stop
 
 
-def _lengths(task: Task, config: TrainingConfig, start_step: int) -> tuple[int, int]:
+def lengths_of(task: Task, config: TrainingConfig, start_step: int) -> tuple[int, int]:
     """Return how many updates the training has, and after how many each it is evaluated.
 
     Raises RecipeError where none is after `start_step`.

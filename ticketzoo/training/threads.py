@@ -19,7 +19,7 @@ _SURELY_LARGE = 2_000_000
 
 
 @contextmanager
-def threads_for(job: Job, model: nn.Module, device: torch.device) -> Iterator[int]:
+def threads_for(job: Job, model: nn.Module, device: torch.device, models: int = 1) -> Iterator[int]:
     """Give torch, in this block, the processor threads that suit `job`, and yield how many.
 
     It is one for a small network on the CPU, whose sums then round alike on any machine; for any other network it is
@@ -29,9 +29,10 @@ def threads_for(job: Job, model: nn.Module, device: torch.device) -> Iterator[in
         job: the training.
         model: the job's, on `device`; not changed.
         device: where it trains.
+        models: how many like it are trained at once.
     """
     before = torch.get_num_threads()
-    small = before > 1 and device.type == "cpu" and forward_operations(job, model, device) < SMALL_STEP
+    small = before > 1 and device.type == "cpu" and models * forward_operations(job, model, device) < SMALL_STEP
     try:
         if small:
             torch.set_num_threads(1)

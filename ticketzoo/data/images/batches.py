@@ -69,11 +69,15 @@ class MemoryImages(Images):
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the same as `Images.batch`. The first for another device copies the whole split there, to stay."""
-        if device not in self._on:
-            self._on[device] = (self.pixels.to(device), self.labels.to(device))
-        pixels, labels = self._on[device]
+        pixels, labels = self.on(device)
         indices = on_device(indices, device)
         return pixels.index_select(0, indices), labels.index_select(0, indices)
+
+    def on(self, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return `pixels` and `labels` on `device`, where they stay."""
+        if device not in self._on:
+            self._on[device] = (self.pixels.to(device), self.labels.to(device))
+        return self._on[device]
 
     def in_order(
         self,
