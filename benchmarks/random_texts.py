@@ -10,19 +10,20 @@ SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
 def write_texts(folder: Path, lengths: Sequence[int], vocabulary: int = 30_522) -> Path:
-    """Make `folder` one that `datasets.load_dataset` reads: a text of each length in words to train on, one to test on.
+    """Write `folder`/texts, a data set: a text of each length in words to train on, one to test on. Return `folder`.
 
-    With a tokenizer, as of BERT, of that many tokens, each a word; words are as frequent as Zipf's law says.
+    `folder`/tokenizer is a tokenizer, as of BERT, of `vocabulary` tokens, each a word; words are as frequent as Zipf's
+    law says.
     """
     words = [f"w{number}" for number in range(vocabulary - len(SPECIAL))]
-    (folder / "data").mkdir(parents=True)
-    _write_tokenizer(folder, [*SPECIAL, *words])
+    (folder / "texts").mkdir(parents=True)
+    _write_tokenizer(folder / "tokenizer", [*SPECIAL, *words])
     generator = np.random.default_rng(0)
     frequencies = 1 / np.arange(1, len(words) + 1)
     for split, counts in (("train", lengths), ("test", [8])):
         drawn = (generator.choice(words, count, p=frequencies / frequencies.sum()) for count in counts)
         rows = "".join(json.dumps({"text": " ".join(text)}) + "\n" for text in drawn)
-        (folder / "data" / f"{split}-00000-of-00001.jsonl").write_text(rows)
+        (folder / "texts" / f"{split}.jsonl").write_text(rows)
     return folder
 
 

@@ -41,15 +41,19 @@ def main() -> None:
     parser.add_argument("--layers", type=int, default=6, help="of the encoder")
     parser.add_argument("--hidden-size", type=int, default=384, help="of the encoder")
     parser.add_argument("--precision", choices=["fp32", "bf16"], default="fp32", help="of both")
+    parser.add_argument("--device", default="cpu", help="where to train")
     options = parse(parser)
+    device = torch.device(options.device)
     size = {"num_hidden_layers": options.layers, "hidden_size": options.hidden_size}
     size |= {"intermediate_size": 4 * options.hidden_size, "num_attention_heads": options.hidden_size // 32}
-    model = create_model("transformers/bert", seed=SEED, head="fill-mask", config=size)
+    model = create_model("transformers/bert", seed=SEED, head="fill-mask", config=size).to(device)
     count = options.steps * options.batch_size
     with TemporaryDirectory() as folder, own_caches(folder):
         texts = {"blocks": [count * (LENGTH - 2)], "lines": line_lengths(count)}
         blocks, lines = (
-            Epoch(model, write_texts(Path(folder, form), texts[form]), form, options.batch_size, options.precision)
+            Epoch(
+                model, write_texts(Path(folder, form), texts[form]), form, options.batch_size, options.precision, device
+            )
             for form in FORMS
         )
         masked = partial(blocks.ours, masks_of(model))
@@ -64,6 +68,7 @@ def main() -> None:
         "model": f"BERT, {options.layers} layers of {options.hidden_size}, 30,522 tokens, random weights",
         "batch size": options.batch_size,
         "precision": options.precision,
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         "sparsity of the masks": SPARSITY,
     }
     for row in rows[:2]:
@@ -85,7 +90,7 @@ def line_lengths(count: int) -> list[int]:
 
 def masks_of(model: nn.Module) -> Masks:
     """The largest of the model's prunable weights."""
-    weights = {name: parameter.detach() for name, parameter in prunable_parameters(model).items()}
+    weights = {name: parameter.detach().cpu() for name, parameter in prunable_parameters(model).items()}
     dense = {name: torch.ones(weight.shape, dtype=torch.bool) for name, weight in weights.items()}
     return keep_largest(weights, dense, round((1 - SPARSITY) * total(dense)))
 
@@ -93,13 +98,18 @@ def masks_of(model: nn.Module) -> Masks:
 class Epoch:
     """A training of one epoch over the texts in `folder`, from the same weights each time."""
 
-    def __init__(self, model: nn.Module, folder: Path, form: Form, batch_size: int, precision: str) -> None:
+    def __init__(
+        self, model: nn.Module, folder: Path, form: Form, batch_size: int, precision: str, device: torch.device
+    ) -> None:
         self.model, self.folder, self.batch_size, self.precision = model, folder, batch_size, precision
-        keys = {"dataset": {"path": str(folder), "validation": 0}, "sequences": form, "max_length": LENGTH}
-        self.task = create_task(FillMaskConfig.model_validate({"type": "fill-mask", **keys}), tokenizer=folder)
-        dataset = CorpusDataset(path=str(folder), validation=0)
+        self.device = device
+        keys = {"dataset": {"path": str(folder / "texts"), "validation": 0}, "sequences": form, "max_length": LENGTH}
+        self.task = create_task(
+            FillMaskConfig.model_validate({"type": "fill-mask", **keys}), tokenizer=folder / "tokenizer"
+        )
+        dataset = CorpusDataset(path=str(folder / "texts"), validation=0)
         rows = split_rows(dataset, dataset.load())["train"]
-        sequences = tokenize_corpus(rows, "text", load_tokenizer(folder), form, LENGTH)
+        sequences = tokenize_corpus(rows, "text", load_tokenizer(folder / "tokenizer"), form, LENGTH)
         self.rows = [{"input_ids": ids.tolist()} for ids in sequences.ids.split(sequences.lengths.tolist())]
         self.tokens = len(sequences.ids)
 
@@ -118,7 +128,8 @@ class Epoch:
             }
         )
         with Stopwatch() as watch:
-            train(model, self.task, training, seed=SEED, device=torch.device("cpu"))
+            train(model, self.task, training, seed=SEED, device=self.device)
+            self._wait()
         return 1e6 * watch.seconds / self.tokens
 
     def trainer(self) -> float:
@@ -132,13 +143,14 @@ class Epoch:
             TrainingArguments,
         )
 
-        watch = Stopwatch()
+        watch, wait = Stopwatch(), self._wait
 
         class Timed(TrainerCallback):
             def on_train_begin(self, *_: Any, **__: Any) -> None:
                 watch.__enter__()
 
             def on_train_end(self, *_: Any, **__: Any) -> None:
+                wait()
                 watch.__exit__()
 
         with TemporaryDirectory() as out:
@@ -151,19 +163,23 @@ class Epoch:
                 lr_scheduler_type="linear",
                 max_grad_norm=0,
                 bf16=self.precision == "bf16",
-                use_cpu=True,
+                use_cpu=self.device.type == "cpu",
                 seed=SEED,
                 save_strategy="no",
                 logging_strategy="no",
                 report_to="none",
                 disable_tqdm=True,
             )
-            collator = DataCollatorForLanguageModeling(AutoTokenizer.from_pretrained(self.folder))
+            collator = DataCollatorForLanguageModeling(AutoTokenizer.from_pretrained(self.folder / "tokenizer"))
             model = copy.deepcopy(self.model)
             trainer = Trainer(model, arguments, collator, train_dataset=self.rows, callbacks=[Timed()])
             trainer.remove_callback(PrinterCallback)
             trainer.train()
         return 1e6 * watch.seconds / self.tokens
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
 
 
 if __name__ == "__main__":
