@@ -104,7 +104,9 @@ class Population:
     def clip_gradients(self, norm: float) -> None:
         """Scale the gradients of each member down to `norm`, as `torch.nn.utils.clip_grad_norm_` does one model's."""
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])
+        norms = torch.stack(
+            [torch.linalg.vector_norm(gradient.reshape(self.size, -1), dim=1) for gradient in gradients]
+        )
         factors = (norm / (torch.linalg.vector_norm(norms, dim=0) + 1e-6)).clamp(max=1.0)
         for gradient in gradients:
             gradient.mul_(factors.view(-1, *[1] * (gradient.dim() - 1)))

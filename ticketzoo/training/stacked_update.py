@@ -1,6 +1,6 @@
 """One update of all members of a population: a function of tensors that stay where they are, so it can be captured."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -36,6 +36,7 @@ def create_stacked_optimizer(config: TrainingConfig, population: Population) -> 
         if group["params"][0].is_cuda:
             group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=group["params"][0].device)
             group["capturable"] = True
+    optimizer._warned_capturable_if_run_uncaptured = True
     return optimizer
 
 
@@ -68,12 +69,12 @@ class StackedUpdates:
         self._position = torch.zeros(1, dtype=torch.int64, device=device)
         self._epoch = -1
         self._next = -1
-        self._do: dict[bool, Callable[[], None]] = {True: lambda: self.update(True), False: lambda: self.update(False)}
+        self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
 
     def try_out(self) -> None:
         """Compute the losses of the first batch once, and change nothing. Raises what torch does where that fails."""
         kept = [buffer.clone() for buffer in self._population.buffers.values()]
-        self._go_to(0)
+        self._go_to(0, 0)
         with torch.no_grad():
             self._losses(self._rows(len(self._whole) > 0))
         for buffer, before in zip(self._population.buffers.values(), kept, strict=True):
@@ -88,19 +89,20 @@ class StackedUpdates:
         kinds = [True] * (len(self._whole) > 0) + [False] * (self._rest.shape[2] > 0)
         pool = torch.cuda.graph_pool_handle()
         with torch.cuda.device(self._device):
-            graphs = {whole: self._captured(whole, pool) for whole in kinds}
-        self._do = {whole: graph.replay for whole, graph in graphs.items()}
+            self._graphs = {whole: self._captured(whole, pool) for whole in kinds}
 
     def __call__(self, step: int) -> None:
         """Do the update that follows `step` finished ones; the device may still be at it afterwards."""
-        if step != self._next:
-            self._go_to(step)
-        position = step % self._per_epoch
-        if position == 0 and step // self._per_epoch != self._epoch:
-            self._go_to(step)
+        epoch, position = divmod(step, self._per_epoch)
+        if step != self._next or epoch != self._epoch:
+            self._go_to(epoch, position)
         if not self._rates.is_cuda:
             self._optimizer.param_groups[0]["lr"] = self._rate(step)
-        self._do[position < len(self._whole)]()
+        whole = position < len(self._whole)
+        if whole in self._graphs:
+            self._graphs[whole].replay()
+        else:
+            self.update(whole)
         self._next = step + 1
 
     def update(self, whole: bool) -> None:
@@ -130,9 +132,8 @@ class StackedUpdates:
         """Return which examples the update is of, one member's after the other's."""
         return (self._whole.index_select(0, self._position) if whole else self._rest).flatten()
 
-    def _go_to(self, step: int) -> None:
-        """Have the tensors on the device point to the update that follows `step` finished ones."""
-        epoch, position = divmod(step, self._per_epoch)
+    def _go_to(self, epoch: int, position: int) -> None:
+        """Have the tensors on the device point to the update at `position` of `epoch`."""
         if epoch != self._epoch:
             orders = {
                 seed: next(whole_order(self._examples, self._examples, seed, epoch, epoch + 1))
