@@ -10,7 +10,19 @@ from pathlib import Path
 from measuring import to_text
 
 FOLDER = Path(__file__).parent
-BENCHMARKS = ("imp_epoch", "masked_step", "images", "pruning_round", "packing", "bert_ticket", "tokens", "peak_memory")
+BENCHMARKS = (
+    "imp_epoch",
+    "masked_step",
+    "images",
+    "pruning_round",
+    "packing",
+    "bert_ticket",
+    "tokens",
+    "peak_memory",
+    "stacked",
+)
+ON_GPU = {"masked_step": [], "images": [], "tokens": ["--precision", "bf16", "--batch-size", "32"], "stacked": []}
+"""Those that can run on a GPU, and their options there."""
 HEAD = "# Benchmarks\n\nWritten by `python benchmarks/all.py`. Medians, with quartiles in brackets; see README.md.\n"
 
 
@@ -21,15 +33,18 @@ def main() -> None:
     parser.add_argument("--data", help="folder or Hub id of MNIST; random images of its shape if not given")
     parser.add_argument("--rounds", type=int, help="how often each way is measured; each benchmark's own if not given")
     parser.add_argument("--threads", type=int, help="processor threads of torch; torch's own choice if not given")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu", help="cuda: those that can run on a GPU")
     parser.add_argument("--out", type=Path, default=FOLDER / "RESULTS.md", help="what to write")
     options = parser.parse_args()
     sections = read(options.out)
-    for name in options.only:
+    for name in (one for one in options.only if options.device == "cpu" or one in ON_GPU):
         print(f"{name}.py", file=sys.stderr)
         chosen = {"--rounds": options.rounds, "--threads": options.threads}
         if name == "imp_epoch":
             chosen["--data"] = options.data
-        section = to_text(run(name, [text for key, value in chosen.items() if value for text in (key, str(value))]))
+        extra = ["--device", options.device, *ON_GPU[name]] if options.device == "cuda" else []
+        given = [text for key, value in chosen.items() if value for text in (key, str(value))]
+        section = to_text(run(name, [*given, *extra]))
         print(section, end="\n\n", flush=True)
         sections[name] = f"{section}\n\n`python benchmarks/{name}.py`\n"
         options.out.write_text("\n".join([HEAD, *(sections[name] for name in BENCHMARKS if name in sections)]))

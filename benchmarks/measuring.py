@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -130,6 +131,7 @@ def machine() -> dict[str, Any]:
         "python": platform.python_version(),
         "torch": torch.__version__,
         "numpy": numpy.__version__,
+        **({"GPU": torch.cuda.get_device_name(), "driver": _driver()} if torch.cuda.is_available() else {}),
     }
 
 
@@ -181,6 +183,18 @@ def _goal(row: Mapping[str, Any]) -> str:
         return ""
     unit = "x" if row["goal"]["of"] == "ratio" else f" {row['unit']}"
     return f"<= {row['goal']['limit']}{unit}: {'met' if row['met'] else 'missed'}"
+
+
+def _driver() -> str:
+    """Return the version of NVIDIA's driver, and torch's of CUDA."""
+    import torch
+
+    query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        version = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split()[0]
+    except (OSError, subprocess.CalledProcessError, IndexError):
+        version = "unknown"
+    return f"{version} (CUDA {torch.version.cuda})"
 
 
 def _processor() -> str:
