@@ -11,7 +11,7 @@ from pathlib import Path
 
 from comparisons import chen_2020, rewinding
 
-from ticketzoo.evaluation.again import Terms, terms_of
+from ticketzoo.evaluation.again import Terms, rows_on_source, terms_of
 from ticketzoo.evaluation.plots import plot_metric, plot_transfer
 from ticketzoo.evaluation.statistics import Group, group_rows
 from ticketzoo.evaluation.tables import arms_table, transfer_table
@@ -61,8 +61,10 @@ def read_rows(name: str) -> list[dict]:
 
 
 def ticket_rows(name: str) -> list[dict]:
-    """The rows of a ticket in registry/."""
-    return [json.loads(line) for line in (ROOT / "registry" / name / "results.jsonl").read_text().splitlines()]
+    """The rows of a ticket in registry/ that are of its source."""
+    lines = (ROOT / "registry" / name / "results.jsonl").read_text().splitlines()
+    config, recipe = (ROOT / "registry" / name / part for part in ("ticket.json", "recipe.yaml"))
+    return rows_on_source([*map(json.loads, lines)], parse_config(config.read_bytes(), name), recipe.read_text())
 
 
 def replace(document: Path, name: str, text: str) -> None:

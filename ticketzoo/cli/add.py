@@ -18,25 +18,38 @@ def add(
         Path | None,
         typer.Option(metavar="DIR", show_default="TICKETZOO_REGISTRY, else registry/ here", help="Where to put it."),
     ] = None,
+    rows: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="results.jsonl of a transfer: its rows on other data join the ticket's."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace another ticket of that name there.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Copy a ticket into a registry, where it is found by its name; prints the new folder.
 
-    A name means the ticket of a run in runs/ here, if there is one.
+    A name means the ticket of a run in runs/ here, if there is one. With --rows the verdict is given of all rows, and
+    card and plots are made anew; a ticket that is there already keeps the rows it has.
 
     Examples:
 
         ticketzoo add lenet-300-100.mine-imp
 
         ticketzoo add runs/my-ticket/my-ticket
-    """
-    from ticketzoo.cli.output import print_json
-    from ticketzoo.zoo.add import add_ticket
 
-    added = add_ticket(_folder(ticket), registry, replace=replace)
+        ticketzoo add my-ticket --rows runs/my-transfer/results.jsonl
+    """
+    from ticketzoo.cli.output import print_json, say
+    from ticketzoo.zoo.add import add_ticket
+    from ticketzoo.zoo.join import add_rows, joined_words
+
+    if rows is not None:
+        joined = add_rows(_folder(ticket), rows, registry, replace=replace)
+        added, more = joined.folder, {"targets": joined.targets, "added": joined.added, "there": joined.there}
+        say(f"{added.name}: {joined_words(joined)}")
+    else:
+        added, more = add_ticket(_folder(ticket), registry, replace=replace), {}
     if as_json:
-        print_json({"folder": str(added), "ok": True})
+        print_json({"folder": str(added), "ok": True, **more})
     else:
         print(added)
 

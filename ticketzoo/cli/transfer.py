@@ -56,6 +56,9 @@ def _print(report: "TransferReport", as_json: bool) -> None:
         print(for_terminal(f"verdict on {name}: {sentence(verdict)}"))
     for line in report.faults:
         print(f"fault: {for_terminal(line)}")
+    for name, targets in report.carried.items():
+        on = for_terminal(", ".join(targets))
+        print(f"to keep the rows on {on} in the ticket: ticketzoo add {name} --rows {report.folder / 'results.jsonl'}")
     print(f"plot: {report.folder / 'ticket-minus-dense.png'}")
     print(f"report: {report.folder / 'report.md'}")
     print(report.folder)

@@ -151,6 +151,12 @@ def beside_source(rows: Iterable[Row], config: TicketConfig, recipe: Mapping[str
     return carried_to(rows, config.source.fingerprint, names)
 
 
+def rows_on_source(rows: Sequence[Row], config: TicketConfig, recipe_text: str | None) -> list[Row]:
+    """Return the rows that are of the source, by `beside_source`; all where none is known to be."""
+    beside = beside_source(rows, config, _parsed(recipe_text))
+    return [row for row in rows if row["target"] not in beside] or list(rows)
+
+
 def _names_of(dataset: str, task: Mapping[str, Any]) -> set[str]:
     """Return the names that a target of the source may have: its own, that of a part of it, and the recipe's."""
     own = dataset.rstrip("/").rpartition("/")[2].replace("_", "-").lower()

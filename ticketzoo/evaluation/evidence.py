@@ -73,10 +73,15 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
 
 
 def source_of(config: TicketConfig, rows: Sequence[Row]) -> str | None:
-    """Return the target that a ticket was found on: the one that its verdict is about, or the only one of its rows."""
-    targets = {level.target for level in config.verdict.levels} if config.verdict else set()
+    """Return the target that a ticket was found on; None where that is not known.
+
+    It is the one that its verdict is about, of several the one that is not other data, or the only one of its rows.
+    """
+    verdict = config.verdict
+    targets = {level.target for level in verdict.levels} if verdict else set()
     targets = targets or {row["target"] for row in rows}
-    return targets.pop() if len(targets) == 1 else None
+    own = targets.difference(verdict.transfer if verdict else ()) or targets
+    return own.pop() if len(own) == 1 else None
 
 
 def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None = None) -> Evidence:

@@ -59,8 +59,10 @@ def _free_texts(config: TicketConfig, rows: Sequence[Row]) -> Iterator[tuple[str
         ("derived", derived and derived.arguments),
     ):
         yield where, json.dumps(values)
-    for key, value in config.model_dump(mode="json", exclude={"verdict": True}).items():
+    for key, value in config.model_dump(mode="json", exclude={"verdict": True, "transfers": True}).items():
         yield from _texts(value, key)
+    for recipe in config.transfers:
+        yield from (("transfers", line) for line in recipe.splitlines())
     for column in COLUMNS:
         for name in sorted({str(row.get(column)) for row in rows}):
             yield f"results.jsonl: {column}", name

@@ -91,9 +91,9 @@ def judge(
         return [Target(name, of, margin, name in carried, use, pretrained=pretrained) for name, of in by_target if of]
 
     try:
-        judged, looks = _judge(groups, targets_of, margin, until)
+        judged, looks = _judge(groups, targets_of, margin, until, carried)
         levels = [level for _, of_target in judged for level in of_target]
-        label, sparsity = _overall(levels)
+        label, sparsity = _overall(levels, carried)
         return Verdict(
             rule=rule(sorted(falling_metrics(groups)), use, until),
             metric=", ".join(metrics),
@@ -119,6 +119,7 @@ def _judge(
     targets_of: Callable[[Sequence[Group], Margin], list[Target]],
     margin: Margin,
     until: Until | None,
+    carried: Collection[str],
 ) -> tuple[Judged, list[Look]]:
     """Return the verdicts on targets and their levels at the last look, and all looks where there are several.
 
@@ -134,7 +135,7 @@ def _judge(
         labelled = _labelled(targets, look, claimed)
         claimed |= labelled
         judged = [judge_target(target, labelled.get(target.name)) for target in targets]
-        label, _ = _overall([level for _, levels in judged for level in levels])
+        label, _ = _overall([level for _, levels in judged for level in levels], carried)
         undecided = {name: one.undecided for name, one in labelled.items() if one.undecided}
         looks.append(Look(seeds=look.seeds, spent=look.spent, label=label, undecided=undecided))
     return judged, looks if until else []
@@ -191,11 +192,13 @@ def judge_all(
     }
 
 
-def _overall(levels: list[LevelVerdict]) -> tuple[Label, float | None]:
-    """Return the best label that one level has on every target, and the sparsity of the sparsest such level.
+def _overall(levels: list[LevelVerdict], carried: Collection[str]) -> tuple[Label, float | None]:
+    """Return the best label that one level has on the source, and the sparsity of the sparsest such level.
 
-    A level that matches on one target and wins on another is matching.
+    Targets that are `carried` to do not count beside the source; where there is no other, a level has the label that it
+    has on every one of them. One that matches on one target and wins on another is matching.
     """
+    levels = [level for level in levels if level.target not in carried] or levels
     targets = {level.target for level in levels}
     labels: dict[int, list[Label]] = defaultdict(list)
     for level in levels:

@@ -10,6 +10,7 @@ from torch import nn
 
 from ticketzoo.data.remarks import numbering_words
 from ticketzoo.errors import RecipeError, TicketError
+from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.metrics import show, words
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.tables import Table
@@ -125,6 +126,7 @@ def _dense(ticket: Ticket, task: Task, split: str, device: torch.device, *, its_
     if not its_own:
         return None
     said = {"arm": "dense", "seed": ticket.seed, "at": "final", "draw": 0}
-    rows = [row for row in check_rows(ticket.results) if all(row[key] == value for key, value in said.items())]
+    own = rows_on_source(check_rows(ticket.results), ticket.config, ticket.recipe_text)
+    rows = [row for row in own if all(row[key] == value for key, value in said.items())]
     scores = {row["metric"]: row["value"] for row in rows}
     return {key.removeprefix(f"{split}_"): value for key, value in scores.items() if key.startswith(split)} or None

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -17,6 +18,7 @@ from ticketzoo.evaluation.statistics import deciding_metrics, group_rows
 from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge_all
 from ticketzoo.evaluation.verdict import sentence as words
+from ticketzoo.recipe import without_local_paths
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
@@ -28,6 +30,7 @@ from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.verdict_words import look_lines
 from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folder
+from ticketzoo.zoo.transferred import TICKETS_FILE, digests_of, with_names
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class TransferReport:
     folder: Path
     faults: list[str]
     """Lines on trainings that went wrong without an error."""
+    carried: dict[str, list[str]]
+    """By ticket the targets that are other data than its source: rows on these can join the ticket's own."""
 
 
 def run_transfer(
@@ -159,6 +164,12 @@ def _load(recipe: TransferRecipe, registry: str | Path | None) -> list[Ticket]:
     return load_tickets(recipe, load)
 
 
+def _origin(recipe: TransferRecipe, ticket: Ticket, targets: Sequence[str]) -> dict[str, Any]:
+    """Return what rows on `targets`, the recipe's in order, are tied to a ticket by, and how they were measured."""
+    content = without_local_paths(recipe.model_dump(mode="json", exclude_none=True))
+    return {**digests_of(ticket.config), "recipe": with_names(content, ticket.name, targets)}
+
+
 def shared_dense(rows: Sequence[Row]) -> str:
     """Return a sentence where verdicts on several tickets rest on the same dense trainings; empty if none do."""
     trained: dict[tuple[str, tuple[tuple[int, float], ...]], list[str]] = {}
@@ -207,6 +218,10 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path, tickets: Se
         sections += ["## Trainings that went wrong without an error"]
         sections += ["\n".join(f"- {for_markdown(line)}" for line in faults)]
     sections += ["## The rule", *dict.fromkeys(verdict.rule for verdict in verdicts.values())]
+    origins = (
+        {one.name: _origin(recipe, one, targets) for one in tickets} if len(targets) == len(recipe.targets) else {}
+    )
     stored = {name: verdict.model_dump(mode="json") for name, verdict in verdicts.items()}
-    written = write_results(out, recipe, rows, {"verdicts.json": stored}, sections)
-    return TransferReport(rows, verdicts, table, [*written, *plots], out, faults)
+    written = write_results(out, recipe, rows, {"verdicts.json": stored, TICKETS_FILE: origins}, sections)
+    carried = {name: verdicts[name].transfer for name in origins if verdicts[name].transfer}
+    return TransferReport(rows, verdicts, table, [*written, *plots], out, faults, carried)

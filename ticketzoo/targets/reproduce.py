@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.arms import ARMS, CHANCE, one_of
 from ticketzoo.evaluation.controls import Controls, Labels, arm_words, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import check_rows, rows_of
@@ -108,11 +109,15 @@ class _Trainings:
         self.network = create_from_architecture(self.model.architecture, seed=0)
         self.metric = f"test_{self.task.metric.name}"
         self.rows: dict[tuple[int, str, int, int], list[Mapping[str, Any]]] = {}
-        for row in check_rows(self.ticket.results):
+        rows = check_rows(self.ticket.results)
+        own = rows_on_source(rows, self.ticket.config, self.ticket.recipe_text)
+        for row in own:
             if row["arm"] == CHANCE:  # no training
                 continue
             self.rows.setdefault((row["level"], row["arm"], row["seed"], row["draw"]), []).append(row)
-        self.left_out: list[str] = []
+        again = "ticketzoo transfer measures them again, with the recipe on the card"
+        elsewhere = sorted({row["target"] for row in rows} - {row["target"] for row in own})
+        self.left_out = [f"rows on {target}: {again}" for target in elsewhere]
 
     def elsewhere(self) -> list[str]:
         """Return a line for each thing that the replicates asked for were trained with, and that is otherwise here."""

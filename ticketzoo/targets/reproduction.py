@@ -46,7 +46,8 @@ class Reproduction:
     elsewhere: list[str]
     """Lines on what the ticket was trained with that is otherwise here; bits can then differ."""
     left_out: list[str]
-    """Lines on stated trainings that cannot be done again, as they need weights that the ticket does not hold."""
+    """Lines on stated trainings that are not done again: as they need weights that the ticket does not hold, or are of
+    other data than its source."""
 
     @property
     def holds(self) -> bool:

@@ -102,6 +102,7 @@ def render_card(
         "provenance": _provenance(config),
         "cost": _cost(cost or {}),
         "recipe": fenced(recipe_text, "yaml") if recipe_text else None,
+        "transfers": [fenced(text, "yaml") for text in config.transfers],
     }
     data = metadata(config, evidence.measured, evidence.source)
     return str(ModelCard(_template().render(card_data=data.to_yaml(), ticket=ticket)))

@@ -23,6 +23,7 @@ from ticketzoo.ticket.fields import LevelEntry as LevelEntry
 from ticketzoo.ticket.fields import Pruning as Pruning
 from ticketzoo.ticket.fields import Replicate as Replicate
 from ticketzoo.ticket.fields import Source as Source
+from ticketzoo.ticket.fields import Transfers as Transfers
 from ticketzoo.ticket.fields import Values as Values
 from ticketzoo.ticket.parts import (
     FIRST,
@@ -87,6 +88,7 @@ class TicketConfig(Part):
     files: Annotated[dict[Literal["recipe.yaml", "results.jsonl"] | FurtherFile, FileEntry], FIRST_ENTRY] = Field(
         default={}
     )
+    transfers: Transfers = Field(default=[], max_length=100, exclude_if=lambda given: not given)
     verdict: Verdict | None = None
     license: Text | None = None
 

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, JsonValue, model_validator
+from pydantic import Field, JsonValue, StringConstraints, model_validator
 
 from ticketzoo.ticket.parts import (
     FIRST,
@@ -184,6 +184,10 @@ class Replicate(Part):
         default=[], max_length=1000, exclude_if=lambda given: not given
     )
     files: Annotated[dict[str, FileEntry], FIRST_ENTRY] = Field(default={})
+
+
+Transfers: TypeAlias = Annotated[list[Annotated[str, StringConstraints(max_length=2**16)]], FIRST]
+"""Recipes of `ticketzoo transfer`, as YAML: how rows on other data than the source were measured."""
 
 
 class Values(Part):

@@ -170,7 +170,7 @@ class Verdict(Part):
         rule: the rule in words.
         metric: the one by which arms were compared, or those of the targets, with commas between them.
         at: "final" for the end of training, "best" for the step of minimum validation loss.
-        label: the best that a level earns on every target.
+        label: the best that a level earns on the source; on every target, where all are other data.
         sparsity: of the sparsest level with that label; None where nothing was measured.
         levels: the label of each level on each target.
         targets: margin, spread and chance of each target.

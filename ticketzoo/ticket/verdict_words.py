@@ -77,6 +77,23 @@ def look_lines(verdict: "Verdict") -> list[str]:
     return lines
 
 
+def carried_words(verdict: "Verdict") -> str:
+    """Return the best label on each target beside the source: "; on fashion-mnist matching at 0.931"; else nothing.
+
+    Where every target is other data than the source, the verdict's own label is about these.
+    """
+    if all(level.target in verdict.transfer for level in verdict.levels):
+        return ""
+    said = ""
+    for target in verdict.transfer:
+        levels = [level for level in verdict.levels if level.target == target]
+        best = min(levels, key=lambda level: (_rank(level.label), -level.sparsity), default=None)
+        if best is not None:
+            label = verdict.labels(target)[best.level]
+            said += f"; on {target} {label}" + f" at {show_sparsity(best.sparsity)}" * (label != "not measured")
+    return said
+
+
 def _last_look(verdict: "Verdict") -> str:
     if not verdict.looks or verdict.until is None:
         return ""

@@ -11,6 +11,7 @@ from typing import Any
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.backing import Backing, backing
+from ticketzoo.evaluation.evidence import source_of
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, Row, group_rows
 from ticketzoo.evaluation.verdict import sentence
@@ -20,6 +21,7 @@ from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
+from ticketzoo.ticket.verdict_words import carried_words
 from ticketzoo.util.text import counted, for_markdown, for_terminal, numbered, show_names, show_sparsity
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
@@ -106,12 +108,12 @@ class TicketSummary:
 
     @property
     def claim(self) -> str:
-        """The verdict's label and how far it holds, e.g. `winning at 0.931`, and whether it is only claimed."""
+        """The verdict's label and how far it holds, `winning at 0.931`, also on other data; and if only claimed."""
         verdict = self.config.verdict
         if verdict is None:
             return "not measured"
         where = f" at {show_sparsity(verdict.sparsity)}" if verdict.sparsity is not None else ""
-        return f"{verdict.shown}{where}{self.mark}"
+        return f"{verdict.shown}{where}{carried_words(verdict)}{self.mark}"
 
     @property
     def mark(self) -> str:
@@ -163,12 +165,22 @@ class TicketSummary:
             "verdict": sentence(config.verdict) + self.mark if config.verdict else "not measured",
         }
         lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items() if value]
-        labels = {level.level: level.label for level in config.verdict.levels} if config.verdict else {}
+        labels = self._labels()
         lines += ["", f"{'level':>5}  {'sparsity':>8}  {'kept':>12}  verdict"]
         for entry in config.levels:
-            shown, label = show_sparsity(entry.sparsity), labels.get(entry.level, "")
-            lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept_in_words:>12}  {label}")
+            shown, label = show_sparsity(entry.sparsity), for_terminal("; ".join(labels.get(entry.level, ())))
+            lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept_in_words:>12}  {label}".rstrip())
         return lines + [f"empty layer   {for_terminal(line)}" for line in self.empty_layers]
+
+    def _labels(self) -> dict[int, list[str]]:
+        """Return the label of each level on its source, then those on other data with the target's name."""
+        verdict, found = self.config.verdict, dict[int, list[str]]()
+        source = source_of(self.config, self._rows) if verdict and verdict.transfer else None
+        levels = sorted(verdict.levels if verdict else (), key=lambda level: level.target != source)
+        for level in levels:
+            where = f"on {level.target} " * (source is not None and level.target != source)
+            found.setdefault(level.level, []).append(f"{where}{level.label}")
+        return found
 
     def _files(self) -> dict[str, dict[str, Any]]:
         """Return the size and digest by path: as they are in a folder, as ticket.json declares them on the Hub."""
@@ -182,7 +194,8 @@ class TicketSummary:
     def _dense(self) -> str:
         """Return the dense network's result, or "unreadable" for damaged rows, so that other tickets are listed."""
         try:
-            groups = group_rows(self._rows)
+            source = source_of(self.config, self._rows)
+            groups = [one for one in group_rows(self._rows) if source in (None, one.key.target)]
         except (TicketError, RegistryError):
             return "unreadable"
         return next((_result(group) for group in groups if group.key.arm == DENSE), "")

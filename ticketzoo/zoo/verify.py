@@ -24,6 +24,7 @@ from ticketzoo.zoo.statements import (
     check_rows_and_verdict,
     plot_names,
 )
+from ticketzoo.zoo.transfer_statements import check_transfers
 
 
 def verify_ticket(folder: str | Path, *, results: bool = True, found_words: FoundWords | None = None) -> list[Check]:
@@ -60,6 +61,7 @@ def verify_ticket(folder: str | Path, *, results: bool = True, found_words: Foun
     checks += check_beside(folder, config, plot_names(config, documents))
     checks += check_recipe(folder, config, documents)
     checks += check_targets(folder, config, documents)
+    checks += check_transfers(folder, config, documents)
     rows = len(documents.results)
     if results:
         checks += check_rows_and_verdict(folder, config, documents)
