@@ -24,13 +24,15 @@ from ticketzoo.recipe import DataName
 from ticketzoo.recipe.local import last_part
 from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
-from ticketzoo.tasks.task import SCORED_PER_CLASS, Resident
+from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, OneModel, Resident
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
 EVALUATION_IMAGES, EVALUATION_IMAGES_ON_CPU = 1000, 128
 """Images in it, at most. A CPU's memory for larger activations is mapped and unmapped at every layer, which may take
 longer than the layer."""
+EVALUATED_AT_ONCE = 32_000_000
+"""Pixel values in it times models that are evaluated at once, at most."""
 
 
 class Batch(NamedTuple):
@@ -187,27 +189,38 @@ class ImageClassification:
         """Return the number of images in a batch."""
         return len(batch.labels)
 
-    @torch.no_grad()
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Return the mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split.
 
         Raises:
             DataError: none of its images can be read.
         """
+        return self.evaluate_each(OneModel(model), split, device)[0]
+
+    @torch.no_grad()
+    def evaluate_each(self, models: Models, split: str, device: torch.device) -> list[dict[str, float]]:
+        """Return what `evaluate` does, of each of several models. Raises as it does."""
         images_in_split = self._held_out[split]
+        values = math.prod(images_in_split.in_shape)
         most = EVALUATION_IMAGES_ON_CPU if device.type == "cpu" else EVALUATION_IMAGES
-        batch_size = max(16, min(most, EVALUATION_VALUES // math.prod(images_in_split.in_shape)))
+        most = min(most, EVALUATION_VALUES // values, EVALUATED_AT_ONCE // (values * models.size))
         losses, right, count = [], [], 0
-        for images, labels in in_turn(images_in_split, batch_size=batch_size, device=device):
-            scores = model(self._ready(images))
-            losses.append(F.cross_entropy(scores, labels, reduction="sum"))
-            right.append((scores.argmax(1) == labels).sum())
+        for images, labels in in_turn(images_in_split, batch_size=max(16, most), device=device):
+
+            def tally(model: nn.Module, images: Tensor = images, labels: Tensor = labels) -> tuple[Tensor, Tensor]:
+                scores = model(self._ready(images))
+                return F.cross_entropy(scores, labels, reduction="sum"), (scores.argmax(1) == labels).sum()
+
+            loss_of_each, right_of_each = models.of_each(tally)
+            losses.append(loss_of_each)
+            right.append(right_of_each)
             count += len(labels)
-        sums = (sum(torch.stack(part).tolist()) if part else 0 for part in (losses, right))
-        loss, rightly, seen = summed(*sums, count)
+        sums = [torch.stack(part, 1).tolist() if part else [[]] * models.size for part in (losses, right)]
+        *summed_up, seen = summed(*(sum(of_one) for part in sums for of_one in part), count)
         if not seen:
             raise DataError(f"no {split} image of {self.name} can be read")
-        return {"loss": loss / seen, "accuracy": rightly / seen}
+        pairs = zip(summed_up[: models.size], summed_up[models.size :], strict=True)
+        return [{"loss": loss / seen, "accuracy": rightly / seen} for loss, rightly in pairs]
 
     def guesses(self, split: str) -> dict[str, list[float]]:
         """Return the share of each class in a held-out split, the accuracy of guessing it throughout."""

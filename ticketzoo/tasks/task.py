@@ -87,6 +87,29 @@ class Resident:
     batch: Callable[[Sequence[Tensor]], Any]
 
 
+class Models(Protocol):
+    """Several models of one architecture."""
+
+    size: int
+
+    def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return the tensors that `function` gives of each model, stacked: [size, ...] each."""
+        ...
+
+
+class OneModel:
+    """One model in the place of several."""
+
+    size = 1
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+
+    def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return the tensors that `function` gives of the model: [1, ...] each."""
+        return tuple(tensor.unsqueeze(0) for tensor in function(self._model))
+
+
 @runtime_checkable
 class ResidentTask(Task, Protocol):
     """A task whose batches are rows of tensors, so that several models can be trained in one pass over them.
@@ -96,6 +119,10 @@ class ResidentTask(Task, Protocol):
 
     def resident(self, device: torch.device) -> Resident | str:
         """Return the training examples on `device`; or why their batches are more than rows of tensors, in words."""
+        ...
+
+    def evaluate_each(self, models: Models, split: str, device: torch.device) -> list[dict[str, float]]:
+        """Return what `evaluate` gives, of each of `models`, all of them in evaluation mode."""
         ...
 
 

@@ -27,11 +27,12 @@ class Population:
         size: how many there are.
         parameters: [size, ...] each, by name; those that training moves require gradients.
         buffers: [size, ...] each, by name.
+        mode: the module whose training or evaluation mode is that of all.
     """
 
     def __init__(self, jobs: Sequence[Job], device: torch.device) -> None:
         self.size = len(jobs)
-        self._one = create_from_architecture(jobs[0].architecture, seed=0).to(device)
+        self.mode = self._one = create_from_architecture(jobs[0].architecture, seed=0).to(device)
         self.parameters: dict[str, nn.Parameter] = {}
         self.buffers: dict[str, Tensor] = {}
         for number, job in enumerate(jobs):
@@ -68,22 +69,21 @@ class Population:
         """Return a member's state, as `ticketzoo.models.model_state` gives it, on the CPU."""
         return {name: tensor.to("cpu", copy=True) for name, tensor in model_state(self.member(number)).items()}
 
-    def losses(self, loss: Callable[[nn.Module, Any], Tensor], batch: Callable[..., Any], rows: list[Tensor]) -> Tensor:
-        """Return the loss of each member on its own batch: float [size].
+    def of_each(self, function: Callable[..., tuple[Tensor, ...]], *own: Tensor) -> tuple[Tensor, ...]:
+        """Return the tensors that `function` gives of each member, stacked: [size, ...] each.
 
         Args:
-            loss: of a model, or what can be called like it, and a batch.
-            batch: makes a batch of the rows of one member.
-            rows: [size, b, ...] each.
+            function: called with a member, or what can be called like it, and its rows of `own`.
+            own: [size, ...] each.
         """
 
-        def of_one(parameters: State, buffers: State, *own: Tensor) -> Tensor:
+        def of_one(parameters: State, buffers: State, *rows: Tensor) -> tuple[Tensor, ...]:
             def model(*inputs: Any, **named: Any) -> Any:
                 return functional_call(self._one, (parameters, buffers), inputs, named)
 
-            return loss(cast(nn.Module, model), batch(own))
+            return function(cast(nn.Module, model), *rows)
 
-        return vmap(of_one)(cast(State, self.parameters), self.buffers, *rows)
+        return vmap(of_one)(cast(State, self.parameters), self.buffers, *own)
 
     def drop_gradients(self) -> None:
         """Leave no parameter with a gradient."""

@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -11,7 +12,7 @@ from torch.optim import Optimizer
 
 from ticketzoo.errors import TicketzooError
 from ticketzoo.models.state import copy_state
-from ticketzoo.tasks.task import Resident, ResidentTask
+from ticketzoo.tasks.task import Resident, ResidentTask, Task
 from ticketzoo.training.callbacks import Callbacks
 from ticketzoo.training.checkpoint import Checkpoint, load_checkpoint, remove_later_checkpoints, save_checkpoint
 from ticketzoo.training.faulty import check_batches
@@ -129,20 +130,37 @@ def _measure(
     last: bool,
 ) -> None:
     """Measure each member that has not failed; one that fails now has its error in the place of its record."""
-    losses = updates.losses.cpu()
+    losses, scores = updates.losses.cpu(), _Scores(jobs[0].task, population)
     for number, (job, record) in enumerate(zip(jobs, outcomes, strict=True)):
         if not isinstance(record, Record):
             continue
-        model = population.member(number).train()
+        scores.number = number
         try:
             try:
-                measure(record, model, job.task, device, step, losses[number], last=last)
+                measure(record, population.mode, cast(Task, scores), device, step, losses[number], last=last)
             except Diverged as error:
                 check_batches(job.task, job.training, job.seed, job.start_step, step, device, error)
                 raise
         except TicketzooError as error:
             outcomes[number] = error
-    population.member(0).train()
+
+
+class _Scores:
+    """A task that knows how all members of a population score, and tells it of the one whose `number` is set."""
+
+    def __init__(self, task: Task, population: Population) -> None:
+        assert isinstance(task, ResidentTask)
+        self._task, self._population, self.number = task, population, 0
+        self._of_split: dict[str, list[dict[str, float]]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._task, name)
+
+    def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
+        """Return the metrics of one member."""
+        if split not in self._of_split:
+            self._of_split[split] = self._task.evaluate_each(self._population, split, device)
+        return self._of_split[split][self.number]
 
 
 class _Between:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ticketzoo.data.order import whole_order
@@ -125,8 +125,12 @@ class StackedUpdates:
     def _losses(self, rows: Tensor) -> Tensor:
         members = self._population.size
         gathered = [tensor.index_select(0, rows).unflatten(0, (members, -1)) for tensor in self._resident.tensors]
+
+        def loss(model: nn.Module, *of_one: Tensor) -> tuple[Tensor]:
+            return (self._task.loss(model, self._resident.batch(of_one)),)
+
         with precision_of(self._config, self._device):
-            return self._population.losses(self._task.loss, self._resident.batch, gathered)
+            return self._population.of_each(loss, *gathered)[0]
 
     def _rows(self, whole: bool) -> Tensor:
         """Return which examples the update is of, one member's after the other's."""
