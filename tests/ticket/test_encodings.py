@@ -101,8 +101,9 @@ def test_tickets_come_back_from_disk(levels: dict[int, Masks], data: st.DataObje
 
 
 def test_the_table_of_encodings() -> None:
-    assert list(ENCODINGS) == ["survivor-bits", "bits"]
-    assert [ENCODINGS[name].first_format for name in ENCODINGS] == [1, 2]
+    assert list(ENCODINGS) == ["survivor-bits", "bits", "survivor-range", "range"]
+    assert [ENCODINGS[name].first_format for name in ENCODINGS] == [1, 2, 2, 2]
+    assert [ENCODINGS[name].asked for name in ENCODINGS] == ["", "", "range", "range"]
 
 
 @settings(max_examples=100, deadline=None)

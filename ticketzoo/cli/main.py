@@ -55,6 +55,7 @@ for module in (
     "search",
     "add",
     "push_pull",
+    "repack",
     "export",
     "evaluate",
     "reproduce",

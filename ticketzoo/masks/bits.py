@@ -43,6 +43,11 @@ def popcount(bits: Bits) -> int:
     return int(_COUNT_OF_BYTE.take(bits).sum(dtype=np.int64))
 
 
+def popcounts(words: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return the number of set bits in each row of words, shape (rows,)."""
+    return _COUNT_OF_BYTE.take(words.view(np.uint8)).sum(axis=1, dtype=np.int64)
+
+
 def padding_is_zero(bits: Bits, count: int) -> bool:
     """Tell whether nothing is set beyond the first `count` bits."""
     return count % 8 == 0 or bits[-1] >> (count % 8) == 0
@@ -58,7 +63,7 @@ def extract(bits: Bits, where: Bits) -> Bits:
         half = wider.itemsize * 4
         values = (pair & wider.type((1 << half) - 1)) | (pair >> wider.type(half)) << sizes[0::2]
         sizes = sizes[0::2] + sizes[1::2]
-    return _concatenate(values, sizes).view(np.uint8)[: length(int(sizes.sum(dtype=np.int64)))]
+    return join(values, sizes)[: length(int(sizes.sum(dtype=np.int64)))]
 
 
 def deposit(bits: Bits, where: Bits) -> Bits:
@@ -67,7 +72,8 @@ def deposit(bits: Bits, where: Bits) -> Bits:
     sizes = [_COUNT_OF_BYTE.take(padded)]
     for _ in _WIDER:
         sizes.append(sizes[-1][0::2] + sizes[-1][1::2])
-    values: NDArray[Any] = _windows(bits, sizes.pop())
+    last = sizes.pop()
+    values: NDArray[Any] = windows(bits, np.cumsum(last, dtype=np.int64) - last)
     for narrower in (np.dtype("<u4"), np.dtype("<u2"), np.dtype("u1")):
         lower = sizes.pop()[0::2]
         halves = np.empty((len(values), 2), narrower)
@@ -77,8 +83,11 @@ def deposit(bits: Bits, where: Bits) -> Bits:
     return _tables()[1].take(_pairs(padded, values))[: len(where)]
 
 
-def _concatenate(values: NDArray[np.uint64], sizes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Return one bit string from the lowest `sizes` bits of each of `values`, whose other bits are zero."""
+def join(values: NDArray[np.uint64], sizes: NDArray[Any]) -> Bits:
+    """Return one bit string from the lowest `sizes` bits, at most 64, of each of `values`, whose other bits are zero.
+
+    It is padded with zeros by up to two words.
+    """
     ends = np.cumsum(sizes, dtype=np.int64)
     starts = ends - sizes
     word, shift = starts >> 6, (starts & 63).astype(np.uint64)
@@ -88,14 +97,13 @@ def _concatenate(values: NDArray[np.uint64], sizes: NDArray[np.uint8]) -> NDArra
     if len(first):
         joined[:-1] = np.bitwise_or.reduceat(values << shift, first)
         joined[1:] |= np.bitwise_or.reduceat((values >> np.uint64(1)) >> (np.uint64(63) - shift), first)
-    return joined
+    return joined.view(np.uint8)
 
 
-def _windows(bits: Bits, sizes: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """Cut a bit string into consecutive pieces of `sizes` bits, each in the low bits of a word."""
+def windows(bits: Bits, starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Return the 64 bits from each start on; a start is at most the length. Beyond the end, bits are zero."""
     words = np.zeros(len(bits) // 8 + 3, np.dtype("<u8"))
     words.view(np.uint8)[: len(bits)] = bits
-    starts = np.cumsum(sizes, dtype=np.int64) - sizes
     word, shift = starts >> 6, (starts & 63).astype(np.uint64)
     return words[word] >> shift | (words[word + 1] << np.uint64(1)) << (np.uint64(63) - shift)
 

@@ -1,7 +1,8 @@
 """Encodings of a mask as bytes: each mask tensor of a ticket states the name of its own.
 
 A row of `ENCODINGS` says all that there is to say of one. A writer takes the row that needs the fewest bytes, of equal
-ones the first; a reader takes the row that the file names.
+ones the first, among those that need not be asked for and those that it is asked for; a reader takes the row that the
+file names.
 """
 
 from dataclasses import dataclass
@@ -11,9 +12,14 @@ from typing import Protocol
 from ticketzoo.errors import TicketError
 from ticketzoo.masks import bits as bit
 from ticketzoo.masks.bits import Bits
+from ticketzoo.ticket import range_code
 from ticketzoo.util.registry import Registry
+from ticketzoo.util.text import for_terminal
 
 Shape = tuple[int, ...]
+
+PLAIN = "bits"
+"""The name by which a writer asks for no encodings beside those that every writer considers."""
 
 
 class Codec(Protocol):
@@ -29,7 +35,7 @@ class Codec(Protocol):
 
     @staticmethod
     def decode(content: Bits, shape: Shape, outer: Bits | None) -> Bits:
-        """Return the mask, for content that `check` let through."""
+        """Return the mask, for content that `check` let through; raise ValueError where only this finds a fault."""
 
     @staticmethod
     def sizes(shape: Shape, before: int) -> range:
@@ -53,12 +59,14 @@ class Encoding:
         make: its five functions.
         first_format: the format that knows it: a ticket that needs it says at least this number.
         relative: whether it is decoded from the level before, inside which all its masks lie.
+        asked: the name by which a writer asks for it; empty for an encoding that every writer considers.
     """
 
     name: str
     make: Codec
     first_format: int
     relative: bool = False
+    asked: str = ""
 
 
 ENCODINGS: Registry[Encoding] = Registry("encoding", Encoding, error=TicketError)
@@ -73,7 +81,7 @@ class SurvivorBits:
         """Return the bits of the survivors; None where the mask keeps what the level before does not."""
         if outer is None:
             return mask
-        return None if (mask & ~outer).any() else bit.extract(mask, outer)
+        return bit.extract(mask, outer) if _inside(mask, outer) else None
 
     @staticmethod
     def decode(content: Bits, shape: Shape, outer: Bits | None) -> Bits:
@@ -126,6 +134,49 @@ class AllBits:
         return bit.popcount(content)
 
 
+@dataclass(frozen=True)
+class RangeCode:
+    """Bits near the entropy of their density, see `ticketzoo.ticket.range_code`.
+
+    They are those of the survivors, or of all weights where the mask keeps what the level before does not.
+    """
+
+    survivors: bool
+
+    def encode(self, mask: Bits, shape: Shape, outer: Bits | None) -> Bits | None:
+        """Return the code; None where it is no shorter than bits, or the other of the two holds the mask."""
+        if _inside(mask, outer) != self.survivors:
+            return None
+        return range_code.encode(mask, shape, outer if self.survivors else None)
+
+    def decode(self, content: Bits, shape: Shape, outer: Bits | None) -> Bits:
+        """Return the mask. Raises ValueError for content that `encode` never makes."""
+        return range_code.decode(content, shape, outer if self.survivors else None)
+
+    def sizes(self, shape: Shape, before: int) -> range:
+        """Return less than a bit a weight to code, and what bounds the weights by the bytes."""
+        return range_code.sizes(self._coded(shape, before))
+
+    def check(self, content: Bits, shape: Shape, before: int) -> None:
+        """Raise ValueError for a header that says what cannot be; what follows it is checked when it is decoded."""
+        range_code.check(content, self._coded(shape, before))
+
+    def kept(self, content: Bits, shape: Shape) -> int:
+        """Return the number of weights that the header states."""
+        return range_code.kept(content)
+
+    def _coded(self, shape: Shape, before: int) -> int:
+        return before if self.survivors else prod(shape)
+
+
+ENCODINGS.add("survivor-range", first_format=2, relative=True, asked="range")(RangeCode(survivors=True))
+ENCODINGS.add("range", first_format=2, asked="range")(RangeCode(survivors=False))
+
+
+def _inside(mask: Bits, outer: Bits | None) -> bool:
+    return outer is None or not (mask & ~outer).any()
+
+
 def exactly(size: int) -> range:
     """Return a range of one size."""
     return range(size, size + 1)
@@ -139,23 +190,44 @@ def check_padding(content: Bits, count: int) -> None:
 
 @dataclass(frozen=True)
 class Encoded:
-    """The mask of one parameter at one level, as a file holds it."""
+    """The mask of one parameter at one level, as a file holds it; `where` says of which file, in messages."""
 
     encoding: Encoding
     content: Bits
     shape: Shape
+    where: str = ""
 
     def decode(self, outer: Bits | None) -> Bits:
-        """Return the mask, a bit per weight, given that of the level before."""
-        return self.encoding.make.decode(self.content, self.shape, outer)
+        """Return the mask, a bit per weight, given that of the level before.
+
+        Raises:
+            TicketError: the content is damaged in a way that its `check` could not see.
+        """
+        try:
+            return self.encoding.make.decode(self.content, self.shape, outer)
+        except ValueError as error:
+            raise TicketError(f"{self.where} has {error}") from None
 
     def kept(self) -> int:
         """Return the number of weights that the mask keeps."""
         return self.encoding.make.kept(self.content, self.shape)
 
 
-def encode(mask: Bits, shape: Shape, outer: Bits | None) -> Encoded:
-    """Encode a mask by the row that needs the fewest bytes; of equal ones by the first."""
-    made = [Encoded(row, content, shape) for row in ENCODINGS.values()
+def encode(mask: Bits, shape: Shape, outer: Bits | None, asked: str = "") -> Encoded:
+    """Encode a mask by the row that needs the fewest bytes, of those to consider; of equal ones by the first."""
+    made = [Encoded(row, content, shape) for row in ENCODINGS.values() if row.asked in ("", asked)
             if (content := row.make.encode(mask, shape, outer)) is not None]  # fmt: skip
     return min(made, key=lambda one: len(one.content))
+
+
+def check_asked(name: str) -> str:
+    """Return the name of what a writer can be asked for: `bits`, or that of encodings beside it.
+
+    Raises:
+        TicketError: there is none of that name.
+    """
+    known = sorted({row.asked for row in ENCODINGS.values()} - {""})
+    if name != PLAIN and name not in known:
+        names = " or ".join([PLAIN, *known])
+        raise TicketError(f"masks cannot be encoded as {for_terminal(name)[:100]!r}: choose {names}")
+    return name

@@ -141,6 +141,17 @@ class PackedLevels(Mapping[int, Masks]):
         """Return the same masks under other parameter names; `rename` gives a dict by old names under new ones."""
         return PackedLevels(rename(self.shapes), {level: rename(encoded) for level, encoded in self.encoded.items()})
 
+    def encoded_as(self, asked: str) -> "PackedLevels":
+        """Return the same masks, encoded as a writer does that is asked for `bits` or `range`."""
+        encoded: dict[int, dict[str, Encoded]] = {}
+        outer: MaskBits = {}
+        for level, masks in self.walk():
+            encoded[level] = {
+                name: encode(bits, self.shapes[name], outer.get(name), asked) for name, bits in masks.items()
+            }
+            outer = masks
+        return PackedLevels(self.shapes, encoded)
+
     def sha256(self) -> str:
         """Return the digest over the masks of all packaged levels."""
         digests = []

@@ -74,7 +74,7 @@ def _read(file: Any, key: str, encoding: Encoding, shape: tuple[int, ...], befor
         encoding.make.check(content, shape, before)
     except ValueError as error:
         raise TicketError(f"{where}: '{key}' has {error}") from None
-    return Encoded(encoding, content, shape)
+    return Encoded(encoding, content, shape, f"{where}: '{key}'")
 
 
 def _key(level: int, name: str) -> str:

@@ -23,6 +23,7 @@ from ticketzoo.ticket.config import RECIPE_FILE, TicketConfig
 from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
+from ticketzoo.ticket.repack import encoded_as
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.ticket.write import save
 from ticketzoo.util.arguments import checked
@@ -37,7 +38,9 @@ class Publishable(Contents):
     """A ticket that can be saved and published."""
 
     @checked
-    def save_pretrained(self, folder: str | Path, *, extras: Mapping[str, bytes] | None = None) -> Path:
+    def save_pretrained(
+        self, folder: str | Path, *, extras: Mapping[str, bytes] | None = None, encoding: str | None = None
+    ) -> Path:
         """Write the whole ticket, every level and replicate, into `folder`, completely or not at all.
 
         An existing ticket there is replaced; files that are no part of a ticket stay. Returns the folder.
@@ -45,11 +48,16 @@ class Publishable(Contents):
         Args:
             folder: to write; its parents are made.
             extras: more files to write along with it, such as `README.md` and plots, by plain file name.
+            encoding: of the masks: `bits`, or `range`, which takes the fewest bytes and makes the ticket one of
+                format 2. Default: what they have, which is `bits` for a ticket that was made here.
 
         Raises:
-            TicketError: it holds something else, or cannot be written.
+            TicketError: it holds something else, or cannot be written; an unknown encoding.
         """
-        return save(self.config, self._stored, Path(folder), extras or {})
+        config, stored = self.config, self._stored
+        if encoding is not None:
+            config, stored = encoded_as(config, stored, encoding)
+        return save(config, stored, Path(folder), extras or {})
 
     @checked
     def push_to_hub(
