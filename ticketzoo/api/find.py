@@ -66,7 +66,7 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
         out: working folder, default `runs/<name>`. A stopped run goes on there; what has changed is trained anew.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
-        executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
+        executor: `local`, `stacked` for like trainings at once on one device, or `ray` for a cluster.
         progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
 
     Returns:

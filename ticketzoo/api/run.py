@@ -72,7 +72,7 @@ def transfer(
         max_seeds: seeds of the last look; 10 by default.
         out: working folder, `runs/<name of the recipe>` by default; a run that was stopped goes on there.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
-        executor: a name in the table of executors: `local`, or `ray` for trainings on a cluster.
+        executor: `local`, `stacked` for like trainings at once on one device, or `ray` for a cluster.
         progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
 
     Returns:

@@ -53,7 +53,7 @@ def find_and_package(
         task: what to train on, in place of what the recipe names.
         model: what to train, likewise.
         device: where to train; if None the CPU, or with Ray what the cluster has.
-        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
+        executor: `local`; `stacked` or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 

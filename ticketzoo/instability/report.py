@@ -67,7 +67,7 @@ def run_stability(
         recipe: what to analyze.
         out: working folder; receives recipe.yaml, results.jsonl, instability.json, report.md and the plots.
         device: where to train; if None the CPU, or with Ray what the cluster has.
-        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
+        executor: `local`; `stacked` or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: how often a training under way is saved.
         progress: told how it goes.
 

@@ -69,7 +69,7 @@ def run_transfer(
         out: working folder; receives recipe.yaml, results.jsonl, report.md, verdicts.json and the plots.
         registry: folder of tickets in which names are looked up; the default registry if None.
         device: of the trainings; if None the CPU, or with Ray the devices of the cluster.
-        executor: `local`, or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
+        executor: `local`; `stacked` or `ray` for independent trainings at once (see `ticketzoo.runs.executor`).
         checkpoint_seconds: seconds between checkpoints of a training under way.
         progress: receives the progress of the run.
 

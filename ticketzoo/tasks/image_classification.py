@@ -24,7 +24,7 @@ from ticketzoo.recipe import DataName
 from ticketzoo.recipe.local import last_part
 from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
-from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, OneModel, Resident
+from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, Resident
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -195,7 +195,7 @@ class ImageClassification:
         Raises:
             DataError: none of its images can be read.
         """
-        return self.evaluate_each(OneModel(model), split, device)[0]
+        return self.evaluate_each(_OneModel(model), split, device)[0]
 
     @torch.no_grad()
     def evaluate_each(self, models: Models, split: str, device: torch.device) -> list[dict[str, float]]:
@@ -231,6 +231,19 @@ class ImageClassification:
 
     def _normalized_once(self, images: Images) -> Images:
         return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
+
+
+class _OneModel:
+    """One model in the place of several."""
+
+    size = 1
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+
+    def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return the tensors that `function` gives of the model: [1, ...] each."""
+        return tuple(tensor.unsqueeze(0) for tensor in function(self._model))
 
 
 def data_name(dataset: ImageDataset) -> str:

@@ -97,19 +97,6 @@ class Models(Protocol):
         ...
 
 
-class OneModel:
-    """One model in the place of several."""
-
-    size = 1
-
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
-
-    def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """Return the tensors that `function` gives of the model: [1, ...] each."""
-        return tuple(tensor.unsqueeze(0) for tensor in function(self._model))
-
-
 @runtime_checkable
 class ResidentTask(Task, Protocol):
     """A task whose batches are rows of tensors, so that several models can be trained in one pass over them.
