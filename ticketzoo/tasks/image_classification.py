@@ -1,7 +1,8 @@
 """Image classification: cross-entropy and accuracy on images in memory or streamed through workers."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from typing import Annotated, Literal, NamedTuple
@@ -233,17 +234,15 @@ class ImageClassification:
         return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
 
 
+@dataclass(frozen=True)
 class _OneModel:
     """One model in the place of several."""
 
-    size = 1
-
-    def __init__(self, model: nn.Module) -> None:
-        self._model = model
+    model: nn.Module
+    size: int = 1
 
     def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        """Return the tensors that `function` gives of the model: [1, ...] each."""
-        return tuple(tensor.unsqueeze(0) for tensor in function(self._model))
+        return tuple(tensor.unsqueeze(0) for tensor in function(self.model))
 
 
 def data_name(dataset: ImageDataset) -> str:
