@@ -201,23 +201,22 @@ class ImageClassification:
     @torch.no_grad()
     def evaluate_each(self, models: Models, split: str, device: torch.device) -> list[dict[str, float]]:
         """Return what `evaluate` does, of each of several models. Raises as it does."""
-        images_in_split = self._held_out[split]
-        values = math.prod(images_in_split.in_shape)
+        held_out = self._held_out[split]
+        values = math.prod(held_out.in_shape)
         most = EVALUATION_IMAGES_ON_CPU if device.type == "cpu" else EVALUATION_IMAGES
         most = min(most, EVALUATION_VALUES // values, EVALUATED_AT_ONCE // (values * models.size))
-        losses, right, count = [], [], 0
-        for images, labels in in_turn(images_in_split, batch_size=max(16, most), device=device):
+        losses, right, count = list[Tensor](), list[Tensor](), 0
+        for images, labels in in_turn(held_out, batch_size=max(16, most), device=device):
 
             def tally(model: nn.Module, images: Tensor = images, labels: Tensor = labels) -> tuple[Tensor, Tensor]:
                 scores = model(self._ready(images))
                 return F.cross_entropy(scores, labels, reduction="sum"), (scores.argmax(1) == labels).sum()
 
-            loss_of_each, right_of_each = models.of_each(tally)
-            losses.append(loss_of_each)
-            right.append(right_of_each)
+            for sums, of_each in zip((losses, right), models.of_each(tally), strict=True):
+                sums.append(of_each)
             count += len(labels)
-        sums = [torch.stack(part, 1).tolist() if part else [[]] * models.size for part in (losses, right)]
-        *summed_up, seen = summed(*(sum(of_one) for part in sums for of_one in part), count)
+        parts = [torch.stack(sums, 1).tolist() if sums else [[]] * models.size for sums in (losses, right)]
+        *summed_up, seen = summed(*(sum(of_one) for part in parts for of_one in part), count)
         if not seen:
             raise DataError(f"no {split} image of {self.name} can be read")
         pairs = zip(summed_up[: models.size], summed_up[models.size :], strict=True)

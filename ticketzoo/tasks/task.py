@@ -90,7 +90,10 @@ class Resident:
 class Models(Protocol):
     """Several models of one architecture."""
 
-    size: int
+    @property
+    def size(self) -> int:
+        """Return how many there are."""
+        ...
 
     def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """Return the tensors that `function` gives of each model, stacked: [size, ...] each."""
