@@ -1,7 +1,8 @@
 """The card of a ticket and its plots, of what its files say: the part that measured rows fill, and the whole."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from ticketzoo.evaluation.verdict import Verdict, judge, sentence
 from ticketzoo.ticket.card import Evidence, ExpectedArm, render_card
 from ticketzoo.ticket.card_metadata import Measurement
 from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.verdict_words import masks_again_words
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
@@ -69,7 +71,19 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
     """
     rows = check_rows(rows)
     found = evidence(rows, source=source or source_of(config, rows), verdict=config.verdict)
-    return render_card(config, found, **extras)
+    again = tuple(_masks_again(rows, len(config.replicates)))
+    return render_card(config, replace(found, arms=found.arms + again), **extras)
+
+
+def _masks_again(rows: Sequence[Row], replicates: int) -> Iterator[str]:
+    """Yield a line for each target on which masks of the ticket were trained from several seeds."""
+    seeds: dict[str, set[int]] = {}
+    for row in rows:
+        if row["arm"] == TICKET:
+            seeds.setdefault(row["target"], set()).add(row["seed"])
+    for target, of_target in sorted(seeds.items()):
+        if said := masks_again_words(len(of_target), replicates):
+            yield f"on {target} {said}"
 
 
 def source_of(config: TicketConfig, rows: Sequence[Row]) -> str | None:

@@ -1,7 +1,7 @@
 """Seeds of a transfer beyond a ticket's replicates, which retrain the same masks again."""
 
 from ticketzoo.ticket import Ticket
-from ticketzoo.util.text import counted
+from ticketzoo.ticket.verdict_words import masks_again_words
 
 
 def replicate_of(ticket: Ticket, number: int) -> int:
@@ -11,9 +11,5 @@ def replicate_of(ticket: Ticket, number: int) -> int:
 
 def masks_again(ticket: Ticket, seeds: int) -> str:
     """Return a sentence where `seeds` are more than the ticket's replicates; empty where they are not."""
-    if seeds <= (replicates := len(ticket.seeds)):
-        return ""
-    return (
-        f"{ticket.name}: {seeds} seeds retrain {counted(replicates, 'replicate')}, so masks are used again: "
-        "the verdict and its 5% are about these masks, retrained, not about what a search finds with other seeds"
-    )
+    said = masks_again_words(seeds, len(ticket.seeds))
+    return said and f"{ticket.name}: {said}"

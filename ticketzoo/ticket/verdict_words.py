@@ -94,6 +94,16 @@ def carried_words(verdict: "Verdict") -> str:
     return said
 
 
+def masks_again_words(seeds: int, replicates: int) -> str:
+    """Return a sentence where `seeds` of one target are more than a ticket's replicates; else nothing."""
+    if seeds <= replicates:
+        return ""
+    return (
+        f"{seeds} seeds retrain {counted(replicates, 'replicate')}, so masks are used again: "
+        "the verdict and its 5% are about these masks, retrained, not about what a search finds with other seeds"
+    )
+
+
 def _last_look(verdict: "Verdict") -> str:
     if not verdict.looks or verdict.until is None:
         return ""

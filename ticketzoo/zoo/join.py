@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,8 +88,8 @@ def add_rows(
         measured = show_names(sorted({row["target"] for row in run.rows}), 5)
         raise TicketError(f"{run.path}: measures {config.name} on no other data than its own, {measured}")
     _check_targets(run, own, carried, config, stored)
-    new = _new(own, carried, run.path)
     recipes = _recipes(config, run, targets, stored.recipe_text)
+    new = _new(own, carried, run.path)
     joined = Joined(to, targets, len(new), len(carried) - len(new))
     if new or recipes != config.transfers or files.folder != to.absolute():
         _write(files, config, to, [*own, *new], recipes)
@@ -146,11 +146,15 @@ def _recipes(config: TicketConfig, run: Transferred, targets: Sequence[str], own
     for place, kept in enumerate(config.transfers):
         before = read_kept(kept, f"{CONFIG_FILE}: transfers.{place}")
         for target, said in targets_of(before, CONFIG_FILE).items():
-            here = targets_of(recipe, str(run.path)).get(target, said)
-            for key, one, other in _pairs(before, recipe, said, here):
-                if one != other and target in targets:
-                    both = f"{key} is {shown(other)}, and {shown(one)} in the recipe that the ticket keeps"
-                    raise TicketError(f"{run.path}: was measured otherwise on {shown(target)}: {both}")
+            if target not in targets:
+                continue
+            one, other = _fixed(before, said), _fixed(recipe, targets_of(recipe, str(run.path))[target])
+            if differs := [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]:
+                key = differs[0]
+                both = (
+                    f"{key} is {shown(other.get(key))}, and {shown(one.get(key))} in the recipe that the ticket keeps"
+                )
+                raise TicketError(f"{run.path}: was measured otherwise on {shown(target)}: {for_terminal(both)}")
     margin, verdict = stated(own)[0], recipe.get("verdict")
     there = verdict.get("margin") if isinstance(verdict, dict) else None
     for target in targets:
@@ -161,12 +165,18 @@ def _recipes(config: TicketConfig, run: Transferred, targets: Sequence[str], own
     return config.transfers if text in config.transfers else [*config.transfers, text]
 
 
-def _pairs(
-    before: Mapping[str, Any], now: Mapping[str, Any], *of_target: Mapping[str, Any]
-) -> list[tuple[str, Any, Any]]:
-    shared = [(key, before.get(key), now.get(key)) for key in sorted({*before, *now} - {*FREE})]
-    one, other = of_target
-    return shared + [(f"targets.{key}", one.get(key), other.get(key)) for key in sorted({*one, *other})]
+def _fixed(recipe: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of a recipe, by dotted key, that say how trainings on one of its targets are made."""
+    shared = {key: value for key, value in recipe.items() if key not in FREE}
+    return dict(_leaves({**shared, **target}))
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _leaves(inner, f"{key}.{name}".lstrip("."))
+    else:
+        yield key, value
 
 
 def _margin(stated: Any, target: str) -> Any:
