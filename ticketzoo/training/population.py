@@ -9,6 +9,7 @@ from torch.func import functional_call, vmap
 from torch.optim import Optimizer
 
 from ticketzoo.errors import TicketzooError
+from ticketzoo.masks.attach import detach
 from ticketzoo.masks.excluded import Excluded
 from ticketzoo.models import create_from_architecture, load_model_state, model_state
 from ticketzoo.models.state import State
@@ -40,6 +41,7 @@ class Population:
             if number == 0:
                 self._allocate(model)
             self._copy(model, number, into_model=False)
+            detach(model)
         self._frozen = jobs[0].learn.masked == "frozen"
         self._excluded = {name: Excluded(mask) for name, mask in _stacked_masks(jobs, self.parameters).items()}
         if self._frozen:
