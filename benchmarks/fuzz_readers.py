@@ -9,7 +9,7 @@ or what ticket.json declares instead; if no file outside the ticket's folder is 
 than follows from the size of the files; and if verify refuses or notes every verdict, sparsity of a row and line of a
 card that is not the original's.
 
-`--state FILE` keeps what was counted so far, so that a run that was stopped goes on.
+`--state FILE` keeps what was counted so far, so that a run that was stopped goes on; `--only ranged` takes one ticket.
 """
 
 import argparse
@@ -41,6 +41,8 @@ from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
 
 KWARGS = {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02}
+WIDER = KWARGS | {"width": 0.5}
+"""Of 8,200 weights: masks of fewer than 4,096 are not cut into regions where they are encoded as `range`."""
 CONFIG = "ticket.json"
 NUMBERS = [0, -1, 1, 2, 255, 2**31, 2**40, 2**53, 2**63, 2**64, -(2**63), 1e308, 0.5, 1e-300]
 TEXTS = [
@@ -87,6 +89,20 @@ def draw_masks(densities: dict[int, float], seed: int = 0, nested: bool = True) 
             mask = torch.zeros(weights.numel(), dtype=torch.bool)
             mask[order[: max(1, int(weights.numel() * density))]] = True
             levels[level][name] = mask.view(weights.shape)
+    return levels
+
+
+def uneven_masks(kwargs: dict[str, Any], seed: int = 0) -> dict[int, Masks]:
+    """Masks whose rows and columns differ in density; the first two levels nest, the third does not."""
+    generator = torch.Generator().manual_seed(seed)
+    levels: dict[int, Masks] = {1: {}, 2: {}, 4: {}}
+    for name, weights in prunable_parameters(create_model("lenet-300-100", seed=0, **kwargs)).items():
+        rows, columns = (torch.rand(size, generator=generator) for size in weights.shape)
+        for level, density in zip(levels, (0.9, 0.5, 0.5), strict=True):
+            drawn = torch.rand(weights.shape, generator=generator)
+            mask = drawn < density * rows[:, None] * columns
+            mask[0, 0] = True
+            levels[level][name] = mask & levels[1][name] if level == 2 else mask
     return levels
 
 
@@ -154,6 +170,10 @@ def tickets() -> dict[str, Ticket]:
         "custom": make(
             "custom", [Found(0, {1: whole}, state)], architecture=custom_architecture(model),
             pruning={"method": "imp", "scope": "global", "structure": {"kind": "filters", "layers": layers}},
+        ),
+        "ranged": make(
+            "ranged", [Found(3, uneven_masks(WIDER), draw_seed=3)], rewind_kind="seed",
+            architecture=architecture_of("lenet-300-100", WIDER),
         ),
     }  # fmt: skip
 
@@ -369,7 +389,8 @@ class Subject:
             empty=ticket.empty_layers,
             cost={"trainings": 9},
         )
-        ticket.save_pretrained(folder, extras={CARD: card.encode()})
+        encoding = "range" if ticket.name == "ranged" else None
+        ticket.save_pretrained(folder, extras={CARD: card.encode()}, encoding=encoding)
         paths = [path for path in folder.rglob("*") if path.is_file()]
         self.folder = folder
         self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
@@ -494,10 +515,12 @@ def _judged(folder: Path) -> object:
     return judge(Ticket.from_pretrained(folder))
 
 
-def fuzz(folder: Path, mutants: int, seed: int, state: Path | None = None) -> dict[str, Any]:
-    """Read that many mutants of the tickets, made in `folder`."""
+def fuzz(folder: Path, mutants: int, seed: int, state: Path | None = None, only: str | None = None) -> dict[str, Any]:
+    """Read that many mutants of the tickets, or of the `only` one, made in `folder`."""
     model_names()  # imports torchvision, which a mutant's architecture would otherwise be charged for
-    subjects = [Subject(ticket, folder / name) for name, ticket in tickets().items()]
+    made = tickets()
+    chosen = made if only is None else {only: made[only]}
+    subjects = [Subject(ticket, folder / name) for name, ticket in chosen.items()]
     done: dict[str, Any] = {"seed": seed, "mutants": 0, "most_bytes_for_one": 0, "seconds": 0.0}
     if state and state.is_file():
         done = json.loads(state.read_text())
@@ -526,11 +549,12 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--only", metavar="NAME", help="one of the tickets")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     memory = Path("/dev/shm")  # writing a mutant takes a disk ten times as long as reading it takes us
     with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as temporary:
-        figures = fuzz(Path(temporary), arguments.mutants, arguments.seed, arguments.state)
+        figures = fuzz(Path(temporary), arguments.mutants, arguments.seed, arguments.state, arguments.only)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps(figures | {"process_peak_mib": round(peak)}))
 
