@@ -1,10 +1,11 @@
-"""A Huffman code for the number of ones in blocks of a bit string of known density.
+"""Huffman codes for the numbers of ones in blocks of bit strings of known densities.
 
 The codes of all blocks lie in layers: first the first bit of every code, then the second bit of every code that has
 one, and so on, always in the order of the blocks. So they are read as arrays, a layer at a time.
 """
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import comb
@@ -36,24 +37,41 @@ class CountCode:
     paths: NDArray[np.uint8]
     lengths: Numbers
 
-    def write(self, counts: Numbers, to: Writer) -> None:
-        """Write the codes of blocks with these counts."""
-        for layer in range(int(self.lengths.max())):
-            counts = counts[self.lengths[counts] > layer]
-            if not len(counts):
-                break
-            to.bits(self.paths[layer, counts])
 
-    def read(self, blocks: int, source: Reader) -> Numbers:
-        """Return the counts of that many blocks. Raises ValueError where bits are missing."""
-        counts = np.zeros(blocks, np.int64)
-        where, at = np.arange(blocks), np.full(blocks, self.root, np.int64)
-        while len(where):
-            at = self.children[source.bits(len(where)), at]
-            ended = at <= self.last
-            counts[where[ended]] = at[ended]
-            where, at = where[~ended], at[~ended]
-        return counts
+def write_counts(codes: Sequence[CountCode], blocks: Sequence[int], counts: Numbers, to: Writer) -> None:
+    """Write the codes of `counts`: those of the first `blocks` by the first code, and so on. All codes end alike."""
+    symbols = codes[0].last + 1
+    layers = max(len(code.paths) for code in codes)
+    table = np.zeros((layers, len(codes), symbols), np.uint8)
+    for place, code in enumerate(codes):
+        table[: len(code.paths), place] = code.paths
+    paths = table.reshape(layers, -1)
+    lengths = np.concatenate([code.lengths for code in codes])
+    left = counts + np.repeat(np.arange(len(codes)) * symbols, blocks)
+    for layer in range(layers):
+        left = left[lengths[left] > layer]
+        if not len(left):
+            break
+        to.bits(paths[layer, left])
+
+
+def read_counts(codes: Sequence[CountCode], blocks: Sequence[int], source: Reader) -> Numbers:
+    """Return the counts that `write_counts` wrote. Raises ValueError where bits are missing."""
+    last = codes[0].last
+    step = 2 * (last + 1)  # a code has less nodes and symbols than this
+    children = np.zeros((2, step * len(codes)), np.int64)
+    for place, code in enumerate(codes):
+        nodes = np.where(code.children > last, code.children + place * step, code.children)
+        children[:, place * step : place * step + nodes.shape[1]] = nodes
+    roots = np.array([code.root for code in codes]) + step * np.arange(len(codes))
+    at = np.repeat(roots, blocks)
+    counts, where = np.zeros(len(at), np.int64), np.arange(len(at))
+    while len(where):
+        at = children[source.bits(len(where)), at]
+        inner = at > last
+        counts[where[~inner]] = at[~inner]
+        where, at = where[inner], at[inner]
+    return counts
 
 
 @lru_cache(maxsize=1024)

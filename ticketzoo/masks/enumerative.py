@@ -13,8 +13,8 @@ import numpy as np
 from ticketzoo.masks import bits as bit
 from ticketzoo.masks.bit_stream import Reader, Writer
 from ticketzoo.masks.bits import Bits
-from ticketzoo.masks.blocks import LONGEST, SHORTEST, Numbers, Words, blocks_of, ranks, widths
-from ticketzoo.masks.count_code import CountCode, count_code
+from ticketzoo.masks.blocks import LONGEST, SHORTEST, Numbers, Words, blocks_of, most, ranks, widths
+from ticketzoo.masks.count_code import CountCode, count_code, read_counts, write_counts
 
 
 @dataclass
@@ -52,17 +52,15 @@ def encode(strings: Sequence[Bits], totals: Sequence[int], to: Writer) -> None:
         if run.rare:
             words[run.first : run.end].view(np.uint8)[: len(one)] = one ^ bit.ones(run.total) if run.inverted else one
     for size in _sizes(runs):
-        starts, counts = [], []
-        for run in runs:
-            if run.size < size or not len(run.blocks):
-                continue
-            code = _code(run, size)
-            ones = bit.popcounts(_at(words, run.blocks, size))
-            code.write(np.minimum(ones, code.last), to)
-            chosen = _split(run, ones, code.last, size)
-            starts.append(chosen)
-            counts.append(ones[ones < code.last] if size > SHORTEST else ones)
-        _write_ranks(words, size, starts, counts, to)
+        now = [run for run in runs if run.size >= size and len(run.blocks)]
+        if not now:
+            continue
+        ones = bit.popcounts(_at(words, np.concatenate([run.blocks for run in now]), size))
+        codes = [_code(run, size) for run in now]
+        blocks = [len(run.blocks) for run in now]
+        write_counts(codes, blocks, np.minimum(ones, codes[0].last), to)
+        starts = [_split(run, part, size) for run, part in zip(now, _parts(ones, blocks), strict=True)]
+        _write_ranks(_at(words, np.concatenate(starts), size), size, to)
 
 
 def decode(source: Reader, totals: Sequence[int], ones: Sequence[int]) -> list[Bits]:
@@ -74,16 +72,14 @@ def decode(source: Reader, totals: Sequence[int], ones: Sequence[int]) -> list[B
     runs = _runs(totals, ones)
     words = np.zeros(runs[-1].end if runs else 0, np.dtype("<u8"))
     for size in _sizes(runs):
-        starts, counts = [], []
-        for run in runs:
-            if run.size < size or not len(run.blocks):
-                continue
-            code = _code(run, size)
-            found = code.read(len(run.blocks), source)
-            starts.append(_split(run, found, code.last, size))
-            counts.append(found[found < code.last] if size > SHORTEST else found)
-            run.found += int(counts[-1].sum())
-        _read_ranks(words, size, starts, counts, source)
+        now = [run for run in runs if run.size >= size and len(run.blocks)]
+        if not now:
+            continue
+        blocks = [len(run.blocks) for run in now]
+        counts = read_counts([_code(run, size) for run in now], blocks, source)
+        starts = [_split(run, part, size) for run, part in zip(now, _parts(counts, blocks), strict=True)]
+        found = _read_ranks(counts[counts <= most(size)], size, source)
+        words[_places(np.concatenate(starts), size)] = found
     return [_finished(run, words) for run in runs]
 
 
@@ -108,26 +104,31 @@ def _code(run: _Run, size: int) -> CountCode:
     return count_code(size, max(1, (64 * size * run.rare + run.total // 2) // run.total))
 
 
-def _split(run: _Run, counts: Numbers, last: int, size: int) -> Numbers:
+def _parts(counts: Numbers, blocks: Sequence[int]) -> list[Numbers]:
+    return np.split(counts, np.cumsum(blocks)[:-1])
+
+
+def _split(run: _Run, counts: Numbers, size: int) -> Numbers:
     """Leave the halves of blocks with too many ones as the blocks of the next size; return the others."""
-    if size == SHORTEST:
-        done, run.blocks = run.blocks, run.blocks[:0]
-        return done
-    dense = counts >= last
-    halves = run.blocks[dense][:, None] + np.array([0, size // 128])
-    done, run.blocks = run.blocks[~dense], halves.reshape(-1)
+    coded = counts <= most(size)
+    run.found += int(counts[coded].sum())
+    halves = run.blocks[~coded][:, None] + np.array([0, size // 128])
+    done, run.blocks = run.blocks[coded], halves.reshape(-1)
     return done
 
 
+def _places(starts: Numbers, size: int) -> Numbers:
+    places: Numbers = starts[:, None] + np.arange(size // 64)
+    return places
+
+
 def _at(words: Words, starts: Numbers, size: int) -> Words:
-    return words[starts[:, None] + np.arange(size // 64)]
+    return words[_places(starts, size)]
 
 
-def _write_ranks(words: Words, size: int, starts: list[Numbers], counts: list[Numbers], to: Writer) -> None:
-    if not starts:
-        return
-    ones = np.concatenate(counts)
-    rank = ranks(_at(words, np.concatenate(starts), size), size, ones)
+def _write_ranks(blocks: Words, size: int, to: Writer) -> None:
+    ones = bit.popcounts(blocks)
+    rank = ranks(blocks, size, ones)
     bits, short = widths(size)[0][ones], widths(size)[1][ones]
     long = rank >= short
     rank = np.where(long, rank + short, rank)
@@ -135,15 +136,13 @@ def _write_ranks(words: Words, size: int, starts: list[Numbers], counts: list[Nu
     to.bits(rank[long] & np.uint64(1))
 
 
-def _read_ranks(words: Words, size: int, starts: list[Numbers], counts: list[Numbers], source: Reader) -> None:
-    if not starts:
-        return
-    ones = np.concatenate(counts)
+def _read_ranks(ones: Numbers, size: int, source: Reader) -> Words:
+    """Return blocks with so many ones."""
     bits, short = widths(size)[0][ones], widths(size)[1][ones]
     rank = source.numbers(bits)
     long = np.flatnonzero(rank >= short)
     rank[long] = 2 * rank[long] + source.bits(len(long)) - short[long]
-    words[np.concatenate(starts)[:, None] + np.arange(size // 64)] = blocks_of(rank, size, ones)
+    return blocks_of(rank, size, ones)
 
 
 def _finished(run: _Run, words: Words) -> Bits:

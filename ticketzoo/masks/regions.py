@@ -83,28 +83,31 @@ class Regions:
 
     def cut(self, matrix: Matrix) -> list[Bits]:
         """Return the bits of each region, its weights in C order."""
-        inside, outer = self._sorted(matrix), None if self.outer is None else self._sorted(self.outer)
-        strings = []
-        for part in self._parts():
-            values = inside[part] if outer is None else inside[part][outer[part]]
-            strings.append(bit.pack(values))
-        return strings
+        values, totals = bit.pack(self._flat(matrix)), self.totals()
+        if self.outer is not None:
+            values = bit.extract(values, bit.pack(self._flat(self.outer)))
+        ends = np.cumsum(totals)
+        return [bit.pack(one) for one in np.split(bit.unpack(values, ends[-1]), ends[:-1])]
 
     def join(self, strings: list[Bits]) -> Matrix:
         """Return the matrix of these regions: undoes `cut`."""
-        found = np.zeros((len(self.rows.order), len(self.columns.order)), np.bool_)
-        outer = None if self.outer is None else self._sorted(self.outer)
-        for part, string, total in zip(self._parts(), strings, self.totals(), strict=True):
-            values, place = bit.unpack(string, total), found[part]
-            if outer is None:
-                place[...] = values.reshape(place.shape)
-            else:
-                place[outer[part]] = values
+        parts = [bit.unpack(string, total) for string, total in zip(strings, self.totals(), strict=True)]
+        values = np.concatenate(parts)
+        if self.outer is not None:
+            flat = self._flat(self.outer)
+            values = bit.unpack(bit.deposit(bit.pack(values), bit.pack(flat)), len(flat))
+        found, at = np.empty((len(self.rows.order), len(self.columns.order)), np.bool_), 0
+        for part in self._parts():
+            place = found[part]
+            place[...] = values[at : at + place.size].reshape(place.shape)
+            at += place.size
         rows, columns = (np.argsort(axis.order) for axis in (self.rows, self.columns))
         return found.take(rows, axis=0).take(columns, axis=1)
 
-    def _sorted(self, matrix: Matrix) -> Matrix:
-        return matrix.take(self.rows.order, axis=0).take(self.columns.order, axis=1)
+    def _flat(self, matrix: Matrix) -> NDArray[np.bool_]:
+        """Return all weights, region after region."""
+        ordered = matrix.take(self.rows.order, axis=0).take(self.columns.order, axis=1)
+        return np.concatenate([ordered[part].reshape(-1) for part in self._parts()])
 
     def _parts(self) -> list[tuple[slice, slice]]:
         return [(rows, columns) for rows in self.rows.parts() for columns in self.columns.parts()]

@@ -5,6 +5,7 @@ whose number of ones stands in the header. `docs/format.md` says what is in ever
 """
 
 from dataclasses import dataclass
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -78,7 +79,7 @@ def encode(mask: Bits, shape: tuple[int, ...], outer: Bits | None) -> Bits | Non
     """Return the code of a mask that lies inside `outer`; None where plain bits need no more bytes."""
     before = prod(shape) if outer is None else bit.popcount(outer)
     to = Writer()
-    header, regions = (Header(0, 0, False, []), None) if before < SMALL else _choose(mask, shape, outer)
+    header, regions = (Header(0, 0, False, []), None) if before < SMALL else _choose(mask, shape, outer, before)
     if regions is None:
         strings = [mask if outer is None else bit.extract(mask, outer)]
         totals = [before]
@@ -156,24 +157,24 @@ def _write_classes(header: Header, regions: Regions, to: Writer) -> None:
         to.bits((classes[:, None] >> np.arange(power, dtype=np.uint8) & 1).reshape(-1))
 
 
-def _choose(mask: Bits, shape: tuple[int, ...], outer: Bits | None) -> tuple[Header, Regions | None]:
+def _choose(mask: Bits, shape: tuple[int, ...], outer: Bits | None, before: int) -> tuple[Header, Regions | None]:
     """Return the header, but for what is kept, and regions that promise the fewest bits; None for one region."""
     inside, around = matrix(mask, shape), None if outer is None else matrix(outer, shape)
     finest = tuple(_MOST_CLASSES if size >> _MOST_CLASSES else 0 for size in inside.shape)
-    best, chosen = None, Header(0, 0, False, [])
+    headers, counts, sides = [Header(0, 0, False, [])], [np.array([[inside.sum(), before]])], [0]
     for ranked in (False, True):
         regions = _ranked(shape, outer, finest) if ranked else _regions(_best(inside, around, finest), finest, around)
         kept = regions.counts(inside)
         totals = np.array(regions.totals()).reshape(kept.shape)
-        if best is None:
-            best = int(cost(kept.sum(), totals.sum())) + _REGION
-        for rows in range(finest[0] + 1):
-            for columns in range(finest[1] + 1):
-                halves = (finest[0] - rows, finest[1] - columns)
-                bits = int(cost(_coarser(kept, halves), _coarser(totals, halves)).sum()) + (_REGION << rows + columns)
-                bits += 0 if ranked else rows * inside.shape[0] + columns * inside.shape[1]
-                if bits < best:
-                    best, chosen = bits, Header(rows, columns, ranked, [])
+        for rows, columns in product(range(finest[0] + 1), range(finest[1] + 1)):
+            halves = (finest[0] - rows, finest[1] - columns)
+            headers.append(Header(rows, columns, ranked, []))
+            counts.append(np.stack([_coarser(kept, halves).reshape(-1), _coarser(totals, halves).reshape(-1)], axis=1))
+            sides.append(0 if ranked else rows * inside.shape[0] + columns * inside.shape[1])
+    sizes = np.array([len(one) for one in counts])
+    each = cost(*np.concatenate(counts).T)
+    bits = np.add.reduceat(each, np.cumsum(sizes) - sizes) + _REGION * sizes + np.array(sides)
+    chosen = headers[int(np.argmin(bits))]
     powers = (chosen.rows, chosen.columns)
     if powers == (0, 0):
         return chosen, None
