@@ -460,7 +460,7 @@ class Subject:
         if ROWS in config.get("files", {}):
             for one, other in zip(_rows(self.files[ROWS]), _rows((self.folder / ROWS).read_bytes()), strict=False):
                 here, stated = ({key: row.get(key) for key in ("level", "seed", "arm")} for row in (other, one))
-                if here == stated and one["sparsity"] != other.get("sparsity"):
+                if here == stated and _rounded(one["sparsity"]) != _rounded(other.get("sparsity")):
                     found.append(f"another sparsity, {other.get('sparsity')}")
         card = {_words(line) for line in _stated((self.folder / CARD).read_text(errors="replace"))}
         original = {_words(line) for line in self.files[CARD].decode().splitlines()}
@@ -488,8 +488,13 @@ def _claims(config: dict[str, Any]) -> Any:
     if verdict is None or verdict["label"] == "not measured":
         return verdict and verdict["label"]
     keys = ("target", "level", "label", "seeds", "sparsity", "reason")
-    levels = sorted(json.dumps([level.get(key) for key in keys]) for level in verdict["levels"])
-    return [[verdict.get(key) for key in ("rule", "metric", "at", "label", "sparsity")], levels]
+    levels = sorted(json.dumps([_rounded(level.get(key)) for key in keys]) for level in verdict["levels"])
+    return [[_rounded(verdict.get(key)) for key in ("rule", "metric", "at", "label", "sparsity")], levels]
+
+
+def _rounded(value: Any) -> Any:
+    """Return a number to the places that verify compares."""
+    return round(value, 8) if isinstance(value, float) else value
 
 
 def _check_line(error: Exception) -> None:
