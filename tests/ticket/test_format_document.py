@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from safetensors import safe_open
+
+from ticketzoo.ticket import range_code
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"
@@ -64,15 +67,123 @@ def read_masks(folder: Path, config: dict[str, Any], seed: int) -> dict[int, Arr
         level, here = entry["level"], {}
         for name in shapes:
             key = f"level-{level}/{name}"
+            everything = np.ones(len(outer[name]), bool)
             if encodings[key] == "survivor-bits":
                 here[name] = np.zeros(outer[name].shape, bool)
                 here[name][outer[name]] = bits_of(stored[key], int(outer[name].sum()))
-            else:
-                assert encodings[key] == "bits"
+            elif encodings[key] == "bits":
                 here[name] = bits_of(stored[key], len(outer[name]))
+            else:
+                before = {"survivor-range": outer[name], "range": everything}[encodings[key]]
+                here[name] = RangeCode(stored[key]).mask(shapes[name], before)
         levels[level] = {name: mask.reshape(shapes[name]) for name, mask in here.items()}
         outer = here
     return levels
+
+
+class RangeCode:
+    """The section "Range codes", step by step, a bit at a time."""
+
+    def __init__(self, content: NDArray[np.uint8]) -> None:
+        first, numbers, self.at = int(content[0]), [], 1
+        self.r, self.c, self.ranked = first & 3, first >> 2 & 3, first >> 4
+        assert self.ranked < 2
+        for _ in range(2 ** (self.r + self.c)):
+            digits: list[int] = []
+            while not digits or digits[-1] & 128:
+                digits.append(int(content[self.at]))
+                self.at += 1
+            numbers.append(sum((digit & 127) << 7 * place for place, digit in enumerate(digits)))
+        self.kept, self.length = numbers, len(content)
+        self.bits = np.unpackbits(content[self.at :], bitorder="little").tolist()
+        self.header, self.at = self.at, 0
+
+    def number(self, width: int) -> int:
+        digits = self.bits[self.at : self.at + width]
+        assert len(digits) == width
+        self.at += width
+        return sum(digit << place for place, digit in enumerate(digits))
+
+    def mask(self, shape: list[int], before: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        rows, columns = (shape[0], math.prod(shape[1:])) if shape else (1, 1)
+        coded = before.reshape(rows, columns)
+        sums = [np.zeros(rows, int), np.zeros(columns, int)] if before.all() else [coded.sum(1), coded.sum(0)]
+        row, column = (self.classes(kept.tolist(), power) for kept, power in zip(sums, (self.r, self.c), strict=True))
+        region = np.add.outer(np.array(row) * 2**self.c, column)
+        places = [np.flatnonzero(coded & (region == number)) for number in range(len(self.kept))]
+        found = np.zeros(before.shape, bool)
+        for place, bits in zip(places, self.strings([len(place) for place in places]), strict=True):
+            found[place] = bits
+        used = self.header + (self.at + 7) // 8
+        assert self.length == max(used, int(before.sum()) // 4096)
+        assert not any(self.bits[self.at :])
+        return found
+
+    def classes(self, kept: list[int], power: int) -> list[int]:
+        if not self.ranked:
+            return [self.number(power) for _ in kept]
+        order = sorted(range(len(kept)), key=lambda place: kept[place])
+        return [order.index(place) * 2**power // len(kept) for place in range(len(kept))]
+
+    def strings(self, totals: list[int]) -> list[list[int]]:
+        regions = []
+        for n, k in zip(totals, self.kept, strict=True):
+            q, b = min(k, n - k), 64
+            while q and 2 * b * q < 3 * n and b < 16384:
+                b *= 2
+            bits = [0] * (-(-n // b) * b) if q else [0] * n
+            regions.append((n, k, q, b, bits))
+        waiting = [list(range(0, len(bits), b)) if q else [] for n, k, q, b, bits in regions]
+        size = 16384
+        while size >= 64:
+            blocks = [(one, start) for one in range(len(regions)) if regions[one][3] >= size for start in waiting[one]]
+            self.round(size, regions, blocks, waiting)
+            size //= 2
+        for n, k, q, _, bits in regions:
+            assert sum(bits) == q
+            assert not any(bits[n:])
+            if 2 * k > n:
+                bits[:n] = [1 - bit for bit in bits[:n]]
+        return [bits[:n] for n, _, _, _, bits in regions]
+
+    def round(self, size: int, regions: list[Any], blocks: list[tuple[int, int]], waiting: list[list[int]]) -> None:
+        most = dict(zip([64 * 2**power for power in range(9)], [64, 14, 11, 9, 7, 6, 6, 5, 4], strict=True))[size]
+        nodes = [huffman(size, most if size == 64 else most + 1, *regions[one][:3:2]) for one, _ in blocks]
+        while any(isinstance(node, tuple) for node in nodes):
+            nodes = [node[self.number(1)] if isinstance(node, tuple) else node for node in nodes]
+        for one in {one for one, _ in blocks}:
+            waiting[one] = []
+        coded = []
+        for (one, start), ones in zip(blocks, nodes, strict=True):
+            if ones > most:
+                waiting[one] += [start, start + size // 2]
+                continue
+            width = math.comb(size, ones).bit_length() - 1
+            coded.append([one, start, ones, self.number(width), 2 ** (width + 1) - math.comb(size, ones)])
+        for one, start, ones, rank, short in coded:
+            left = rank if rank < short else 2 * rank + self.number(1) - short
+            place = size
+            for number in range(ones, 0, -1):
+                while (below := math.comb(place, number)) > left:
+                    place -= 1
+                left -= below
+                regions[one][4][start + place] = 1
+
+
+@cache
+def huffman(size: int, last: int, n: int, q: int) -> Any:
+    """The last node: a symbol, or the pair of a node's children."""
+    d = max(1, (64 * size * q + n // 2) // n)
+    nodes: list[Any] = [
+        (math.comb(size, symbol) * d**symbol * (64 * size - d) ** (last - symbol), symbol, symbol)
+        for symbol in range(last + 1)
+    ]
+    made = last
+    while len(nodes) > 1:
+        nodes.sort(key=lambda node: node[:2])
+        made += 1
+        nodes = [*nodes[2:], (nodes[0][0] + nodes[1][0], made, (nodes[0][2], nodes[1][2]))]
+    return nodes[0][2]
 
 
 def read_weights(stored: Arrays, prefix: str, known: Arrays, signed: bool = False) -> Arrays:
@@ -153,6 +264,7 @@ def test_the_worked_example() -> None:
     assert stated == {
         "level-1/w, survivor-bits": np.packbits(masks[1].reshape(-1), bitorder="little").tobytes().hex(),
         "level-2/w, survivor-bits": np.packbits(survivors, bitorder="little").tobytes().hex(),
+        "3 and 30 of 40 weights, range": encoded(np.isin(np.arange(40), [3, 30])).tobytes().hex(),
         "header of w": header("w", "mask", [2, 5]).hex(),
         "digest 1 of level 1, bits ed03": digests[1],
         "digest 1 of level 2, bits e901": digests[2],
@@ -160,3 +272,26 @@ def test_the_worked_example() -> None:
         "mask_sha256 of the ticket": digest_of_digests([("seed-7", replicate)]),
         "digest 3 of w and b, float32": digest_of_weights(weights),
     }
+
+
+def encoded(mask: NDArray[np.bool_], outer: NDArray[np.bool_] | None = None) -> NDArray[np.uint8]:
+    """The library's range code of a mask."""
+    packed = [None if one is None else np.packbits(one, bitorder="little") for one in (mask, outer)]
+    content = range_code.encode(packed[0], mask.shape, packed[1])
+    assert content is not None
+    return content
+
+
+@pytest.mark.parametrize("density", [0.0, 0.0005, 0.004, 0.02, 0.2, 0.97, 1.0])
+@pytest.mark.parametrize("shape", [(70, 90), (30, 11, 2, 7), (9000,)])
+def test_range_codes_are_read_as_the_page_says(density: float, shape: tuple[int, ...]) -> None:
+    random = np.random.default_rng(0)
+    dense = random.random((shape[0], *[1] * (len(shape) - 1))) * random.random((1, *shape[1:]))
+    mask, outer = random.random(shape) < density, random.random(shape) < 0.3 + dense
+    uneven, inside = random.random(shape) < dense * density, mask & outer & (random.random(shape) < dense / 2)
+    mask[: len(mask) // 50], inside[: len(mask) // 50] = True, outer[: len(mask) // 50]  # blocks with too many ones
+    for one in (mask, uneven):
+        read = RangeCode(encoded(one)).mask(list(shape), np.ones(one.size, bool))
+        assert np.array_equal(read, one.reshape(-1))
+    read = RangeCode(encoded(inside, outer)).mask(list(shape), outer.reshape(-1))
+    assert np.array_equal(read, inside.reshape(-1))
