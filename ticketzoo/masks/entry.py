@@ -11,6 +11,7 @@ from torch.utils.hooks import RemovableHandle
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.excluded import Excluded, Masked
 from ticketzoo.masks.follow import Edge, Known, Place
+from ticketzoo.masks.gradients import zero_accumulated
 from ticketzoo.masks.sharded import memory
 
 HELD: "weakref.WeakValueDictionary[int, weakref.WeakSet[Hold]]" = weakref.WeakValueDictionary()
@@ -34,6 +35,9 @@ class Hold:
         version: of the parameter when it was last set back.
     """
 
+    changes = 0
+    """How often a mask was put on a parameter or taken off, of all models."""
+
     def __init__(self, name: str, whole: Excluded, masked: Masked, parameter: Tensor) -> None:
         self.name, self.whole, self.masked = name, whole, masked
         self.part, self.version, self._tensor = whole.part_of(parameter), -1, 0
@@ -47,11 +51,12 @@ class Hold:
         self.fitting(parameter)
         trainable = parameter.requires_grad
         parameter.requires_grad_(True)  # a frozen parameter refuses hooks, and may be thawed later
-        self._hook = parameter.register_post_accumulate_grad_hook(self.zero_gradient)
+        self._hook = parameter.register_post_accumulate_grad_hook(self.zero_accumulated)
         parameter.requires_grad_(trainable)
         self._beside = HELD.setdefault(id(parameter), weakref.WeakSet())
         self._beside.add(self)
         self._tensor = parameter._cdata
+        Hold.changes += 1
         self.zero_gradient(parameter)
         self.set_back(parameter)
 
@@ -60,6 +65,7 @@ class Hold:
         if self._hook is not None:
             self._hook.remove()
         self._hook = None
+        Hold.changes += 1
         self._beside.discard(self)
         self._beside = weakref.WeakSet()
 
@@ -67,6 +73,10 @@ class Hold:
         """Hold what is excluded at the values that it has now."""
         self.whole.freeze(parameter)
         self.part = self.whole.part_of(parameter)
+
+    def zero_accumulated(self, parameter: Tensor) -> None:
+        """Zero the gradient that a backward pass has accumulated: the hook."""
+        zero_accumulated(self.part, parameter)
 
     def zero_gradient(self, parameter: Any) -> None:
         """Set the gradient of what is excluded to 0.0."""
@@ -83,8 +93,7 @@ class Hold:
         if parameter._cdata != self._tensor:  # torch.utils.swap_tensors: the tensor that it is now knows of no hook
             parameter._post_accumulate_grad_hooks = parameter._post_accumulate_grad_hooks
             self._tensor = parameter._cdata
-        large = parameter.numel() > _ALWAYS and parameter.device.type == "cpu"
-        if not large or _version(parameter) != self.version or self.part.sample_strayed(parameter):
+        if not is_sampled(parameter) or _version(parameter) != self.version or self.part.sample_strayed(parameter):
             self.set_back(parameter)
 
     def strayed(self, parameter: Tensor) -> int:
@@ -101,6 +110,11 @@ class Hold:
     def agrees(self, mask: Tensor, masked: Masked) -> bool:
         """Tell whether another mask says the same of the parameter."""
         return self.masked == masked and torch.equal(self.whole.mask().to(mask.device), mask)
+
+
+def is_sampled(parameter: Tensor) -> bool:
+    """Tell whether a sample of a parameter is looked at before it is used, instead of all of it."""
+    return parameter.numel() > _ALWAYS and parameter.device.type == "cpu"
 
 
 def holds_on(parameter: Tensor) -> list[Hold]:

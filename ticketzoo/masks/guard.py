@@ -16,8 +16,10 @@ from ticketzoo.errors import TicketError
 from ticketzoo.masks.entry import Entry, Hold, freeze_all
 from ticketzoo.masks.excluded import Excluded, Masked
 from ticketzoo.masks.follow import Place, Trail, follow
+from ticketzoo.masks.gradients import zero_gradients
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.sharded import is_sharded
+from ticketzoo.masks.together import Together
 
 _DIFFERS = "whose mask differs: untie them, or take the masks off"
 
@@ -43,6 +45,7 @@ class Guard:
     def _watch(self, model: nn.Module) -> None:
         self._model, self.paused = weakref.ref(model), False
         self._trail: Trail | None = None
+        self._together: Together | None = None
         self._lost: dict[str, str] = {}
         self._substituted: list[tuple[Place, Tensor]] = []
         GUARDS[id(self)] = self
@@ -106,7 +109,7 @@ class Guard:
             elif not entry.may_return:
                 continue
             entries[entry.name] = entry
-        self._entries, self._lost = entries, found.lost
+        self._entries, self._lost, self._together = entries, found.lost, None
         if not passing:
             self._trail = Trail(edge for entry in entries.values() for edge in entry.edges)
 
@@ -146,18 +149,17 @@ class Guard:
 
     def zero_gradients(self) -> None:
         """Set the gradients of pruned weights to 0.0."""
-        for hold, parameter in self.held:
-            hold.zero_gradient(parameter)
+        zero_gradients((hold.part, parameter) for hold, parameter in self.held)
 
     def verify(self) -> None:
         """Set back whatever has changed; not where that would be recorded instead of done."""
         if torch.jit.is_tracing() or torch._C._functorch.peek_interpreter_stack() is not None:
             return
-        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
+        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
             return
-        with torch.no_grad():
-            for hold, parameter in self.held:
-                hold.verify(parameter)
+        if self._together is None:
+            self._together = Together(self.held)
+        self._together.verify()
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Find the parameters before they are moved. Raises TicketError where the optimizer moves a lost one."""

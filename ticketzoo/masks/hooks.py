@@ -10,6 +10,7 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from ticketzoo.masks.entry import HELD, Hold, holds_on
 from ticketzoo.masks.guard import GUARD, GUARDS, Guard, guard_on, living
 from ticketzoo.masks.plain import named_parameters, plain_model, plain_name
+from ticketzoo.masks.together import set_back_all
 
 
 def put_on(model: nn.Module, guard: Guard) -> None:
@@ -59,7 +60,7 @@ def _before_call(model: nn.Module, args: Any) -> None:
     if torch.compiler.is_compiling():
         return
     guard = guard_on(model)
-    if guard is not None and not guard.paused and not getattr(model, "_is_replica", False):
+    if guard is not None and not guard.paused and "_is_replica" not in model.__dict__:
         guard.before_use()
 
 
@@ -87,13 +88,8 @@ def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> No
 
 
 def _after_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    if not HELD:
-        return
-    with torch.no_grad():
-        for group in optimizer.param_groups:
-            for parameter in group["params"]:
-                for hold in HELD.get(id(parameter), ()):
-                    hold.set_back(parameter)
+    if HELD:
+        set_back_all(optimizer)
 
 
 register_optimizer_step_pre_hook(_before_step)

@@ -1,0 +1,84 @@
+"""Zero the gradients of pruned weights of many parameters by one call of torch.
+
+On a GPU, where every small operation costs more time to start than to run, the gradients that a backward pass
+accumulates wait for its end, and are then zeroed together. Where something else may read them before, they do not wait.
+"""
+
+import weakref
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+from torch.autograd import Variable
+
+from ticketzoo.masks.excluded import INTEGER_OF_WIDTH, Excluded
+
+_WAIT_ON = frozenset({"cuda"})
+"""Types of devices on which gradients wait. On a CPU they are zeroed at once, while they are in its cache."""
+
+
+class _Pass:
+    """A backward pass that is going on. It lives as long as its callback: to its end, or until it fails."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[Excluded, Tensor]] = []
+
+    def end(self) -> None:
+        zero_gradients(self.waiting)
+        self.waiting = []
+
+
+_PASSES: "weakref.WeakValueDictionary[int, _Pass]" = weakref.WeakValueDictionary()
+"""By their numbers: several where several threads go backward."""
+
+
+def zero_accumulated(part: Excluded, parameter: Tensor) -> None:
+    """Zero the gradient that was just accumulated: now, or with others at the end of the backward pass."""
+    if parameter.device.type not in _WAIT_ON or _may_be_read(parameter):
+        part.zero_gradient(parameter)
+        return
+    number = torch._C._current_graph_task_id()
+    going_on = _PASSES.get(number)
+    if going_on is None:
+        _PASSES[number] = going_on = _Pass()
+        Variable._execution_engine.queue_callback(going_on.end)
+    going_on.waiting.append((part, parameter))
+
+
+def zero_gradients(pairs: Iterable[tuple[Excluded, Tensor]]) -> None:
+    """Set the gradients of what is excluded of these parameters to 0.0, by one call where they are dense tensors."""
+    gradients, kept = [], []
+    for part, parameter in pairs:
+        gradient, bits = parameter.grad, part.bits
+        if gradient is None:
+            continue
+        integer = INTEGER_OF_WIDTH[gradient.element_size()]
+        if (
+            type(gradient) is Tensor
+            and gradient.layout is torch.strided
+            and bits.dtype is integer
+            and bits.device == gradient.device
+            and not gradient.is_meta
+        ):
+            gradients.append(gradient.data.view(integer))
+            kept.append(bits)
+        else:
+            part.zero_gradient(parameter)
+    if gradients:
+        torch._foreach_mul_(gradients, kept)
+
+
+def _may_be_read(parameter: Tensor) -> bool:
+    """Tell whether something else may read its gradient before the backward pass ends: another hook, a communication.
+
+    Also outside of a backward pass, and where the pass is being compiled, which must see the operation itself.
+    """
+    hooks = parameter._post_accumulate_grad_hooks
+    return (
+        hooks is None
+        or len(hooks) > 1
+        or bool(parameter._backward_hooks)
+        or (torch.distributed.is_available() and torch.distributed.is_initialized())
+        or torch.compiler.is_compiling()
+        or torch._C._current_graph_task_id() < 0
+    )
