@@ -3,11 +3,13 @@
 import copy
 from collections.abc import Callable
 from functools import partial
+from unittest.mock import patch
 
 import torch
 from measuring import Goal, Report, Row, Stopwatch, arguments, parse, take_turns
 from torch.nn import functional as F
 
+from ticketzoo.masks import gradients, together
 from ticketzoo.masks.attach import attach, detach
 from ticketzoo.models import create_model, prunable_parameters
 from ticketzoo.pruning.config import PruningConfig, dense_masks
@@ -28,16 +30,21 @@ def main() -> None:
     parser.add_argument("--optimizer", choices=list(OPTIMIZERS), default="sgd", help="fused")
     parser.add_argument("--device", default="cpu", help="where to train")
     parser.add_argument("--seconds", type=float, default=1.0, help="how long about one measurement takes")
+    parser.add_argument("--one-by-one", action="store_true", help="also with masks that are set back one by one")
     options = parse(parser)
     rows = []
     for name in options.models:
         trainer = Trainer(name, options.batch_size, options.optimizer, torch.device(options.device))
         steps = max(1, round(options.seconds / trainer.step_time()))
-        ways = {"masked": lambda: trainer.masked(steps), "dense": lambda: trainer.dense(steps)}  # noqa: B023 (run here)
+        ways = {"masked": partial(trainer.masked, steps), "dense": partial(trainer.dense, steps)}
+        if options.one_by_one:
+            ways["one by one"] = partial(trainer.one_by_one, steps)
         samples = take_turns(ways, options.rounds)
         goal = None if name.startswith("lenet") else Goal(1.02, "ratio")
         milliseconds = {way: [1000 * seconds / steps for seconds in samples[way]] for way in samples}
         rows.append(Row(name, "ms", milliseconds["masked"], "dense step", milliseconds["dense"], goal))
+        if options.one_by_one:
+            rows.append(Row(name, "ms", milliseconds["masked"], "masks one by one", milliseconds["one by one"]))
     facts = {"batch size": options.batch_size, "optimiser": f"fused {options.optimizer}", "device": options.device}
     Report("Masked training step", rows, facts).print(options.json)
 
@@ -68,6 +75,11 @@ class Trainer:
         detach(self.model)
         return seconds
 
+    def one_by_one(self, steps: int) -> float:
+        """Seconds of so many steps with masks, each of which is set back by a call of its own."""
+        with patch.object(together, "fits", never), patch.object(gradients, "waits", never):
+            return self.masked(steps)
+
     def dense(self, steps: int) -> float:
         """Seconds of so many steps without."""
         return self._steps(steps)
@@ -91,6 +103,11 @@ class Trainer:
     def _wait(self) -> None:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
+
+
+def never(*arguments: object) -> bool:
+    """No mask is set back together with others."""
+    return False
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Hold pruned weights exactly where they belong while a model trains in any plain PyTorch loop.
 
 The forward pass computes what it did, and the `state_dict` has the same keys. A hook on each masked parameter zeroes
-the gradient of pruned weights as soon as it is accumulated, so gradient clipping never sees it, and a hook on all
+the gradient of pruned weights once it is accumulated, so gradient clipping never sees it, and a hook on all
 optimizers of torch sets the pruned weights back after every step, whatever the optimizer did to them (weight decay,
 stale momentum, orthogonalized updates). Before the model is called, saved or stepped, every mask is put where its
 parameter is by then, and what else has changed is set back. `docs/masks.md` says what that covers.

@@ -17,7 +17,7 @@ from ticketzoo.masks.sharded import memory
 HELD: "weakref.WeakValueDictionary[int, weakref.WeakSet[Hold]]" = weakref.WeakValueDictionary()
 """The masks on a parameter, by its id: several where models share it, or a model has it under two names."""
 
-_ALWAYS = 1 << 17
+_ALWAYS = 1 << 18
 """Parameters on a CPU of up to so many weights are set back before every use, larger ones where a sample strayed."""
 
 

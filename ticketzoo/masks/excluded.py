@@ -93,12 +93,12 @@ class Excluded:
 
     def sample_strayed(self, parameter: Tensor) -> bool:
         """Tell whether any of some thousand excluded entries, evenly spaced, is not at the value that it is held at."""
-        values = memory(parameter).flatten()
+        values = memory(parameter)
         if self._sample is None or self._sample.device != values.device:
             excluded = (self.bits.flatten() == 0).nonzero().flatten()
             self._sample = excluded[:: max(1, len(excluded) // _SAMPLE)].to(values.device)
-        held = 0 if self.held is None else self.held.flatten()[self._sample].to(values)
-        return bool((values[self._sample] != held).any())
+        looked_at = values.take(self._sample)
+        return bool((looked_at if self.held is None else looked_at != self.held.take(self._sample).to(values)).any())
 
     def masked(self, values: Tensor) -> Tensor:
         """Return `values` with the excluded entries at the values that they are held at; differentiable."""

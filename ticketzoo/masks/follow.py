@@ -4,10 +4,14 @@ A mask goes with its parameter, wherever that is moved to, and with its layer, w
 of the same shape: sharded, converted, assigned. The mask of a layer that is gone goes with it. What is neither is lost.
 """
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 from typing import Any, NamedTuple, TypeAlias
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils import stateless
 
 from ticketzoo.masks.excluded import why_not
 from ticketzoo.masks.plain import is_wrapped
@@ -106,6 +110,24 @@ def follow(model: nn.Module, known: Mapping[str, Known], *, accept: bool = False
         else:
             found.places[name] = now, place
     return found
+
+
+def in_functional_call() -> bool:
+    """Tell whether the caller runs inside of `torch.func.functional_call`."""
+    frame: FrameType | None = sys._getframe()
+    while frame is not None and frame.f_code is not stateless._functional_call.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def is_stacked(tensor: Tensor) -> bool:
+    """Tell whether a tensor stands for several, one of each model, under `torch.vmap`."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(tensor):
+        if functorch.is_batchedtensor(tensor):
+            return True
+        tensor = functorch.get_unwrapped(tensor)
+    return False
 
 
 def _is_same(place: Place, known: Known) -> bool:

@@ -13,9 +13,6 @@ from torch.autograd import Variable
 
 from ticketzoo.masks.excluded import INTEGER_OF_WIDTH, Excluded
 
-_WAIT_ON = frozenset({"cuda"})
-"""Types of devices on which gradients wait. On a CPU they are zeroed at once, while they are in its cache."""
-
 
 class _Pass:
     """A backward pass that is going on. It lives as long as its callback: to its end, or until it fails."""
@@ -34,7 +31,7 @@ _PASSES: "weakref.WeakValueDictionary[int, _Pass]" = weakref.WeakValueDictionary
 
 def zero_accumulated(part: Excluded, parameter: Tensor) -> None:
     """Zero the gradient that was just accumulated: now, or with others at the end of the backward pass."""
-    if parameter.device.type not in _WAIT_ON or _may_be_read(parameter):
+    if not waits(parameter) or _may_be_read(parameter):
         part.zero_gradient(parameter)
         return
     number = torch._C._current_graph_task_id()
@@ -66,6 +63,11 @@ def zero_gradients(pairs: Iterable[tuple[Excluded, Tensor]]) -> None:
             part.zero_gradient(parameter)
     if gradients:
         torch._foreach_mul_(gradients, kept)
+
+
+def waits(parameter: Tensor) -> bool:
+    """Tell whether gradients on its device wait. On a CPU they are zeroed at once, while they are in its cache."""
+    return parameter.is_cuda
 
 
 def _may_be_read(parameter: Tensor) -> bool:

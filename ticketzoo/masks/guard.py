@@ -1,25 +1,22 @@
 """All masks of one model: kept on its parameters whatever is done to it, or reported as lost."""
 
-import sys
 import warnings
 import weakref
 from collections.abc import Mapping
-from types import FrameType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import stateless
 from torch.utils.hooks import RemovableHandle
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.entry import Entry, Hold, freeze_all
 from ticketzoo.masks.excluded import Excluded, Masked
-from ticketzoo.masks.follow import Place, Trail, follow
+from ticketzoo.masks.follow import Place, Trail, follow, in_functional_call, is_stacked
 from ticketzoo.masks.gradients import zero_gradients
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.sharded import is_sharded
-from ticketzoo.masks.together import Together
+from ticketzoo.masks.together import Together, is_recording
 
 _DIFFERS = "whose mask differs: untie them, or take the masks off"
 
@@ -79,10 +76,10 @@ class Guard:
             freeze: parameters not seen before are held at the values that they have now.
         """
         model = self._model()
-        if model is None or (self._trail is not None and not self._lost and self._trail.is_intact()):
+        if model is None or self._is_settled():
             return
         found = follow(model, {name: entry.known() for name, entry in self._entries.items()}, accept=accept)
-        called = _in_functional_call()
+        called = in_functional_call()
         places = {name: place for name, (_, place) in found.places.items()}
         moving = [one.hold for name, one in self._entries.items() if not one.stays(places.get(name))]
         entries, passing = {}, False
@@ -112,6 +109,9 @@ class Guard:
         self._entries, self._lost, self._together = entries, found.lost, None
         if not passing:
             self._trail = Trail(edge for entry in entries.values() for edge in entry.edges)
+
+    def _is_settled(self) -> bool:
+        return self._trail is not None and not self._lost and self._trail.is_intact()
 
     def raise_lost(self) -> None:
         """Raise TicketError where a mask is wanted that cannot be held."""
@@ -153,9 +153,7 @@ class Guard:
 
     def verify(self) -> None:
         """Set back whatever has changed; not where that would be recorded instead of done."""
-        if torch.jit.is_tracing() or torch._C._functorch.peek_interpreter_stack() is not None:
-            return
-        if torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing():
+        if is_recording():
             return
         if self._together is None:
             self._together = Together(self.held)
@@ -163,8 +161,10 @@ class Guard:
 
     def before_step(self, optimizer: torch.optim.Optimizer) -> None:
         """Find the parameters before they are moved. Raises TicketError where the optimizer moves a lost one."""
+        if self.paused or self._is_settled():
+            return
         model = self._model()
-        if model is None or self.paused:
+        if model is None:
             return
         with torch.no_grad():
             self.settle()
@@ -204,7 +204,7 @@ class Guard:
         model = self._model()
         if place.parameter is entry.parameter or not used or model is None:
             return
-        if _is_stacked(place.parameter):
+        if is_stacked(place.parameter):
             what = f"the masks of one model are on '{entry.name}', which stands for several models here"
             raise TicketError(f"{what}: take them off this one with ticket.remove(model)")
         masked = entry.whole.masked(place.parameter)
@@ -234,19 +234,3 @@ def living() -> list[Guard]:
 
 GUARD = "_ticketzoo_guard"
 """The attribute that holds it."""
-
-
-def _in_functional_call() -> bool:
-    frame: FrameType | None = sys._getframe()
-    while frame is not None and frame.f_code is not stateless._functional_call.__code__:
-        frame = frame.f_back
-    return frame is not None
-
-
-def _is_stacked(tensor: Tensor) -> bool:
-    functorch = torch._C._functorch
-    while functorch.is_functorch_wrapped_tensor(tensor):
-        if functorch.is_batchedtensor(tensor):
-            return True
-        tensor = functorch.get_unwrapped(tensor)
-    return False

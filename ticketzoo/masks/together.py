@@ -6,7 +6,7 @@ a GPU by one kernel. Frozen weights, parts of sharded parameters and very large 
 """
 
 from collections.abc import Iterable, Sequence
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor, nn
@@ -50,25 +50,25 @@ class Together:
         self.held = held
         self._batch: Batch | None = None
         self._parameters: list[nn.Parameter] = []
-        self._sampled: list[tuple[Hold, nn.Parameter]] = []
         self._alone: list[tuple[Hold, nn.Parameter]] = []
 
     def verify(self) -> None:
         """Set back what something else than an optimizer of torch has changed. Raises TicketError as `Hold.verify`."""
         if self._batch is not None and self._batch.is_of(self._parameters):
             self._batch.zero()
-            _verify(self._sampled)
             _verify(self._alone)
         else:
             _verify(self.held)
             self._prepare()
 
     def _prepare(self) -> None:
-        joint, self._alone = _divided(self.held)
-        self._sampled = [(hold, one) for hold, one in joint if is_sampled(one)]
+        if torch.is_inference_mode_enabled():  # views made there cannot be changed elsewhere
+            self._batch = None
+            return
+        joint, alone = _divided(self.held)
         small = [(hold, one) for hold, one in joint if not is_sampled(one)]
-        self._parameters = [one for _, one in small]
-        self._batch = None if torch.is_inference_mode_enabled() else Batch(small)
+        self._alone = alone + [(hold, one) for hold, one in joint if is_sampled(one)]
+        self._parameters, self._batch = [one for _, one in small], Batch(small)
 
 
 class _Stepped:
@@ -77,11 +77,11 @@ class _Stepped:
     def __init__(self, parameters: Sequence[nn.Parameter]) -> None:
         self._ids, self._changes = [id(one) for one in parameters], Hold.changes
         joint, alone = _divided((hold, one) for one in parameters for hold in holds_on(one))
+        self._versions = [(ref(hold), self._ids.index(id(one))) for hold, one in joint if is_sampled(one)]
         apart = {id(one) for _, one in alone}
         positions = {identity: position for position, identity in enumerate(self._ids)}
         self._joint = [positions[id(one)] for _, one in joint]
         self._alone = [positions[identity] for identity in apart]
-        self._sampled = [positions[id(one)] for _, one in joint if is_sampled(one)]
         self._batch = Batch(joint)
 
     def set_back(self, parameters: Sequence[nn.Parameter]) -> bool:
@@ -91,10 +91,11 @@ class _Stepped:
         if not self._batch.is_of([parameters[position] for position in self._joint]):
             return False
         self._batch.zero()
-        for position in self._sampled:
-            for hold in holds_on(parameters[position]):
+        for reference, position in self._versions:
+            if (hold := reference()) is not None:
                 hold.version = parameters[position]._version
-        set_back([parameters[position] for position in self._alone])
+        if self._alone:
+            set_back([parameters[position] for position in self._alone])
         return True
 
 
@@ -117,6 +118,13 @@ def set_back(parameters: Iterable[nn.Parameter]) -> None:
         for parameter in parameters:
             for hold in HELD.get(id(parameter), ()):
                 hold.set_back(parameter)
+
+
+def is_recording() -> bool:
+    """Tell whether operations would be recorded or transformed, beside or instead of being done."""
+    if torch.jit.is_tracing() or torch._C._functorch.peek_interpreter_stack() is not None:
+        return True
+    return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
 
 
 def fits(hold: Hold, parameter: Tensor) -> bool:
@@ -151,4 +159,5 @@ def _divided(held: Iterable[tuple[Hold, nn.Parameter]]) -> tuple[list[tuple[Hold
 
 
 def _place(parameter: Tensor) -> tuple[object, ...]:
+    """Return what tells that a parameter has the same memory as before."""
     return parameter.data_ptr(), parameter._cdata, parameter.shape, parameter.stride(), parameter.dtype
