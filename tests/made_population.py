@@ -46,9 +46,9 @@ CONV = OwnArchitecture(NormedConv)
 
 
 @cache
-def digits(examples: int = 100, **augment: Any) -> ImageClassification:
+def digits(*, in_memory: bool = True, **augment: Any) -> ImageClassification:
     """Return the task of telling 0, 1 and 2 apart."""
-    dataset = {"path": "digits", "classes": [0, 1, 2], "examples": examples}
+    dataset = {"path": "digits", "classes": [0, 1, 2], "examples": 100, "in_memory": in_memory, "workers": 0}
     content = {"type": "image-classification", "dataset": dataset, "augment": augment, "label_smoothing": 0.1}
     return ImageClassification(parse_recipe(content, ImageClassificationConfig, "digits"))
 

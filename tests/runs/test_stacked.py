@@ -69,7 +69,7 @@ class Branching(NormedConv):
 
 
 ALONE: dict[str, tuple[Callable[[], list[Job]], str]] = {
-    "augmented": (lambda: jobs_of(CONV, training(), 2, 1, task=digits(flip=True)), "digits-0-2 is augmented"),
+    "streamed": (lambda: jobs_of(CONV, training(), 2, 1, task=digits(in_memory=False)), "the images of digits-0-2 are"),
     "a task of a user's": (lambda: [made_job(seed=seed) for seed in (0, 1)], "task made does not say which rows"),
     "dropout": (
         lambda: jobs_of(OwnArchitecture(lambda: NormedConv(dropout=0.5), "dropping"), training(), 2, 1),

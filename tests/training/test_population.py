@@ -21,6 +21,7 @@ from ticketzoo.training.job import Job
 from ticketzoo.training.parametrisation import FROZEN, HEAD
 from ticketzoo.training.population import NotStackable, Population
 from ticketzoo.training.population_loop import train_population
+from ticketzoo.training.stacked_batches import StackedBatches
 from ticketzoo.training.stacked_update import StackedUpdates, create_stacked_optimizer
 
 CLOSE = {"rtol": 0.0, "atol": 1e-5}
@@ -78,6 +79,11 @@ def test_batches_that_are_all_smaller_than_asked_for() -> None:
     assert_alike(jobs_of(LENET, training(batch_size=500), seeds=2, arms=2))
 
 
+def test_each_member_meets_the_augmentation_of_its_own_seed() -> None:
+    for augment in ({"crop": 1}, {"flip": True}, {"crop": 2, "flip": True}):
+        assert_alike(jobs_of(LENET, training(), seeds=2, arms=2, task=digits(**augment), start_step=2))
+
+
 def test_what_does_not_learn_stays() -> None:
     for learn in (FROZEN, HEAD):
         jobs = [replace(job, learn=learn) for job in jobs_of(LENET, training(), seeds=2, arms=2)]
@@ -91,25 +97,18 @@ def test_what_does_not_learn_stays() -> None:
 
 def test_each_member_meets_the_examples_of_its_own_seed() -> None:
     """What is computed with are the rows that the order of each seed gives, in every update of two epochs."""
-    config = training(batch_size=32)  # 80 training images: batches of 32, 32 and 16
-    jobs = jobs_of(LENET, config, seeds=2, arms=1)
-    population = Population(jobs, CPU)
-    seen: list[list[int]] = []
-
-    class Watched(StackedUpdates):
-        def _losses(self, rows: Tensor) -> Tensor:
-            seen.append(rows.tolist())
-            return super()._losses(rows)
+    seen: list[list[list[int]]] = []
 
     resident = digits().resident(CPU)
     assert not isinstance(resident, str)
-    optimizer = create_stacked_optimizer(config, population)
-    updates = Watched(population, optimizer, digits(), resident, config, [0, 1], 6, CPU)
     count, total = len(resident.tensors[0]), 2 * digits().steps_per_epoch(32)
+    batches = StackedBatches(replace(resident, tensors=(torch.arange(count),)), [0, 1], 32, CPU)
     for step in range(total):
-        updates(step)
+        epoch, position = divmod(step, batches.per_epoch)
+        batches.go_to(epoch, position)
+        seen.append(batches.gather(position < batches.whole)[0].tolist())
     orders = [list(training_order(count, 32, seed, 0, total)) for seed in (0, 1)]
-    assert seen == [torch.cat(both).tolist() for both in zip(*orders, strict=True)]
+    assert seen == [torch.stack(both).tolist() for both in zip(*orders, strict=True)]
 
 
 def test_trying_out_changes_nothing() -> None:
@@ -141,7 +140,6 @@ class Looking(NormedConv):
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "a model that branches by its data": ({"architecture": OwnArchitecture(Looking)}, "the model cannot be stacked ("),
-    "augmented images": ({"task": digits(flip=True)}, "digits-0-2 is augmented"),
 }
 
 

@@ -65,7 +65,7 @@ def evaluation_order(lengths: Tensor, tokens: int) -> Iterator[Tensor]:
 
 
 def on_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return `tensor`, on the CPU, on `device`; a copy to a GPU goes on while the processor does other things."""
-    if device.type != "cuda":
+    """Return `tensor` on `device`; a copy from CPU to GPU goes on while the processor does other things."""
+    if device.type != "cuda" or tensor.is_cuda:
         return tensor.to(device)
     return (tensor if tensor.is_pinned() else tensor.pin_memory()).to(device, non_blocking=True)

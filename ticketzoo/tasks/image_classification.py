@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
 from ticketzoo.data.images.batches import Images, MemoryImages
+from ticketzoo.data.images.drawn_apart import DrawnApart
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
 from ticketzoo.data.kept_classes import of_classes
 from ticketzoo.data.labels import named
@@ -134,17 +135,11 @@ class ImageClassification:
             yield Batch(images, labels, share_of(whole))
 
     def resident(self, device: torch.device) -> Resident | str:
-        """Return the training images on `device`, if they are in memory and nothing of them is drawn at random."""
-        if self._augment or self._crop is not None:
-            return f"{self.name} is augmented"
-        if not isinstance(self._train, MemoryImages):
+        """Return the training images on `device`, if they are in memory and not cropped out of larger ones."""
+        if self._crop is not None or not isinstance(self._train, MemoryImages):
             return f"the images of {self.name} are not kept in memory"
 
-        def batch(rows: Sequence[Tensor]) -> Batch:
-            images, labels = rows
-            return Batch(images, labels, share_of(len(labels)), augment=False)
-
-        return Resident(self._train.on(device), batch)
+        return Resident(self._train.on(device), _ready_batch, DrawnApart(self._augment) if self._augment else None)
 
     def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
         """Yield `count` batches for scores: at most ten images a class, neither cropped at random nor augmented."""
@@ -231,6 +226,10 @@ class ImageClassification:
 
     def _normalized_once(self, images: Images) -> Images:
         return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
+
+
+def _ready_batch(rows: Sequence[Tensor]) -> Batch:
+    return Batch(rows[0], rows[1], share_of(len(rows[1])), augment=False)
 
 
 @dataclass(frozen=True)

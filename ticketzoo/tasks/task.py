@@ -74,6 +74,18 @@ class ScoringTask(Task, Protocol):
         ...
 
 
+class Drawn(Protocol):
+    """Random changes of examples, such as augmentation, in two parts."""
+
+    def draw(self, count: int) -> dict[str, Tensor]:
+        """Draw for a batch of `count` examples, from torch's generator on the CPU as `loss` does: [count] each."""
+        ...
+
+    def change(self, rows: Sequence[Tensor], drawn: dict[str, Tensor]) -> list[Tensor]:
+        """Return `rows`, changed as was drawn for them; of tensors on one device alone, nothing comes from another."""
+        ...
+
+
 @dataclass(frozen=True)
 class Resident:
     """The training examples of a task, all of them on one device.
@@ -81,10 +93,12 @@ class Resident:
     Attributes:
         tensors: a row of each is an example.
         batch: makes of the same rows of each the batch that the task's `loss` takes, nothing of it drawn at random.
+        drawn: what is drawn at random for each example and done to it before that; None where nothing is.
     """
 
     tensors: tuple[Tensor, ...]
     batch: Callable[[Sequence[Tensor]], Any]
+    drawn: Drawn | None = None
 
 
 class Models(Protocol):
@@ -104,7 +118,7 @@ class Models(Protocol):
 class ResidentTask(Task, Protocol):
     """A task whose batches are rows of tensors, so that several models can be trained in one pass over them.
 
-    Those of a training of `seed` are what `ticketzoo.data.order.training_order` gives.
+    The rows of a training of `seed` are what `ticketzoo.data.order.training_order` gives.
     """
 
     def resident(self, device: torch.device) -> Resident | str:

@@ -79,7 +79,7 @@ class RandomCropPerImage(_PerImage):
         # of whole windows is four times faster than gathering their elements.
         count = padded.numel() - (height - 1) * columns - (width - 1)
         windows = padded.as_strided((count, height, width), (1, columns, 1))
-        planes = torch.arange(batch * channels).view(batch, channels) * rows * columns
+        planes = torch.arange(batch * channels, device=params["top"].device).view(batch, channels) * rows * columns
         starts = planes + (params["top"] * columns + params["left"])[:, None]
         return windows.index_select(0, on_device(starts.flatten(), inpt.device)).view(inpt.shape)
 
@@ -94,5 +94,5 @@ class RandomFlipPerImage(_PerImage):
     def transform(self, inpt: Any, params: dict[str, Any]) -> Any:
         """Flip [b, C, H, W]."""
         both = torch.cat([inpt, inpt.flip(-1)])
-        chosen = torch.arange(len(inpt)) + len(inpt) * params["flip"]
+        chosen = torch.arange(len(inpt), device=params["flip"].device) + len(inpt) * params["flip"]
         return both.index_select(0, on_device(chosen, inpt.device))
