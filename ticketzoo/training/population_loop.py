@@ -115,7 +115,7 @@ def _capture(updates: StackedUpdates) -> None:
     except torch.OutOfMemoryError:
         raise
     except RuntimeError as error:
-        why = str(error).strip().splitlines()[0]
+        why = str(error.__context__ or error).strip().splitlines()[0]  # the end of a broken capture fails, too
         logging.getLogger(__name__).warning("updates are not captured as CUDA graphs: %s", why)
 
 

@@ -151,6 +151,7 @@ class StackedUpdates:
                 self.update(whole)
             self._population.drop_gradients()
         finally:
+            torch.cuda.set_stream(current)  # a capture that failed leaves another
             with torch.no_grad():
                 for tensor, before in kept:
                     tensor.copy_(before)
