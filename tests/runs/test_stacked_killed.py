@@ -23,7 +23,7 @@ def train_here(folder: Path, signalled: bool) -> None:
 
         raise_when_interrupted()
     try:
-        cells_of(folder, jobs_of(LENET, training("adam", steps="40it"), 3, 1), checkpoint_seconds=0)
+        cells_of(folder, jobs_of(LENET, training("adam", steps="30it"), 3, 1), checkpoint_seconds=0)
     except Interrupted:
         sys.exit(7)
 
@@ -46,13 +46,13 @@ def wait_for_checkpoint(folder: Path, step: int, process: Any) -> None:
 def test_killed_again_and_again_and_started_again_the_bytes_are_the_same(tmp_path: Path) -> None:
     """Also where a kill comes between the checkpoints of two members."""
     kills = 0
-    for step in (1, 2, 8, 16, 24):
+    for step in (1, 8, 20):
         process = started(tmp_path / "killed")
         wait_for_checkpoint(tmp_path / "killed", step, process)
         process.kill()
         process.join()
         kills += process.exitcode == -signal.SIGKILL
-    assert kills >= 3
+    assert kills >= 2
     for folder in ("killed", "undisturbed"):
         (process := started(tmp_path / folder)).join()
         assert process.exitcode == 0
@@ -84,7 +84,7 @@ def test_a_damaged_checkpoint_of_a_member_sends_all_back_to_one_that_all_have(tm
     (partial, *_) = sorted((tmp_path / "out").glob("*.partial"))
     newest = max(partial.glob("checkpoint-*"), key=lambda one: int(one.stem.split("-")[1]))
     newest.write_bytes(newest.read_bytes()[:-7])
-    told, jobs = Told(), jobs_of(LENET, training("adam", steps="40it"), 3, 1)
+    told, jobs = Told(), jobs_of(LENET, training("adam", steps="30it"), 3, 1)
     ours = cells_of(tmp_path / "out", jobs, progress=told)
     theirs = cells_of(tmp_path / "undisturbed", jobs)
     assert all("damaged checkpoint removed" in line for line in told.warnings)
