@@ -241,7 +241,7 @@ def test_one_target_is_measured_in_one_way_and_with_the_ticket_s_margin(ticket: 
         (
             "longer",
             {"training": TRAINING | {"steps": "13it"}},
-            "otherwise on 'digits-3-7': training.steps is '13it', and '12it' in the",
+            "otherwise on 'digits-3-7': training.steps is '13it', and '12it' in the recipe kept",
         ),
         ("kept", {"head": "random_mask"}, "otherwise on 'digits-3-7': head is 'random_mask', and 'dense' in"),
         (
@@ -252,6 +252,23 @@ def test_one_target_is_measured_in_one_way_and_with_the_ticket_s_margin(ticket: 
     ):
         moved(made / "run" / NAME, ticket.parent / name, levels=[1], targets=[digits(3, 4, 5, 6, 7)], seeds=[0], **keys)
         refused(ticket, said, run=name)
+
+
+def test_seeds_that_were_added_until_decided_need_the_ticket_s_own_looks(ticket: Path, made: Path) -> None:
+    until = {"margin": 0.05, "until": "decided", "max_seeds": 3}
+    moved(made / "run" / NAME, ticket.parent / "until", targets=[digits(8, 9)], verdict=until)
+    refused(ticket, "in looks that the ticket's recipe does not state: measure a fixed number of seeds", run="until")
+    recipe = (ticket / "recipe.yaml").read_text()
+    stated = recipe.replace(
+        "verdict:\n  margin: 0.05\n", "verdict:\n  margin: 0.05\n  until: decided\n  max_seeds: 3\n"
+    )
+    assert stated != recipe
+    forge(ticket, "recipe.yaml", stated.encode())
+    verdict = judge_ticket(Ticket.from_pretrained(ticket)).model_dump(mode="json")
+    edit_config(ticket, partial(dict.update, verdict=verdict))
+    assert add(ticket, "until").added > 0
+    moved(made / "run" / NAME, ticket.parent / "few", targets=[digits(8, 9) | {"name": "few"}], seeds=[0, 1])
+    refused(ticket, "the ticket's looks count the seeds that every target has: measure seed 2 on 'few', too", run="few")
 
 
 def test_other_data_by_the_name_of_its_own_are_refused(ticket: Path, made: Path) -> None:

@@ -2,14 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ticketzoo.errors import RegistryError, TicketError
-from ticketzoo.evaluation.again import beside_source, stated, terms_of
-from ticketzoo.evaluation.backing import row_differences
+from ticketzoo.evaluation.again import beside_source, terms_of
 from ticketzoo.evaluation.card_check import check_card
 from ticketzoo.evaluation.evidence import card_files
 from ticketzoo.evaluation.rows import rows_as_jsonl
@@ -21,17 +19,15 @@ from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, entry_of, file_entries
 from ticketzoo.ticket.publish import CARD, extra_files
 from ticketzoo.ticket.rows import KEY, Row, is_complete, read_rows, shown
-from ticketzoo.ticket.stored import Stored, stored_in
+from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.util.text import counted, for_terminal, show_names
+from ticketzoo.zoo.comparable import check_targets, kept_recipes
 from ticketzoo.zoo.places import own_registry
-from ticketzoo.zoo.transferred import Transferred, digests_of, read_kept, read_transferred, recipe_for, targets_of
+from ticketzoo.zoo.transferred import digests_of, read_transferred
 from ticketzoo.zoo.verify import verify_ticket
 
 _log = logging.getLogger("ticketzoo")
-
-FREE = ("name", "tickets", "levels", "sparsities", "seeds", "arms", "draws", "verdict", "targets")
-"""Keys of a transfer's recipe in which runs may differ whose rows stand together: those that choose trainings."""
 
 
 @dataclass(frozen=True)
@@ -87,31 +83,13 @@ def add_rows(
     if not carried:
         measured = show_names(sorted({row["target"] for row in run.rows}), 5)
         raise TicketError(f"{run.path}: measures {config.name} on no other data than its own, {measured}")
-    _check_targets(run, own, carried, config, stored)
-    recipes = _recipes(config, run, targets, stored.recipe_text)
+    check_targets(run, carried, config, stored)
+    recipes = kept_recipes(run, targets, config, stored)
     new = _new(own, carried, run.path)
     joined = Joined(to, targets, len(new), len(carried) - len(new))
     if new or recipes != config.transfers or files.folder != to.absolute():
         _write(files, config, to, [*own, *new], recipes)
     return joined
-
-
-def _check_targets(
-    run: Transferred, own: Sequence[Row], carried: Sequence[Row], config: TicketConfig, stored: Stored
-) -> None:
-    """Raise TicketError for a target called as the source, of other data than before, or at other sparsities."""
-    sources = {row["target"] for row in own}.difference(beside_source(own, config, stored.recipe))
-    if called := sources & {row["target"] for row in carried}:
-        both = f"its own data and others are called {show_names(sorted(called))}"
-        raise TicketError(f"{run.path}: {both}: give the target another name")
-    data: dict[str, Any] = {}
-    for row in [*own, *carried]:
-        if row.get("data") and data.setdefault(row["target"], row["data"]) != row["data"]:
-            raise TicketError(
-                f"{run.path}: {shown(row['target'])} is other data in the ticket's rows: give it another name"
-            )
-    if off := next(row_differences(config, carried, rounded=0), ""):
-        raise TicketError(f"{run.path}: {off.removeprefix('results.jsonl ')}: measure this ticket")
 
 
 def _new(own: Sequence[Row], carried: Sequence[Row], path: Path) -> list[Row]:
@@ -128,59 +106,6 @@ def _new(own: Sequence[Row], carried: Sequence[Row], path: Path) -> list[Row]:
             which = f"{row['arm']} at level {row['level']} on {row['target']}, seed {row['seed']}, {row['metric']}"
             raise TicketError(f"{path}: contradicts the ticket's rows: {for_terminal(which)}: {both}")
     return new
-
-
-def _recipes(config: TicketConfig, run: Transferred, targets: Sequence[str], own: str | None) -> list[str]:
-    """Return the transfer recipes that the ticket keeps, with that of the run.
-
-    Raises:
-        TicketError: it trains otherwise than the one that the rows on a target were measured by, or states another
-            margin than the ticket's own recipe.
-    """
-    text = recipe_for(run, targets)
-    if text is None:
-        words = "%s: has no tickets.json beside it: name and sparsities alone say that it measures %s, and how it did "
-        _log.warning(words + "is not kept", run.path, config.name)
-        return config.transfers
-    recipe = read_kept(text, str(run.path))
-    for place, kept in enumerate(config.transfers):
-        before = read_kept(kept, f"{CONFIG_FILE}: transfers.{place}")
-        for target, said in targets_of(before, CONFIG_FILE).items():
-            if target not in targets:
-                continue
-            one, other = _fixed(before, said), _fixed(recipe, targets_of(recipe, str(run.path))[target])
-            if differs := [key for key in sorted({*one, *other}) if one.get(key) != other.get(key)]:
-                key = differs[0]
-                both = (
-                    f"{key} is {shown(other.get(key))}, and {shown(one.get(key))} in the recipe that the ticket keeps"
-                )
-                raise TicketError(f"{run.path}: was measured otherwise on {shown(target)}: {for_terminal(both)}")
-    margin, verdict = stated(own)[0], recipe.get("verdict")
-    there = verdict.get("margin") if isinstance(verdict, dict) else None
-    for target in targets:
-        its, here = _margin(margin, target), _margin(there, target)
-        if its != here:
-            both = f"{shown(here)} on {shown(target)}, and the ticket's recipe {shown(its)}"
-            raise TicketError(f"{run.path}: its recipe states the margin {both}: a verdict has one")
-    return config.transfers if text in config.transfers else [*config.transfers, text]
-
-
-def _fixed(recipe: Mapping[str, Any], target: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of a recipe, by dotted key, that say how trainings on one of its targets are made."""
-    shared = {key: value for key, value in recipe.items() if key not in FREE}
-    return dict(_leaves({**shared, **target}))
-
-
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _leaves(inner, f"{key}.{name}".lstrip("."))
-    else:
-        yield key, value
-
-
-def _margin(stated: Any, target: str) -> Any:
-    return stated.get(target) if isinstance(stated, Mapping) else stated
 
 
 def _write(files: Files, config: TicketConfig, to: Path, rows: list[Row], recipes: list[str]) -> None:
