@@ -11,6 +11,7 @@ from made_cells import job as made_job
 from made_population import CONV, LENET, NormedConv, Told, cells_of, content, digits, jobs_of, tensors_in, training
 from made_task import CPU
 
+import ticketzoo
 from ticketzoo.errors import RunError
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.models.own import OwnArchitecture
@@ -44,6 +45,9 @@ def test_find_gives_the_same_masks_as_one_training_after_the_other(tmp_path: Pat
     ]
     for ours, theirs in zip(*rows, strict=True):
         assert ours == pytest.approx(theirs, abs=1e-4)
+    assert not [check for check in ticketzoo.verify(found) if "does not know" in check.holds]
+    (replicate, _) = json.loads((found / "ticket.json").read_text())["replicates"]
+    assert [one["population"] for one in replicate["environments"]] == [2]
     find_and_package(recipe, tmp_path / "stacked", executor="local", progress=again)
     assert again.trained == [False] * len(told.trained)
 

@@ -177,7 +177,7 @@ def test_what_was_found_is_told(tmp_path: Path, caches: Path, letters: Path) -> 
     assert task.source["laid_out"] == [
         "train: 2 questions",
         "validation: 0 questions",
-        "test: 1 questions",
+        "test: 1 question",
         "columns: question, context, answers",
         "1 of the 2 questions of train have no answer",
         "1 of the 1 texts to test on are trained on, too",

@@ -121,13 +121,13 @@ class _Trainings:
 
     def elsewhere(self) -> list[str]:
         """Return a line for each thing that the replicates asked for were trained with, and that is otherwise here."""
-        here = environment(self.cells.device)
+        here = {"population": None, **environment(self.cells.device)}
         replicates = [one for one in self.ticket.config.replicates if one.seed in self.request.seeds]
         made = [made.model_dump() for one in replicates for made in one.environments]
         lines = [
-            f"{key}: {there[key]} there, {here.get(key)} here"
+            f"{key}: {there[key]} there, {here.get(key) or 'none'} here"
             for there in made
-            for key in ("torch", "device", "processor")
+            for key in ("torch", "device", "processor", "population")
             if there.get(key) != here.get(key)
         ]
         unknown = [] if made else ["the ticket does not say what it was trained with"]

@@ -153,7 +153,10 @@ class FileEntry(Part):
 
 
 class Environment(Part):
-    """Versions, device and threads of trainings, as far as they decide the last bits."""
+    """Versions, device and threads of trainings, as far as they decide the last bits.
+
+    `executor` is stated where it is not `local`, and `population` where trainings were stacked: how many at once.
+    """
 
     ticketzoo: Text
     torch: Text
@@ -161,6 +164,8 @@ class Environment(Part):
     threads: Count
     processor: Text | None = None
     processes: Count = 1
+    executor: Text | None = None
+    population: Count | None = None
 
 
 KeptFilters: TypeAlias = Annotated[dict[TensorName, Annotated[list[int], FIRST]], FIRST_ENTRY]
