@@ -175,7 +175,7 @@ class TicketSummary:
     def _labels(self) -> dict[int, list[str]]:
         """Return the label of each level on its source, then those on other data with the target's name."""
         verdict, found = self.config.verdict, dict[int, list[str]]()
-        source = source_of(self.config, self._rows) if verdict and verdict.transfer else None
+        source = source_of(self.config, ()) if verdict and verdict.transfer else None
         levels = sorted(verdict.levels if verdict else (), key=lambda level: level.target != source)
         for level in levels:
             where = f"on {level.target} " * (source is not None and level.target != source)
@@ -194,11 +194,12 @@ class TicketSummary:
     def _dense(self) -> str:
         """Return the dense network's result, or "unreadable" for damaged rows, so that other tickets are listed."""
         try:
+            groups = group_rows(self._rows)
             source = source_of(self.config, self._rows)
-            groups = [one for one in group_rows(self._rows) if source in (None, one.key.target)]
         except (TicketError, RegistryError):
             return "unreadable"
-        return next((_result(group) for group in groups if group.key.arm == DENSE), "")
+        dense = [one for one in groups if one.key.arm == DENSE and source in (None, one.key.target)]
+        return _result(dense[0]) if dense else ""
 
 
 def read_summary(where: Path | Files) -> TicketSummary:
