@@ -2,6 +2,7 @@
 
 import json
 import math
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from ticketzoo.masks import bits as bit
 from ticketzoo.masks.masks import Masks
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.ticket.range_code import WEIGHTS_PER_BYTE, Header, decode, encode, sizes
+from ticketzoo.ticket.range_code import WEIGHTS_PER_BYTE, Header, check, decode, encode, sizes
 
 Matrix = NDArray[np.bool_]
 RANGES = {"survivor-range", "range"}
@@ -157,7 +158,9 @@ def test_damage_is_refused_in_one_line_or_gives_a_mask_of_as_many_weights(data: 
         (b"\x0f" + b"\x01" * 30, "does not end"),  # 64 regions
         (b"\x00" + b"\xff" * 30, "does not end"),  # a number without end
         (b"\x00\xff\xff\xff\xff\x1f", "keeps 8589934591 of 800 weights"),
-        (b"\x00\x03", "only 0 bits, and needs more"),
+        (b"\x00\x03", "only 0 bits for 2 blocks"),
+        (b"\x00\xc8\x01\x00", "only 8 bits for 13 blocks"),
+        (b"\x00\xc8\x01\x00\x00", "has|needs"),
         (b"\x05\x01\x01\x01\x01", "only 0 bits, and needs more"),  # classes that are not there
         (b"\x00\x00\x00", "3 bytes, but needs 2"),
         (b"\x00\x00\x01", "bits set beyond its end"),
@@ -166,6 +169,21 @@ def test_damage_is_refused_in_one_line_or_gives_a_mask_of_as_many_weights(data: 
 def test_hostile_streams_are_refused(content: bytes, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         decode(np.frombuffer(content, np.uint8), (20, 40), None)
+
+
+@pytest.mark.parametrize("first", [b"\x00" + b"\x80\x80\x80\x20", b"\x05" + b"\x01" * 4, b"\x15" + b"\x01" * 4])
+def test_a_short_code_of_many_weights_takes_little_memory(first: bytes) -> None:
+    """2^27 weights of which half are kept, or in classes: their bits are missing, which is seen beforehand."""
+    shape = (2**20, 2**7)
+    content = np.frombuffer(first.ljust(2**15, b"\0"), np.uint8)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match=r"only \d+ bits for 2097152 blocks|needs 262144"):
+            check(content, shape, 2**27)
+            decode(content, shape, None)
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()
 
 
 def levels_of(*densities: float, nested: bool = True) -> dict[int, Masks]:
@@ -235,7 +253,7 @@ def rewrite(folder: Path, change: Any) -> None:
 
 def test_a_code_that_ends_early_names_file_and_tensor(folder: Path) -> None:
     rewrite(folder, lambda content: content[:-3])
-    assert_refused(folder, r"masks\.safetensors: 'level-1/w' has only \d+ bits, and needs more")
+    assert_refused(folder, r"masks\.safetensors: 'level-1/w' has only \d+ bits")
 
 
 def test_a_code_that_goes_on_is_refused(folder: Path) -> None:

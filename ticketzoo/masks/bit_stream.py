@@ -47,6 +47,10 @@ class Reader:
         found = bit.windows(self._content, start + np.cumsum(widths) - widths)
         return found & ((np.uint64(1) << widths.astype(np.uint64)) - np.uint64(1))
 
+    def left(self) -> int:
+        """Return the number of bits that were not read."""
+        return len(self._bits) - self._at
+
     def used(self) -> int:
         """Return the number of bytes that hold what was read."""
         return bit.length(self._at)

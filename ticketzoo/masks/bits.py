@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 Bits: TypeAlias = NDArray[np.uint8]
 
 _WIDER = (np.dtype("<u2"), np.dtype("<u4"), np.dtype("<u8"))
-_COUNT_OF_BYTE = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1).sum(axis=1, dtype=np.uint8)
 
 
 def pack(values: NDArray[np.bool_]) -> Bits:
@@ -40,12 +39,12 @@ def length(count: int) -> int:
 
 def popcount(bits: Bits) -> int:
     """Return the number of bits that are set."""
-    return int(_COUNT_OF_BYTE.take(bits).sum(dtype=np.int64))
+    return int(_counts(bits).sum(dtype=np.int64))
 
 
 def popcounts(words: NDArray[np.uint64]) -> NDArray[np.int64]:
     """Return the number of set bits in each row of words, shape (rows,)."""
-    return _COUNT_OF_BYTE.take(words.view(np.uint8)).sum(axis=1, dtype=np.int64)
+    return _counts(words).sum(axis=1, dtype=np.int64)
 
 
 def padding_is_zero(bits: Bits, count: int) -> bool:
@@ -57,7 +56,7 @@ def extract(bits: Bits, where: Bits) -> Bits:
     """Return those bits of `bits` at which `where` is set, in order. Both have the same length."""
     bits, where = _whole_words(bits), _whole_words(where)
     values: NDArray[Any] = _tables()[0].take(_pairs(where, bits))
-    sizes = _COUNT_OF_BYTE.take(where)
+    sizes = _counts(where)
     for wider in _WIDER:  # join neighbours: the upper one moves down to where the lower one ends
         pair = values.view(wider)
         half = wider.itemsize * 4
@@ -69,7 +68,7 @@ def extract(bits: Bits, where: Bits) -> Bits:
 def deposit(bits: Bits, where: Bits) -> Bits:
     """Return bits as long as `where`, whose n-th set bit has become bit n of `bits`; undoes `extract`."""
     padded = _whole_words(where)
-    sizes = [_COUNT_OF_BYTE.take(padded)]
+    sizes = [_counts(padded)]
     for _ in _WIDER:
         sizes.append(sizes[-1][0::2] + sizes[-1][1::2])
     last = sizes.pop()
@@ -106,6 +105,14 @@ def windows(bits: Bits, starts: NDArray[np.int64]) -> NDArray[np.uint64]:
     words.view(np.uint8)[: len(bits)] = bits
     word, shift = starts >> 6, (starts & 63).astype(np.uint64)
     return words[word] >> shift | (words[word + 1] << np.uint64(1)) << (np.uint64(63) - shift)
+
+
+def _counts(numbers: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the number of bits that are set in each of unsigned numbers."""
+    if hasattr(np, "bitwise_count"):  # from numpy 2 on
+        return np.bitwise_count(numbers)
+    each = np.unpackbits(np.ascontiguousarray(numbers).view(np.uint8).reshape(*numbers.shape, -1), axis=-1)
+    return each.sum(axis=-1, dtype=np.uint8)
 
 
 def _whole_words(bits: Bits) -> Bits:

@@ -24,16 +24,19 @@ class _Run:
     total: int
     ones: int
     first: int
-    blocks: Numbers = field(init=False)
+    blocks: Numbers = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.inverted = 2 * self.ones > self.total
         self.rare = min(self.ones, self.total - self.ones)
         self.size = block_size(self.rare, self.total)
-        count = -(-self.total // self.size) if self.rare else 0
-        self.end = self.first + count * self.size // 64
-        self.blocks = np.arange(self.first, self.end, self.size // 64)
+        self.count = -(-self.total // self.size) if self.rare else 0
+        self.end = self.first + self.count * self.size // 64
         self.found = 0
+
+    def begin(self) -> None:
+        """Have all blocks still to be coded."""
+        self.blocks = np.arange(self.first, self.end, self.size // 64)
 
 
 def block_size(rare: int, total: int) -> int:
@@ -47,7 +50,7 @@ def block_size(rare: int, total: int) -> int:
 def encode(strings: Sequence[Bits], totals: Sequence[int], to: Writer) -> None:
     """Write bit strings of `totals` bits. How many ones each has, the reader has to know."""
     runs = _runs(totals, [bit.popcount(one) for one in strings])
-    words = np.zeros(runs[-1].end if runs else 0, np.dtype("<u8"))
+    words = _begin(runs)
     for run, one in zip(runs, strings, strict=True):
         if run.rare:
             words[run.first : run.end].view(np.uint8)[: len(one)] = one ^ bit.ones(run.total) if run.inverted else one
@@ -70,14 +73,16 @@ def decode(source: Reader, totals: Sequence[int], ones: Sequence[int]) -> list[B
         ValueError: bits are missing, or a string has not as many ones.
     """
     runs = _runs(totals, ones)
-    words = np.zeros(runs[-1].end if runs else 0, np.dtype("<u8"))
+    if (blocks := sum(run.count for run in runs)) > source.left():  # each has a bit at least
+        raise ValueError(f"only {source.left()} bits for {blocks} blocks")
+    words = _begin(runs)
     for size in _sizes(runs):
         now = [run for run in runs if run.size >= size and len(run.blocks)]
         if not now:
             continue
-        blocks = [len(run.blocks) for run in now]
-        counts = read_counts([_code(run, size) for run in now], blocks, source)
-        starts = [_split(run, part, size) for run, part in zip(now, _parts(counts, blocks), strict=True)]
+        lengths = [len(run.blocks) for run in now]
+        counts = read_counts([_code(run, size) for run in now], lengths, source)
+        starts = [_split(run, part, size) for run, part in zip(now, _parts(counts, lengths), strict=True)]
         found = _read_ranks(counts[counts <= most(size)], size, source)
         words[_places(np.concatenate(starts), size)] = found
     return [_finished(run, words) for run in runs]
@@ -89,6 +94,13 @@ def _runs(totals: Sequence[int], ones: Sequence[int]) -> list[_Run]:
         first = runs[-1].end if runs else 0
         runs.append(_Run(total, one, first))
     return runs
+
+
+def _begin(runs: Sequence[_Run]) -> Words:
+    """Return words for the blocks of all strings."""
+    for run in runs:
+        run.begin()
+    return np.zeros(runs[-1].end if runs else 0, np.dtype("<u8"))
 
 
 def _sizes(runs: Sequence[_Run]) -> list[int]:

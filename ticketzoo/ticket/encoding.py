@@ -159,7 +159,7 @@ class RangeCode:
 
     def check(self, content: Bits, shape: Shape, before: int) -> None:
         """Raise ValueError for a header that says what cannot be; what follows it is checked when it is decoded."""
-        range_code.check(content, self._coded(shape, before))
+        range_code.check(content, shape, self._coded(shape, before))
 
     def kept(self, content: Bits, shape: Shape) -> int:
         """Return the number of weights that the header states."""

@@ -5,9 +5,9 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from ticketzoo.masks.digests import digest_of_digests, packed_masks_sha256
 from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.ticket.encoding import Encoded, encode
 from ticketzoo.util.text import show_sparsity
+
+T = TypeVar("T")
 
 Shapes: TypeAlias = dict[str, tuple[int, ...]]
 """Shape of every masked parameter, by name."""
@@ -36,10 +38,14 @@ FEW = 2**20
 
 @dataclass(frozen=True, eq=False)
 class PackedLevels(Mapping[int, Masks]):
-    """The masks of one replicate by level, ascending: held encoded, given as fresh bool tensors."""
+    """The masks of one replicate by level, ascending: held encoded, given as fresh bool tensors.
+
+    `digests` are those of levels of which they are known: whoever made the masks here had them at hand.
+    """
 
     shapes: Shapes
     encoded: dict[int, dict[str, Encoded]]
+    digests: Mapping[int, str] = field(default_factory=dict)
 
     def __getitem__(self, level: int) -> Masks:
         return self.masks(level)
@@ -92,7 +98,7 @@ class PackedLevels(Mapping[int, Masks]):
     def bits(self, level: int) -> MaskBits:
         """Return the masks of a packaged level, a bit per weight."""
         names = list(self.encoded[level])
-        with self._mapping() as each:
+        with _mapping(self.weights) as each:
             return dict(zip(names, each(partial(self._decode, level), names), strict=True))
 
     def _decode(self, level: int, name: str) -> Bits:
@@ -114,20 +120,11 @@ class PackedLevels(Mapping[int, Masks]):
     def walk(self) -> Iterator[tuple[int, MaskBits]]:
         """Yield each level and its masks, a bit per weight; faster than asking for one level after the other."""
         outer: MaskBits = {}
-        with self._mapping() as each:
+        with _mapping(self.weights) as each:
             for level, encoded in self.encoded.items():
                 before = [outer.get(name) for name in encoded]
                 outer = dict(zip(encoded, each(Encoded.decode, encoded.values(), before), strict=True))
                 yield level, outer
-
-    @contextmanager
-    def _mapping(self) -> Iterator[Callable[..., Iterator[Bits]]]:
-        """Give `map`; of many weights in threads, of use since numpy lets go of the interpreter as it works."""
-        if self.weights < FEW:
-            yield map
-            return
-        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            yield pool.map
 
     def union(self) -> MaskBits:
         """Return the weights that any packaged level keeps, a bit per weight."""
@@ -146,27 +143,29 @@ class PackedLevels(Mapping[int, Masks]):
         encoded: dict[int, dict[str, Encoded]] = {}
         outer: MaskBits = {}
         for level, masks in self.walk():
-            encoded[level] = {
-                name: encode(bits, self.shapes[name], outer.get(name), asked) for name, bits in masks.items()
-            }
+            encoded[level] = _encoded(masks, self.shapes, outer, asked)
             outer = masks
         return PackedLevels(self.shapes, encoded)
 
     def sha256(self) -> str:
         """Return the digest over the masks of all packaged levels."""
-        digests = []
-        for level, packed in self.walk():
-            named = {name: (self.shapes[name], bits) for name, bits in packed.items()}
-            digests.append((f"level-{level}", packed_masks_sha256(named)))
-        return digest_of_digests(digests)
+        known = self.digests
+        if known.keys() != self.encoded.keys():
+            known = {level: _digest(packed, self.shapes) for level, packed in self.walk()}
+        return digest_of_digests((f"level-{level}", known[level]) for level in self.encoded)
+
+
+def _digest(masks: MaskBits, shapes: Shapes) -> str:
+    return packed_masks_sha256({name: (shapes[name], bits) for name, bits in masks.items()})
 
 
 def unpack(bits: Mapping[str, Bits], shapes: Shapes) -> Masks:
     """Return fresh bool tensors of masks given a bit per weight."""
-    return {
-        name: torch.from_numpy(bit.unpack(one, math.prod(shapes[name]))).view(shapes[name])
-        for name, one in bits.items()
-    }
+    return _of_each({name: shapes[name] for name in bits}, partial(_unpack, bits, shapes))
+
+
+def _unpack(bits: Mapping[str, Bits], shapes: Shapes, name: str) -> Tensor:
+    return torch.from_numpy(bit.unpack(bits[name], math.prod(shapes[name]))).view(shapes[name])
 
 
 def everything(shapes: Shapes) -> MaskBits:
@@ -174,26 +173,57 @@ def everything(shapes: Shapes) -> MaskBits:
     return {name: bit.ones(math.prod(shape)) for name, shape in shapes.items()}
 
 
-def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]]) -> PackedLevels:
+def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]], asked: str = "") -> PackedLevels:
     """Pack bool masks, each level's as it comes, in ascending order. They need not be nested.
+
+    Args:
+        levels: the masks of each level.
+        asked: the name of encodings to consider beside those that need not be asked for, such as `range`.
 
     Raises:
         TicketError: there is none, or they do not cover the same parameters.
     """
     shapes: Shapes = {}
     encoded: dict[int, dict[str, Encoded]] = {}
+    digests: dict[int, str] = {}
     outer: MaskBits = {}
     for level, masks in levels:
         shapes = shapes or {name: tuple(mask.shape) for name, mask in masks.items()}
         check_masks(masks, shapes)
         if missing := [name for name in shapes if name not in masks]:
             raise TicketError(f"level {level} has no mask for {', '.join(missing)}")
-        packed = {name: bit.pack(masks[name].cpu().numpy()) for name in shapes}
-        encoded[level] = {name: encode(packed[name], shapes[name], outer.get(name)) for name in shapes}
+        packed = _of_each(shapes, partial(_pack, masks))
+        encoded[level] = _encoded(packed, shapes, outer, asked)
+        digests[level] = _digest(packed, shapes)
         outer = packed
     if not shapes:
         raise TicketError("there are no masks to package")
-    return PackedLevels(shapes, encoded)
+    return PackedLevels(shapes, encoded, digests)
+
+
+def _encoded(masks: MaskBits, shapes: Shapes, outer: MaskBits, asked: str) -> dict[str, Encoded]:
+    """Return the masks of a level, encoded, given those of the level before."""
+    return _of_each(shapes, lambda name: encode(masks[name], shapes[name], outer.get(name), asked))
+
+
+def _pack(masks: Mapping[str, Tensor], name: str) -> Bits:
+    return bit.pack(masks[name].cpu().numpy())
+
+
+def _of_each(shapes: Shapes, make: Callable[[str], T]) -> dict[str, T]:
+    """Return what `make` gives for each parameter."""
+    with _mapping(sum(map(math.prod, shapes.values()))) as each:
+        return dict(zip(shapes, each(make, shapes), strict=True))
+
+
+@contextmanager
+def _mapping(weights: int) -> Iterator[Callable[..., Iterator[Any]]]:
+    """Give `map`; of many weights in threads, of use since numpy lets go of the interpreter as it works."""
+    if weights < FEW:
+        yield map
+        return
+    with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        yield pool.map
 
 
 def empty_in(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:

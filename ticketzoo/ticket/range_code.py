@@ -21,6 +21,9 @@ from ticketzoo.masks.regions import Axis, Classes, Matrix, Regions, by_rank, mat
 WEIGHTS_PER_BYTE = 4096
 """A mask has at least a byte for so many weights, so that what a file declares is bounded by its size."""
 
+WEIGHTS_PER_BYTE_OF_CLASSES = 512
+"""With classes it has at least a byte for so many weights of the parameter: they take more memory to decode."""
+
 SMALL = 4096
 """Masks of fewer weights have no classes: to state them costs more than they save."""
 
@@ -43,6 +46,15 @@ class Header:
     columns: int
     ranked: bool
     kept: list[int]
+
+    @property
+    def classes(self) -> int:
+        """The number of classes of rows and of columns, as a power of two."""
+        return self.rows + self.columns
+
+    def least_bytes(self, shape: tuple[int, ...], before: int) -> int:
+        """Return the bytes of the shortest code, of so many weights to code: shorter ones are padded."""
+        return prod(shape) // WEIGHTS_PER_BYTE_OF_CLASSES if self.classes else before // WEIGHTS_PER_BYTE
 
     def to_bytes(self) -> bytes:
         """Return the byte of the classes, then each number, 7 bits a byte from the lowest on, the last below 128."""
@@ -90,7 +102,7 @@ def encode(mask: Bits, shape: tuple[int, ...], outer: Bits | None) -> Bits | Non
     header.kept[:] = [bit.popcount(one) for one in strings]
     enumerative.encode(strings, totals, to)
     content = np.concatenate([np.frombuffer(header.to_bytes(), np.uint8), to.content()])
-    padding = np.zeros(max(0, least_bytes(before) - len(content)), np.uint8)
+    padding = np.zeros(max(0, header.least_bytes(shape, before) - len(content)), np.uint8)
     content = np.concatenate([content, padding])
     return content if len(content) < bit.length(before) else None
 
@@ -100,7 +112,7 @@ def decode(content: Bits, shape: tuple[int, ...], outer: Bits | None) -> Bits:
     header, size = Header.read(content)
     source = Reader(content[size:])
     before = prod(shape) if outer is None else bit.popcount(outer)
-    if header.rows or header.columns:
+    if header.classes:
         regions = _stated(header, shape, outer, source)
         totals = regions.totals()
     else:
@@ -110,27 +122,26 @@ def decode(content: Bits, shape: tuple[int, ...], outer: Bits | None) -> Bits:
             raise ValueError(f"a region that keeps {kept} of {total} weights")
     strings = enumerative.decode(source, totals, header.kept)
     source.end()
-    if len(content) != max(size + source.used(), least_bytes(before)):
-        raise ValueError(f"{len(content)} bytes, but needs {size + source.used()}")
-    if header.rows or header.columns:
+    needed = max(size + source.used(), header.least_bytes(shape, before))
+    if len(content) != needed:
+        raise ValueError(f"{len(content)} bytes, but needs {needed}")
+    if header.classes:
         return bit.pack(regions.join(strings))
     return strings[0] if outer is None else bit.deposit(strings[0], outer)
 
 
-def least_bytes(before: int) -> int:
-    """Return the bytes that a mask of so many weights takes at the least."""
-    return before // WEIGHTS_PER_BYTE
-
-
 def sizes(before: int) -> range:
     """Return the numbers of bytes that the code of so many weights can take."""
-    return range(max(2, least_bytes(before)), bit.length(before))
+    return range(max(2, before // WEIGHTS_PER_BYTE), bit.length(before))
 
 
-def check(content: Bits, before: int) -> None:
-    """Raise ValueError, saying what it has, where the header says what cannot be of so many weights."""
-    if (found := kept(content)) > before:
+def check(content: Bits, shape: tuple[int, ...], before: int) -> None:
+    """Raise ValueError, saying what it has, where the header says what cannot be of so many weights to code."""
+    header, _ = Header.read(content)
+    if (found := sum(header.kept)) > before:
         raise ValueError(f"{found} weights kept of {before}")
+    if len(content) < (least := header.least_bytes(shape, before)):
+        raise ValueError(f"{len(content)} bytes, but with classes of rows or columns needs {least}")
 
 
 def kept(content: Bits) -> int:
@@ -171,9 +182,10 @@ def _choose(mask: Bits, shape: tuple[int, ...], outer: Bits | None, before: int)
             headers.append(Header(rows, columns, ranked, []))
             counts.append(np.stack([_coarser(kept, halves).reshape(-1), _coarser(totals, halves).reshape(-1)], axis=1))
             sides.append(0 if ranked else rows * inside.shape[0] + columns * inside.shape[1])
-    sizes = np.array([len(one) for one in counts])
+    regions_each = np.array([len(one) for one in counts])
     each = cost(*np.concatenate(counts).T)
-    bits = np.add.reduceat(each, np.cumsum(sizes) - sizes) + _REGION * sizes + np.array(sides)
+    bits = np.add.reduceat(each, np.cumsum(regions_each) - regions_each) + _REGION * regions_each + np.array(sides)
+    bits = np.maximum(bits, [8 * header.least_bytes(shape, before) for header in headers])
     chosen = headers[int(np.argmin(bits))]
     powers = (chosen.rows, chosen.columns)
     if powers == (0, 0):
