@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from ticketzoo.errors import TicketError
+from ticketzoo.masks import gradients
 from ticketzoo.masks.excluded import Excluded, Masked
 from ticketzoo.masks.follow import Edge, Known, Place
-from ticketzoo.masks.gradients import zero_accumulated
 from ticketzoo.masks.sharded import memory
 
 HELD: "weakref.WeakValueDictionary[int, weakref.WeakSet[Hold]]" = weakref.WeakValueDictionary()
@@ -76,7 +76,10 @@ class Hold:
 
     def zero_accumulated(self, parameter: Tensor) -> None:
         """Zero the gradient that a backward pass has accumulated: the hook."""
-        zero_accumulated(self.part, parameter)
+        if gradients.waits(parameter):
+            gradients.zero_later(self.part, parameter)
+        else:
+            self.part.zero_gradient(parameter)
 
     def zero_gradient(self, parameter: Any) -> None:
         """Set the gradient of what is excluded to 0.0."""

@@ -110,7 +110,9 @@ class Excluded:
         gradient = parameter.grad
         if gradient is None or gradient.is_meta:
             return
-        if gradient.is_sparse:
+        if (integers := self.integers_of(gradient)) is not None:
+            integers.mul_(self.bits)
+        elif gradient.is_sparse:
             gradient = gradient.coalesce()
             kept = self.mask().to(gradient.device)[tuple(gradient.indices())]
             values = gradient.values().masked_fill(~kept, 0)
@@ -119,6 +121,18 @@ class Excluded:
             )
         elif not is_sharded(gradient) or gradient.placements == parameter.placements:
             self._zero(memory(gradient))
+
+    def integers_of(self, values: Any) -> Tensor | None:
+        """Return plain, dense `values` as integers, where `bits` are of their dtype and device already."""
+        bits = self.bits
+        if (
+            type(values) is Tensor
+            and values.layout is torch.strided
+            and bits.dtype is INTEGER_OF_WIDTH[values.element_size()]
+            and bits.device == values.device
+        ):
+            return values.data.view(bits.dtype)
+        return None
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Excluded":
         return Excluded(self.bits, self.held)  # neither is ever changed in place

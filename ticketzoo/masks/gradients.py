@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.autograd import Variable
 
-from ticketzoo.masks.excluded import INTEGER_OF_WIDTH, Excluded
+from ticketzoo.masks.excluded import Excluded
 
 
 class _Pass:
@@ -29,9 +29,9 @@ _PASSES: "weakref.WeakValueDictionary[int, _Pass]" = weakref.WeakValueDictionary
 """By their numbers: several where several threads go backward."""
 
 
-def zero_accumulated(part: Excluded, parameter: Tensor) -> None:
-    """Zero the gradient that was just accumulated: now, or with others at the end of the backward pass."""
-    if not waits(parameter) or _may_be_read(parameter):
+def zero_later(part: Excluded, parameter: Tensor) -> None:
+    """Zero the gradient just accumulated: with others at the end of the backward pass, or now if it may be read."""
+    if _may_be_read(parameter):
         part.zero_gradient(parameter)
         return
     number = torch._C._current_graph_task_id()
@@ -46,21 +46,11 @@ def zero_gradients(pairs: Iterable[tuple[Excluded, Tensor]]) -> None:
     """Set the gradients of what is excluded of these parameters to 0.0, by one call where they are dense tensors."""
     gradients, kept = [], []
     for part, parameter in pairs:
-        gradient, bits = parameter.grad, part.bits
-        if gradient is None:
-            continue
-        integer = INTEGER_OF_WIDTH[gradient.element_size()]
-        if (
-            type(gradient) is Tensor
-            and gradient.layout is torch.strided
-            and bits.dtype is integer
-            and bits.device == gradient.device
-            and not gradient.is_meta
-        ):
-            gradients.append(gradient.data.view(integer))
-            kept.append(bits)
-        else:
+        if (gradient := part.integers_of(parameter.grad)) is None:
             part.zero_gradient(parameter)
+        else:
+            gradients.append(gradient)
+            kept.append(part.bits)
     if gradients:
         torch._foreach_mul_(gradients, kept)
 

@@ -122,9 +122,10 @@ class Guard:
 
     def before_use(self) -> None:
         """Hold all masks before the model is called. Raises TicketError for those that are lost."""
-        self.after_use()
-        self.settle(used=True)
-        self.raise_lost()
+        if self._substituted or not self._is_settled():
+            self.after_use()
+            self.settle(used=True)
+            self.raise_lost()
         self.verify()
 
     def after_use(self) -> None:

@@ -20,18 +20,16 @@ class Batch:
     """The memory of parameters and their masks. It keeps no parameter alive, and is of use while none has moved."""
 
     def __init__(self, pairs: Iterable[tuple[Hold, Tensor]]) -> None:
-        self._places: list[object] = []
-        self._weights: list[Tensor] = []
-        self._kept: list[Tensor] = []
+        pairs, self._weights, self._kept = list(pairs), [], []
+        self._places = _places([parameter for _, parameter in pairs])
         for hold, parameter in pairs:
             weights = parameter.data.view(INTEGER_OF_WIDTH[parameter.element_size()])
-            self._places.append(_place(parameter))
             self._weights.append(weights)
             self._kept.append(hold.part.kept_like(weights))
 
     def is_of(self, parameters: Sequence[Tensor]) -> bool:
         """Tell whether the memory is still that of the parameters."""
-        return [_place(parameter) for parameter in parameters] == self._places
+        return _places(parameters) == self._places
 
     def zero(self) -> None:
         """Set all pruned weights to +0.0; autograd does not notice."""
@@ -86,7 +84,7 @@ class _Stepped:
 
     def set_back(self, parameters: Sequence[nn.Parameter]) -> bool:
         """Set back what is excluded, unless masks or parameters are not those from before: tell whether that is so."""
-        if self._changes != Hold.changes or self._ids != [id(one) for one in parameters]:
+        if self._changes != Hold.changes or self._ids != list(map(id, parameters)):
             return False
         if not self._batch.is_of([parameters[position] for position in self._joint]):
             return False
@@ -158,6 +156,6 @@ def _divided(held: Iterable[tuple[Hold, nn.Parameter]]) -> tuple[list[tuple[Hold
     return list(joint.values()), alone
 
 
-def _place(parameter: Tensor) -> tuple[object, ...]:
-    """Return what tells that a parameter has the same memory as before."""
-    return parameter.data_ptr(), parameter._cdata, parameter.shape, parameter.stride(), parameter.dtype
+def _places(parameters: Iterable[Tensor]) -> list[tuple[object, ...]]:
+    """Return what tells that parameters have the same memory as before."""
+    return [(one.data_ptr(), one._cdata, one.shape, one.stride(), one.dtype) for one in parameters]
