@@ -1,7 +1,7 @@
 """Masked language modeling: cross-entropy, accuracy and perplexity at the masked positions."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -26,6 +26,12 @@ from ticketzoo.recipe import DataName
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.metrics import ACCURACY
 from ticketzoo.tasks.table import TASKS, TaskSection
+from ticketzoo.tasks.task import StaticBatch
+
+_ROOM = 16
+"""Masked positions of captured batches come in multiples of this."""
+_NO_TOKEN = -100
+"""The token of a position that is there for room alone."""
 
 
 class FillMaskConfig(TaskSection):
@@ -121,7 +127,19 @@ class FillMask:
             share = share_of(len(indices))
             ends = self._train.lengths[indices].cumsum(0).tolist()
             here = slice(ends[share.start - 1] if share.start else 0, ends[share.stop - 1])
-            yield _batch(self._train, share.of(indices), ids[here], seen[here], chosen[here], device)
+            yield _batch(self._train, share.of(indices), ids[here], seen[here], chosen[here], device, few_widths=True)
+
+    def static(self, batch: Batch) -> StaticBatch:
+        """Return a batch as tensors, with room for as many masked positions as nearly every batch of the shape has."""
+        names, count = tuple(batch.inputs), len(batch.tokens)
+        empty = room_for(count, batch.inputs["input_ids"].numel(), self._mask) - count
+        positions, tokens = F.pad(batch.positions, (0, empty)), F.pad(batch.tokens, (0, empty), value=_NO_TOKEN)
+
+        def made(tensors: Sequence[Tensor]) -> Batch:
+            *inputs, positions, tokens = tensors
+            return Batch(dict(zip(names, inputs, strict=True)), positions, tokens)
+
+        return StaticBatch((*batch.inputs.values(), positions, tokens), made)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the mean cross-entropy, in nats, at the masked positions of a batch.
@@ -133,7 +151,7 @@ class FillMask:
             raise RecipeError("training.compile: every batch of fill-mask has another shape; leave it out")
         check_model(model, self._longest, self._tokenizer)
         logits = logits_at(model, batch.inputs, batch.positions)
-        return F.cross_entropy(logits, batch.tokens) if len(batch.tokens) else 0 * logits.sum()
+        return F.cross_entropy(logits, batch.tokens, ignore_index=_NO_TOKEN) if len(batch.tokens) else 0 * logits.sum()
 
     def size(self, batch: Batch) -> int:
         """Return the number of masked tokens in a batch."""
@@ -177,6 +195,20 @@ class FillMask:
         return sequences, seen.int(), chosen
 
 
+def room_for(masked: int, tokens: int, probability: float) -> int:
+    """Return how many positions to compute scores of where `masked` of `tokens` are: one number for nearly all batches.
+
+    That is three standard deviations above the mean, and half as much again until it is enough.
+    """
+    if masked == 0:
+        return 0
+    room = tokens * probability + 3 * math.sqrt(tokens * probability * (1 - probability))
+    steps = math.ceil(room / _ROOM)
+    while _ROOM * steps < masked:
+        steps += math.ceil(steps / 2)
+    return _ROOM * steps
+
+
 def logits_at(model: nn.Module, inputs: Inputs, positions: Tensor) -> Tensor:
     """Return scores [m, vocabulary] of the tokens at `positions` of the flattened [b * t], and no others.
 
@@ -199,10 +231,18 @@ def logits_at(model: nn.Module, inputs: Inputs, positions: Tensor) -> Tensor:
 
 
 def _batch(
-    sequences: Sequences, indices: Tensor, ids: Tensor, seen: Tensor, chosen: Tensor, device: torch.device
+    sequences: Sequences,
+    indices: Tensor,
+    ids: Tensor,
+    seen: Tensor,
+    chosen: Tensor,
+    device: torch.device,
+    *,
+    few_widths: bool = False,
 ) -> Batch:
     """Return a batch of `ids`, `seen` and `chosen`: flat, of the tokens of sequences `indices`."""
-    real = sequences.real(indices).flatten()
+    width = sequences.width(indices, device) if few_widths else None
+    real = sequences.real(indices, width).flatten()
     positions = torch.where(real)[0][chosen]
-    inputs = sequences.inputs(indices, device, seen)
+    inputs = sequences.inputs(indices, device, seen, width)
     return Batch(inputs, on_device(positions, device), on_device(ids[chosen].long(), device))

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
-from ticketzoo.data.images.batches import Images, MemoryImages
+from ticketzoo.data.images.batches import Batch, Images, MemoryImages
 from ticketzoo.data.images.drawn_apart import DrawnApart
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
 from ticketzoo.data.kept_classes import of_classes
@@ -26,7 +26,7 @@ from ticketzoo.recipe import DataName
 from ticketzoo.recipe.local import last_part
 from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
-from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, Resident
+from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, Resident, StaticBatch
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -35,15 +35,6 @@ EVALUATION_IMAGES, EVALUATION_IMAGES_ON_CPU = 1000, 128
 longer than the layer."""
 EVALUATED_AT_ONCE = 32_000_000
 """Pixel values in it times models that are evaluated at once, at most."""
-
-
-class Batch(NamedTuple):
-    """Images [b, C, H, W] and labels int64 [b], which part of the whole batch they are, and if they are augmented."""
-
-    images: Tensor
-    labels: Tensor
-    share: Share
-    augment: bool = True
 
 
 class ImageClassificationConfig(TaskSection):
@@ -138,8 +129,11 @@ class ImageClassification:
         """Return the training images on `device`, if they are in memory and not cropped out of larger ones."""
         if self._crop is not None or not isinstance(self._train, MemoryImages):
             return f"the images of {self.name} are not kept in memory"
-
         return Resident(self._train.on(device), _ready_batch, DrawnApart(self._augment) if self._augment else None)
+
+    def static(self, batch: Batch) -> StaticBatch:
+        """Return a batch, augmented, as tensors."""
+        return StaticBatch(self._augmented(batch)[:2], _ready_batch)
 
     def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
         """Yield `count` batches for scores: at most ten images a class, neither cropped at random nor augmented."""
@@ -158,9 +152,7 @@ class ImageClassification:
             DataError: the model cannot take images of the size that progressive resizing has come to.
             RecipeError: its BatchNorm has a single image to take statistics of.
         """
-        images, labels, share, augment = batch
-        if self._augment and augment:
-            images, _ = self._augment(images, share)
+        images, labels, share, _ = self._augmented(batch)
         try:
             scores = model(self._ready(images))
         except (RuntimeError, AssertionError, ValueError) as error:
@@ -220,6 +212,12 @@ class ImageClassification:
     def guesses(self, split: str) -> dict[str, list[float]]:
         """Return the share of each class in a held-out split, the accuracy of guessing it throughout."""
         return {"accuracy": guessed_classes(self._held_out[split].labels, self._classes)["accuracy"]}
+
+    def _augmented(self, batch: Batch) -> Batch:
+        if not (self._augment and batch.augment):
+            return batch
+        images, _ = self._augment(batch.images, batch.share)
+        return batch._replace(images=images, augment=False)
 
     def _ready(self, images: Tensor) -> Tensor:
         return images if images.is_floating_point() else self._normalize(images)

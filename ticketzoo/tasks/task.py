@@ -101,6 +101,29 @@ class Resident:
     drawn: Drawn | None = None
 
 
+@dataclass(frozen=True)
+class StaticBatch:
+    """A batch as tensors, to be computed with where other tensors of the same shapes were before.
+
+    Attributes:
+        tensors: on the training device; a task's batches have few different shapes of them.
+        batch: makes of such tensors, without a look at their values, a batch that the task's `loss` takes and gives the
+            same number for, drawing nothing at random on the CPU.
+    """
+
+    tensors: tuple[Tensor, ...]
+    batch: Callable[[Sequence[Tensor]], Any]
+
+
+@runtime_checkable
+class StaticTask(Task, Protocol):
+    """A task whose updates can be captured as CUDA graphs: `loss` looks at no values of the tensors in a batch."""
+
+    def static(self, batch: Any) -> StaticBatch:
+        """Return a batch as tensors. What is drawn at random on the CPU is drawn here."""
+        ...
+
+
 class Models(Protocol):
     """Several models of one architecture."""
 

@@ -1,7 +1,7 @@
 """Text classification, of sentences or pairs of them, and prediction of a value: the tasks of GLUE."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -23,7 +23,7 @@ from ticketzoo.models.signature import Classes, Features, Signature, Tokens
 from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import METRICS, Metric, classification_metrics, guessed_classes, regression_metrics
 from ticketzoo.tasks.table import TASKS, TaskSection
-from ticketzoo.tasks.task import SCORED_PER_CLASS
+from ticketzoo.tasks.task import SCORED_PER_CLASS, StaticBatch
 
 Batch = tuple[Inputs, Tensor]
 
@@ -98,7 +98,18 @@ class TextClassification:
         """Yield (inputs, labels) of iterations `start` to `stop - 1`, of texts of like length."""
         sequences, labels = self._sequences["train"], self._labels["train"]
         for indices in training_order(len(sequences), batch_size, seed, start, stop, sequences.lengths):
-            yield sequences.inputs(indices, device), on_device(labels[indices], device)
+            width = sequences.width(indices, device)
+            yield sequences.inputs(indices, device, width=width), on_device(labels[indices], device)
+
+    def static(self, batch: Batch) -> StaticBatch:
+        """Return a batch as tensors."""
+        inputs, labels = batch
+        names = tuple(inputs)
+
+        def made(tensors: Sequence[Tensor]) -> Batch:
+            return dict(zip(names, tensors[:-1], strict=True)), tensors[-1]
+
+        return StaticBatch((*inputs.values(), labels), made)
 
     def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
         """Yield `count` batches for scores: at most ten texts a class; of values to predict the first batches."""

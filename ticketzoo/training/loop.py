@@ -1,8 +1,9 @@
 """The one training loop, for every task and every arm."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from ticketzoo.masks.attach import hooks_paused
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.callbacks import BetweenUpdates, Callbacks
+from ticketzoo.training.captured import Update, captured
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.faulty import check_batches
 from ticketzoo.training.forward import forward_of, precision_of, share_of
@@ -59,7 +61,7 @@ def train(
     optimizer = create_optimizer(config.optimizer, model.parameters())
     between = BetweenUpdates(callbacks or Callbacks(), model, optimizer, total)
     record, step = between.begin(start_step)
-    descent = _Descent(model, forward, optimizer, task, config, seed, device)
+    descent = Descent(model, forward, optimizer, task, config, seed, device)
     with closing(descent.updates(step, total)) as updates:
         for step, loss, told_to_stop in updates:
             if step == total or (task.has_validation and step % evaluate_every == 0):
@@ -73,7 +75,7 @@ def train(
 
 
 @dataclass(frozen=True)
-class _Descent:
+class Descent:
     """Gradient descent on a model; `forward` is what to call in the place of `model`, whose parameters it shares."""
 
     model: nn.Module
@@ -92,24 +94,35 @@ class _Descent:
             of several processes has met a signal.
         """
         task, config, device = self.task, self.config, self.device
-        precision = precision_of(config, device)
         per_epoch = task.steps_per_epoch(config.batch_size)
         self.model.train()
         with restored_generators(device), hooks_paused(self.model) as zero_pruned_gradients:
+            update = self.update(zero_pruned_gradients)
+            if device.type == "cuda":
+                update = captured(update, task, config, self.optimizer, device)
             for step, batch in enumerate(task.batches(config.batch_size, self.seed, start, total, device), start):
                 set_learning_rate(self.optimizer, config, step, total, per_epoch)
                 seed_generators(device, derive_seed(self.seed, "augment", step))
                 weight, told_to_stop = share_of(task, batch)
-                with precision:
-                    loss = task.loss(self.forward, batch)
-                loss = loss if weight == 1 else loss * weight
-                loss.backward()
-                zero_pruned_gradients()
-                if config.clip_norm is not None:
-                    nn.utils.clip_grad_norm_(self.model.parameters(), config.clip_norm)
-                self.optimizer.step()
-                self.optimizer.zero_grad(set_to_none=True)
-                yield step + 1, loss.detach(), told_to_stop
+                yield step + 1, update(batch, weight), told_to_stop
+
+    def update(self, zero_pruned_gradients: Callable[[], None]) -> Update:
+        """Return what does one update and gives the loss of its batch: a function of tensors that stay in place."""
+        precision, clip_norm = precision_of(self.config, self.device), self.config.clip_norm
+
+        def update(batch: Any, weight: float) -> Tensor:
+            with precision:
+                loss = self.task.loss(self.forward, batch)
+            loss = loss if weight == 1 else loss * weight
+            loss.backward()
+            zero_pruned_gradients()
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(self.model.parameters(), clip_norm)
+            self.optimizer.step()
+            self.optimizer.zero_grad(set_to_none=True)
+            return loss.detach()
+
+        return update
 
 
 def lengths_of(task: Task, config: TrainingConfig, start_step: int) -> tuple[int, int]:

@@ -2,6 +2,7 @@ import math
 from collections.abc import Iterable
 
 import torch
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
@@ -29,6 +30,28 @@ def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -
     )
 
 
+def make_capturable(optimizer: Optimizer) -> None:
+    """Allocate now what an optimizer of `create_optimizer` would at its first step; the numbers stay the same.
+
+    On CUDA its learning rate becomes a tensor on the device, so that it may change in captured updates.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            state = optimizer.state[parameter]
+            if state:
+                continue
+            if "momentum" in group:
+                if group["momentum"]:
+                    state["momentum_buffer"] = torch.zeros_like(parameter)
+                continue
+            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
+            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+        if group["params"][0].is_cuda:
+            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=group["params"][0].device)
+            group["capturable"] = True
+    optimizer._warned_capturable_if_run_uncaptured = True
+
+
 def learning_rate_factor(schedule: ScheduleConfig, step: int, total: int, steps_per_epoch: int) -> float:
     """Return the factor on the base learning rate for the update that follows `step` finished ones, of `total`.
 
@@ -52,4 +75,7 @@ def set_learning_rate(optimizer: Optimizer, config: TrainingConfig, step: int, t
     """Set the learning rate of the update that follows `step` finished ones, of `total`."""
     rate = config.optimizer.lr * learning_rate_factor(config.schedule, step, total, per_epoch)
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate

@@ -59,7 +59,7 @@ def train_population(
 
     Each member has its own weights, masks and order of the data, and ends where its lone training would, up to
     rounding. One that diverges is given up at the next evaluation; the others go on. On CUDA updates are captured as
-    CUDA graphs unless that fails, which is logged.
+    CUDA graphs (`config.capture`) unless that fails, which is logged.
 
     Args:
         jobs: the trainings.
@@ -89,7 +89,7 @@ def train_population(
         raise NotStackable(f"the model cannot be stacked ({str(error).strip().splitlines()[0]})") from error
     between = _Between(jobs, callbacks, population, optimizer, total)
     outcomes = between.begin(start)
-    if capture and device.type == "cuda":
+    if capture and config.capture == "auto" and device.type == "cuda":
         _capture(updates)
     for step in range(start, total):
         updates(step)

@@ -10,7 +10,7 @@ from torch.optim import Optimizer
 from ticketzoo.tasks.task import Resident, Task
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import precision_of
-from ticketzoo.training.optim import create_optimizer, learning_rate_factor
+from ticketzoo.training.optim import create_optimizer, learning_rate_factor, make_capturable
 from ticketzoo.training.population import Population
 from ticketzoo.training.stacked_batches import StackedBatches, upload
 
@@ -24,19 +24,7 @@ def create_stacked_optimizer(config: TrainingConfig, population: Population) -> 
     On CUDA its learning rate is a tensor on the device, so that it may change in captured updates.
     """
     optimizer = create_optimizer(config.optimizer, population.trained)
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            state = optimizer.state[parameter]
-            if config.optimizer.name == "sgd":
-                if config.optimizer.momentum:
-                    state["momentum_buffer"] = torch.zeros_like(parameter)
-                continue
-            state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
-        if group["params"][0].is_cuda:
-            group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=group["params"][0].device)
-            group["capturable"] = True
-    optimizer._warned_capturable_if_run_uncaptured = True
+    make_capturable(optimizer)
     return optimizer
 
 

@@ -4,6 +4,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,13 +13,22 @@ from ticketzoo.data.images.decode import Decoded, Piece, Unreadable, decode, dec
 from ticketzoo.data.images.format import ImageFormat, RandomCrop
 from ticketzoo.data.images.source import ImageTable
 from ticketzoo.data.order import on_device, training_order
-from ticketzoo.distributed.processes import mine
+from ticketzoo.distributed.processes import Share, mine
 from ticketzoo.errors import DataError
 
 MEMORY_LIMIT = 2 * 10**9
 """Bytes of pixels that are kept in memory unless the recipe says otherwise."""
 _PIECE = 8_000_000
 """Bytes of pixels that a worker decodes at a time: batches of large images are shared out among the workers."""
+
+
+class Batch(NamedTuple):
+    """Images [b, C, H, W] and labels int64 [b], which part of the whole batch they are, and if they are augmented."""
+
+    images: Tensor
+    labels: Tensor
+    share: Share
+    augment: bool = True
 
 
 class Images(ABC):

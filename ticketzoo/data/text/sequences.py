@@ -1,9 +1,11 @@
 """Token sequences held end to end, and padded batches of them."""
 
 import hashlib
+import math
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -20,6 +22,9 @@ Inputs = dict[str, Tensor]
 
 EVALUATION_TOKENS = 8192
 """Padded tokens in a batch of evaluation."""
+
+_FEW = 8
+"""Widths of training batches on a GPU are multiples of this."""
 
 
 @dataclass(frozen=True)
@@ -53,10 +58,18 @@ class Sequences:
             {} if self.segments is None else {"segments": self.segments}
         )
 
-    @property
+    @cached_property
     def longest(self) -> int:
         """Tokens in the longest sequence."""
         return int(self.lengths.max()) if len(self) else 0
+
+    def width(self, indices: Tensor, device: torch.device) -> int:
+        """Return how many tokens to pad a training batch of sequences `indices` to: to the longest of them.
+
+        On a GPU, where updates are captured shape by shape, to the next multiple of 8, but no more than any has.
+        """
+        longest = int(self.lengths[indices].max())
+        return min(_FEW * math.ceil(longest / _FEW), self.longest) if device.type == "cuda" else longest
 
     def places(self, indices: Tensor) -> Tensor:
         """Return int64: the places in `ids` of the tokens of sequences `indices`, one sequence after the other."""
