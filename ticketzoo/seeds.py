@@ -2,6 +2,12 @@
 
 import hashlib
 
+FIRST_LOOK = 3
+"""Seeds of the first look, where a recipe has not more."""
+
+MAX_SEEDS = 100
+"""The most seeds that are added until the levels are decided."""
+
 
 def derive_seed(seed: int, *stream: str | int) -> int:
     """Return the seed of the stream named by `stream` under `seed`: 63 bits for `torch.Generator.manual_seed`.

@@ -1,6 +1,8 @@
 """The help of every command: examples that are read as they stand, and no names of the code."""
 
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,3 +56,11 @@ def test_usage_names_arguments_in_capitals(names: tuple[str, ...]) -> None:
         (_, *pieces) = command.collect_usage_pieces(context)
     assert all(piece == piece.upper() for piece in pieces), pieces
     assert all(option.help for option in command.params)
+
+
+def test_the_help_does_not_wait_for_torch() -> None:
+    print_help = "sys.argv = ['ticketzoo', '--help']\ntry: main()\nexcept SystemExit: print('torch' in sys.modules)"
+    command = [sys.executable, "-c", f"import sys\nfrom ticketzoo.__main__ import main\n{print_help}"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert "Find tickets by a recipe" in shown
+    assert shown.endswith("False\n")

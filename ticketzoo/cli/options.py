@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from ticketzoo.runs.executor import EXECUTORS
-from ticketzoo.ticket.verdict import FIRST_LOOK, MAX_SEEDS
+from ticketzoo.seeds import FIRST_LOOK, MAX_SEEDS
 
 
 def _known_executor(name: str) -> str:

@@ -13,9 +13,10 @@ from ticketzoo.evaluation.target import Margin, Use
 from ticketzoo.evaluation.verdict import Verdict, judge
 from ticketzoo.recipe import Config
 from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.seeds import FIRST_LOOK, MAX_SEEDS
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
-from ticketzoo.ticket.verdict import FIRST_LOOK, MAX_SEEDS, Until
+from ticketzoo.ticket.verdict import Until
 
 
 class VerdictConfig(Config):

@@ -20,7 +20,8 @@ from ticketzoo.evaluation.decide import ALPHA, Decision
 from ticketzoo.evaluation.inference import Bools, Floats
 from ticketzoo.evaluation.statistics import Group
 from ticketzoo.runs.store import Store
-from ticketzoo.ticket.verdict import FIRST_LOOK, Until, Verdict
+from ticketzoo.seeds import FIRST_LOOK
+from ticketzoo.ticket.verdict import Until, Verdict
 from ticketzoo.util.text import show_numbers
 
 AT = (3, 5, 7, 10, 15, 20, 30, 50)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args
 
 from pydantic import Field, model_validator
 
+from ticketzoo.seeds import FIRST_LOOK, MAX_SEEDS
 from ticketzoo.ticket.parts import FIRST, Count, Level, Part, Seed, Sparsity, Text
 from ticketzoo.ticket.verdict_words import sentence as sentence
 from ticketzoo.util.text import for_markdown, for_terminal
@@ -29,13 +30,6 @@ GOOD: tuple[Label, ...] = ("winning", "matches untrained", "matching", "works un
 
 SEEDS: dict[Label, int] = {"winning": 3, "matches untrained": 2, "matching": 2, "works untrained": 3}
 """The fewest seeds that a label may rest on."""
-
-
-FIRST_LOOK = 3
-"""Seeds of the first look, where a recipe has not more."""
-
-MAX_SEEDS = 100
-"""The most seeds that are added until the levels are decided."""
 
 SHOWN = (*LABELS, *(f"{label} (short training)" for label in GOOD))
 """Every label as it is shown: with a mark where dense trained for longer is better by more than the margin."""
