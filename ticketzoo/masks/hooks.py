@@ -82,7 +82,7 @@ def _after_loading(model: nn.Module, incompatible_keys: Any) -> None:
 
 
 def _before_step(optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
-    if not torch.compiler.is_compiling():
+    if GUARDS and not torch.compiler.is_compiling():
         for guard in living():
             guard.before_step(optimizer)
 

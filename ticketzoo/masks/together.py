@@ -120,7 +120,7 @@ def set_back(parameters: Iterable[nn.Parameter]) -> None:
 
 def is_recording() -> bool:
     """Tell whether operations would be recorded or transformed, beside or instead of being done."""
-    if torch.jit.is_tracing() or torch._C._functorch.peek_interpreter_stack() is not None:
+    if torch._C._get_tracing_state() is not None or torch._C._functorch.peek_interpreter_stack() is not None:
         return True
     return torch.cuda.is_initialized() and torch.cuda.is_current_stream_capturing()
 

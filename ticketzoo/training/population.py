@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from ticketzoo.errors import TicketzooError
 from ticketzoo.masks.attach import detach
 from ticketzoo.masks.excluded import Excluded
+from ticketzoo.masks.gradients import zero_gradients
 from ticketzoo.models import create_from_architecture, load_model_state, model_state
 from ticketzoo.models.state import State
 from ticketzoo.training.checkpoint import optimizer_tensors
@@ -94,8 +95,7 @@ class Population:
 
     def zero_pruned_gradients(self) -> None:
         """Set the gradients of weights that are pruned in their member to 0.0."""
-        for name, excluded in self._excluded.items():
-            excluded.zero_gradient(self.parameters[name])
+        zero_gradients((excluded, self.parameters[name]) for name, excluded in self._excluded.items())
 
     def hold_pruned(self) -> None:
         """Set back pruned weights that the optimizer may have moved: frozen ones, which weight decay moves."""
