@@ -295,3 +295,13 @@ def test_range_codes_are_read_as_the_page_says(density: float, shape: tuple[int,
         assert np.array_equal(read, one.reshape(-1))
     read = RangeCode(encoded(inside, outer)).mask(list(shape), outer.reshape(-1))
     assert np.array_equal(read, inside.reshape(-1))
+
+
+def test_range_codes_with_classes_by_the_level_before_are_read_as_the_page_says() -> None:
+    random = np.random.default_rng(0)
+    rows, columns = random.random((120, 1)), random.random((1, 100))
+    outer = random.random((120, 100)) < 0.3 + 0.7 * rows * columns
+    inside = outer & (random.random((120, 100)) < rows * columns)
+    code = RangeCode(encoded(inside, outer))
+    assert (code.ranked, code.r > 0, code.c > 0) == (1, True, True)
+    assert np.array_equal(code.mask([120, 100], outer.reshape(-1)), inside.reshape(-1))
