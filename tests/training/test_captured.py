@@ -11,6 +11,7 @@ from made_task import CPU, MadeImages
 from text_folders import LETTERS, write_data, write_tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from ticketzoo.masks.attach import hooks_paused
 from ticketzoo.models import architecture_of, model_state
@@ -167,6 +168,47 @@ def test_what_an_optimizer_allocates_at_once_changes_no_bit_of_a_training_that_i
             save_checkpoint(tmp_path, Checkpoint(3, *tensors, dict(vars(Record()))))
             break
     assert_close(plain(job, callbacks=Callbacks(resumption=Resumption(tmp_path))), plain(job), atol=0.0)
+
+
+class Looks(TorchDispatchMode):
+    """Collects the operations that need a number of a tensor in Python, or copy one from there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = function._schema.name.removeprefix("aten::")
+        looked = {"_local_scalar_dense", "nonzero", "is_nonzero", "masked_select", "equal", "lift_fresh"}
+        by_truth = name.startswith("index") and len(args) > 1 and isinstance(args[1], list | tuple)
+        if name in looked or (by_truth and any(one is not None and one.dtype is torch.bool for one in args[1])):
+            self.found.append(name)
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("kind", ["lenet", "conv", "blocks", "lines", "classification"])
+def test_no_update_looks_at_numbers(kind: str, lines: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which cannot be captured. Transformers does not look at attention masks while it is."""
+    monkeypatch.setattr("transformers.utils.import_utils.is_cuda_stream_capturing", lambda: True)
+    head = "text-classification" if kind == "classification" else "fill-mask"
+    architecture = {"lenet": LENET, "conv": CONV}.get(kind) or bert(head)
+    task: Any = digits() if kind in ("lenet", "conv") else None
+    task = task or (
+        classification(lines, letters) if kind == "classification" else fill_mask(lines, letters, sequences=kind)
+    )
+    job = jobs_of(architecture, training("adamw", clip_norm=1.0), seeds=1, arms=2, task=task)[1]
+    model = job.model(CPU)
+    optimizer = create_optimizer(job.training.optimizer, model.parameters())
+    make_capturable(optimizer)
+    with hooks_paused(model) as zero_pruned_gradients:
+        update = Descent(model, model, optimizer, task, job.training, 0, CPU).update(zero_pruned_gradients)
+        for batch in task.batches(8, 0, 0, 3, CPU):
+            made = task.static(batch)
+            again = made.batch(made.tensors)
+            update(again, 1.0)
+            with Looks() as looks:
+                update(again, 1.0)
+            assert looks.found == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Masked language modeling: cross-entropy, accuracy and perplexity at the masked positions."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -131,15 +131,10 @@ class FillMask:
 
     def static(self, batch: Batch) -> StaticBatch:
         """Return a batch as tensors, with room for as many masked positions as nearly every batch of the shape has."""
-        names, count = tuple(batch.inputs), len(batch.tokens)
+        count = len(batch.tokens)
         empty = room_for(count, batch.inputs["input_ids"].numel(), self._mask) - count
         positions, tokens = F.pad(batch.positions, (0, empty)), F.pad(batch.tokens, (0, empty), value=_NO_TOKEN)
-
-        def made(tensors: Sequence[Tensor]) -> Batch:
-            *inputs, positions, tokens = tensors
-            return Batch(dict(zip(names, inputs, strict=True)), positions, tokens)
-
-        return StaticBatch((*batch.inputs.values(), positions, tokens), made)
+        return StaticBatch.of(Batch, batch.inputs, positions, tokens)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the mean cross-entropy, in nats, at the masked positions of a batch.

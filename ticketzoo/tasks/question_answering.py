@@ -23,6 +23,7 @@ from ticketzoo.recipe import DataName
 from ticketzoo.tasks.metrics import F1
 from ticketzoo.tasks.squad_answers import BestAnswers, best_spans, squad_scores
 from ticketzoo.tasks.table import TASKS, TaskSection
+from ticketzoo.tasks.task import StaticBatch
 
 Batch = tuple[Inputs, Tensor]
 
@@ -102,6 +103,10 @@ class QuestionAnswering:
                 int(sequences.lengths[indices].max()),
             )  # padding has scores
             yield sequences.inputs(here, device, width=width), on_device(windows.answers[here], device)
+
+    def static(self, batch: Batch) -> StaticBatch:
+        """Return a batch as tensors."""
+        return StaticBatch.of(lambda inputs, answers: (inputs, answers), *batch)
 
     def loss(self, model: nn.Module, batch: Batch) -> Tensor:
         """Return the mean over windows, and over first and last token, of the cross-entropy in nats."""

@@ -1,6 +1,6 @@
 """The protocol of a task: all that the training loop knows of data, loss and metrics."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -113,6 +113,16 @@ class StaticBatch:
 
     tensors: tuple[Tensor, ...]
     batch: Callable[[Sequence[Tensor]], Any]
+
+    @classmethod
+    def of(cls, batch: Callable[..., Any], inputs: Mapping[str, Tensor], *targets: Tensor) -> "StaticBatch":
+        """Return the batch that `batch` makes of a model's named `inputs`, a dict, and of `targets`."""
+        names = tuple(inputs)
+
+        def made(tensors: Sequence[Tensor]) -> Any:
+            return batch(dict(zip(names, tensors, strict=False)), *tensors[len(names) :])
+
+        return cls((*inputs.values(), *targets), made)
 
 
 @runtime_checkable

@@ -1,7 +1,7 @@
 """Text classification, of sentences or pairs of them, and prediction of a value: the tasks of GLUE."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated, Literal
 
@@ -103,13 +103,7 @@ class TextClassification:
 
     def static(self, batch: Batch) -> StaticBatch:
         """Return a batch as tensors."""
-        inputs, labels = batch
-        names = tuple(inputs)
-
-        def made(tensors: Sequence[Tensor]) -> Batch:
-            return dict(zip(names, tensors[:-1], strict=True)), tensors[-1]
-
-        return StaticBatch((*inputs.values(), labels), made)
+        return StaticBatch.of(lambda inputs, labels: (inputs, labels), *batch)
 
     def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
         """Yield `count` batches for scores: at most ten texts a class; of values to predict the first batches."""
