@@ -69,6 +69,12 @@ def bert(head: str, **keys: Any) -> dict[str, Any]:
     return architecture_of("transformers/bert", {"head": head, "num_labels": 2, "config": BERT | keys})
 
 
+def of_texts(kind: str, lines: Path, letters: Path) -> tuple[dict[str, Any], Any]:
+    if kind == "classification":
+        return bert("text-classification"), classification(lines, letters)
+    return bert("fill-mask"), fill_mask(lines, letters, sequences=kind)
+
+
 def plain(job: Job, device: torch.device = CPU, **keys: Any) -> State:
     model = job.model(device)
     train(model, job.task, job.training, seed=job.seed, device=device, **keys)
@@ -190,18 +196,15 @@ class Looks(TorchDispatchMode):
 def test_no_update_looks_at_numbers(kind: str, lines: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Which cannot be captured. Transformers does not look at attention masks while it is."""
     monkeypatch.setattr("transformers.utils.import_utils.is_cuda_stream_capturing", lambda: True)
-    head = "text-classification" if kind == "classification" else "fill-mask"
-    architecture = {"lenet": LENET, "conv": CONV}.get(kind) or bert(head)
-    task: Any = digits() if kind in ("lenet", "conv") else None
-    task = task or (
-        classification(lines, letters) if kind == "classification" else fill_mask(lines, letters, sequences=kind)
+    architecture, task = {"lenet": (LENET, digits()), "conv": (CONV, digits())}.get(kind) or of_texts(
+        kind, lines, letters
     )
     job = jobs_of(architecture, training("adamw", clip_norm=1.0), seeds=1, arms=2, task=task)[1]
     model = job.model(CPU)
     optimizer = create_optimizer(job.training.optimizer, model.parameters())
     make_capturable(optimizer)
     with hooks_paused(model) as zero_pruned_gradients:
-        update = Descent(model, model, optimizer, task, job.training, 0, CPU).update(zero_pruned_gradients)
+        update = Descent(model, model, optimizer, job.task, job.training, 0, CPU).update(zero_pruned_gradients)
         for batch in task.batches(8, 0, 0, 3, CPU):
             made = task.static(batch)
             again = made.batch(made.tensors)
@@ -264,11 +267,9 @@ def test_captured_images(architecture: dict[str, Any], optimizer: str, monkeypat
 @on_cuda
 @pytest.mark.parametrize("kind", ["blocks", "lines", "classification"])
 def test_captured_texts(kind: str, lines: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    classified = kind == "classification"
-    task = classification(lines, letters) if classified else fill_mask(lines, letters, sequences=kind)
+    architecture, task = of_texts(kind, lines, letters)
     config = training("adamw", batch_size=8, clip_norm=1.0, steps="30it")
-    head = "text-classification" if classified else "fill-mask"
-    for job in jobs_of(bert(head), config, seeds=1, arms=2, task=task):
+    for job in jobs_of(architecture, config, seeds=1, arms=2, task=task):
         expected, count = plain(uncaptured(job), CUDA), replays(monkeypatch)
         assert_close(plain(job, CUDA), expected, atol=1e-4)
         assert len(count) >= 10

@@ -26,7 +26,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.parametrisation import NOTHING, WEIGHTS, Learned, Parametrisation
-from ticketzoo.training.scores import EdgePopup, counts, highest
+from ticketzoo.training.scores import EdgePopup, counts, highest, unseen_highest
 
 DIGITS = {"type": "image-classification", "dataset": {"path": "digits"}}
 
@@ -71,7 +71,9 @@ def test_scores_are_ranked_as_weights_are_pruned() -> None:
     scores = torch.randint(-9, 9, (40, 30), generator=torch.Generator().manual_seed(0)).float()
     ones = torch.ones(40, 30, dtype=torch.bool)
     for count in (1, 37, 600, 1199):
-        assert torch.equal(highest(scores.abs(), count), keep_largest({"": scores}, {"": ones}, count)[""])
+        expected = keep_largest({"": scores}, {"": ones}, count)[""]
+        assert torch.equal(highest(scores.abs(), count), expected)
+        assert torch.equal(unseen_highest(scores.abs().flatten(), count).view(40, 30), expected)
 
 
 def test_a_layer_by_channel_has_the_same_mask() -> None:

@@ -148,8 +148,9 @@ def _stream(device: torch.device) -> torch.cuda.Stream:
 
 @cache
 def _say(why: str) -> None:
-    """Log the reason, once in a process."""
-    logging.getLogger(__name__).warning("updates are not captured as CUDA graphs: %s", why)
+    """Log the reason, once."""
+    if processes.rank() == 0:
+        logging.getLogger(__name__).warning("updates are not captured as CUDA graphs: %s", why)
 
 
 def _random_states() -> tuple[Any, ...]:
