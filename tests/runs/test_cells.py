@@ -120,6 +120,7 @@ def test_defaults_stay_the_same_between_versions() -> None:
         "precision": "fp32",
         "channels_last": False,
         "compile": False,
+        "capture": "auto",
         "sync_batchnorm": False,
         "clip_norm": None,
         "evaluate_every": "1ep",
