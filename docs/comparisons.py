@@ -1,29 +1,20 @@
 """Tables that set arms side by side as published experiments do, of rows of results.jsonl."""
 
-from ticketzoo.evaluation.metrics import show, titles
+from ticketzoo.evaluation.metrics import show
 from ticketzoo.evaluation.statistics import Group, Summary, dense_of, group_rows, paired_difference
 
-SOURCES = {
-    "ticket": "masked language modelling, IMP",
-    "magnitude": "the pretrained weights, one-shot",
-    "random_mask": "random mask",
-}
-"""Where a mask at the ticket's sparsity is from, by arm."""
 
-
-def chen_2020(rows: list[dict], level: int) -> str:
-    """Each source of a mask minus dense, paired by seed, on every target, as in figure 2."""
-    groups = group_rows(row for row in rows if row["level"] in (0, level))
-    metrics = {group.key.target: group.metric for group in groups}
-    lines = [f"| mask from | {' | '.join(titles(metrics).values())} |", f"|---|{'--:|' * len(metrics)}"]
-    for arm, source in SOURCES.items():
-        cells = []
-        for target in metrics:
-            group = next((g for g in groups if (g.key.target, g.key.arm) == (target, arm) and g.key.level), None)
-            dense = dense_of(group, groups) if group else None
-            difference = paired_difference(group, dense) if group and dense else None
-            cells.append(measured(metrics[target], difference, sign="+") if difference else "")
-        lines.append(f"| {source} | {' | '.join(cells)} |")
+def chen_2020(rows: list[dict]) -> str:
+    """The ticket at each level, and minus dense, paired by seed, as in section 4 and figure 2."""
+    groups = sorted(group_rows(rows), key=lambda group: group.key.level)
+    lines = ["| weights removed | ticket | minus dense |", "|--:|--:|--:|"]
+    for group in groups:
+        dense = dense_of(group, groups)
+        if group.key.arm != "ticket" or not group.key.level or dense is None:
+            continue
+        difference = paired_difference(group, dense)
+        minus = measured(group.metric, difference, sign="+") if difference else ""
+        lines.append(f"| {group.sparsity:.0%} | {measured(group.metric, group.summary)} | {minus} |")
     return "\n".join(lines)
 
 
