@@ -62,7 +62,7 @@ REGISTRY: dict[str, Any] = json.loads((ARTEFACTS / "registry.json").read_text())
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_ticket_of_the_registry_verifies_with_the_digests_it_was_published_with(name: str) -> None:
     folder = ROOT / "registry" / name
-    assert verify_ticket(folder)  # recomputes the digests that ticket.json states
+    assert verify_ticket(folder, results=False)  # recomputes the digests that ticket.json states
     config = json.loads((folder / "ticket.json").read_text())
     stated = [replicate["rewind_sha256"] for replicate in config["replicates"]]
     assert {"mask_sha256": config["mask_sha256"], "rewind_sha256": stated} == REGISTRY[name]

@@ -151,6 +151,7 @@ def test_without_a_recipe_everything_is_only_claimed(bare: Path) -> None:
     assert [line for line in said(bare) if "NOTE" in line] == [
         "ticket.json: NOTE: how it was found is only claimed: there is no recipe.yaml",
         "ticket.json: NOTE: source.dataset is 'ylecun/mnist', and the rows measure 'digits'",
+        "ticket.json: NOTE: how rows on digits were measured is only claimed: no recipe of a transfer is kept",
     ]
 
 

@@ -164,8 +164,8 @@ class Environment(Part):
     threads: Count
     processor: Text | None = None
     processes: Count = 1
-    executor: Text | None = None
-    population: Count | None = None
+    executor: Text | None = Field(default=None, exclude_if=lambda value: value is None)
+    population: Count | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 KeptFilters: TypeAlias = Annotated[dict[TensorName, Annotated[list[int], FIRST]], FIRST_ENTRY]
