@@ -1,9 +1,12 @@
 """Updates by tensors of few shapes, which CUDA graphs are captured of: the numbers of the plain loop."""
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from made_population import CONV, LENET, digits, jobs_of, training
@@ -24,7 +27,7 @@ from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig, room_for
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
 from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.callbacks import Callbacks, Resumption
-from ticketzoo.training.captured import StaticUpdates, why_not
+from ticketzoo.training.captured import StaticUpdates, _random_states, why_not
 from ticketzoo.training.checkpoint import Checkpoint, optimizer_tensors, save_checkpoint
 from ticketzoo.training.generators import seed_generators
 from ticketzoo.training.job import Job
@@ -305,6 +308,14 @@ class Drawing(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         return self.fc(images.flatten(1)) * torch.rand(()).item()
+
+
+@pytest.mark.parametrize("draw", [lambda: torch.rand(()), random.random, np.random.rand], ids=["torch", "own", "numpy"])
+def test_what_is_drawn_on_the_cpu_is_seen(draw: Callable[[], object]) -> None:
+    before = _random_states()
+    assert _random_states() == before
+    draw()
+    assert _random_states() != before
 
 
 @on_cuda

@@ -7,7 +7,7 @@ import pytest
 import torch
 from made_population import CONV, LENET, OPTIMIZERS, NormedConv, digits, jobs_of, training
 from made_task import CPU
-from torch import Tensor
+from torch import Tensor, nn
 
 from ticketzoo.data.order import training_order
 from ticketzoo.errors import RecipeError
@@ -138,15 +138,32 @@ class Looking(NormedConv):
         return super().forward(images) * (2.0 if images.sum().item() > 0 else 1.0)
 
 
-REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "a model that branches by its data": ({"architecture": OwnArchitecture(Looking)}, "the model cannot be stacked ("),
+class Averaging(nn.Module):
+    """A model whose running average is a new tensor after each batch, not the old one changed in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 3)
+        self.mean: Tensor
+        self.register_buffer("mean", torch.zeros(64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        images = images.flatten(1)
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * images.mean(0)
+        return self.fc(images - self.mean)
+
+
+REFUSED: dict[str, tuple[Any, str]] = {
+    "a model that branches by its data": (Looking, "the model cannot be stacked ("),
+    "a buffer that is exchanged": (Averaging, "the model puts a new tensor in the place of its buffer mean"),
 }
 
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_stacked_is_told_before_anything_happens(what: str) -> None:
-    keys, reason = REFUSED[what]
-    jobs = [replace(job, **keys) for job in jobs_of(CONV, training(), seeds=2, arms=1)]
+    model, reason = REFUSED[what]
+    jobs = jobs_of(OwnArchitecture(model), training(), seeds=2, arms=1)
     with pytest.raises(NotStackable) as error:
         together(jobs)
     assert str(error.value).startswith(reason)

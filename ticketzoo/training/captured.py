@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
@@ -154,7 +155,8 @@ def _say(why: str) -> None:
 
 
 def _random_states() -> tuple[Any, ...]:
-    return torch.default_generator.get_state().numpy().tobytes(), random.getstate()
+    of_numpy = repr(np.random.get_state(legacy=False))  # noqa: NPY002 - the one that a model draws from
+    return torch.default_generator.get_state().numpy().tobytes(), random.getstate(), of_numpy
 
 
 def _mend(device: torch.device) -> None:

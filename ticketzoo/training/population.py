@@ -78,11 +78,19 @@ class Population:
         Args:
             function: called with a member, or what can be called like it, and its rows of `own`.
             own: [size, ...] each.
+
+        Raises:
+            NotStackable: the model does not change a buffer in place.
         """
 
         def of_one(parameters: State, buffers: State, *rows: Tensor) -> tuple[Tensor, ...]:
             def model(*inputs: Any, **named: Any) -> Any:
-                return functional_call(self._one, (parameters, buffers), inputs, named)
+                given = {**parameters, **buffers}
+                outputs = functional_call(self._one, given, inputs, named)
+                for name, buffer in buffers.items():
+                    if given[name] is not buffer:  # it would be lost after the call
+                        raise NotStackable(f"the model puts a new tensor in the place of its buffer {name}")
+                return outputs
 
             return function(cast(nn.Module, model), *rows)
 
