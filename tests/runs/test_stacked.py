@@ -17,6 +17,7 @@ from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.runs import stacked as stacked_module
 from ticketzoo.runs.store import Job, Store
+from ticketzoo.tasks.image_classification import ImageClassification
 
 RECIPE = {
     "name": "lenet.digits-imp",
@@ -125,6 +126,17 @@ def test_a_diverging_training_fails_with_its_own_line_and_the_others_are_kept(tm
     with pytest.raises(RunError, match=r"^number 1: training diverged: train_loss is nan after 3 iterations"):
         cells_of(tmp_path, jobs)
     assert len(list(tmp_path.glob("*/cell.json"))) == 2
+
+
+def test_examples_that_do_not_fit_the_device_are_said_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def resident(task: object, device: torch.device) -> str:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(ImageClassification, "resident", resident)
+    with pytest.raises(RunError, match=r"^number 0: the batches of 16 do not fit the memory of cpu"):
+        cells_of(tmp_path, jobs_of(LENET, training(), seeds=1, arms=2))
 
 
 def test_a_failure_between_trainings_ends_all(tmp_path: Path) -> None:

@@ -104,7 +104,11 @@ class StackedExecutor(LocalExecutor):
         """Train all that works wait for, group by group."""
         groups: dict[Hashable, list[_Due]] = {}
         for due in self._due:
-            why = why_not_stacked(due.training.job, self.device)
+            try:
+                why = why_not_stacked(due.training.job, self.device)
+            except Exception as error:
+                self._done(due, error)
+                continue
             if why is None:
                 groups.setdefault(kind_of(due.training.job), []).append(due)
             else:
