@@ -115,7 +115,8 @@ class RangeCode:
         for place, bits in zip(places, self.strings([len(place) for place in places]), strict=True):
             found[place] = bits
         used = self.header + (self.at + 7) // 8
-        assert self.length == max(used, before.size // 512 if self.r + self.c else int(before.sum()) // 4096)
+        with_classes = max(before.size // 512, (rows + columns) // 64)
+        assert self.length == max(used, with_classes if self.r + self.c else int(before.sum()) // 4096)
         assert not any(self.bits[self.at :])
         return found
 

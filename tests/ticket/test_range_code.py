@@ -274,3 +274,13 @@ def test_more_weights_than_the_level_before_keeps_are_refused(folder: Path) -> N
 def test_an_old_reader_would_refuse_it_and_format_1_does(folder: Path) -> None:
     edit_config(folder, lambda config: config.update(format=1))
     assert_refused(folder, r"is encoded as '(survivor-)?range', which this ticketzoo cannot read: upgrade")
+
+
+def test_a_long_row_with_classes_takes_bytes_for_its_columns() -> None:
+    """Else 32 kB could ask for the numbers of 16 million columns."""
+    header = Header(0, 3, True, [0] * 8)
+    assert header.least_bytes((1, 1 << 24), 1 << 24) == (1 + (1 << 24)) // 64
+    assert header.least_bytes((4096, 4096), 1 << 24) == (1 << 24) // 512
+    code = np.frombuffer(header.to_bytes() + bytes(1 << 15), np.uint8)
+    with pytest.raises(ValueError, match="bytes"):
+        check(code, (1, 1 << 24), 1 << 24)

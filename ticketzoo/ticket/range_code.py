@@ -23,6 +23,8 @@ WEIGHTS_PER_BYTE = 4096
 
 WEIGHTS_PER_BYTE_OF_CLASSES = 512
 """With classes it has at least a byte for so many weights of the parameter: they take more memory to decode."""
+SIDES_PER_BYTE = 64
+"""Rows and columns, at most, for each byte of a code with classes: each has numbers of its own while it is decoded."""
 
 SMALL = 4096
 """Masks of fewer weights have no classes: to state them costs more than they save."""
@@ -54,7 +56,9 @@ class Header:
 
     def least_bytes(self, shape: tuple[int, ...], before: int) -> int:
         """Return the bytes of the shortest code, of so many weights to code: shorter ones are padded."""
-        return prod(shape) // WEIGHTS_PER_BYTE_OF_CLASSES if self.classes else before // WEIGHTS_PER_BYTE
+        if not self.classes:
+            return before // WEIGHTS_PER_BYTE
+        return max(prod(shape) // WEIGHTS_PER_BYTE_OF_CLASSES, sum(matrix_shape(shape)) // SIDES_PER_BYTE)
 
     def to_bytes(self) -> bytes:
         """Return the byte of the classes, then each number, 7 bits a byte from the lowest on, the last below 128."""

@@ -129,7 +129,7 @@ class StaticUpdates:
             _say(str(first).strip().splitlines()[0] if str(first).strip() else type(first).__name__)
             self._optimizer.zero_grad(set_to_none=True)
             with torch.cuda.device(self._device), torch.cuda.stream(current):
-                _mend(self._device)
+                mend_generator(self._device)
 
     def _capture(self, static: StaticBatch, weight: float) -> _Graph:
         inputs = [tensor.clone() for tensor in static.tensors]
@@ -159,7 +159,7 @@ def _random_states() -> tuple[Any, ...]:
     return torch.default_generator.get_state().numpy().tobytes(), random.getstate(), of_numpy
 
 
-def _mend(device: torch.device) -> None:
+def mend_generator(device: torch.device) -> None:
     """Have the device's generator draw again after a capture that failed: it takes itself to be captured still."""
     try:
         with torch.cuda.graph(torch.cuda.CUDAGraph(), stream=_stream(device), capture_error_mode="thread_local"):

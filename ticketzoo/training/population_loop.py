@@ -14,6 +14,7 @@ from ticketzoo.errors import TicketzooError
 from ticketzoo.models.state import copy_state
 from ticketzoo.tasks.task import Resident, ResidentTask, Task
 from ticketzoo.training.callbacks import Callbacks
+from ticketzoo.training.captured import mend_generator
 from ticketzoo.training.checkpoint import Checkpoint, load_checkpoint, remove_later_checkpoints, save_checkpoint
 from ticketzoo.training.faulty import check_batches
 from ticketzoo.training.job import Job
@@ -90,7 +91,7 @@ def train_population(
     between = _Between(jobs, callbacks, population, optimizer, total)
     outcomes = between.begin(start)
     if capture and config.capture == "auto" and device.type == "cuda":
-        _capture(updates)
+        _capture(updates, device)
     for step in range(start, total):
         updates(step)
         done = step + 1
@@ -109,7 +110,7 @@ def _resident(task: object, device: torch.device) -> Resident:
     return resident
 
 
-def _capture(updates: StackedUpdates) -> None:
+def _capture(updates: StackedUpdates, device: torch.device) -> None:
     try:
         updates.capture()
     except torch.OutOfMemoryError:
@@ -117,6 +118,7 @@ def _capture(updates: StackedUpdates) -> None:
     except RuntimeError as error:
         why = str(error.__context__ or error).strip().splitlines()[0]  # the end of a broken capture fails, too
         logging.getLogger(__name__).warning("updates are not captured as CUDA graphs: %s", why)
+        mend_generator(device)
 
 
 def _measure(
