@@ -33,6 +33,7 @@ from ticketzoo.training.generators import seed_generators
 from ticketzoo.training.job import Job
 from ticketzoo.training.loop import Descent
 from ticketzoo.training.optim import create_optimizer, make_capturable, set_learning_rate
+from ticketzoo.training.python_state import changed, python_state
 from ticketzoo.training.record import Record
 
 CUDA = torch.device("cuda")
@@ -91,7 +92,7 @@ def static(job: Job) -> State:
     make_capturable(optimizer)
     descent = Descent(model, model, optimizer, task, config, job.seed, CPU)
     with hooks_paused(model) as zero_pruned_gradients, torch.random.fork_rng():
-        updates = StaticUpdates(descent.update(zero_pruned_gradients), task, optimizer, CPU)
+        updates = StaticUpdates(descent.update(zero_pruned_gradients), model, task, optimizer, CPU)
         model.train()
         for step, batch in enumerate(task.batches(config.batch_size, job.seed, 0, job.iterations, CPU)):
             set_learning_rate(optimizer, config, step, job.iterations, task.steps_per_epoch(config.batch_size))
@@ -197,7 +198,7 @@ class Looks(TorchDispatchMode):
 
 @pytest.mark.parametrize("kind", ["lenet", "conv", "blocks", "lines", "classification"])
 def test_no_update_looks_at_numbers(kind: str, lines: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which cannot be captured. Transformers does not look at attention masks while it is."""
+    """Looking cannot be captured. Transformers does not look at attention masks while it is."""
     monkeypatch.setattr("transformers.utils.import_utils.is_cuda_stream_capturing", lambda: True)
     architecture, task = {"lenet": (LENET, digits()), "conv": (CONV, digits())}.get(kind) or of_texts(
         kind, lines, letters
@@ -318,8 +319,55 @@ def test_what_is_drawn_on_the_cpu_is_seen(draw: Callable[[], object]) -> None:
     assert _random_states() != before
 
 
+class Plain(nn.Module):
+    """A model that keeps nothing but what BatchNorm changes in place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.BatchNorm1d(64), nn.Linear(64, 3))
+
+    def forward(self, images: Tensor) -> Tensor:
+        out: Tensor = self.layers(images.flatten(1))
+        return out
+
+
+class Counting(nn.Module):
+    """A model that counts its calls in Python and divides by them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 3)
+        self.calls = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        return self.fc(images.flatten(1)) / self.calls
+
+
+class Exchanging(Counting):
+    """A model whose running average is a new tensor after each call."""
+
+    mean: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(64))
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.mean = 0.9 * self.mean + 0.1 * images.flatten(1).mean(0)
+        return self.fc(images.flatten(1) - self.mean)
+
+
+@pytest.mark.parametrize(("model", "name"), [(Counting, "calls"), (Exchanging, "mean"), (Plain, None)])
+def test_what_a_graph_could_not_follow_is_seen(model: type[nn.Module], name: str | None) -> None:
+    network = model()
+    before = python_state(network)
+    network(torch.zeros(2, 64))
+    assert changed(before, python_state(network)) == name
+
+
 @on_cuda
-@pytest.mark.parametrize("model", [Branching, Drawing])
+@pytest.mark.parametrize("model", [Branching, Drawing, Counting, Exchanging])
 def test_a_model_that_cannot_be_captured_is_trained_all_the_same(
     model: type[nn.Module], caplog: pytest.LogCaptureFixture
 ) -> None:

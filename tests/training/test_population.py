@@ -96,7 +96,7 @@ def test_what_does_not_learn_stays() -> None:
 
 
 def test_each_member_meets_the_examples_of_its_own_seed() -> None:
-    """What is computed with are the rows that the order of each seed gives, in every update of two epochs."""
+    """The rows that are computed with are those that the order of each seed gives, in every update of two epochs."""
     seen: list[list[list[int]]] = []
 
     resident = digits().resident(CPU)
@@ -154,7 +154,21 @@ class Averaging(nn.Module):
         return self.fc(images - self.mean)
 
 
+class Counting(nn.Module):
+    """A model that counts its calls in Python: in a population once for all members."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 3)
+        self.calls = 0
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.calls += 1
+        return self.fc(images.flatten(1)) / self.calls
+
+
 REFUSED: dict[str, tuple[Any, str]] = {
+    "a count in Python": (Counting, "the model changes its calls in Python from call to call"),
     "a model that branches by its data": (Looking, "the model cannot be stacked ("),
     "a buffer that is exchanged": (Averaging, "the model puts a new tensor in the place of its buffer mean"),
 }

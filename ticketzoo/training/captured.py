@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ticketzoo.distributed import processes
 from ticketzoo.tasks.task import StaticBatch, StaticTask, Task
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.optim import make_capturable
+from ticketzoo.training.python_state import changed, python_state
 
 Update = Callable[[Any, float], Tensor]
 """Does one update by a batch, given this process's weight in the mean over processes, and returns the batch's loss."""
@@ -24,11 +25,19 @@ MOST_SHAPES = 16
 """Shapes of batches whose updates are captured, at most: each has a graph of its own."""
 
 
-def captured(update: Update, task: Task, config: TrainingConfig, optimizer: Optimizer, device: torch.device) -> Update:
+def captured(
+    update: Update,
+    model: nn.Module,
+    task: Task,
+    config: TrainingConfig,
+    optimizer: Optimizer,
+    device: torch.device,
+) -> Update:
     """Return what does the same updates as `update`, as CUDA graphs, or `update` itself; then the log says why.
 
     Args:
         update: computes with tensors that stay in place: parameters, buffers, the optimizer's state and its rate.
+        model: what is updated.
         task: gives the batches.
         config: of the training.
         optimizer: in the state that training begins with.
@@ -41,7 +50,7 @@ def captured(update: Update, task: Task, config: TrainingConfig, optimizer: Opti
         _say(why)
         return update
     make_capturable(optimizer)
-    return StaticUpdates(update, task, optimizer, device)  # type: ignore[arg-type]
+    return StaticUpdates(update, model, task, optimizer, device)  # type: ignore[arg-type]
 
 
 def why_not(task: Task, config: TrainingConfig) -> str | None:
@@ -72,8 +81,10 @@ class StaticUpdates:
     Random numbers come from the generators as they are seeded before each update, captured or not.
     """
 
-    def __init__(self, update: Update, task: StaticTask, optimizer: Optimizer, device: torch.device) -> None:
-        self._update, self._task, self._optimizer, self._device = update, task, optimizer, device
+    def __init__(
+        self, update: Update, model: nn.Module, task: StaticTask, optimizer: Optimizer, device: torch.device
+    ) -> None:
+        self._model, self._update, self._task, self._optimizer, self._device = model, update, task, optimizer, device
         self._met: set[tuple[Any, ...]] = set()
         self._graphs: dict[tuple[Any, ...], _Graph] = {}
         self._captures = device.type == "cuda"
@@ -96,13 +107,16 @@ class StaticUpdates:
         return graph.loss
 
     def _watched(self, static: StaticBatch, weight: float) -> Tensor:
-        """Do an update, and capture none from then on if it draws random numbers that a graph would repeat."""
-        before = _random_states()
+        """Do an update, and capture none from then on if it did what a graph would repeat or leave out."""
+        drawn, kept = _random_states(), python_state(self._model)
         loss = self._aside(static, weight)
-        if _random_states() != before:
+        why = "the model draws random numbers on the CPU" if _random_states() != drawn else None
+        if (name := changed(kept, python_state(self._model))) is not None:
+            why = f"the model changes its {name} in Python from call to call"
+        if why is not None:
             self._captures = False
             self._graphs.clear()
-            _say("the model draws random numbers on the CPU")
+            _say(why)
         return loss
 
     def _aside(self, static: StaticBatch, weight: float) -> Tensor:

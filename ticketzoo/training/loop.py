@@ -99,7 +99,7 @@ class Descent:
         with restored_generators(device), hooks_paused(self.model) as zero_pruned_gradients:
             update = self.update(zero_pruned_gradients)
             if device.type == "cuda":
-                update = captured(update, task, config, self.optimizer, device)
+                update = captured(update, self.model, task, config, self.optimizer, device)
             for step, batch in enumerate(task.batches(config.batch_size, self.seed, start, total, device), start):
                 set_learning_rate(self.optimizer, config, step, total, per_epoch)
                 seed_generators(device, derive_seed(self.seed, "augment", step))

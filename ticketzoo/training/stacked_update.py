@@ -11,7 +11,8 @@ from ticketzoo.tasks.task import Resident, Task
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.forward import precision_of
 from ticketzoo.training.optim import create_optimizer, learning_rate_factor, make_capturable
-from ticketzoo.training.population import Population
+from ticketzoo.training.population import NotStackable, Population
+from ticketzoo.training.python_state import changed, python_state
 from ticketzoo.training.stacked_batches import StackedBatches, upload
 
 _WARM_UP = 3
@@ -55,13 +56,22 @@ class StackedUpdates:
         self._graphs: dict[bool, torch.cuda.CUDAGraph] = {}
 
     def try_out(self) -> None:
-        """Compute the losses of the first batch once, and change nothing. Raises what torch does where that fails."""
+        """Compute the losses of the first batch once, and change nothing.
+
+        Raises:
+            NotStackable: the model keeps something else than tensors from call to call, which would be everyone's.
+            Exception: what torch raises where the model cannot be stacked.
+        """
         kept = [buffer.clone() for buffer in self._population.buffers.values()]
+        model = self._population.member(0)
+        before = python_state(model)
         self._go_to(0, 0)
         with torch.no_grad():
             self._losses(self._batches.kinds[0])
-        for buffer, before in zip(self._population.buffers.values(), kept, strict=True):
-            buffer.copy_(before)
+        if (name := changed(before, python_state(model))) is not None:
+            raise NotStackable(f"the model changes its {name} in Python from call to call")
+        for buffer, values in zip(self._population.buffers.values(), kept, strict=True):
+            buffer.copy_(values)
 
     def capture(self) -> None:
         """Do the updates from now on as CUDA graphs, one for each kind of batch. Changes no number.
