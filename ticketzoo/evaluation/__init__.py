@@ -1,1 +1,4 @@
 """Comparison of trainings: arms, statistics, verdicts, tables and plots."""
+
+from ticketzoo.evaluation import arms as arms
+from ticketzoo.evaluation import sanity_arms as sanity_arms

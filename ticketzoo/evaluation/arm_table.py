@@ -1,4 +1,4 @@
-"""The table of arms. `ticketzoo.evaluation.arms` fills it."""
+"""The table of arms. `ticketzoo.evaluation.arms` and `ticketzoo.evaluation.sanity_arms` fill it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ class ArmEntry:
         least_draws: trainings a seed where a recipe does not state `draws`.
         once: True for an arm without levels, trained once a seed beside dense; its rows are of level 0.
         same_as: the arm whose distribution this one draws from: their rows are read as draws of one arm.
+        inverts: True for an arm that asks the search for masks of the lowest scores.
         masks: the arm's masks in words.
         weights: the weights it starts from, in words.
         label: heading of its column in tables; its name by default.
@@ -37,6 +38,7 @@ class ArmEntry:
     least_draws: int = 1
     once: bool = False
     same_as: str = ""
+    inverts: bool = False
     masks: str = ""
     weights: str = ""
     label: str = ""

@@ -64,8 +64,20 @@ class Controls:
         """Return the number of their trainings of a seed at so many levels."""
         return sum(ARMS[arm].draws(self.draws) * (1 if ARMS[arm].once else levels) for arm in self.arms)
 
+    @property
+    def inverts(self) -> bool:
+        """True where one of them asks the search for masks of the lowest scores."""
+        return any(ARMS[arm].inverts for arm in self.arms)
+
     def beside(
-        self, job: Job, labels: Labels, *, known: Masks | None = None, pretrained: State | None = None, once: bool
+        self,
+        job: Job,
+        labels: Labels,
+        *,
+        known: Masks | None = None,
+        pretrained: State | None = None,
+        inverted: Masks | None = None,
+        once: bool,
     ) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings beside a ticket's training, each made when its turn comes.
 
@@ -74,6 +86,7 @@ class Controls:
             labels: of the ticket's rows.
             known: see `Draw.known`.
             pretrained: see `Draw.pretrained`.
+            inverted: see `Draw.inverted`.
             once: True at one of the levels, at which the arms without levels are trained.
 
         Yields:
@@ -85,9 +98,9 @@ class Controls:
         for arm in self.arms:
             if ARMS[arm].once and not once:
                 continue
-            of_arm = dense_labels(labels) if ARMS[arm].once else labels
+            of_arm, level = dense_labels(labels) if ARMS[arm].once else labels, labels["level"]
             for number in range(ARMS[arm].draws(self.draws)):
-                draw = Draw(arm, number, labels["level"], known, pretrained, self.reinit_from, self.trainings)
+                draw = Draw(arm, number, level, known, pretrained, self.reinit_from, self.trainings, inverted)
                 yield _made(job, draw), {**of_arm, "arm": arm, "draw": number}
 
 

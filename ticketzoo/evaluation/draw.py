@@ -5,6 +5,7 @@ from typing import Literal
 
 import torch
 
+from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.create import initial_state
 from ticketzoo.models.state import State
@@ -28,6 +29,7 @@ class Draw:
         pretrained: the model's state before the ticket was found, where that was a pretrained one.
         reinit_from: "start" for fresh initialisations that train from step 0, "rewind-step" from the ticket's.
         trainings: as many as the search for the ticket took of a seed.
+        inverted: masks of the same search that keep the lowest scores, where an arm asks for them.
     """
 
     arm: str
@@ -37,6 +39,7 @@ class Draw:
     pretrained: State | None = None
     reinit_from: ReinitFrom = "start"
     trainings: int = 2
+    inverted: Masks | None = None
 
     def fresh_step(self, job: Job) -> int:
         """Return the step that a fresh initialisation is trained from."""
@@ -45,6 +48,12 @@ class Draw:
     def among(self, job: Job) -> Masks:
         """Return masks of the rewind weights that the state of `job` holds: all of them unless `known` says less."""
         return {name: self.known[name] if self.known else torch.ones_like(mask) for name, mask in job.masks.items()}
+
+    def inverted_masks(self) -> Masks:
+        """Return the masks that keep the lowest scores. Raises RecipeError where no search can be asked for them."""
+        if self.inverted is None:
+            raise RecipeError(f"arms: {self.arm} needs the scores of a search: it goes with ticketzoo find")
+        return self.inverted
 
     def seed(self, job: Job) -> int:
         """Return the seed of this draw's random numbers, which follows from the seed of `job`."""

@@ -130,6 +130,8 @@ def _arms(rows: Sequence[Row]) -> tuple[str, ...]:
         parts = [f"{what} {words}" for what, words in (("masks", entry.masks), ("weights", entry.weights)) if words]
         cite = f" ({entry.cite})" if entry.cite else ""
         said += [f"{arm_label(entry.name)}: {'; '.join(parts)}{cite}"] if parts else []
+    further = [name for name in in_order(row["arm"] for row in rows) if one_of(name) != name]
+    said += [f"{arm_label(name)}: further draws of {arm_label(one_of(name))}, one control with it" for name in further]
     return tuple(said)
 
 

@@ -31,6 +31,12 @@ class MethodConfig(PruningConfig):
         """The reason, as it stands in the recipe, why a ticket holds the last level alone; None where it does not."""
         return None
 
+    @property
+    def ranked_by_nothing(self) -> str:
+        """The method or criterion that has no scores of which the lowest could be kept; "" where there are some."""
+        criterion = self.pruning.criterion.name
+        return "" if CRITERIA[criterion].inverts else f"criterion {criterion}"
+
     def check_untrained(self) -> None:
         """Raise ValueError for a criterion that compares with a training, where the method prunes before any."""
         criterion = self.pruning.criterion.name

@@ -34,6 +34,8 @@ class RecipeLab:
     """Goes before the labels of trainings."""
     level: int = 0
     """The level that the method is at, for labels."""
+    inverted: bool = False
+    """Whether `prune` keeps the lowest scores."""
     records: list[Record] = field(default_factory=list)
     """Of each training so far."""
 
@@ -86,7 +88,7 @@ class RecipeLab:
         Raises:
             RunError: a weight that `masks` keeps is NaN.
         """
-        pruner, weights = Pruner.of(self.recipe.finder), _weights(at)
+        pruner, weights = Pruner.of(self.recipe.finder, inverted=self.inverted), _weights(at)
         if isinstance(weights, Unknown):
             return pruner.sized(masks, to=to)
         scored = at.masks if isinstance(at, Trained) else at.known or self.dense

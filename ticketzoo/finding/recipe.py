@@ -103,6 +103,8 @@ class FindRecipe(Config):
         self.verdict.until_decided(self.seeds)
         if len(set(self.control_levels)) != len(self.control_levels):
             raise ValueError("arm_levels must differ from each other")
+        if (what := self.finder.ranked_by_nothing) and self.controls.inverts:
+            raise ValueError(f"arms: inverted_mask keeps the lowest scores, and {what} ranks by none: leave it out")
         if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:

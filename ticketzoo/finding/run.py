@@ -1,12 +1,13 @@
 """From a recipe to tickets: the method's levels for each seed, and the arms that they are compared with."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.controls import Labels, arm_words, dense_labels, ticket_labels
 from ticketzoo.evaluation.looks import look_by_look
 from ticketzoo.evaluation.rows import Row, task_rows
+from ticketzoo.finding.inverted import inverted_masks
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import METHODS, Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
@@ -35,6 +36,8 @@ class Replicate:
     """What the method yielded for each level, trained; the masks are in `levels`."""
     rows: list[Row]
     records: list[Record]
+    inverted: Mapping[int, Masks] = field(default_factory=dict)
+    """Masks of the same levels that keep the lowest scores, where an arm asks for them."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +125,8 @@ class Search:
         if len(levels) <= finder.levels:
             gave = f"method {finder.method!r} gave {len(levels) - 1} levels"
             raise RunError(f"{gave}, but finder.levels asks for {finder.levels}")
-        return Replicate(seed, levels, lab.initial, found, rows, lab.records)
+        inverted = inverted_masks(lab, levels) if self.recipe.controls.inverts else {}
+        return Replicate(seed, levels, lab.initial, found, rows, lab.records, inverted)
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""
@@ -130,7 +134,8 @@ class Search:
         for level in levels:
             masks, found = replicate.levels[level], replicate.found[level]
             job, labels = lab.job(masks, found.start, found.learn), self._labels(replicate.seed, level, masks)
-            yield from controls.beside(job, labels, known=found.start.known, once=level == levels[0])
+            known, inverted = found.start.known, replicate.inverted.get(level)
+            yield from controls.beside(job, labels, known=known, inverted=inverted, once=level == levels[0])
 
     def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], Record]:
         """Train a control. Returns its rows and its record."""

@@ -38,6 +38,11 @@ class EdgePopupConfig(MethodConfig):
         """The supermask is of weights as they were drawn, scaled if asked for; level 0 is the dense network's."""
         return "method: edge-popup"
 
+    @property
+    def ranked_by_nothing(self) -> str:
+        """Edge-popup itself: its scores are learned for the weights that it keeps."""
+        return "method edge-popup"
+
     @model_validator(mode="after")
     def _one_level(self) -> "EdgePopupConfig":
         if self.levels != 1:

@@ -26,6 +26,12 @@ class Ranking(NamedTuple):
     eligible: Mapping[str, Tensor] | None = None
     """A bool for each weight, by parameter name; None where all are eligible."""
 
+    def inverted(self, by_magnitude: bool) -> "Ranking":
+        """Return the ranking in which whatever went last goes first; equal scores go by their places as before."""
+        scores = {name: score.float().abs() if by_magnitude else score for name, score in self.scores.items()}
+        eligible = None if self.eligible is None else {name: ~may for name, may in self.eligible.items()}
+        return Ranking({name: -score for name, score in scores.items()}, eligible)
+
     def others(self, masks: Masks) -> Masks:
         """Return the kept weights that are not eligible."""
         return {name: mask & ~self.eligible[name].to(mask.device) for name, mask in masks.items() if self.eligible}
@@ -40,11 +46,13 @@ class Criterion(Part):
         by_magnitude: whether weights are ranked by the absolute value of their scores, compared as float32.
         needs_training: whether weights are compared with what their training started from: before it all are equal.
         of_single_weights: whether sums of scores over a filter mean nothing, as with eligible weights.
+        inverts: whether keeping the lowest scores instead says something.
     """
 
     by_magnitude: bool = False
     needs_training: bool = False
     of_single_weights: bool = False
+    inverts: bool = True
 
     def scores(self, probe: Probe) -> Scores:
         """Return the scores of `ranking`."""
@@ -139,7 +147,7 @@ def large_final_same_sign(probe: Probe) -> Ranking:
     return Ranking({name: probe.weights[name].double().abs() for name in probe.masks}, same)
 
 
-@CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance", of_single_weights=True)
+@CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance", of_single_weights=True, inverts=False)
 def random(probe: Probe) -> Scores:
     """Score each layer by one random permutation of the recipe's seed, so that levels nest."""
     scores = {}

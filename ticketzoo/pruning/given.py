@@ -34,6 +34,7 @@ class GivenConfig(PartConfig):
     cite="its author",
     words="masks that were given, and not found here",
     of_single_weights=True,
+    inverts=False,
 )
 def given(probe: Probe, config: GivenConfig) -> Scores:
     """Score weights that the masks keep by 1 and all others by 0."""

@@ -29,9 +29,11 @@ class Pruner:
     structure: Structure
     scope: Scope
     schedule: Schedule
+    inverted: bool = False
+    """Whether as many of the lowest scores stay instead (Frankle et al. 2021, section 4)."""
 
     @classmethod
-    def of(cls, config: PruningConfig) -> "Pruner":
+    def of(cls, config: PruningConfig, *, inverted: bool = False) -> "Pruner":
         """Return the pruner that `config` describes."""
         parts = config.pruning
         return cls(
@@ -39,6 +41,7 @@ class Pruner:
             STRUCTURES[parts.structure.name].configured(parts.structure),
             SCOPES[parts.scope.name].configured(parts.scope),
             SCHEDULES[parts.schedule.name].configured(parts.schedule),
+            inverted,
         )
 
     def __call__(
@@ -61,11 +64,13 @@ class Pruner:
         """
         masks = probe.masks if masks is None else masks
         ranking, by_magnitude = self.criterion.ranking(probe), self.criterion.by_magnitude
+        if self.inverted:
+            ranking, by_magnitude = ranking.inverted(by_magnitude), False
         try:
             found = self._best(ranking, masks, to, by_magnitude)
         except RunError as error:
             raise error if by_magnitude else RunError(f"criterion {self.criterion.name!r}: {error}") from None
-        if warn and (others := kept(ranking.others(found))):
+        if warn and not self.inverted and (others := kept(ranking.others(found))):
             warn(f"{others:,} of {kept(found):,} kept weights are not eligible by criterion {self.criterion.name!r}")
         return found
 
@@ -78,7 +83,8 @@ class Pruner:
 
         In groups of several layers each has about its share.
         """
-        ramps = {name: torch.linspace(0, 1, mask.numel()).view(mask.shape) for name, mask in masks.items()}
+        ends = (1, 0) if self.inverted else (0, 1)
+        ramps = {name: torch.linspace(*ends, mask.numel()).view(mask.shape) for name, mask in masks.items()}
         return self._best(Ranking(ramps), masks, to, by_magnitude=True)
 
     def check(self, masks: Masks, levels: int) -> None:

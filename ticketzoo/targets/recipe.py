@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from ticketzoo.evaluation.again import VerdictConfig
-from ticketzoo.evaluation.arms import FIND_ARMS, SCALE_ARMS, Arm, controls_among, pretrained_arms
+from ticketzoo.evaluation.arms import ARMS, FIND_ARMS, SCALE_ARMS, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
 from ticketzoo.recipe import Config, DataName, RecipeName, Seed
@@ -79,6 +79,9 @@ class TransferRecipe(Config):
 
     @model_validator(mode="after")
     def _is_complete(self) -> "TransferRecipe":
+        if of_search := [arm for arm in self.arms or () if ARMS[arm].inverts]:
+            what = f"{', '.join(of_search)} asks a search for its lowest scores"
+            raise ValueError(f"arms: {what}: it goes with ticketzoo find; leave it out here")
         if bool(self.levels) == bool(self.sparsities):
             raise ValueError("give either levels or sparsities")
         for key in ("tickets", "levels", "sparsities", "seeds"):

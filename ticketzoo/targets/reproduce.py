@@ -11,7 +11,7 @@ import torch
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.arms import ARMS, CHANCE, one_of
-from ticketzoo.evaluation.controls import Controls, Labels, arm_words, dense_labels, ticket_labels
+from ticketzoo.evaluation.controls import Labels, arm_words, dense_labels, ticket_labels
 from ticketzoo.evaluation.rows import check_rows, rows_of
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import Start
@@ -163,9 +163,8 @@ class _Trainings:
         lab = RecipeLab(self.recipe, self.task, self.cells, self.model, full, seed)
         name, target, share = self.ticket.name, self.task.name, sparsity(masks) if level else 0.0
         labels = ticket_labels(ticket=name, level=level, sparsity=share, target=target, seed=seed)
-        controls = self.recipe.controls
         if level == 0:
-            job = lab.job(full, lab.initial)
+            job, controls = lab.job(full, lab.initial), self.recipe.controls
             yield job, labels
             yield job, dense_labels(labels)
             once = tuple(arm for arm in controls.arms if ARMS[arm].once)
@@ -174,22 +173,27 @@ class _Trainings:
         start = self._start(one, lab)
         job = lab.job(masks, start, NOTHING if self.ticket.config.use == "as-is" else WEIGHTS)
         yield job, labels
-        yield from self._reproducible(controls, job, labels, start.known)
+        yield from self._reproducible(job, labels, start.known)
 
-    def _reproducible(
-        self, controls: Controls, job: Job, labels: Labels, known: Masks | None
-    ) -> Iterator[tuple[Job, Labels]]:
+    def _reproducible(self, job: Job, labels: Labels, known: Masks | None) -> Iterator[tuple[Job, Labels]]:
         """Yield the arms that are the same whatever the weights are that the ticket does not hold."""
-        other = job
+        other, controls = job, self.recipe.controls
         if known is not None:
             unlike = {name: job.state[name].where(mask, 1e6) for name, mask in known.items()}
             other = replace(job, state={**job.state, **unlike})
-        pairs = zip(*(controls.beside(one, labels, once=False) for one in (job, other)), strict=True)
-        for (control, named), (again, _) in pairs:
+        own = tuple(arm for arm in controls.arms if not ARMS[arm].inverts)
+        if own != controls.arms:
+            self._leave_out({**labels, "arm": "inverted_mask"}, "the scores of the search")
+        both = [replace(controls, arms=own).beside(one, labels, once=False) for one in (job, other)]
+        for (control, named), (again, _) in zip(*both, strict=True):
             if known is None or same_training(control, again):
                 yield control, named
-            elif self.stated(named) and self._asked_for(named):
-                self.left_out.append(f"{_label(named)}: it needs weights that the ticket does not hold")
+            else:
+                self._leave_out(named, "weights that the ticket does not hold")
+
+    def _leave_out(self, labels: Labels, needs: str) -> None:
+        if self.stated(labels) and self._asked_for(labels):
+            self.left_out.append(f"{_label(labels)}: it needs {needs}")
 
     def _asked_for(self, labels: Labels) -> bool:
         return self.request.arms is None or labels["arm"] in self.request.arms
