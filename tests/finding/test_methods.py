@@ -66,6 +66,9 @@ class Journal:
         pruned[kept(masks)[0]] = False
         return {"w": pruned}
 
+    def units(self, masks: Masks) -> Masks:
+        return masks
+
     def probe(self, at: Trained | Start, masks: Masks) -> Probe:
         raise NotImplementedError
 

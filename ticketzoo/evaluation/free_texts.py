@@ -40,7 +40,7 @@ def claiming_texts(config: TicketConfig, rows: Sequence[Row]) -> Iterator[tuple[
 def own_words(config: TicketConfig, found_words: FoundWords) -> Iterator[str]:
     """Yield a phrase for each part of how a ticket was found that is said in other words than this version's."""
     pruning = config.pruning
-    structure = "filter" if isinstance(pruning.structure, Filters) else pruning.structure
+    structure = "filters" if isinstance(pruning.structure, Filters) else pruning.structure
     names = {part: getattr(pruning, part) for part in PARTS} | {"structure": structure}
     given = found_words({part: name for part, name in names.items() if name is not None})
     for part in PARTS:

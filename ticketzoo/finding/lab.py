@@ -9,6 +9,7 @@ from ticketzoo.finding.method import Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
 from ticketzoo.masks.masks import Masks, kept, total
+from ticketzoo.models import create_from_architecture
 from ticketzoo.models.state import State
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.task_probe import TaskProbe
@@ -82,21 +83,30 @@ class RecipeLab:
         self.records.append(cell.record)
         return Trained(cell, start, masks)
 
+    @cached_property
+    def _pruner(self) -> Pruner:
+        finder = self.recipe.finder
+        return Pruner.of(finder, create_from_architecture(self.model.architecture, seed=0), inverted=self.inverted)
+
+    def units(self, masks: Masks) -> Masks:
+        """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""
+        return self._pruner.structure.units(masks)
+
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
         """Return the masks of level `to`; of weights that a plan does not know, masks of the right sizes.
 
         Raises:
             RunError: a weight that `masks` keeps is NaN.
         """
-        pruner, weights = Pruner.of(self.recipe.finder, inverted=self.inverted), _weights(at)
+        weights = _weights(at)
         if isinstance(weights, Unknown):
-            return pruner.sized(masks, to=to)
+            return self._pruner.sized(masks, to=to)
         scored = at.masks if isinstance(at, Trained) else at.known or self.dense
 
         def warn(line: str) -> None:
             self.cells.progress.warn(f"{self.label}seed {self.seed} level {to}/{self.levels}: {line}")
 
-        return pruner(self._probe(at, weights, scored), to=to, masks=masks, warn=warn)
+        return self._pruner(self._probe(at, weights, scored), to=to, masks=masks, warn=warn)
 
     def probe(self, at: Trained | Start, masks: Masks) -> TaskProbe:
         """Return what is to be seen of the weights `at` under `masks`; data are looked at only if asked for.

@@ -178,6 +178,10 @@ class Lab(Protocol):
         """
         ...
 
+    def units(self, masks: Masks) -> Masks:
+        """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""
+        ...
+
     def probe(self, at: Trained | Start, masks: Masks) -> Probe:
         """Return what is to be seen of the weights `at` under `masks`, for methods with scores of their own."""
         ...

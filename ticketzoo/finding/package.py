@@ -3,6 +3,7 @@
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,9 @@ from ticketzoo.finding.start import SourceModel, load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.pruning.config import stated
+from ticketzoo.pruning.filters import FilterStructure
+from ticketzoo.pruning.pruner import Pruner
+from ticketzoo.pruning.structure import Structure
 from ticketzoo.recipe import dump_recipe
 from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
@@ -29,6 +33,7 @@ from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket, custom_architecture
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.fields import Filters
 from ticketzoo.training.parametrisation import NOTHING
 
 
@@ -129,6 +134,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     """Return the ticket of what `recipe` found, with everything measured about it."""
     finder, architecture = recipe.finder, finding.model.architecture
     model = create_from_architecture(architecture, seed=0)
+    structure = Pruner.of(finder, model).structure
     own = isinstance(architecture, OwnArchitecture)
     pruning = {"method": finder.method, **stated(finder)}
     not_trained = list(bare_names(dict.fromkeys(finding.idle), model))
@@ -139,7 +145,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         architecture=custom_architecture(model, architecture["name"]) if own else architecture,
         task=recipe.task.type,
         source=task.source,
-        pruning={**pruning, "not_trained": not_trained, "words": found_words(pruning)},
+        pruning={**pruning, **_filters(structure), "not_trained": not_trained, "words": found_words(pruning)},
         rewind_step=rewind_step(recipe, task),
         rewinding=getattr(finder, "rewinding", "weights"),
         replicates=[
@@ -160,6 +166,13 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         use=use,
         files={name: content for one in finding.replicates for name, content in extra_files(one)},
     )
+
+
+def _filters(structure: Structure) -> dict[str, Any]:
+    """Return the layers that lost whole filters, as ticket.json states them; nothing for other structures."""
+    if not isinstance(structure, FilterStructure):
+        return {}
+    return {"structure": Filters(kind="filters", layers=structure.stated).model_dump()}
 
 
 def _base(finding: Finding) -> BaseWeights | None:

@@ -94,7 +94,7 @@ class Search:
         self.dense = {name: mask for name, mask in dense.items() if name not in self.idle}
         if not self.dense:
             raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
-        Pruner.of(recipe.finder).check(self.dense, recipe.finder.levels)
+        Pruner.of(recipe.finder, network).check(self.dense, recipe.finder.levels)
 
     def say_what_is_not_pruned(self) -> None:
         """Warn of parameters that the task does not train, in one line."""

@@ -37,6 +37,17 @@ class PruneConfig(Config):
     scope: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: SCOPES, "name")] = PartConfig(name="global")
     schedule: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: SCHEDULES, "name", "rate")] = RateConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _usual_scope(cls, content: Any) -> Any:
+        """Add the scope that goes with a structure, where none is given."""
+        if not isinstance(content, dict) or "scope" in content:
+            return content
+        structure = content.get("structure")
+        name = structure.get("name") if isinstance(structure, dict) else structure
+        usual = STRUCTURES[name].scope if isinstance(name, str) and name in STRUCTURES else "global"
+        return content | {"scope": usual} if usual != "global" else content
+
     @model_validator(mode="after")
     def _parts_go_together(self) -> "PruneConfig":
         if self.schedule.layer_patterns and not SCOPES[self.scope.name].takes_rates:

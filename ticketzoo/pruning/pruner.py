@@ -1,11 +1,11 @@
 """Pruning: criterion x structure x scope x schedule. Exact counts, ties by index."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import nn
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.masks import Masks, kept
@@ -14,7 +14,7 @@ from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA, Criterion, Ranking
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.pruning.schedule import SCHEDULES, Schedule
-from ticketzoo.pruning.scope import SCOPES, Group, Layer, Scope, check_groups
+from ticketzoo.pruning.scope import SCOPES, Group, Layers, Scope, check_groups
 from ticketzoo.pruning.structure import STRUCTURES, Structure
 
 
@@ -33,12 +33,12 @@ class Pruner:
     """Whether as many of the lowest scores stay instead (Frankle et al. 2021, section 4)."""
 
     @classmethod
-    def of(cls, config: PruningConfig, *, inverted: bool = False) -> "Pruner":
-        """Return the pruner that `config` describes."""
+    def of(cls, config: PruningConfig, model: nn.Module | None = None, *, inverted: bool = False) -> "Pruner":
+        """Return the pruner that `config` describes, of `model`, whose graph some structures follow."""
         parts = config.pruning
         return cls(
             CRITERIA[parts.criterion.name].configured(parts.criterion),
-            STRUCTURES[parts.structure.name].configured(parts.structure),
+            STRUCTURES[parts.structure.name].fitted(parts.structure, model, parts.schedule),
             SCOPES[parts.scope.name].configured(parts.scope),
             SCHEDULES[parts.schedule.name].configured(parts.schedule),
             inverted,
@@ -67,7 +67,7 @@ class Pruner:
         if self.inverted:
             ranking, by_magnitude = ranking.inverted(by_magnitude), False
         try:
-            found = self._best(ranking, masks, to, by_magnitude)
+            found = self._best(ranking, masks, to, by_magnitude, probe.masks)
         except RunError as error:
             raise error if by_magnitude else RunError(f"criterion {self.criterion.name!r}: {error}") from None
         if warn and not self.inverted and (others := kept(ranking.others(found))):
@@ -76,7 +76,7 @@ class Pruner:
 
     def kept(self, masks: Masks, *, to: int) -> list[Group]:
         """Return the groups that are ranked together on the way to level `to`, and how many units of each stay."""
-        return self._groups({name: int(mask.count_nonzero()) for name, mask in masks.items()}, masks, to)
+        return self._groups(self.structure.layers(masks), to)
 
     def sized(self, masks: Masks, *, to: int) -> Masks:
         """Return masks of the sizes that level `to` will have, at positions that mean nothing: for plans.
@@ -85,49 +85,36 @@ class Pruner:
         """
         ends = (1, 0) if self.inverted else (0, 1)
         ramps = {name: torch.linspace(*ends, mask.numel()).view(mask.shape) for name, mask in masks.items()}
-        return self._best(Ranking(ramps), masks, to, by_magnitude=True)
+        return self._best(Ranking(ramps), masks, to, by_magnitude=True, scored=masks)
 
     def check(self, masks: Masks, levels: int) -> None:
         """Raise RecipeError if one of so many levels from `masks` on would keep no weight, or remove none."""
-        kept = {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+        layers = self.structure.layers(masks)
         for level in range(1, levels + 1):
-            before, kept = kept, self._counts(kept, masks, level)
+            before, kept = layers, {}
+            for names, count in self._groups(layers, level):  # of those ranked together only the sum is right
+                for name in names:
+                    kept[name] = min(count, layers[name].kept)
+                    count -= kept[name]
+            layers = {name: layer._replace(kept=kept[name]) for name, layer in layers.items()}
             if not any(kept.values()):
                 raise RecipeError(f"level {level} of {levels} would keep no weight; ask for fewer, or lower the rate")
-            if kept == before:
+            if layers == before:
                 raise RecipeError(f"level {level} of {levels} would remove no weight; ask for fewer")
 
-    def _best(self, ranking: Ranking, masks: Masks, to: int, by_magnitude: bool) -> Masks:
+    def _best(self, ranking: Ranking, masks: Masks, to: int, by_magnitude: bool, scored: Masks) -> Masks:
         scores, eligible = ranking
         if eligible is not None and not self.structure.single:
             raise RunError(f"eligible are single weights, and structure {self.structure.name} removes several as one")
+        if eligible is None:
+            return self.structure.best(scores, masks, self.kept(masks, to=to), by_magnitude, scored)
         found: Masks = {}
         for names, count in self.kept(masks, to=to):
-            group = {name: masks[name] for name in names}
-            if eligible is None:
-                found |= self.structure.make(scores, group, count, by_magnitude)
-            else:
-                found |= keep_highest(scores, group, count, eligible=eligible)
+            found |= keep_highest(scores, {name: masks[name] for name in names}, count, eligible=eligible)
         return {name: found[name] for name in masks}
 
-    def _counts(self, kept: Mapping[str, int], masks: Masks, to: int) -> dict[str, int]:
-        """Return survivors of each parameter at level `to`; of those ranked together only the sum is right."""
-        counts = {}
-        for names, count in self._groups(kept, masks, to):
-            for name in names:
-                each = self._each(name, masks[name])
-                units = min(count, -(-kept[name] // each))
-                counts[name], count = units * each, count - units
-        return {name: counts[name] for name in kept}
-
-    def _groups(self, kept: Mapping[str, int], masks: Masks, to: int) -> list[Group]:
-        layers = {}
-        for name, mask in masks.items():
-            each = self._each(name, mask)
-            layers[name] = Layer(tuple(mask.shape), mask.numel() // each, -(-kept[name] // each))
+    def _groups(self, layers: Layers, to: int) -> list[Group]:
         groups = self.scope.make(layers, partial(self.schedule.make, to))
         check_groups(groups, layers, f"scope {self.scope.name!r} with schedule {self.schedule.name!r}")
+        self.structure.check(groups)
         return groups
-
-    def _each(self, name: str, mask: Tensor) -> int:
-        return self.structure.weights_of_one(name, tuple(mask.shape))

@@ -1,15 +1,17 @@
 """Structures: what is removed as one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.topk import keep_highest, keep_largest
-from ticketzoo.pruning.part import Part
+from ticketzoo.pruning.part import Part, PartConfig
+from ticketzoo.pruning.scope import Group, Layer
 from ticketzoo.util.registry import Registry
 
 
@@ -28,10 +30,51 @@ class Structure(Part):
         weights_of_one: `weights_of_one(name, shape)` is the number of weights in a unit of a parameter; default 1.
             Scopes and schedules count units. Raises RecipeError for parameters that have none.
         single: whether a unit is a weight, so that all criteria go with it.
+        scope: of recipes that state none.
+        on: `on(row, model, config, schedule)` gives the structure on a network, of rows that follow its graph.
     """
 
     weights_of_one: Callable[[str, tuple[int, ...]], int] = _one
     single: bool = False
+    scope: str = "global"
+    on: "Callable[[Structure, nn.Module | None, Any, PartConfig], Structure] | None" = None
+
+    def fitted(self, config: PartConfig, model: nn.Module | None, schedule: PartConfig) -> "Structure":
+        """Return the row with the keys that a recipe gives it, on a network where it needs one."""
+        return self.configured(config) if self.on is None else self.on(self, model, config, schedule)
+
+    def layers(self, masks: Masks) -> dict[str, Layer]:
+        """Return the parameters that may lose units, and how many each has left."""
+        found = {}
+        for name, mask in masks.items():
+            each = self.weights_of_one(name, tuple(mask.shape))
+            found[name] = Layer(tuple(mask.shape), mask.numel() // each, -(-int(mask.count_nonzero()) // each))
+        return found
+
+    def units(self, masks: Masks) -> Masks:
+        """Return what the masks keep, a bool for each unit."""
+        return {name: mask.reshape(layer.units, -1).any(1) for name, layer in self.layers(masks).items()
+                for mask in (masks[name],)}  # fmt: skip
+
+    def check(self, groups: Sequence[Group]) -> None:
+        """Raise RecipeError for numbers of units that cannot stay."""
+
+    def best(
+        self, scores: Mapping[str, Tensor], masks: Masks, groups: Sequence[Group], by_magnitude: bool, scored: Masks
+    ) -> Masks:
+        """Return the masks that keep of each group the units of highest score, as many as it says.
+
+        Args:
+            scores: of single weights.
+            masks: to remove units of.
+            groups: all of the masks.
+            by_magnitude: whether absolute values count.
+            scored: the masks under which the scores were computed.
+        """
+        found: Masks = {}
+        for names, count in groups:
+            found |= self.make(scores, {name: masks[name] for name in names}, count, by_magnitude)
+        return {name: found[name] for name in masks}
 
 
 STRUCTURES: Registry[Structure] = Registry("structure", Structure, error=RecipeError)

@@ -144,7 +144,7 @@ def _of_pruning(config: TicketConfig, finder: Mapping[str, Any]) -> Iterator[Pai
         said[key] = getattr(pruning, key) or default
         given = given and {key: default} | given
     if isinstance(pruning.structure, Filters):
-        said["structure"] = "filter"
+        said["structure"] = "filters"
     for key, value in said.items():
         yield Pair(f"pruning.{key}", value, (given or {}).get(key), given is not None)
 
