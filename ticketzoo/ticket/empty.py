@@ -1,5 +1,6 @@
 """Layers of which a ticket's masks keep nothing, or next to nothing, under a model that uses them."""
 
+import math
 from collections.abc import Callable, Mapping
 
 from torch import Tensor, nn
@@ -8,8 +9,12 @@ from ticketzoo.errors import TicketError
 from ticketzoo.models.body import unused_by_head
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.ticket.config import TicketConfig
-from ticketzoo.ticket.levels import NEARLY_EMPTY, PackedLevels, empty_in
+from ticketzoo.ticket.levels import PackedLevels
 from ticketzoo.ticket.stored import Stored
+from ticketzoo.util.text import show_sparsity
+
+NEARLY_EMPTY = 0.001
+"""Density of a parameter below which cards and commands name it."""
 
 
 def empty_layers(stored: Stored, config: TicketConfig) -> list[str]:
@@ -27,8 +32,31 @@ def empty_layers(stored: Stored, config: TicketConfig) -> list[str]:
 
 def empty_layers_of(levels: PackedLevels, config: TicketConfig, seed: int | None = None) -> list[str]:
     """Return the lines of `empty_layers` of one replicate. `seed`: its own, which they name where there are several."""
-    lines = empty_in(levels, {entry.level: entry.sparsity for entry in config.levels})
+    lines = _empty_in(levels, {entry.level: entry.sparsity for entry in config.levels})
     return [f"{line} (seed {seed})" for line in lines] if seed is not None and len(config.replicates) > 1 else lines
+
+
+def _empty_in(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:
+    """Return a line for each parameter of which next to nothing is left, less than a weight in a thousand.
+
+    Args:
+        levels: the packed masks.
+        sparsities: of the levels.
+    """
+    lines = []
+    kept = {level: levels.kept(level) for level in levels}
+    for name, shape in levels.shapes.items():
+        size = math.prod(shape)
+        few = [level for level in levels if 0 < kept[level][name] < NEARLY_EMPTY * size]
+        none = [level for level in levels if kept[level][name] == 0]
+        said = [f"{kept[level][name]:,} of {size:,} weights at level {level}" for level in few[:1]]
+        if none:
+            where = f"level {none[0]} (sparsity {show_sparsity(sparsities[none[0]])})"
+            to_the_end = len(none) == sum(level >= none[0] for level in levels)
+            said.append(f"nothing from {where} on" if to_the_end else f"nothing at {where}")
+        if said:
+            lines.append(f"{name} keeps {' and '.join(said)}")
+    return lines
 
 
 def refuse_empty(masks: Mapping[str, Tensor], model: nn.Module, where: str, remedy: str) -> None:

@@ -18,7 +18,6 @@ from ticketzoo.masks.bits import Bits
 from ticketzoo.masks.digests import digest_of_digests, packed_masks_sha256
 from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.ticket.encoding import Encoded, encode
-from ticketzoo.util.text import show_sparsity
 
 T = TypeVar("T")
 
@@ -28,12 +27,11 @@ Shapes: TypeAlias = dict[str, tuple[int, ...]]
 MaskBits: TypeAlias = dict[str, Bits]
 """The masks of one level, a bit per weight, by parameter name."""
 
-NEARLY_EMPTY = 0.001
-"""Density of a parameter below which cards and commands name it."""
-
-
 FEW = 2**20
 """Masks of fewer weights are decoded before threads for them have started."""
+
+REMEMBERED = 8
+"""How many times the encoded masks' bytes the decoded ones, a bit per weight and level, may take to be remembered."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +44,7 @@ class PackedLevels(Mapping[int, Masks]):
     shapes: Shapes
     encoded: dict[int, dict[str, Encoded]]
     digests: Mapping[int, str] = field(default_factory=dict)
+    _decoded: dict[int, MaskBits] = field(default_factory=dict, init=False, repr=False)
 
     def __getitem__(self, level: int) -> Masks:
         return self.masks(level)
@@ -68,6 +67,10 @@ class PackedLevels(Mapping[int, Masks]):
     def weights(self) -> int:
         """The number of prunable weights, kept or not."""
         return sum(math.prod(shape) for shape in self.shapes.values())
+
+    @property
+    def _bytes(self) -> int:
+        return sum(len(one.content) for masks in self.encoded.values() for one in masks.values())
 
     @property
     def first_format(self) -> int:
@@ -97,6 +100,8 @@ class PackedLevels(Mapping[int, Masks]):
 
     def bits(self, level: int) -> MaskBits:
         """Return the masks of a packaged level, a bit per weight."""
+        if level in self._decoded:
+            return dict(self._decoded[level])
         names = list(self.encoded[level])
         with _mapping(self.weights) as each:
             return dict(zip(names, each(partial(self._decode, level), names), strict=True))
@@ -118,13 +123,22 @@ class PackedLevels(Mapping[int, Masks]):
         return unpack(self.bits(level), self.shapes)
 
     def walk(self) -> Iterator[tuple[int, MaskBits]]:
-        """Yield each level and its masks, a bit per weight; faster than asking for one level after the other."""
+        """Yield each level and its masks, a bit per weight; faster than asking for one level after the other.
+
+        Where they take little memory they are remembered: whoever checks masks and then takes them decodes them once.
+        """
+        remembers = self.weights // 8 * len(self) <= REMEMBERED * self._bytes
         outer: MaskBits = {}
         with _mapping(self.weights) as each:
             for level, encoded in self.encoded.items():
-                before = [outer.get(name) for name in encoded]
-                outer = dict(zip(encoded, each(Encoded.decode, encoded.values(), before), strict=True))
-                yield level, outer
+                if level not in self._decoded:
+                    before = [outer.get(name) for name in encoded]
+                    outer = dict(zip(encoded, each(Encoded.decode, encoded.values(), before), strict=True))
+                    if remembers:
+                        self._decoded[level] = outer
+                else:
+                    outer = self._decoded[level]
+                yield level, dict(outer)
 
     def union(self) -> MaskBits:
         """Return the weights that any packaged level keeps, a bit per weight."""
@@ -224,26 +238,3 @@ def _mapping(weights: int) -> Iterator[Callable[..., Iterator[Any]]]:
         return
     with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
         yield pool.map
-
-
-def empty_in(levels: PackedLevels, sparsities: Mapping[int, float]) -> list[str]:
-    """Return a line for each parameter of which next to nothing is left, less than a weight in a thousand.
-
-    Args:
-        levels: the packed masks.
-        sparsities: of the levels.
-    """
-    lines = []
-    kept = {level: levels.kept(level) for level in levels}
-    for name, shape in levels.shapes.items():
-        size = math.prod(shape)
-        few = [level for level in levels if 0 < kept[level][name] < NEARLY_EMPTY * size]
-        none = [level for level in levels if kept[level][name] == 0]
-        said = [f"{kept[level][name]:,} of {size:,} weights at level {level}" for level in few[:1]]
-        if none:
-            where = f"level {none[0]} (sparsity {show_sparsity(sparsities[none[0]])})"
-            to_the_end = len(none) == sum(level >= none[0] for level in levels)
-            said.append(f"nothing from {where} on" if to_the_end else f"nothing at {where}")
-        if said:
-            lines.append(f"{name} keeps {' and '.join(said)}")
-    return lines
