@@ -6,11 +6,14 @@ every level, the others are far below, and every level matches; false winning at
 controls falling together from dense's mean to 1.25 margins below it, so that chance chooses the last matching level;
 power: every control is 2 below the ticket. The first control is the mean of two draws, as `random_mask` is; the last is
 the one that is as good. The noisy level is the one at which an error begins: the densest for matching, the sparsest for
-winning. Over several targets an error is one on any of them. It prints the table of docs/verdicts.md and writes
-docs/results/verdict-errors.json, from which `docs/build.py` makes the table.
+winning. Targets of other data share 5%, and an error is one on any of them; a source has 5% of its own, and its errors
+are counted apart. It prints the table of docs/verdicts.md and writes docs/results/verdict-errors.json, from which
+`docs/build.py` makes the table. With an argument only designs whose names hold it are simulated; other lines stay.
 """
 
 import json
+import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,12 +34,24 @@ AT = (3, 5, 7, 10)
 
 @dataclass(frozen=True)
 class Design:
-    """The trainings of a simulated ticket: levels, those with controls, controls, and targets."""
+    """The trainings of a simulated ticket: levels, those with controls, controls, targets, and if one is the source."""
 
     levels: int
     with_controls: int
     controls: int
     targets: int = 1
+    source: bool = False
+
+    @property
+    def families(self) -> list[slice]:
+        """The targets that share 5%: the source alone, which is the first, and those of other data."""
+        return [slice(0, 1), slice(1, None)] if self.source else [slice(None)]
+
+    @property
+    def parts(self) -> dict[str, slice]:
+        """The targets whose errors are counted together, by what is added to the design's name."""
+        counted = (": on the source", ": on other data", ": on either")
+        return dict(zip(counted, [*self.families, slice(None)], strict=True)) if self.source else {"": slice(None)}
 
     @property
     def at(self) -> list[int]:
@@ -64,7 +79,8 @@ DESIGNS = {
     "5 levels, 2 with 2 controls": Design(5, 2, 2),
     "5 levels, each with 2 controls": Design(5, 5, 2),
     "2 levels, 5 controls": Design(2, 2, 5),
-    "3 targets, 2 levels, 5 controls": Design(2, 2, 5, targets=3),
+    "3 targets of other data, 2 levels, 5 controls": Design(2, 2, 5, targets=3),
+    "source and 2 of other data, 2 levels, 5 controls": Design(2, 2, 5, targets=3, source=True),
 }
 SPREADS = {
     "equal spreads": Spreads(),
@@ -131,11 +147,15 @@ class Experiments:
         means = np.broadcast_to(controls, design.draws.shape)
         levels = spread * self.ticket + np.broadcast_to(ticket, design.levels)[:, None]
         measured = Measured(self.dense, levels, self.controls + means[..., None], design.at, margin, design.draws)
-        shares = holm_shares(decide(measured).p_matching.max(axis=-1), ALPHA)
-        return decide(measured, alpha=shares, alpha_winning=ALPHA / design.targets)
+        p_values = decide(measured).p_matching.max(axis=-1)
+        shares = np.concatenate([holm_shares(p_values[:, of], ALPHA) for of in design.families], axis=-1)
+        equal = np.concatenate(
+            [np.full_like(p_values[:, of], ALPHA / p_values[0, of].size) for of in design.families], axis=-1
+        )
+        return decide(measured, alpha=shares, alpha_winning=equal)
 
-    def rates(self) -> dict[str, float]:
-        """The rates of the tables."""
+    def rates(self) -> dict[str, dict[str, float]]:
+        """The rates of the tables, by what is added to the design's name."""
         design = self.design
         far = np.full((design.controls, 1), -20.0)
         far[-1] = 0.0
@@ -145,10 +165,13 @@ class Experiments:
         falling = self.judged(falls, far + falls[design.at], MARGIN, noisy=-1)
         better = self.judged(0.0, -2.0, 1e6, noisy=-1)
         return {
-            "false_matching": float(worse.matching.any(axis=(-1, -2)).mean()),
-            "false_winning": float(tied.winning.any(axis=(-1, -2)).mean()),
-            "false_winning_at_the_margin": float(falling.winning.any(axis=(-1, -2)).mean()),
-            "power": float(better.winning[..., -1].mean()),
+            added: {
+                "false_matching": float(worse.matching[:, of].any(axis=(-1, -2)).mean()),
+                "false_winning": float(tied.winning[:, of].any(axis=(-1, -2)).mean()),
+                "false_winning_at_the_margin": float(falling.winning[:, of].any(axis=(-1, -2)).mean()),
+                "power": float(better.winning[:, of, -1].mean()),
+            }
+            for added, of in design.parts.items()
         }
 
 
@@ -192,31 +215,42 @@ def rates_until_decided(design: Design, spreads: Spreads, correlation: float, di
     }
 
 
-def main() -> None:
-    """Simulate every design, write the rates and print them."""
+def kept(path: Path, new: list[dict], names: Iterable[str]) -> list[dict]:
+    """Return `new` rates, with those in the file `path` of other designs among `names`, in the order of `names`."""
+    old = json.loads(path.read_text())["rates"] if path.exists() else []
+    order, done = list(names), {one["design"] for one in new}
+    stay = [one for one in old if one["design"] in order and one["design"] not in done]
+    return sorted(stay + new, key=lambda one: order.index(one["design"]))
+
+
+def main(asked: str = "") -> None:
+    """Simulate the designs whose names hold `asked`, write the rates and print the new ones."""
+    designs = {name: design for name, design in DESIGNS.items() if asked in name}
     found = [
-        {"design": name, "spreads": words, "seeds": seeds, "correlation": correlation}
-        | Experiments.drawn(design, spreads, seeds, correlation).rates()
-        for name, design in DESIGNS.items()
+        {"design": name + added, "spreads": words, "seeds": seeds, "correlation": correlation} | rates
+        for name, design in designs.items()
         for words, spreads in SPREADS.items()
         for correlation in (0.0, 0.5)
         for seeds in (3, 5)
+        for added, rates in Experiments.drawn(design, spreads, seeds, correlation).rates().items()
     ]
-    RESULTS.write_text(json.dumps({"experiments": EXPERIMENTS, "rates": found}, indent=1) + "\n")
+    every = [name + added for name, design in DESIGNS.items() for added in design.parts]
+    content = {"experiments": EXPERIMENTS, "rates": kept(RESULTS, found, every)}
+    RESULTS.write_text(json.dumps(content, indent=1) + "\n")
     added = [
         {"design": name, "spreads": words, "correlation": correlation}
         | rates_until_decided(design, spreads, correlation, difference)
-        for name, design in DESIGNS.items()
+        for name, design in designs.items()
         for words, spreads in SPREADS.items()
         for correlation in (0.0, 0.5)
         for difference in (0.0, -MARGIN)
         if design.targets == 1
     ]
-    content = {"experiments": EXPERIMENTS, "seeds": AT, "rates": added}
+    content = {"experiments": EXPERIMENTS, "seeds": AT, "rates": kept(UNTIL_DECIDED, added, DESIGNS)}
     UNTIL_DECIDED.write_text(json.dumps(content, indent=1) + "\n")
     for one in [*found, *added]:
         print(*one.values(), sep=" | ")
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2])

@@ -5,7 +5,7 @@ Text between `<!-- NAME -->` and `<!-- end -->` is replaced; everything else is 
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -235,18 +235,32 @@ def stress(commands: dict[str, dict]) -> str:
     return "\n".join(lines)
 
 
+def most_of(rates: Iterable[dict]) -> str:
+    """The largest rate of each error, in words."""
+    rates = list(rates)
+    words = ("false matching", "false winning", "at the margin")
+    return ", ".join(f"{word} {max(one[key] for one in rates):.1%}" for word, key in zip(words, ERRORS, strict=True))
+
+
 def verdict_errors(found: dict) -> str:
     """Rates of error and power by design, spreads, correlation and seeds."""
-    most = {key: max(one[key] for one in found["rates"]) for key in ERRORS}
+    rates = found["rates"]
+    either = [one for one in rates if one["design"].endswith(": on either")]
+    source = [one for one in rates if one["design"].endswith(": on the source")]
+    beside = [one for one in rates if one["design"].endswith(": on other data")]
+    equal = [[one for one in of if one["spreads"] == "equal spreads"] for of in (source, beside, either)]
     lines = [
-        f"Each line: {found['experiments']:,} simulated tickets. The most: false matching "
-        f"{most['false_matching']:.1%}, false winning {most['false_winning']:.1%}, at the margin "
-        f"{most['false_winning_at_the_margin']:.1%}.",
+        f"Each line: {found['experiments']:,} simulated tickets. The most, lines on either left out: "
+        f"{most_of(one for one in rates if one not in either)}.",
+        "",
+        f"Of a ticket with a source and two targets of other data, the most on the source: {most_of(source)}; on other "
+        f"data: {most_of(beside)}; on either, for which 10% are spent: {most_of(either)}. Where spreads are equal, on "
+        f"the source: {most_of(equal[0])}; on other data: {most_of(equal[1])}; on either: {most_of(equal[2])}.",
         "",
         "| design | spreads | correlation | seeds | false matching | false winning | at the margin | power at 2 |",
         "|---|---|--:|--:|--:|--:|--:|--:|",
     ]
-    for one in found["rates"]:
+    for one in rates:
         numbers = " | ".join(f"{one[key]:.1%}" for key in (*ERRORS, "power"))
         lines.append(f"| {one['design']} | {one['spreads']} | {one['correlation']:g} | {one['seeds']} | {numbers} |")
     return "\n".join(lines)

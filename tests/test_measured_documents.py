@@ -1,5 +1,7 @@
 """Tables and sentences with numbers in docs/ and registry/ are those that their rows give."""
 
+import json
+import re
 import shutil
 import subprocess
 import sys
@@ -7,7 +9,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from ticketzoo.ticket.verdict import Verdict
+
 ROOT = Path(__file__).parents[1]
+ORDER = {"winning": 0, "matching": 0, "undecided": 1, "below": 2}
 
 
 def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
@@ -36,3 +41,18 @@ def test_cards_and_verdicts_of_the_registry_are_those_of_their_rows(tmp_path: Pa
         for name in ("README.md", "ticket.json"):
             there = ROOT / "registry" / copy.name / name
             assert (copy / name).read_text() == there.read_text(), f"{copy.name}/{name}"
+
+
+def test_a_label_that_comes_back_along_the_levels_has_its_reason_on_the_card() -> None:
+    """Labels fall from dense levels to sparse ones once; where winning interrupts matching the card says why."""
+    for path in sorted((ROOT / "registry").glob("*/ticket.json")):
+        verdict = Verdict.model_validate(json.loads(path.read_text())["verdict"])
+        card = (path.parent / "README.md").read_text()
+        for target in {level.target for level in verdict.levels}:
+            labels = [level.label for level in verdict.levels if level.target == target]
+            ranks = [ORDER[label] for label in labels if label != "not measured"]
+            assert ranks == sorted(ranks), f"{path.parent.name} on {target}: {labels}"
+            for level in verdict.levels:
+                if level.target == target and level.label == "matching" and "winning" in labels:
+                    why = "without controls" if level.control is None else "not shown to be above each control"
+                    assert re.search(rf"at levels? [\d, to]+ {why}", card), f"{path.parent.name}: {level}"

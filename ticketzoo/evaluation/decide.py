@@ -99,7 +99,7 @@ def decide(
     measured: Measured,
     *,
     alpha: float | Floats = ALPHA,
-    alpha_winning: float | None = None,
+    alpha_winning: float | Floats | None = None,
     claims: Claims = NONE,
 ) -> Decision:
     """Return the labels of the levels in `measured`.

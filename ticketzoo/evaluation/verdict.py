@@ -1,19 +1,18 @@
 """The verdict on measured rows of a ticket, by one stated rule: see `rule`, `decide` and docs/verdicts.md."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from pydantic import ValidationError
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.decide import ALPHA
-from ticketzoo.evaluation.level_labels import Labelling, judge_target
-from ticketzoo.evaluation.looks import LookRows, looks_words, rows_by_look
+from ticketzoo.evaluation.families import judge_families, overall
+from ticketzoo.evaluation.looks import looks_words
 from ticketzoo.evaluation.metrics import DEFAULT
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows
 from ticketzoo.evaluation.target import Margin, Target, Use
-from ticketzoo.ticket.verdict import LABELS, Label, LevelVerdict, Look, TargetVerdict, Until
+from ticketzoo.ticket.verdict import Until
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
@@ -40,8 +39,9 @@ def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | 
     return (
         "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
         "below minus the margin, at this level and every sparser one; undecided: neither; "
-        f"{OVER_CONTROLS[use]}. Each test is one-sided at 5%, shared where there are several targets: by Holm's method "
-        "against dense's margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
+        f"{OVER_CONTROLS[use]}. Each test is one-sided at 5%: on the source, whose claims were stated first, and at "
+        "another 5% on all targets that are other data together, which share it by Holm's method against dense's "
+        "margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
         "pooled over dense and the ticket's levels, of which none counts as quieter than it was measured, and over "
         "controls of as many draws, where Levene's test allows it, else Welch's test is made; not measured: fewer than "
         "2 seeds, dense did not learn, or one test example is worth more than the margin, where the rows say how many "
@@ -91,9 +91,9 @@ def judge(
         return [Target(name, of, margin, name in carried, use, pretrained=pretrained) for name, of in by_target if of]
 
     try:
-        judged, looks = _judge(groups, targets_of, margin, until, carried)
+        judged, looks = judge_families(groups, targets_of, margin, until, carried)
         levels = [level for _, of_target in judged for level in of_target]
-        label, sparsity = _overall(levels, carried)
+        label, sparsity = overall(levels, carried)
         return Verdict(
             rule=rule(sorted(falling_metrics(groups)), use, until),
             metric=", ".join(metrics),
@@ -109,55 +109,6 @@ def judge(
         )
     except ValidationError as error:
         raise TicketError(f"results: no verdict can be given of them: {error.errors()[0]['msg']}") from None
-
-
-Judged = list[tuple[TargetVerdict, list[LevelVerdict]]]
-
-
-def _judge(
-    groups: Sequence[Group],
-    targets_of: Callable[[Sequence[Group], Margin], list[Target]],
-    margin: Margin,
-    until: Until | None,
-    carried: Collection[str],
-) -> tuple[Judged, list[Look]]:
-    """Return the verdicts on targets and their levels at the last look, and all looks where there are several.
-
-    A default margin, which follows dense's mean, is that of the first look at every later one, too. Where dense did not
-    learn at a look nothing is measured there, and what was claimed before stands again once it has.
-    """
-    claimed: dict[str, Labelling] = {}
-    judged: Judged = []
-    looks = []
-    for look in rows_by_look(groups, until):
-        targets = targets_of(look.groups, margin)
-        margin = {target.name: target.margin for target in targets if target.dense}
-        labelled = _labelled(targets, look, claimed)
-        claimed |= labelled
-        judged = [judge_target(target, labelled.get(target.name)) for target in targets]
-        label, _ = _overall([level for _, levels in judged for level in levels], carried)
-        undecided = {name: one.undecided for name, one in labelled.items() if one.undecided}
-        looks.append(Look(seeds=look.seeds, spent=look.spent, label=label, undecided=undecided))
-    return judged, looks if until else []
-
-
-def _labelled(targets: Sequence[Target], look: LookRows, before: Mapping[str, Labelling]) -> dict[str, Labelling]:
-    """Return the labelling of each target that can be judged; they share the 5% by Holm's method.
-
-    Each has an equal share; a target on which every level matches passes its share on to the others, for matching
-    alone: what it shows says nothing of controls, or of being above dense. One that cannot be judged keeps its share
-    where there are more looks: it may be judged at another.
-    """
-    judged = [target for target in targets if target.measured_levels and not target.unmeasured]
-    kept = len(targets) - len(judged) if look.number else 0
-    equal = look.level(ALPHA / max(1, len(judged) + kept))
-    labelled: dict[str, Labelling] = {}
-    while open_ones := [target for target in judged if target.name not in labelled]:
-        alpha = look.level(ALPHA / (len(open_ones) + kept))
-        tried = [Labelling(target, alpha, equal, look.number, before.get(target.name)) for target in open_ones]
-        complete = [one for one in tried if one.decision.matching.all()]
-        labelled |= {one.target.name: one for one in complete or tried}
-    return labelled
 
 
 def judge_all(
@@ -190,23 +141,3 @@ def judge_all(
         )
         for name in sorted(by_ticket)
     }
-
-
-def _overall(levels: list[LevelVerdict], carried: Collection[str]) -> tuple[Label, float | None]:
-    """Return the best label that one level has on the source, and the sparsity of the sparsest such level.
-
-    Targets that are `carried` to do not count beside the source; where there is no other, a level has the label that it
-    has on every one of them. One that matches on one target and wins on another is matching.
-    """
-    levels = [level for level in levels if level.target not in carried] or levels
-    targets = {level.target for level in levels}
-    labels: dict[int, list[Label]] = defaultdict(list)
-    for level in levels:
-        labels[level.level].append(level.label)
-    worst: dict[int, Label] = {}
-    for number, of_level in labels.items():
-        worst[number] = max(of_level, key=LABELS.index) if len(of_level) == len(targets) else "not measured"
-    best: Label = min(worst.values(), key=LABELS.index, default="not measured")
-    if best == "not measured":
-        return best, None
-    return best, max(level.sparsity for level in levels if worst[level.level] == best)

@@ -170,9 +170,19 @@ def _claims(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -
         label = "matches untrained" if untrained else "matching"
         margin = f"margin {number(about.margin, about.metric)}"
         claims.append(f"{label}{short} ({margin}) up to {show_sparsity(last.sparsity)} (level {last.level})")
+        if by_label["winning"]:
+            claims[-1] += _no_more_than_matching(by_label["matching"])
     if above := [level for levels in by_label.values() for level in levels if level.above_dense]:
         claims.append(f"above dense at {_levels(above)}")
     return claims
+
+
+def _no_more_than_matching(levels: list["LevelVerdict"]) -> str:
+    """Return why these levels do not win where others do: ", at levels 7, 8 without controls", or nothing."""
+    without = [level for level in levels if level.control is None]
+    with_controls = [level for level in levels if level.control is not None]
+    said = f", at {_levels(without)} without controls" if without else ""
+    return said + (f", at {_levels(with_controls)} not shown to be above each control" if with_controls else "")
 
 
 def _open(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> list[str]:
