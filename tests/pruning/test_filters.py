@@ -137,11 +137,11 @@ def test_readers_have_to_be_pruned_too_and_greedy_goes_by_layers() -> None:
 def test_the_graph_says_what_reads_a_filter() -> None:
     flows = filter_flows(create_model("lenet-5", seed=0))
     assert flows == {
-        "conv1.weight": Flow(("conv2.weight",), 1, ()),
-        "conv2.weight": Flow(("fc1.weight",), 25, ()),
+        "conv1.weight": Flow(("conv2.weight",), 1, (), 6),
+        "conv2.weight": Flow(("fc1.weight",), 25, (), 16),
     }
     vgg = filter_flows(create_model("vgg-11", seed=0, width=0.05))
-    assert vgg["layers.11.conv.weight"] == Flow(("fc.weight",), 1, ("layers.11.bn",))
+    assert vgg["layers.11.conv.weight"] == Flow(("fc.weight",), 1, ("layers.11.bn",), 26)
     mobile = filter_flows(create_model("torchvision/mobilenet_v2", seed=0, num_classes=2))
     assert mobile["features.1.conv.0.0.weight"] == "it is a grouped convolution"
     assert mobile["features.0.0.weight"] == "'features.1.conv.0.0', a Conv2d, reads it"

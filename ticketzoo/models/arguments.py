@@ -1,5 +1,6 @@
 """Typed arguments of architectures, bounded because they also come from tickets that strangers published."""
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from typing import Annotated, Any, TypeVar
 
@@ -41,6 +42,33 @@ class WidthArguments(Arguments):
     def scale(self, units: int) -> int:
         """Return `units` times the width, rounded, at least 1."""
         return max(1, round(units * self.width))
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+Filters = Annotated[int, Field(ge=1, le=65_536)]
+
+
+class FilterArguments(WidthArguments):
+    """`widths` instead gives the filters of each convolution whose filters can go, in their order, as pruning left."""
+
+    widths: Annotated[tuple[Filters, ...], BeforeValidator(_as_tuple), Field(max_length=256)] | None = Field(
+        default=None, exclude_if=lambda widths: widths is None
+    )
+
+    def filters(self, usual: Sequence[int]) -> list[int]:
+        """Return the filters of each such convolution: `widths`, or the `usual` ones, scaled.
+
+        Raises:
+            ModelError: there are not as many.
+        """
+        if self.widths is None:
+            return [self.scale(filters) for filters in usual]
+        if len(self.widths) != len(usual):
+            raise ModelError(f"widths has {len(self.widths)} numbers, and filters can go of {len(usual)} convolutions")
+        return list(self.widths)
 
 
 ArgumentsT = TypeVar("ArgumentsT", bound=Config)

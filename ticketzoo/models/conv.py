@@ -8,13 +8,13 @@ from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
-from ticketzoo.models.arguments import WidthArguments
+from ticketzoo.models.arguments import FilterArguments
 from ticketzoo.models.initialisation import Initialisation
 
 _CHANNELS = (64, 64, 128, 128, 256, 256)
 
 
-class ConvArguments(WidthArguments):
+class ConvArguments(FilterArguments):
     """Defaults are CIFAR-10's, and the paper's Gaussian Glorot start."""
 
     init: Initialisation = "glorot_normal"
@@ -37,7 +37,7 @@ class ConvNet(nn.Module):
             least = 2 ** (depth // 2)
             raise ModelError(f"conv-{depth} takes images of at least {least}x{least} pixels, not {height}x{width}")
         self.depth = depth
-        filters = [channels, *map(arguments.scale, _CHANNELS[:depth])]
+        filters = [channels, *arguments.filters(_CHANNELS[:depth])]
         for number, (inputs, outputs) in enumerate(pairwise(filters), start=1):
             self.add_module(f"conv{number}", nn.Conv2d(inputs, outputs, kernel_size=3, padding=1))
         hidden = arguments.scale(256)

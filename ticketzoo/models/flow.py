@@ -38,11 +38,13 @@ class Flow:
         consumers: names of the weights that read its output.
         area: inputs of a consumer for each filter: 1, or the size of an image that is flattened in between.
         norms: names of the modules of batch normalisation in between.
+        filters: number of them.
     """
 
     consumers: tuple[str, ...]
     area: int
     norms: tuple[str, ...]
+    filters: int
 
 
 Flows: TypeAlias = dict[str, Flow | str]
@@ -113,7 +115,7 @@ class _Walk:
             return "nothing reads it"
         if len(set(self.consumers.values())) > 1:
             return "its readers see images of several sizes"
-        return Flow(tuple(self.consumers), next(iter(self.consumers.values())), tuple(self.norms))
+        return Flow(tuple(self.consumers), next(iter(self.consumers.values())), tuple(self.norms), self.filters)
 
     def _follow(self, node: Node, *, flat: bool) -> None:
         for user in node.users:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
-from ticketzoo.models.arguments import Shape, WidthArguments
+from ticketzoo.models.arguments import FilterArguments, Shape, WidthArguments
 from ticketzoo.models.initialisation import Initialisation
 
 
@@ -43,7 +43,14 @@ class LeNet300100(nn.Module):
         return self.fc3(x)
 
 
-@ARCHITECTURES.add("lenet-5", arguments=LeNetArguments, accepts=SCORES_IMAGES)
+class LeNet5Arguments(FilterArguments):
+    """Defaults are MNIST's."""
+
+    in_shape: Shape = (1, 28, 28)
+    init: Initialisation = "glorot_normal"
+
+
+@ARCHITECTURES.add("lenet-5", arguments=LeNet5Arguments, accepts=SCORES_IMAGES)
 class LeNet5(nn.Module):
     """Convolutions of 6 and 16 channels (5x5), each max-pooled by 2, then linear layers of 120, 84 and `num_classes`.
 
@@ -52,14 +59,15 @@ class LeNet5(nn.Module):
     On MNIST: 61,470 prunable weights of 61,706 parameters.
     """
 
-    def __init__(self, arguments: LeNetArguments) -> None:
+    def __init__(self, arguments: LeNet5Arguments) -> None:
         super().__init__()
         channels, height, width = arguments.in_shape
         padding = 2 if min(height, width) < 32 else 0
         rows, columns = (((side + 2 * padding - 4) // 2 - 4) // 2 for side in (height, width))
         if min(rows, columns) < 1:
             raise ModelError(f"lenet-5 takes images of at least 12x12 pixels, not {height}x{width}: try lenet-300-100")
-        maps1, maps2, hidden1, hidden2 = map(arguments.scale, (6, 16, 120, 84))
+        maps1, maps2 = arguments.filters((6, 16))
+        hidden1, hidden2 = map(arguments.scale, (120, 84))
         self.conv1 = nn.Conv2d(channels, maps1, kernel_size=5, padding=padding)
         self.conv2 = nn.Conv2d(maps1, maps2, kernel_size=5)
         self.fc1 = nn.Linear(maps2 * rows * columns, hidden1)

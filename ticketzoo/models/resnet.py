@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
-from ticketzoo.models.arguments import WidthArguments
+from ticketzoo.models.arguments import FilterArguments
 from ticketzoo.models.initialisation import Initialisation
 
 
-class ResNetArguments(WidthArguments):
+class ResNetArguments(FilterArguments):
     """Defaults are CIFAR-10's, and the start of Frankle et al. 2020 (arXiv 1912.05671)."""
 
     init: Initialisation = "kaiming_normal_bn_uniform"
@@ -26,11 +26,11 @@ class ResNetArguments(WidthArguments):
 class Block(nn.Module):
     """Two 3x3 convolutions and a shortcut, which projects when the channels change (and then halves the image)."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+    def __init__(self, inputs: int, inner: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False)
-        self.bn1 = nn.BatchNorm2d(outputs)
-        self.conv2 = nn.Conv2d(outputs, outputs, kernel_size=3, padding=1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, inner, kernel_size=3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, outputs, kernel_size=3, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.shortcut = nn.Sequential()
         if stride != 1:
@@ -57,10 +57,12 @@ class ResNet(nn.Module):
         self.conv = nn.Conv2d(arguments.in_shape[0], channels, kernel_size=3, padding=1, bias=False)
         self.bn = nn.BatchNorm2d(channels)
         self.blocks = nn.Sequential()
+        count = (depth - 2) // 6
+        inner = iter(arguments.filters([filters for filters in (16, 32, 64) for _ in range(count)]))
         for segment, filters in enumerate(map(arguments.scale, (16, 32, 64))):
-            for number in range((depth - 2) // 6):
+            for number in range(count):
                 stride = 2 if segment > 0 and number == 0 else 1
-                self.blocks.append(Block(channels, filters, stride))
+                self.blocks.append(Block(channels, next(inner), filters, stride))
                 channels = filters
         self.fc = nn.Linear(channels, arguments.num_classes)
 

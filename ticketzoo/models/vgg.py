@@ -7,20 +7,21 @@ Modules have open_lth's names, and convolutions their (redundant) biases, so tha
 """
 
 from functools import partial
+from itertools import islice
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models.architecture import ARCHITECTURES, SCORES_IMAGES
-from ticketzoo.models.arguments import WidthArguments
+from ticketzoo.models.arguments import FilterArguments
 from ticketzoo.models.initialisation import Initialisation
 
 _CHANNELS = (64, 128, 256, 512, 512)
 _CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}
 
 
-class VGGArguments(WidthArguments):
+class VGGArguments(FilterArguments):
     """Defaults are CIFAR-10's, and the start of Frankle et al. 2020."""
 
     init: Initialisation = "kaiming_normal_bn_uniform"
@@ -52,14 +53,14 @@ class VGG(nn.Module):
         if min(height, width) < 16:
             raise ModelError(f"vgg-{depth} takes images of at least 16x16 pixels, not {height}x{width}")
         self.layers = nn.Sequential()
-        for stage, (filters, count) in enumerate(
-            zip(map(arguments.scale, _CHANNELS), _CONVOLUTIONS[depth], strict=True)
-        ):
+        counts = _CONVOLUTIONS[depth]
+        filters = iter(arguments.filters([one for one, of in zip(_CHANNELS, counts, strict=True) for _ in range(of)]))
+        for stage, count in enumerate(counts):
             if stage > 0:
                 self.layers.append(nn.MaxPool2d(2))
-            for _ in range(count):
-                self.layers.append(ConvolutionNormReLU(channels, filters))
-                channels = filters
+            for outputs in islice(filters, count):
+                self.layers.append(ConvolutionNormReLU(channels, outputs))
+                channels = outputs
         self.fc = nn.Linear(channels, arguments.num_classes)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.repack import encoded_as
+from ticketzoo.ticket.small import Small
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.ticket.write import save
 from ticketzoo.util.arguments import checked
@@ -58,6 +59,27 @@ class Publishable(Contents):
         if encoding is not None:
             config, stored = encoded_as(config, stored, encoding)
         return save(config, stored, Path(folder), extras or {})
+
+    @checked
+    def export(self, out: str | Path, to: str = "state-dict") -> Small | None:
+        """Write this level for other tools, as a safetensors file; its folder is made.
+
+        Args:
+            out: the file, which may not exist.
+            to: `state-dict`, the rewind weights with pruned ones 0.0; `trained`, the trained ones likewise;
+                `torch-prune`, with masks as `torch.nn.utils.prune` has them; `masks` alone; `small`, the smaller dense
+                network that whole filters leave, and `small-trained`, that of the trained weights.
+
+        Returns:
+            of `small` and `small-trained` the network, and what it saves; else None.
+
+        Raises:
+            TicketError: an unknown form, a file that exists or cannot be written, no trained weights, or masks that do
+                not remove whole filters.
+        """
+        from ticketzoo.ticket.export import export_ticket
+
+        return export_ticket(self, to, out)  # type: ignore[arg-type]
 
     @checked
     def push_to_hub(
