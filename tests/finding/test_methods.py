@@ -17,6 +17,7 @@ from ticketzoo.pruning.magnitude import prune_by_magnitude
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.recipe import Steps, parse_recipe
 from ticketzoo.runs.store import Cell
+from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import WEIGHTS, Parametrisation
 from ticketzoo.training.record import Record
 
@@ -53,7 +54,13 @@ class Journal:
         return length.iterations(10)
 
     def train(
-        self, masks: Masks, start: Start, *, learn: Parametrisation = WEIGHTS, keep: Collection[int] = ()
+        self,
+        masks: Masks,
+        start: Start,
+        *,
+        learn: Parametrisation = WEIGHTS,
+        keep: Collection[int] = (),
+        training: TrainingConfig | None = None,
     ) -> Trained:
         number = sum(line.startswith("train") for line in self.lines)
         kept_too = f", keep {list(keep)}" if keep else ""

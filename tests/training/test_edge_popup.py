@@ -1,6 +1,7 @@
 """Edge-popup (Ramanujan et al. 2020): scores learn which of the frozen weights to keep."""
 
 import json
+import math
 import pickle
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks, kept
 from ticketzoo.masks.random import random_masks
-from ticketzoo.masks.topk import keep_largest
+from ticketzoo.masks.topk import keep_highest, keep_largest
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.models.create import arguments_for, initial_state
 from ticketzoo.models.state import State
@@ -26,7 +27,8 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.parametrisation import NOTHING, WEIGHTS, Learned, Parametrisation
-from ticketzoo.training.scores import EdgePopup, counts, highest, unseen_highest
+from ticketzoo.training.scores import Biprop, EdgePopup, binary, counts
+from ticketzoo.training.selection import Highest, highest, unseen_highest
 
 DIGITS = {"type": "image-classification", "dataset": {"path": "digits"}}
 
@@ -335,3 +337,47 @@ def test_scaling_a_layer_changes_no_prediction(found: tuple[Digits, Learned]) ->
     for name, factor in zip(learned.masks, (100.0, 0.001, 7.0), strict=True):
         scaled[name] = factor * scaled[name]
     assert torch.equal(digits.predictions(scaled, learned.masks), digits.predictions(learned.weights, learned.masks))
+
+
+def test_biprop_computes_with_signs_and_one_magnitude_and_has_the_gradient_of_the_weights() -> None:
+    """Kept: 0.5 and 0.25, in the mean 0.375; y = 0.375 * (1 + 4) = 1.875, so dL/dy = -1.125."""
+    layer = nn.Linear(4, 1, bias=False)
+    layer.weight.data = torch.tensor([[0.5, -1.0, 2.0, 0.25]])
+    learn = Biprop({"weight": 2})
+    (scores,) = learn.install(layer, {"weight": torch.ones(1, 4, dtype=torch.bool)}, seed=0)
+    scores.data = torch.tensor([[0.3, -0.2, 0.1, -0.4]])
+    assert layer.weight.tolist() == [[0.375, 0.0, 0.0, 0.375]]
+    y = layer(torch.tensor([1.0, 2.0, -1.0, 4.0]))
+    (0.5 * (y - 3) ** 2).backward()
+    assert y.item() == 1.875
+    assert scores.grad is not None
+    assert scores.grad.tolist() == [[-0.5625, -2.25, 2.25, 1.125]]
+    assert learn.learned(layer).weights["weight"].tolist() == [[0.375, -0.375, 0.375, 0.375]]
+
+
+def test_a_binary_weight_of_0_has_the_sign_plus() -> None:
+    assert binary(torch.tensor([0.0, -2.0]), torch.tensor([True, True])).tolist() == [1.0, -1.0]
+
+
+@pytest.mark.parametrize("norms", [False, True])
+def test_biprop_learns_scales_of_normalisation_where_it_is_told_to(norms: bool, tmp_path: Path) -> None:
+    made = popup_job(model="resnet-20")
+    learned = learned_in(tmp_path, replace(made, learn=Biprop(made.learn.kept, norms)))
+    moved = {name for name, one in learned.weights.items() if not torch.equal(one, made.state[name])} - {*made.masks}
+    assert any(name.endswith(("bn1.weight", "bn1.bias")) for name in moved) is norms
+    for name in made.masks:
+        assert len(learned.weights[name].abs().unique()) == 1
+
+
+def test_the_dividing_value_is_found_wherever_it_went() -> None:
+    """Values that drift, jump, tie and lose their spread: the memory of the call before never decides."""
+    generator, select = torch.Generator().manual_seed(0), Highest()
+    scores = torch.rand(5000, generator=generator)
+    steps = [scores + 1e-4 * number for number in range(5)] + [scores * 100, scores.round(decimals=1)]
+    steps += [torch.zeros(5000), scores, -scores, torch.full((5000,), math.nan), scores]
+    for number, values in enumerate(steps):
+        count = (2500, 10, 4999)[number % 3]
+        if values.isnan().any():
+            select(values, count)
+            continue
+        assert torch.equal(select(values, count), keep_highest({"": values}, {"": values > -9}, count)[""])

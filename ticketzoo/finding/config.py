@@ -1,11 +1,11 @@
 """The `finder` section of a recipe: what every method has, and what those that rewind add."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, model_validator
 
 from ticketzoo.finding.rewinding import REWINDINGS
-from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.config import PruningConfig, stated
 from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.recipe import Steps
 
@@ -36,6 +36,10 @@ class MethodConfig(PruningConfig):
         """The method or criterion that has no scores of which the lowest could be kept; "" where there are some."""
         criterion = self.pruning.criterion.name
         return "" if CRITERIA[criterion].inverts else f"criterion {criterion}"
+
+    def stated(self) -> dict[str, Any]:
+        """Return what a ticket states of its pruning."""
+        return stated(self)
 
     def check_untrained(self) -> None:
         """Raise ValueError for a criterion that compares with a training, where the method prunes before any."""

@@ -17,6 +17,7 @@ from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import NotTrainedYet, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
+from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation
 from ticketzoo.training.record import Record
 
@@ -64,14 +65,22 @@ class RecipeLab:
         """
         return steps_before_the_end(length, self.recipe, self.task)
 
-    def job(self, masks: Masks, start: Start, learn: Parametrisation = WEIGHTS) -> Job:
+    def job(
+        self, masks: Masks, start: Start, learn: Parametrisation = WEIGHTS, training: TrainingConfig | None = None
+    ) -> Job:
         """Return the training from `start` under `masks`; all-True masks are a dense training of the weights."""
         masks = {} if learn == WEIGHTS and kept(masks) == total(masks) else masks
-        model, training = self.model.architecture, self.recipe.training
+        model, training = self.model.architecture, training or self.recipe.training
         return Job(model, start.state, masks, self.task, training, self.seed, start.step, learn)
 
     def train(
-        self, masks: Masks, start: Start, *, learn: Parametrisation = WEIGHTS, keep: Collection[int] = ()
+        self,
+        masks: Masks,
+        start: Start,
+        *,
+        learn: Parametrisation = WEIGHTS,
+        keep: Collection[int] = (),
+        training: TrainingConfig | None = None,
     ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
@@ -79,7 +88,7 @@ class RecipeLab:
             RunError: as `Store.run` does.
         """
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
-        cell = self.cells.run(self.job(masks, start, learn), label, keep_final=True, snapshot_steps=keep)
+        cell = self.cells.run(self.job(masks, start, learn, training), label, keep_final=True, snapshot_steps=keep)
         self.records.append(cell.record)
         return Trained(cell, start, masks)
 

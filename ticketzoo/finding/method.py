@@ -17,6 +17,7 @@ from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
+from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
 from ticketzoo.util.registry import Registry
@@ -27,7 +28,7 @@ class Start:
     """The beginning of a training.
 
     Attributes:
-        read: gives the parameters and buffers; called when they are needed, so that nobody holds them meanwhile.
+        read: gives parameters and buffers, whenever they are needed.
         step: updates that count as done: learning rate and data order go on from there.
         known: where the weights are known (True), by parameter name; None where they are everywhere. Weights that
             trained under masks are not known where those masks removed them.
@@ -63,6 +64,8 @@ class Trained:
     start: Start
     masks: Masks
     """Under which it trained; all True for a dense training."""
+    ended: int | None = None
+    """The step whose weights count as the trained ones; None for the last."""
 
     @property
     def record(self) -> Record:
@@ -77,7 +80,7 @@ class Trained:
     @property
     def final(self) -> State:
         """The trained parameters and buffers."""
-        return self.cell.final_state()
+        return self.cell.final_state() if self.ended is None else self.cell.snapshot(self.ended)
 
     def at(self, step: int, *, count_from: int | None = None) -> Start:
         """Return the state after `step` updates, kept by `train(keep=[step])`, as a start that counts from there.
@@ -90,6 +93,10 @@ class Trained:
         if step == self.start.step and kept(self.masks) == total(self.masks):
             return replace(self.start, step=counted)
         return Start(Snapshot(self.cell, step), counted)
+
+    def as_of(self, step: int) -> "Trained":
+        """Return the training as if it had ended after `step` updates, whose state `train(keep=[step])` kept."""
+        return replace(self, ended=step)
 
     def end(self, *, count_from: int) -> Start:
         """Return the trained weights as a start that counts from the step `count_from`."""
@@ -106,6 +113,7 @@ class Level:
         trained: that training, if the method did it; otherwise it is done when the level is measured.
         learn: what it learns: `NOTHING` of a ticket that is measured as it is, as are then the arms beside it.
         extras: further tensors to keep, by file name and tensor name.
+        measured: further numbers for its rows, by metric.
     """
 
     masks: Masks
@@ -113,6 +121,7 @@ class Level:
     trained: Trained | None = None
     learn: Parametrisation = WEIGHTS
     extras: Mapping[str, State] = field(default_factory=dict)
+    measured: Mapping[str, float] = field(default_factory=dict)
 
     def check(self, all_true: Masks, gave: str, *, dense: bool = False) -> None:
         """Raise RunError unless the masks are of all prunable parameters, keep something, and fit the training.
@@ -144,47 +153,44 @@ class Lab(Protocol):
     @property
     def levels(self) -> int:
         """The number of levels the recipe asks for, beside the dense one."""
-        ...
 
     @property
     def dense(self) -> Masks:
         """All-True masks of the prunable parameters."""
-        ...
 
     @property
     def initial(self) -> Start:
         """The weights of step 0: a fresh initialization, or a pretrained model's."""
-        ...
 
     def steps(self, length: Steps) -> int:
-        """Return a length of training, such as `2ep`, in iterations.
-
-        Raises:
-            RecipeError: it is not before the end.
-        """
-        ...
+        """Return a length of training, such as `2ep`, in iterations. Raises RecipeError unless it is before the end."""
 
     def train(
-        self, masks: Masks, start: Start, *, learn: Parametrisation = WEIGHTS, keep: Collection[int] = ()
+        self,
+        masks: Masks,
+        start: Start,
+        *,
+        learn: Parametrisation = WEIGHTS,
+        keep: Collection[int] = (),
+        training: TrainingConfig | None = None,
     ) -> Trained:
-        """Train to the end from `start` under `masks`; also keep the states after the steps in `keep`."""
-        ...
+        """Train to the end from `start` under `masks`; also keep the states after the steps in `keep`.
+
+        It is done as `training` says, or else the recipe.
+        """
 
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
-        """Return the masks of level `to`: those of `masks` less what the recipe's pruning removes of the weights `at`.
+        """Return the masks of level `to`: `masks` less what the recipe's pruning removes of the weights `at`.
 
         Weights of a `Trained` are scored at its end, under the masks it trained with; those of a `Start` as they are,
         all of them.
         """
-        ...
 
     def units(self, masks: Masks) -> Masks:
         """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""
-        ...
 
     def probe(self, at: Trained | Start, masks: Masks) -> Probe:
         """Return what is to be seen of the weights `at` under `masks`, for methods with scores of their own."""
-        ...
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import SourceModel, load_task
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.models.own import OwnArchitecture
-from ticketzoo.pruning.config import stated
 from ticketzoo.pruning.filters import FilterStructure
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.structure import Structure
@@ -34,6 +33,7 @@ from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket, custom_architecture
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.fields import Filters
+from ticketzoo.ticket.found import fits_signed
 from ticketzoo.training.parametrisation import NOTHING
 
 
@@ -136,10 +136,15 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
     model = create_from_architecture(architecture, seed=0)
     structure = Pruner.of(finder, model).structure
     own = isinstance(architecture, OwnArchitecture)
-    pruning = {"method": finder.method, **stated(finder)}
+    pruning = {"method": finder.method, **finder.stated()}
     not_trained = list(bare_names(dict.fromkeys(finding.idle), model))
     base = _base(finding)
     use: Use = "as-is" if all(one.found[-1].learn == NOTHING for one in finding.replicates) else "train"
+    replicates = [
+        packaged(one, model, recipe.package_from, by_reference=base is not None, trained=recipe.package_trained)
+        for one in finding.replicates
+    ]
+    signed = use == "as-is" and base is None and fits_signed(replicates, recipe.package_from)
     return Ticket.create(
         name=recipe.name,
         architecture=custom_architecture(model, architecture["name"]) if own else architecture,
@@ -148,10 +153,8 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         pruning={**pruning, **_filters(structure), "not_trained": not_trained, "words": found_words(pruning)},
         rewind_step=rewind_step(recipe, task),
         rewinding=getattr(finder, "rewinding", "weights"),
-        replicates=[
-            packaged(one, model, recipe.package_from, by_reference=base is not None, trained=recipe.package_trained)
-            for one in finding.replicates
-        ],
+        rewind_kind="signed" if signed else "packed",
+        replicates=replicates,
         base=base,
         package_from=recipe.package_from,
         recipe_text=dump_recipe(recipe, public=True),

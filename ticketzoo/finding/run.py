@@ -146,7 +146,10 @@ class Search:
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
         labels = self._labels(seed, number, level.masks)
-        rows = task_rows(trained.record, self.task, labels)
+        record = trained.record
+        if level.measured:
+            record = replace(record, final={**record.final, **level.measured})
+        rows = task_rows(record, self.task, labels)
         return rows if number else rows + task_rows(trained.record, self.task, dense_labels(labels))
 
     def _labels(self, seed: int, level: int, masks: Masks) -> Labels:

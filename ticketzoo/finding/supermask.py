@@ -1,20 +1,68 @@
-"""Supermasks: masks under which untrained weights already solve the task."""
+"""Supermasks: masks under which untrained weights already solve the task. Here by edge-popup."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from ticketzoo.errors import RecipeError
 from ticketzoo.finding.config import MethodConfig
-from ticketzoo.finding.method import METHODS, Lab, Level, Start
+from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
+from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
+from ticketzoo.runs.plan import Unknown
+from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import NOTHING
-from ticketzoo.training.scores import EdgePopup
+from ticketzoo.training.scores import EdgePopup, MaskLearner
 
 
-class EdgePopupConfig(MethodConfig):
+class SupermaskConfig(MethodConfig):
+    """A method that trains a mask of untrained weights: pruning says how many weights of each layer are kept.
+
+    Attributes:
+        training: how the mask is trained: length, batch size, optimizer and so on; by default as the dense network.
+    """
+
+    scope: Literal["global", "layerwise"] = "layerwise"
+    rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    levels: Annotated[int, Field(ge=1, le=1000)] = 1
+    training: TrainingConfig | None = None
+
+    @property
+    def trainings(self) -> int:
+        """The dense network's, that of the mask, and none at all of the supermask, which counts as one."""
+        return 3
+
+    @property
+    def last_level_alone(self) -> str | None:
+        """The supermask is of weights as they were drawn, or made of them; level 0 is the dense network's."""
+        return f"method: {self.method}"
+
+    @property
+    def ranked_by_nothing(self) -> str:
+        """The method itself: what it learns is for the weights that it keeps."""
+        return f"method {self.method}"
+
+    def frozen_weights(self, state: State, masks: Masks) -> State:
+        """Return the weights among which masks of the size of `masks` are sought, made of an initialisation."""
+        return state
+
+    def learner(self, masks: Masks) -> MaskLearner:
+        """Return what finds masks of the size of `masks`."""
+        raise NotImplementedError
+
+    @model_validator(mode="after")
+    def _one_level(self) -> "SupermaskConfig":
+        if self.levels != 1:
+            raise ValueError(f"levels: masks of {self.method} are not nested, so a ticket has one: set levels to 1")
+        return self
+
+
+class EdgePopupConfig(SupermaskConfig):
     """Edge-popup: what pruning would leave of each layer says how many weights the layer keeps; training says which.
 
     Attributes:
@@ -23,31 +71,18 @@ class EdgePopupConfig(MethodConfig):
     """
 
     method: str = "edge-popup"
-    scope: Literal["global", "layerwise"] = "layerwise"
-    rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    levels: Annotated[int, Field(ge=1, le=1000)] = 1
     scaled: bool = False
 
-    @property
-    def trainings(self) -> int:
-        """The dense network's, that of the scores, and none at all of the supermask, which counts as one."""
-        return 3
+    def frozen_weights(self, state: State, masks: Masks) -> State:
+        """Return the initialisation, scaled if asked for."""
+        if not self.scaled:
+            return state
+        factors = {name: math.sqrt(mask.numel() / int(mask.count_nonzero())) for name, mask in masks.items()}
+        return state | {name: state[name] * factor for name, factor in factors.items()}
 
-    @property
-    def last_level_alone(self) -> str | None:
-        """The supermask is of weights as they were drawn, scaled if asked for; level 0 is the dense network's."""
-        return "method: edge-popup"
-
-    @property
-    def ranked_by_nothing(self) -> str:
-        """Edge-popup itself: its scores are learned for the weights that it keeps."""
-        return "method edge-popup"
-
-    @model_validator(mode="after")
-    def _one_level(self) -> "EdgePopupConfig":
-        if self.levels != 1:
-            raise ValueError("levels: masks of edge-popup are not nested, so a ticket has one: set levels to 1")
-        return self
+    def learner(self, masks: Masks) -> EdgePopup:
+        """Return what learns a score of each weight."""
+        return EdgePopup(sizes(masks))
 
 
 @METHODS.add(
@@ -59,19 +94,50 @@ class EdgePopupConfig(MethodConfig):
 def edge_popup(lab: Lab, config: EdgePopupConfig) -> Iterator[Level]:
     """Yield the dense network, trained, and a supermask of its untrained weights, which is measured as it is.
 
-    The scores are trained as long as the dense network and in the same way. Give the model `init: kaiming_normal` or
-    `signed_kaiming_constant`: then biases are 0 and scales of normalisation 1, as in the paper.
+    The scores are trained as long as the dense network and in the same way, unless `training` says how. Give the model
+    `init: kaiming_normal` or `signed_kaiming_constant`: then biases are 0 and scales of normalisation 1, as in the
+    paper.
     """
+    kept = sought(lab, config)
     yield Level(lab.dense, lab.initial, lab.train(lab.dense, lab.initial))
-    kept = {name: int(mask.count_nonzero()) for name, mask in lab.prune(lab.initial, lab.dense, to=1).items()}
-    start = lab.initial
-    if config.scaled:
-        factors = {name: math.sqrt(mask.numel() / kept[name]) for name, mask in lab.dense.items()}
-        start = Start(partial(_scaled, lab.initial, factors))
-    trained = lab.train(lab.dense, start, learn=EdgePopup(kept))
+    yield as_it_is(train_mask(lab, config, kept))
+
+
+def sought(lab: Lab, config: SupermaskConfig) -> Masks:
+    """Return masks of the size of those that are sought. Raises RecipeError where the model is none for supermasks."""
+    if not isinstance(lab.initial.state, Unknown):
+        check_neutral(lab.probe(lab.initial, lab.dense).model(), lab.dense, config.method)
+    return lab.prune(lab.initial, lab.dense, to=1)
+
+
+def train_mask(lab: Lab, config: SupermaskConfig, masks: Masks) -> Trained:
+    """Return the training of a mask of the size of `masks`."""
+    start = Start(partial(_frozen, lab.initial, config, masks))
+    return lab.train(lab.dense, start, learn=config.learner(masks), training=config.training)
+
+
+def as_it_is(trained: Trained) -> Level:
+    """Return the level of the mask that was trained: the network as it is."""
     learned = trained.learned
-    yield Level(learned.masks, trained.end(count_from=0), learn=NOTHING, extras=learned.extras)
+    return Level(learned.masks, trained.end(count_from=0), learn=NOTHING, extras=learned.extras)
 
 
-def _scaled(start: Start, factors: Mapping[str, float]) -> State:
-    return {name: tensor * factors[name] if name in factors else tensor for name, tensor in start.state.items()}
+def sizes(masks: Masks) -> dict[str, int]:
+    """Return how many weights the masks keep, by parameter name."""
+    return {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+
+
+def check_neutral(model: nn.Module, masks: Masks, method: str) -> None:
+    """Raise RecipeError unless biases are 0 and scales of normalisation 1: no mask chooses among them."""
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(path, recurse=False):
+            neutral = 1.0 if isinstance(module, _BatchNorm) and name.endswith("weight") else 0.0
+            if name in masks or not (name.endswith("bias") or neutral) or bool((parameter == neutral).all()):
+                continue
+            what = f"{method} seeks masks of weights alone, but '{name}' is not {neutral:g} throughout"
+            advice = "choose an init such as kaiming_normal, or method: mask-training for a pretrained model"
+            raise RecipeError(f"finder.method: {what}: {advice}")
+
+
+def _frozen(start: Start, config: SupermaskConfig, masks: Masks) -> State:
+    return config.frozen_weights(start.state, masks)

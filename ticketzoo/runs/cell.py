@@ -17,8 +17,9 @@ from ticketzoo.training.callbacks import Callbacks, Resumption
 from ticketzoo.training.checkpoint import remove_checkpoints
 from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
-from ticketzoo.training.parametrisation import Learned, join_learned, split_learned
+from ticketzoo.training.parametrisation import STATISTICS, Learned, join_learned, split_learned
 from ticketzoo.training.record import Record
+from ticketzoo.training.statistics import gather_statistics
 from ticketzoo.training.threads import threads_for
 from ticketzoo.util.files import sync_folder, writing_into
 
@@ -113,6 +114,8 @@ def train_cell(training: Training, device: torch.device, checkpoint_seconds: flo
     callbacks = cell_callbacks(training, missing, checkpoint_seconds, progress)
     start = job.start_step
     with threads_for(job, model, device):
+        if job.learn == STATISTICS:
+            gather_statistics(model, job.task, job.training.batch_size, job.seed, device)
         record = train(
             model, job.task, job.training, seed=job.seed, device=device, start_step=start, callbacks=callbacks
         )

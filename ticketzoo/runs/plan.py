@@ -20,7 +20,7 @@ from ticketzoo.runs.timing import Timing, time_training
 from ticketzoo.training.checkpoint import KEPT
 from ticketzoo.training.config import OptimizerConfig
 from ticketzoo.training.job import Job, in_one_line
-from ticketzoo.training.parametrisation import NOTHING, Learned
+from ticketzoo.training.parametrisation import Learned, is_untrained
 from ticketzoo.training.record import Record
 
 NOT_COUNTED = (
@@ -80,7 +80,7 @@ class _Kind:
         if job.masks and not self.job.masks:  # masks take a little time
             self.label, self.job, self.timing = label, job, None
         batch_size, total = job.training.batch_size, job.iterations
-        done = total if job.learn == NOTHING else job.start_step
+        done = total if is_untrained(job.learn) else job.start_step
         per_epoch = job.task.steps_per_epoch(batch_size)
         every = max(1, job.training.evaluate_every.iterations(per_epoch))
         self.trainings += 1

@@ -30,7 +30,7 @@ from ticketzoo.ticket.levels import PackedLevels, pack_levels
 from ticketzoo.ticket.recipe_file import read_recipe
 from ticketzoo.ticket.rewind import pack_state
 from ticketzoo.ticket.rows import check_row, read_rows
-from ticketzoo.ticket.state_file import FORMS
+from ticketzoo.ticket.state_file import FORMS, are_signed
 from ticketzoo.ticket.stored import States, Stored, StoredReplicate, sha256_of
 from ticketzoo.ticket.structure import filters_of
 
@@ -115,6 +115,18 @@ def pack(
     at_least = max(one.levels.first_format for one in stored.values())
     config = check_config(content | {"format": 2}, f"ticket '{content['name']}'").in_its_format(at_least)
     return config, Stored(stored, _Documents(documents), read_base=None if weights is None else _Constant(weights))
+
+
+def fits_signed(replicates: Sequence[Found], package_from: int) -> bool:
+    """Tell whether the states to use as they are can be packed as signs and magnitudes."""
+    for found in replicates:
+        states: Mapping[Any, Mapping[str, Tensor]] = found.rewind_levels or {None: found.rewind_state or {}}
+        levels = _pack_levels(found, package_from)
+        for level, (bits, _) in places(levels, "zero", own=found.rewind_levels is not None).walk():
+            tensors = pack_state(states[level], bits, levels.shapes, "the rewind weights").tensors
+            if not all(are_signed(tensors[name]) for name in levels.shapes):
+                return False
+    return True
 
 
 def documents_of(

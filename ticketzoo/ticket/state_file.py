@@ -85,9 +85,14 @@ def packed(name: str, values: Tensor) -> State:
 def signed(name: str, values: Tensor) -> State:
     """Return one magnitude and a sign per value. Raises TicketError where the magnitudes differ."""
     scale = values[:1].abs() if values.numel() else torch.ones(1, device="cpu")
-    if values.dtype is not torch.float32 or not ((values.abs() == scale) & (values != 0)).all():
+    if not are_signed(values):
         raise TicketError(f"rewind weight '{name}' is not one float32 magnitude with signs: package it as 'packed'")
     return {f"scale/{name}": scale, f"sign/{name}": torch.from_numpy(bit.pack((values > 0).numpy()))}
+
+
+def are_signed(values: Tensor) -> bool:
+    """Tell whether values are one float32 magnitude with signs; a 0 has none."""
+    return values.dtype is torch.float32 and bool(((values.abs() == values[:1].abs()) & (values != 0)).all())
 
 
 def states_to_bytes(states: ByLevel[PackedState], form: str) -> bytes:

@@ -163,7 +163,22 @@ class Nothing(Weights):
         return []
 
 
+@PARAMETRISATIONS.add("statistics", words="running statistics alone: the weights are measured as they are")
+@dataclass(frozen=True)
+class Statistics(Nothing):
+    """No training, but running statistics of batch normalisation gathered anew, as befits weights only now masked."""
+
+    name: ClassVar[str] = "statistics"
+    identity: ClassVar[dict[str, Any]] = {"learn": {"name": "statistics"}}
+
+
 WEIGHTS: Parametrisation = Weights()
 HEAD: Parametrisation = Head()
 FROZEN: Parametrisation = Frozen()
 NOTHING: Parametrisation = Nothing()
+STATISTICS: Parametrisation = Statistics()
+
+
+def is_untrained(learn: Parametrisation) -> bool:
+    """Tell whether no parameter is trained: the network is measured as it is."""
+    return learn in (NOTHING, STATISTICS)

@@ -1,48 +1,59 @@
-"""Edge-popup: the weights stay as they were drawn, and training finds the mask."""
+"""Masks by scores: the weights stay as they are, and training finds which of them the network computes with."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.utils import parametrize
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.attach import Masked
 from ticketzoo.masks.masks import Masks
-from ticketzoo.models.state import copy_state
+from ticketzoo.models.state import State, copy_state
 from ticketzoo.seeds import derive_seed
-from ticketzoo.training.parametrisation import PARAMETRISATIONS, Learned
+from ticketzoo.training.parametrisation import PARAMETRISATIONS, Learned, Parametrisation
+from ticketzoo.training.selection import Highest
+
+ModuleT = TypeVar("ModuleT", bound=nn.Module)
+
+Effective = Callable[[Tensor, Tensor], Tensor]
+"""`effective(weights, kept)`: what the network computes with, of weights and the bool mask of those kept."""
 
 
-@PARAMETRISATIONS.add(
-    "edge-popup", cite="Ramanujan et al. 2020, section 3", words="a score of each weight; the weights are frozen"
-)
+class MaskLearner(Parametrisation, Protocol):
+    """A parametrisation that learns which weights are kept."""
+
+    def shown(self, state: State, masks: Masks) -> State:
+        """Return the weights that the network of `masks` computes with, of those among which they were sought."""
+        ...
+
+
 @dataclass(frozen=True)
-class EdgePopup:
-    """Learn a score s of each weight w: the network computes with w where |s| is among its layer's highest, else 0.
+class Scores:
+    """Learn a score of each weight: the network computes with the weights of its layer's highest scores.
 
-    Scores start uniform in +-1 / sqrt(fan in). Their gradient passes straight through the selection: it is
-    dL/d(effective w) * w * sign(s), of kept and of pruned weights alike. The count is exact in every forward pass; of
-    equal |s| the later in the layer is kept. Everything that has no score, biases and scales of normalisation too,
-    stays as it started; running statistics are gathered. The paper's networks have no biases and unit scales, as those
-    of the initialisations `kaiming_normal` and `signed_kaiming_constant`.
+    The gradient of a score passes straight through the selection, of kept and of pruned weights alike. The count is
+    exact in every forward pass; of equal scores the later in the layer is kept. Everything that has no score stays as
+    it started; running statistics are gathered.
 
     Attributes:
         kept: how many weights of each layer are kept, by parameter name: see `counts`.
     """
 
-    name: ClassVar[str] = "edge-popup"
+    name: ClassVar[str]
     masked: ClassVar[Masked] = "zero"
+    by_magnitude: ClassVar[bool] = True
+    """Whether the highest |s| are kept, or the highest s."""
 
     kept: Mapping[str, int]
 
     @property
     def identity(self) -> dict[str, Any]:
-        """Return its name and the counts."""
+        """Return its name and what it was made with; the counts by parameter name."""
         return {"learn": {"name": self.name, "kept": dict(self.kept)}}
 
     def install(self, model: nn.Module, masks: Masks, seed: int) -> list[nn.Parameter]:
@@ -52,26 +63,108 @@ class EdgePopup:
 
         Raises RecipeError where `kept` names other parameters than `masks`, or not 1 to all of a layer's weights.
         """
-        _check_counts(self.kept, masks)
+        _check_counts(self.name, self.kept, masks)
         model.requires_grad_(False)
         scores = []
         for name, eligible in masks.items():
-            module, _, weight = name.rpartition(".")
-            owner = model.get_submodule(module)
-            drawn = _initial_scores(owner.get_parameter(weight), derive_seed(seed, "scores", name))
-            popup = _Popup(drawn, eligible.to(drawn.device), self.kept[name])
+            owner, weight = place_of(model, name)
+            weights = owner.get_parameter(weight)
+            drawn = self.drawn(weights, name, derive_seed(seed, "scores", name)).to(weights.device)
+            popup = _Popup(drawn, eligible.to(drawn.device), self.kept[name], self.effective, self.by_magnitude)
             parametrize.register_parametrization(owner, weight, popup, unsafe=True)
             scores.append(popup.scores)
         return scores
 
     def learned(self, model: nn.Module) -> Learned:
-        """Return the frozen weights with the statistics gathered, the masks and the scores; raises RunError on NaN."""
-        popups = {name: _popup_of(model, name) for name in self.kept}
+        """Return what the network computes with, the statistics gathered and the masks; raises RunError on NaN."""
+        popups = parametrizations(model, _Popup)
         scores = {name: popup.scores.detach().cpu().contiguous() for name, popup in popups.items()}
-        if unfit := [name for name, values in scores.items() if values.isnan().any()]:
-            raise RunError(f"scores of '{unfit[0]}' are NaN: training diverged; lower training.optimizer.lr")
+        check_numbers(scores, "scores")
         masks = {name: popup.mask().cpu().contiguous() for name, popup in popups.items()}
-        return Learned(copy_state(model), masks, {"scores": scores})
+        return Learned(self.shown(copy_state(model), masks), masks, self.kept_beside(scores))
+
+    def shown(self, state: State, masks: Masks) -> State:
+        """Return the weights that the network of `masks` computes with, of those among which they were sought."""
+        return state
+
+    def kept_beside(self, scores: State) -> Mapping[str, State]:
+        """Return the further tensors to keep."""
+        return {}
+
+    def drawn(self, weights: Tensor, name: str, seed: int) -> Tensor:
+        """Return the scores that training starts from: uniform in +-1 / sqrt(fan in)."""
+        scores = torch.empty(weights.shape, dtype=weights.dtype)
+        nn.init.kaiming_uniform_(scores, a=math.sqrt(5), generator=torch.Generator().manual_seed(seed))
+        return scores
+
+    @staticmethod
+    def effective(weights: Tensor, kept: Tensor) -> Tensor:
+        """Return what the network computes with."""
+        return weights * kept
+
+
+@PARAMETRISATIONS.add(
+    "edge-popup", cite="Ramanujan et al. 2020, section 3", words="a score of each weight; the weights are frozen"
+)
+@dataclass(frozen=True)
+class EdgePopup(Scores):
+    """Learn a score s of each weight w: the network computes with w where |s| is among its layer's highest, else 0.
+
+    The gradient of a score is dL/d(effective w) * w * sign(s). The paper's networks have no biases and unit scales of
+    normalisation, as those of the initialisations `kaiming_normal` and `signed_kaiming_constant`.
+    """
+
+    name: ClassVar[str] = "edge-popup"
+
+    def kept_beside(self, scores: State) -> Mapping[str, State]:
+        """Return the scores."""
+        return {"scores": scores}
+
+
+@PARAMETRISATIONS.add(
+    "biprop", cite="Diffenderfer & Kailkhura 2021, section 4", words="a score of each weight, of which the sign counts"
+)
+@dataclass(frozen=True)
+class Biprop(Scores):
+    """Edge-popup of binary weights: the network computes with a * sign(w), a being the mean of the kept |w| of a layer.
+
+    That is worked out anew in every forward pass. The gradient of a score is edge-popup's, with the w that was drawn
+    (their code since June 2022), and passes by a. A w of 0 has the sign +.
+
+    Attributes:
+        kept: how many weights of each layer are kept, by parameter name.
+        norms: also learn scales and shifts of batch normalisation (their "+BN").
+    """
+
+    name: ClassVar[str] = "biprop"
+
+    norms: bool = False
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """Return its name, the counts, and whether scales are learned."""
+        learn = {"name": self.name, "kept": dict(self.kept)}
+        return {"learn": learn | ({"norms": True} if self.norms else {})}
+
+    def install(self, model: nn.Module, masks: Masks, seed: int) -> list[nn.Parameter]:
+        """Give each weight in `kept` a score; return the scores and, with `norms`, scales and shifts."""
+        norms = [one for one in model.modules() if self.norms and isinstance(one, _BatchNorm)]
+        return super().install(model, masks, seed) + [one for norm in norms for one in norm.parameters()]
+
+    def shown(self, state: State, masks: Masks) -> State:
+        """Return a * sign(w) in the place of w, of kept and of pruned weights."""
+        return state | {name: binary(state[name], mask) for name, mask in masks.items()}
+
+    @staticmethod
+    def effective(weights: Tensor, kept: Tensor) -> Tensor:
+        """Return a * sign(w) where it is kept, else 0."""
+        return binary(weights, kept) * kept
+
+
+def binary(weights: Tensor, kept: Tensor) -> Tensor:
+    """Return a * sign(w), a being the mean of |w| over what is kept and sign(0) +1."""
+    mean = weights.abs().masked_fill(~kept, 0).sum() / kept.count_nonzero().clamp(min=1)
+    return torch.where(weights < 0, -mean, mean)
 
 
 def counts(masks: Masks, density: float) -> dict[str, int]:
@@ -79,90 +172,71 @@ def counts(masks: Masks, density: float) -> dict[str, int]:
     return {name: round(density * int(mask.count_nonzero())) for name, mask in masks.items()}
 
 
-def highest(magnitudes: Tensor, count: int) -> Tensor:
-    """Return where the `count` highest of `magnitudes` are, as bool of their shape; of equal ones the later."""
-    flat = magnitudes.detach().flatten()
-    gone = len(flat) - count
-    if gone == 0:
-        return torch.ones_like(magnitudes, dtype=torch.bool)
-    if flat.device.type != "cpu":
-        return unseen_highest(flat, count).view(magnitudes.shape)
-    # numpy's partition takes a tenth of the time that kthvalue does
-    below = torch.tensor(np.partition(flat.numpy(), gone - 1)[gone - 1])
-    keep = flat > below
-    missing = count - int(keep.count_nonzero())
-    if missing:
-        ties = (flat == below).nonzero().flatten()
-        keep[ties[len(ties) - missing :]] = True
-    return keep.view(magnitudes.shape)
-
-
-def unseen_highest(flat: Tensor, count: int) -> Tensor:
-    """Return what `highest` does of [n] with n > `count`, without a look at any number from Python."""
-    below = flat.kthvalue(len(flat) - count).values
-    keep, ties = flat > below, flat == below
-    missing = count - keep.count_nonzero()
-    return keep | (ties & (ties.flip(0).cumsum(0).flip(0) <= missing))
-
-
 class _StraightThrough(torch.autograd.Function):
-    """1.0 for the highest magnitudes, 0.0 for the others; to gradients, the identity."""
+    """The effective weights; to gradients of the scores, as if each weight were multiplied by |s|, or by s."""
 
     @staticmethod
-    def forward(context: Any, magnitudes: Tensor, count: int) -> Tensor:
-        return highest(magnitudes, count).to(magnitudes.dtype)
+    def forward(context: Any, scores: Tensor, weights: Tensor, kept: Tensor, popup: "_Popup") -> Tensor:
+        context.save_for_backward(scores, weights)
+        context.by_magnitude = popup.by_magnitude
+        return popup.effective(weights, kept)
 
     @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
+    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+        scores, weights = context.saved_tensors
+        through = gradients[0] * weights
+        return through.mul_(scores.sign()) if context.by_magnitude else through, None, None, None
 
 
 class _Popup(nn.Module):
     """The scores of one weight tensor, and the weights that they leave of it."""
 
-    def __init__(self, scores: Tensor, eligible: Tensor, count: int) -> None:
+    def __init__(self, scores: Tensor, eligible: Tensor, count: int, effective: Effective, by_magnitude: bool) -> None:
         super().__init__()
         self.scores, self.count = nn.Parameter(scores), count
+        self.effective, self.by_magnitude, self._highest = effective, by_magnitude, Highest()
         self.excluded: Tensor | None
         self.register_buffer("excluded", None if eligible.all() else ~eligible, persistent=False)
 
     @torch.compiler.disable
     def forward(self, weights: Tensor) -> Tensor:
-        """Return `weights` where their scores are among the highest, 0.0 elsewhere."""
-        return weights * _StraightThrough.apply(self._magnitudes(), self.count)
+        """Return what the network computes with: of `weights` those whose scores are among the highest, 0 elsewhere."""
+        effective: Tensor = _StraightThrough.apply(self.scores, weights, self.mask(), self)
+        return effective
 
     def mask(self) -> Tensor:
         """Return which weights are kept, as bool."""
-        return highest(self._magnitudes(), self.count)
+        scores = self.scores.detach()
+        scores = scores.abs() if self.by_magnitude else scores
+        scores = scores if self.excluded is None else scores.masked_fill(self.excluded, -math.inf)
+        return self._highest(scores, self.count)
 
-    def _magnitudes(self) -> Tensor:
-        magnitudes = self.scores.abs()
-        return magnitudes if self.excluded is None else magnitudes.masked_fill(self.excluded, -1.0)
+
+def parametrizations(model: nn.Module, kind: type[ModuleT]) -> dict[str, ModuleT]:
+    """Return the parametrizations of a kind on parameters of `model`, by parameter name."""
+    found = {path: module for path, module in model.named_modules() if isinstance(module, kind)}
+    return {path.replace("parametrizations.", "").removesuffix(".0"): module for path, module in found.items()}
 
 
-def _popup_of(model: nn.Module, name: str) -> _Popup:
+def place_of(model: nn.Module, name: str) -> tuple[nn.Module, str]:
+    """Return the module that owns the parameter `name`, and its name there."""
     module, _, weight = name.rpartition(".")
-    parametrized: Any = model.get_submodule(module).parametrizations
-    popup: _Popup = parametrized[weight][0]
-    return popup
+    return model.get_submodule(module), weight
 
 
-def _initial_scores(weight: Tensor, seed: int) -> Tensor:
-    """Draw scores for `weight`, uniform in +-1 / sqrt(fan in)."""
-    scores = torch.empty(weight.shape, dtype=weight.dtype)
-    nn.init.kaiming_uniform_(scores, a=math.sqrt(5), generator=torch.Generator().manual_seed(seed))
-    return scores.to(weight.device)
+def check_numbers(tensors: State, what: str) -> None:
+    """Raise RunError where `tensors` of scores are NaN."""
+    if unfit := [name for name, values in tensors.items() if values.isnan().any()]:
+        raise RunError(f"{what} of '{unfit[0]}' are NaN: training diverged; lower training.optimizer.lr")
 
 
-def _check_counts(kept: Mapping[str, int], masks: Masks) -> None:
+def _check_counts(learn: str, kept: Mapping[str, int], masks: Masks) -> None:
     if kept.keys() != masks.keys():
         differing = ", ".join(sorted(kept.keys() ^ masks.keys()))
-        raise RecipeError(
-            f"edge-popup needs a count and a mask of the same parameters; only one is given of {differing}"
-        )
+        raise RecipeError(f"{learn} needs a count and a mask of the same parameters; only one is given of {differing}")
     for name, mask in masks.items():
         if mask.dim() < 2:
-            raise RecipeError(f"edge-popup scores weights of two dimensions and more, and '{name}' has one: exclude it")
+            raise RecipeError(f"{learn} scores weights of two dimensions and more, and '{name}' has one: exclude it")
         most = int(mask.count_nonzero())
         if not 1 <= kept[name] <= most:
-            raise RecipeError(f"edge-popup: cannot keep {kept[name]} weights of '{name}'; choose 1 to {most}")
+            raise RecipeError(f"{learn}: cannot keep {kept[name]} weights of '{name}'; choose 1 to {most}")
