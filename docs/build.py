@@ -21,7 +21,8 @@ from ticketzoo.instability.plots import network_name, plot_instability, plot_lin
 from ticketzoo.ticket.config import parse_config
 from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folders
-from ticketzoo.zoo.summary import markdown_table, read_summary
+from ticketzoo.zoo.summary import read_summary
+from ticketzoo.zoo.table import markdown_table
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "docs" / "results"

@@ -13,6 +13,7 @@ from ticketzoo.finding.method import found_words
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import check_config
+from ticketzoo.ticket.effective import BEGINS, effective_sparsity
 from ticketzoo.ticket.folder import read_config
 
 
@@ -25,6 +26,8 @@ def judge_again(folder: Path) -> None:
     path.write_text(check_config(content, str(path)).to_json())
     ticket, cost = Ticket.from_pretrained(folder), cost_of(read_config(folder), card.read_text())
     known = {"cost": cost, "recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
+    if BEGINS in card.read_text():
+        known["effective"] = effective_sparsity(ticket).lines()
     for name, held in card_files(ticket.config, ticket.results, **known).items():
         (folder / name).write_bytes(held)
 

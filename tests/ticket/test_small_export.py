@@ -87,7 +87,7 @@ def test_the_file_builds_a_network_with_the_outputs_of_the_ticket(form: str, tmp
 
 def test_a_ticket_of_single_weights_has_no_smaller_network(tmp_path: Path) -> None:
     with pytest.raises(
-        TicketError, match="'toy.numbers-imp': its masks remove single weights, not whole filters: a small"
+        TicketError, match=r"'toy\.numbers-imp': its masks remove single weights, not whole filters: a small"
     ):
         toy_ticket().export(tmp_path / "small.safetensors", "small")
     with pytest.raises(TicketError, match="holds no trained weights of level 1"):

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.method import found_words
 from ticketzoo.hub.options import HubOptions
@@ -13,6 +12,7 @@ from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import counted
 from ticketzoo.zoo import Check, ticket_folder, verify_ticket
 from ticketzoo.zoo import search as searching
+from ticketzoo.zoo.effective import card_of
 from ticketzoo.zoo.pull import pull_ticket
 from ticketzoo.zoo.summary import COLUMNS
 
@@ -141,8 +141,7 @@ def push(
         loaded, has_card = Ticket.from_pretrained(folder), (folder / "README.md").is_file()
     else:
         loaded, has_card = ticket, False
-    recipe, empty = loaded.recipe_text, loaded.empty_layers
-    card = None if has_card else ticket_card(loaded.config, loaded.results, recipe_text=recipe, empty=empty)
+    card = None if has_card else card_of(loaded)
     return loaded.push_to_hub(
         repo_id,
         private=private,

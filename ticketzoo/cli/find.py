@@ -1,3 +1,4 @@
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     from ticketzoo.evaluation.diagnosis import diagnose
     from ticketzoo.evaluation.statistics import deciding_metrics
     from ticketzoo.targets import arms_table, sentence
+    from ticketzoo.ticket.effective import effective_sparsity
     from ticketzoo.util.text import for_terminal
 
     ticket, folder = found
@@ -53,6 +55,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
                 "mask_sha256": ticket.config.mask_sha256,
                 "verdict": ticket.config.model_dump(mode="json")["verdict"],
                 "empty_layers": ticket.empty_layers,
+                "effective": asdict(effective_sparsity(ticket)),
                 "faults": diagnose(ticket.results),
             }
         )
@@ -63,6 +66,8 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
             print(f"verdict: {for_terminal(sentence(verdict))}")
         for line in ticket.empty_layers:
             print(f"empty layer: {for_terminal(line)}")
+        for line in effective_sparsity(ticket).lines():
+            print(f"paths: {for_terminal(line)}")
         for line in diagnose(rows):
             print(f"fault: {for_terminal(line)}")
         plotted = deciding_metrics(rows)[rows[0]["target"]].removeprefix("test_")

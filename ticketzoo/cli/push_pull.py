@@ -42,17 +42,16 @@ def push(
         ticketzoo push ./runs/mine/my-ticket owner/digits --private
     """
     from ticketzoo.cli.output import print_json, quiet_transfers, say
-    from ticketzoo.evaluation.evidence import ticket_card
     from ticketzoo.ticket import Ticket
     from ticketzoo.zoo import ticket_folder
+    from ticketzoo.zoo.effective import card_of
 
     quiet_transfers()
     folder = ticket_folder(_folder_first(ticket), registry)
     loaded = Ticket.from_pretrained(folder)
     card = None
     if not (folder / "README.md").is_file():
-        text, empty = loaded.recipe_text, loaded.empty_layers
-        card = ticket_card(loaded.config, loaded.results, recipe_text=text, empty=empty)
+        card = card_of(loaded)
     published = loaded.push_to_hub(
         repo_id,
         private=private or None,

@@ -60,7 +60,13 @@ def list_tickets(
 
 
 def info(
-    ticket: TicketArgument, registry: RegistryOption = None, as_json: JsonOption = False, verbose: VerboseOption = False
+    ticket: TicketArgument,
+    registry: RegistryOption = None,
+    effective: Annotated[
+        bool, typer.Option("--effective", help="Follow the paths through the masks of a large ticket, too.")
+    ] = False,
+    as_json: JsonOption = False,
+    verbose: VerboseOption = False,
 ) -> None:
     """Say what a ticket is: how sparse, how good, its verdict, its files. No masks or weights are fetched.
 
@@ -74,7 +80,7 @@ def info(
     from ticketzoo.zoo.summary import read_summary
 
     quiet_transfers()
-    summary = read_summary(_files(ticket, registry))
+    summary = read_summary(_files(ticket, registry), follow_paths=effective)
     if as_json:
         print_json(summary.as_json())
         return

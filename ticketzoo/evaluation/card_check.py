@@ -2,7 +2,7 @@
 
 import io
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, NamedTuple
@@ -18,6 +18,7 @@ from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.card_metadata import CLAIM_TAG_PREFIXES
 from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.effective import BEGINS
 from ticketzoo.util.text import fenced, for_markdown, for_terminal
 
 MOST = 100
@@ -47,6 +48,7 @@ def check_card(
     plots: Sequence[str] = (),
     recipe_text: str | None = None,
     empty: Sequence[str] = (),
+    effective: Callable[[], Sequence[str]] = tuple,
 ) -> CardCheck:
     """Compare a card with what `ticket_card` writes of the same ticket; its cost is a run's own, and as it states it.
 
@@ -57,13 +59,16 @@ def check_card(
         plots: names of the plots beside it.
         recipe_text: of recipe.yaml.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
+        effective: gives those of `ticketzoo.ticket.effective.Effective`; asked for where the card has such lines, which
+            older ones have not.
 
     Raises:
         TicketError: no card can be written of the rows, or the card's metadata cannot be read.
     """
     card = unstamped(card)
     cost = cost_of(config, card)
-    expected = ticket_card(config, rows, plots=plots, cost=cost, recipe_text=recipe_text, empty=empty)
+    lines: dict[str, Any] = {"empty": empty, "effective": effective() if f"\n- {BEGINS} " in card else ()}
+    expected = ticket_card(config, rows, plots=plots, cost=cost, recipe_text=recipe_text, **lines)
     known: dict[str, Table] = {}
     for one in _table_lines(expected):
         known.setdefault(one.caption, {})[one.key] = one.cells

@@ -32,6 +32,7 @@ from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket, custom_architecture
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.effective import effective_sparsity
 from ticketzoo.ticket.fields import Filters
 from ticketzoo.ticket.found import fits_signed
 from ticketzoo.training.parametrisation import NOTHING
@@ -212,5 +213,5 @@ def make_card(ticket: Ticket, finding: Finding, device: torch.device) -> dict[st
         "device": ticket.config.devices or environment(device)["device"],
         "left_out": max(record.left_out for record in finding.records),
     }
-    recipe = ticket.recipe_text
-    return card_files(ticket.config, ticket.results, cost=cost, recipe_text=recipe, empty=ticket.empty_layers)
+    known = {"recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
+    return card_files(ticket.config, ticket.results, cost=cost, effective=effective_sparsity(ticket).lines(), **known)

@@ -61,6 +61,7 @@ def render_card(
     recipe_text: str | None = None,
     reference: str | None = None,
     empty: Sequence[str] = (),
+    effective: Sequence[str] = (),
 ) -> str:
     """Return the card of the ticket whose ticket.json holds `config`, as the text of its README.md.
 
@@ -76,6 +77,7 @@ def render_card(
         recipe_text: of recipe.yaml.
         reference: what to load it by, such as a Hub id; its name by default.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
+        effective: lines of `ticketzoo.ticket.effective.Effective`.
     """
     from huggingface_hub import ModelCard
 
@@ -98,6 +100,7 @@ def render_card(
         "verdict": _verdict(config, evidence.sentence),
         "not_measured": _not_measured(config, evidence) if looked_at else [],
         "empty": [for_markdown(line) for line in empty],
+        "effective": [for_markdown(line) for line in effective],
         "several_levels": bool(config.verdict and not config.verdict.targets and len(config.verdict.levels) > 1),
         "provenance": _provenance(config),
         "cost": _cost(cost or {}),

@@ -4,7 +4,9 @@ import json
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.evaluation.again import beside_source, terms_of
@@ -23,6 +25,7 @@ from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.util.text import counted, for_terminal, show_names
 from ticketzoo.zoo.comparable import check_targets, kept_recipes
+from ticketzoo.zoo.effective import effective_lines
 from ticketzoo.zoo.places import own_registry
 from ticketzoo.zoo.transferred import digests_of, read_transferred
 from ticketzoo.zoo.verify import verify_ticket
@@ -123,13 +126,13 @@ def _write(files: Files, config: TicketConfig, to: Path, rows: list[Row], recipe
     beside = extra_files(files)
     _warn_of_own_lines(files, config, beside)
     cost = cost_of(known, beside.get(CARD, b"").decode(errors="replace"))
-    empty = Ticket.from_pretrained(files.folder).empty_layers
+    lines = {"empty": Ticket.from_pretrained(files.folder).empty_layers, "effective": effective_lines(files.folder)}
     with replacing(to) as new:
         for name, path in paths.items():
             write_file(new / name, path.read_bytes())
         write_file(new / RESULTS_FILE, text)
         write_file(new / CONFIG_FILE, known.to_json().encode())
-        for name, held in {**beside, **card_files(known, rows, cost=cost, recipe_text=recipe, empty=empty)}.items():
+        for name, held in {**beside, **card_files(known, rows, cost=cost, recipe_text=recipe, **lines)}.items():
             write_file(new / name, held)
         verify_ticket(new)
 
@@ -140,8 +143,9 @@ def _warn_of_own_lines(files: Files, config: TicketConfig, beside: Mapping[str, 
         return
     stored = stored_in(files, config)
     text, plots = beside[CARD].decode(errors="replace"), [name for name in beside if name != CARD]
-    empty = Ticket.from_pretrained(files.folder).empty_layers
-    found = check_card(text, config, stored.results, plots=plots, recipe_text=stored.recipe_text, empty=empty)
+    empty, effective = Ticket.from_pretrained(files.folder).empty_layers, partial(effective_lines, files.folder)
+    known: Any = {"recipe_text": stored.recipe_text, "empty": empty, "effective": effective}
+    found = check_card(text, config, stored.results, plots=plots, **known)
     if found.own:
         words = "%s: its card is written anew, without lines that somebody wrote, such as '%s'"
         _log.warning(words, files.folder, for_terminal(found.own[0])[:100])

@@ -1,9 +1,10 @@
 """Statements of a ticket about its measurements, computed again: its verdict, its levels' sparsities, its card."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import backing, listed_differences, narrowed, row_differences
@@ -21,6 +22,7 @@ from ticketzoo.ticket.rows import check_rows, is_complete, is_finite
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.util.text import counted, for_terminal
 from ticketzoo.zoo.checks import Check
+from ticketzoo.zoo.effective import effective_lines
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
@@ -119,8 +121,8 @@ def check_card_beside(folder: Path, config: TicketConfig, stored: Stored, empty:
         return
     try:
         text = path.read_bytes().decode(errors="replace")
-        recipe = stored.recipe_text
-        found = check_card(text, config, stored.results, plots=list(plots), recipe_text=recipe, empty=empty)
+        known: Any = {"recipe_text": stored.recipe_text, "empty": empty, "effective": partial(effective_lines, folder)}
+        found = check_card(text, config, stored.results, plots=list(plots), **known)
     except OSError as error:
         raise TicketError(f"{path}: cannot be read: {error.strerror}") from None
     except TicketError as error:

@@ -2,8 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ from ticketzoo.evaluation.statistics import Group, Row, group_rows
 from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.card_kinds import kind_facts
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
+from ticketzoo.ticket.effective import Effective
 from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict_words import carried_words
-from ticketzoo.util.text import counted, for_markdown, for_terminal, numbered, show_names, show_sparsity
+from ticketzoo.util.text import counted, for_terminal, numbered, show_names, show_sparsity
+from ticketzoo.zoo.effective import effective_of
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
 
@@ -35,6 +37,8 @@ class TicketSummary:
     config: TicketConfig
     called: str | None = None
     """What it is loaded by, if not by its folder's name."""
+    follow_paths: bool = False
+    """Compute effective sparsities however long it takes."""
 
     @property
     def folder(self) -> Path:
@@ -84,6 +88,7 @@ class TicketSummary:
                 "verdict_backing": {"state": self.backing.state, "why": self.backing.why},
                 "license": config["license"],
                 "empty_layers": self.empty_layers,
+                "effective": asdict(self.effective),
             }
             | {key: config[key] for key in ("masked", "use", "values", "derived") if key in config}
         )
@@ -143,6 +148,11 @@ class TicketSummary:
         except TicketError:
             return ["the masks cannot be read"]
 
+    @cached_property
+    def effective(self) -> Effective:
+        """The effective sparsities of the first replicate, where they are quickly computed or asked for."""
+        return effective_of(self.files, self.config, whatever=self.follow_paths)
+
     def lines(self) -> list[str]:
         """Return the lines that `info` prints."""
         config = self.config
@@ -170,7 +180,8 @@ class TicketSummary:
         for entry in config.levels:
             shown, label = show_sparsity(entry.sparsity), for_terminal("; ".join(labels.get(entry.level, ())))
             lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept_in_words:>12}  {label}".rstrip())
-        return lines + [f"empty layer   {for_terminal(line)}" for line in self.empty_layers]
+        lines += [f"empty layer   {for_terminal(line)}" for line in self.empty_layers]
+        return lines + [f"{'' if number else 'paths':<13} {line}" for number, line in enumerate(self.effective.lines())]
 
     def _labels(self) -> dict[int, list[str]]:
         """Return the label of each level on its source, then those on other data with the target's name."""
@@ -202,14 +213,14 @@ class TicketSummary:
         return _result(dense[0]) if dense else ""
 
 
-def read_summary(where: Path | Files) -> TicketSummary:
+def read_summary(where: Path | Files, *, follow_paths: bool = False) -> TicketSummary:
     """Return the summary of a ticket in a folder or anywhere else.
 
     Raises:
         TicketError: a missing or damaged ticket.json.
     """
     files = where if isinstance(where, Files) else Files(where)
-    return TicketSummary(files, files.config())
+    return TicketSummary(files, files.config(), follow_paths=follow_paths)
 
 
 def _rewind(config: TicketConfig) -> str:
@@ -227,17 +238,6 @@ def _result(group: Group) -> str:
 def _size_and_digest(path: Path) -> dict[str, Any]:
     with path.open("rb") as file:
         return {"bytes": path.stat().st_size, "sha256": hashlib.file_digest(file, "sha256").hexdigest()}
-
-
-def markdown_table(summaries: Iterable[TicketSummary]) -> str:
-    """Return the table of `list` in Markdown, each name a link to its folder."""
-    header = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}"
-    lines = [
-        f"| [{name}]({summary.folder.name}/README.md) | {' | '.join(for_markdown(cell) for cell in cells)} |"
-        for summary in summaries
-        for name, *cells in [summary.cells()]
-    ]
-    return "\n".join([header, *lines])
 
 
 def _range(values: list[str]) -> str:

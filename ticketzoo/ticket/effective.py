@@ -1,0 +1,134 @@
+"""Effective sparsity of a ticket: kept weights on no path from input to output count as removed, too."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from ticketzoo.errors import ModelError
+from ticketzoo.masks.masks import Masks, kept, sparsity_of, total
+from ticketzoo.models.body import model_names_of
+from ticketzoo.models.paths import effective_masks
+from ticketzoo.models.patterns import is_bias
+from ticketzoo.ticket.build import build_architecture, most_parameters
+from ticketzoo.ticket.config import Architecture, BaseRewind
+from ticketzoo.util.text import show_numbers
+
+if TYPE_CHECKING:
+    from ticketzoo.ticket.contents import Contents
+
+MOST_WEIGHTS = 30_000_000
+"""Prunable weights up to which paths are followed for a card."""
+
+QUICK = 8_000_000
+"""Prunable weights times levels up to which they are followed where a ticket is merely looked at."""
+
+BEGINS = "Effective sparsity"
+"""First words of the lines."""
+
+TOKENS = 8
+
+
+@dataclass(frozen=True)
+class EffectiveLevel:
+    """A level's weights on a path from input to output.
+
+    Attributes:
+        level: of the ticket.
+        sparsity: fraction of the prunable weights that the masks remove.
+        effective_sparsity: fraction that they remove or that lies on no path.
+        kept: weights that the masks keep.
+        effective: those of them on a path.
+        layers: by parameter name, how many are kept and how many of them are on a path.
+    """
+
+    level: int
+    sparsity: float
+    effective_sparsity: float
+    kept: int
+    effective: int
+    layers: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Effective:
+    """Levels of one replicate, or the reason why paths are not known."""
+
+    seed: int
+    levels: tuple[EffectiveLevel, ...] = ()
+    why_not: str = ""
+
+    def lines(self) -> list[str]:
+        """Return what a card says: a line for each level with kept weights on no path, or one line for all."""
+        if self.why_not:
+            return [f"{BEGINS} is not known: {self.why_not}"]
+        lost = [one for one in self.levels if one.effective < one.kept]
+        whole = [one.level for one in self.levels if one.effective == one.kept and one.sparsity > 0]
+        lines = [f"{BEGINS} at level {one.level} (seed {self.seed}): {_words(one)}" for one in lost]
+        if whole:
+            which = f"level{'s' * (len(whole) > 1)} {show_numbers(whole)}"
+            every = "every kept weight is on a path from input to output"
+            lines.insert(0, f"{BEGINS} at {which} (seed {self.seed}) is the sparsity: {every}")
+        return lines
+
+
+def _words(one: EffectiveLevel) -> str:
+    layers = [f"{name} {on:,} of {there:,}" for name, (there, on) in one.layers.items() if on < there]
+    said = f"{one.effective_sparsity:.4f} in place of {one.sparsity:.4f}"
+    where = f"on a path from input to output are {one.effective:,} of {one.kept:,} kept weights"
+    return f"{said}; {where} ({', '.join(layers)})"
+
+
+def effective_sparsity(ticket: "Contents", *, most: int | None = MOST_WEIGHTS) -> Effective:
+    """Return the effective sparsities of a ticket's levels, of the replicate that it is a view of.
+
+    A path also begins at a bias that is not 0 in the weights that the level starts from. Those of a base model are not
+    fetched: there all biases begin paths. See `ticketzoo.models.paths.effective_masks`.
+
+    Args:
+        ticket: the ticket.
+        most: prunable weights above which nothing is computed; None for no such bound.
+    """
+    config = ticket.config
+    if most is not None and config.prunable_weights > most:
+        many = f"the network has {config.prunable_weights:,} prunable weights, more than {most:,}"
+        return Effective(ticket.seed, why_not=f"{many}: ask ticketzoo.ticket.effective for it")
+    try:
+        return Effective(ticket.seed, tuple(_levels(ticket)))
+    except (ModelError, RuntimeError, TypeError, ValueError, AttributeError, KeyError) as error:
+        return Effective(ticket.seed, why_not=str(error).strip().splitlines()[0] if str(error).strip() else "?")
+
+
+def _levels(ticket: "Contents") -> Iterator[EffectiveLevel]:
+    config = ticket.config
+    inputs = example_inputs(config.architecture)
+    model = build_architecture(config.architecture, 0, at_most=most_parameters(config, {}))
+    with_weights = not isinstance(config.rewind, BaseRewind)
+    for entry in config.levels:
+        at = ticket.at(level=entry.level)
+        live = _biases(model_names_of(at.rewind_state, model)) if with_weights else None
+        masks = model_names_of(at.masks, model)
+        yield _level(entry.level, masks, effective_masks(model, masks, inputs, live))
+
+
+def _level(level: int, masks: Masks, on: Masks) -> EffectiveLevel:
+    there, reached, all_of = kept(masks), kept(on), total(masks)
+    layers = {name: (int(mask.count_nonzero()), int(on[name].count_nonzero())) for name, mask in masks.items()}
+    return EffectiveLevel(level, sparsity_of(there, all_of), sparsity_of(reached, all_of), there, reached, layers)
+
+
+def _biases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name: tensor for name, tensor in state.items() if is_bias(name)}
+
+
+def example_inputs(architecture: Architecture) -> dict[str, Tensor]:
+    """Return an example of ones, as `effective_masks` takes it. Raises ModelError where the input is not known."""
+    shape = architecture.kwargs.get("in_shape")
+    if isinstance(shape, list):
+        return {"": torch.ones([1, *(int(str(side)) for side in shape)])}
+    if architecture.library == "transformers":
+        tokens = torch.ones(1, TOKENS, dtype=torch.long)
+        return {"input_ids": tokens, "attention_mask": tokens}
+    raise ModelError(f"what {architecture.name} takes as input is not stated")
