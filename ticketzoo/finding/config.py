@@ -34,8 +34,8 @@ class MethodConfig(PruningConfig):
     @property
     def ranked_by_nothing(self) -> str:
         """The method or criterion that has no scores of which the lowest could be kept; "" where there are some."""
-        criterion = self.pruning.criterion.name
-        return "" if CRITERIA[criterion].inverts else f"criterion {criterion}"
+        criterion = CRITERIA[self.pruning.criterion.name].configured(self.pruning.criterion)
+        return "" if criterion.inverts and not criterion.keys.single else f"criterion {criterion.name}"
 
     def stated(self) -> dict[str, Any]:
         """Return what a ticket states of its pruning."""
@@ -43,9 +43,11 @@ class MethodConfig(PruningConfig):
 
     def check_untrained(self) -> None:
         """Raise ValueError for a criterion that compares with a training, where the method prunes before any."""
-        criterion = self.pruning.criterion.name
-        if CRITERIA[criterion].needs_training:
-            raise ValueError(f"criterion {criterion} compares weights with a training, and {self.method} prunes before")
+        criterion = self.pruning.criterion
+        by_sign = CRITERIA[criterion.name].configured(criterion).keys.sign is not None
+        if by_sign or CRITERIA[criterion.name].needs_training:
+            compares = f"criterion {criterion.name}{' by sign' if by_sign else ''} compares weights with a training"
+            raise ValueError(f"{compares}, and {self.method} prunes before")
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> "MethodConfig":

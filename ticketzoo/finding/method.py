@@ -226,9 +226,10 @@ def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
     method, usual = pruning["method"], PruneConfig()
     words = METHODS[method].words if method in METHODS else ""
     criterion = pruning.get("criterion") or (usual.criterion.name if "{criterion}" in words else "")
+    name, _, keys = criterion.partition(" (")
     said = {
         "method": _said(METHODS, method).replace("{criterion}", criterion),
-        "criterion": _said(CRITERIA, criterion),
+        "criterion": _said(CRITERIA, name) + ("; " + keys.removesuffix(")") if keys and name in CRITERIA else ""),
         "structure": _said(STRUCTURES, pruning.get("structure") or usual.structure.name),
         "scope": _said(SCOPES, pruning.get("scope")),
         "schedule": _said(SCHEDULES, pruning.get("schedule")),

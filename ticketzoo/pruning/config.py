@@ -1,5 +1,6 @@
 """The keys of a recipe that say what pruning removes, and which layers it can."""
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -11,7 +12,7 @@ from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import prunable_parameters
 from ticketzoo.models.patterns import layer_of, matches
-from ticketzoo.pruning.criteria import CRITERIA
+from ticketzoo.pruning.criteria import CRITERIA, CriterionConfig
 from ticketzoo.pruning.part import NamedIn, PartConfig
 from ticketzoo.pruning.schedule import SCHEDULES, Rate, RateConfig
 from ticketzoo.pruning.scope import SCOPES
@@ -32,7 +33,9 @@ class PruneConfig(Config):
         schedule: number of weights that each level keeps: a fraction a round, or a list of sparsities.
     """
 
-    criterion: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: CRITERIA, "name")] = PartConfig(name="magnitude")
+    criterion: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: CRITERIA, "name")] = CriterionConfig(
+        name="magnitude"
+    )
     structure: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: STRUCTURES, "name")] = PartConfig(name="weight")
     scope: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: SCOPES, "name")] = PartConfig(name="global")
     schedule: Annotated[PartConfig, SerializeAsAny(), NamedIn(lambda: SCHEDULES, "name", "rate")] = RateConfig()
@@ -52,8 +55,14 @@ class PruneConfig(Config):
     def _parts_go_together(self) -> "PruneConfig":
         if self.schedule.layer_patterns and not SCOPES[self.scope.name].takes_rates:
             raise ValueError("rates (per layer) go with scope: layerwise")
-        if CRITERIA[self.criterion.name].of_single_weights and not STRUCTURES[self.structure.name].single:
-            raise ValueError(f"criterion {self.criterion.name} scores single weights: it goes with structure: weight")
+        row = CRITERIA[self.criterion.name].configured(self.criterion)
+        single = row.of_single_weights or row.keys.sign is not None
+        if single and not STRUCTURES[self.structure.name].single:
+            raise ValueError(f"criterion {row.name} scores single weights: it goes with structure: weight")
+        if row.sets_layers and self.scope.name != "global":
+            raise ValueError(
+                f"criterion {row.name} decides how many weights of a layer stay: it goes with scope: global"
+            )
         return self
 
 
@@ -185,4 +194,7 @@ def stated(config: PruningConfig) -> dict[str, Any]:
     for key in ("criterion", "structure", "schedule"):
         if (name := getattr(parts, key).name) != getattr(default, key).name:
             facts[key] = name
+    if isinstance(parts.criterion, CriterionConfig) and (keys := parts.criterion.keys):
+        said = ", ".join(f"{key}: {json.dumps(value)}".replace('"', "") for key, value in keys.items())
+        facts["criterion"] = f"{parts.criterion.name} ({said})"
     return facts

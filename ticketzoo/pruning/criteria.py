@@ -1,15 +1,20 @@
-"""Criteria: what the weights of a network are worth. Each is a function from a probe to scores; the highest stay."""
+"""The table of criteria: what the weights of a network are worth. Each is a function from a probe to scores.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, TypeAlias
+Weights of highest score stay. The rows are magnitude and chance here, those of Zhou et al. 2019 in `zhou.py`, and those
+that look at data or at the network in `saliency.py`, `synflow.py`, `phew.py` and `obd.py`.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import torch
+from pydantic import Field, model_serializer, model_validator
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.masks import Masks
-from ticketzoo.pruning.part import Part
+from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.seeds import derive_seed
 from ticketzoo.util.registry import Registry
@@ -36,6 +41,54 @@ class Ranking(NamedTuple):
         """Return the kept weights that are not eligible."""
         return {name: mask & ~self.eligible[name].to(mask.device) for name, mask in masks.items() if self.eligible}
 
+    def only_eligible(self, masks: Masks) -> Masks:
+        """Return the kept weights that are eligible."""
+        return (
+            {name: mask & self.eligible[name].to(mask.device) for name, mask in masks.items()}
+            if self.eligible
+            else masks
+        )
+
+
+class CriterionConfig(PartConfig):
+    """The keys that every criterion has. Keys at their defaults are not written into the recipe that a ticket keeps.
+
+    Attributes:
+        name: name of the criterion.
+        sign: weights that stay before all others: those whose sign is the `same` as at the start of the last training,
+            or `diff`, another (Zhou et al. 2019, section 3). The sign of 0 is 0. If fewer are eligible than stay, the
+            best of the others fill up, and the run says how many.
+        single: keep all eligible weights and no other, however many they are: counts of the schedule do not hold.
+        iterations: how often to score on the way to a level. Each time the network is scored anew under the masks so
+            far, and the number of survivors falls by the same factor.
+    """
+
+    sign: Literal["same", "diff"] | None = None
+    single: bool = False
+    iterations: Annotated[int, Field(ge=1, le=10_000)] = 1
+
+    @model_validator(mode="after")
+    def _single_is_of_eligible_weights(self) -> "CriterionConfig":
+        if self.single and self.sign is None:
+            raise ValueError("single keeps all eligible weights, and without sign: same or sign: diff all are")
+        if self.single and self.iterations > 1:
+            raise ValueError("single keeps all eligible weights at once: leave iterations out")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _in_short(self, write: Callable[[Any], dict[str, Any]]) -> Any:
+        content = {"name": self.name} | self.keys
+        return self.name if len(content) == 1 else content
+
+    @property
+    def keys(self) -> dict[str, Any]:
+        """The keys that are not at their defaults."""
+        keys = {key: getattr(self, key) for key in type(self).model_fields}
+        return {key: value for key, value in keys.items() if key != "name" and value != self._default(key)}
+
+    def _default(self, key: str) -> Any:
+        return type(self).model_fields[key].get_default(call_default_factory=True)
+
 
 @dataclass(frozen=True)
 class Criterion(Part):
@@ -47,42 +100,82 @@ class Criterion(Part):
         needs_training: whether weights are compared with what their training started from: before it all are equal.
         of_single_weights: whether sums of scores over a filter mean nothing, as with eligible weights.
         inverts: whether keeping the lowest scores instead says something.
+        sets_layers: whether it decides itself how many weights of each layer stay. Its `make` is also given `count`,
+            the number that stays of all.
+        asked: the keys that a recipe gave.
     """
 
+    config: type[PartConfig] = CriterionConfig
     by_magnitude: bool = False
     needs_training: bool = False
     of_single_weights: bool = False
     inverts: bool = True
+    sets_layers: bool = False
+    asked: PartConfig | None = None
+
+    def configured(self, config: PartConfig) -> "Criterion":
+        """Return the row with the keys that a recipe gives it."""
+        return replace(self, asked=config)
+
+    @property
+    def keys(self) -> CriterionConfig:
+        """The keys that every criterion has, as the recipe gives them or at their defaults."""
+        asked = self.asked or self.config(name=self.name)
+        return asked if isinstance(asked, CriterionConfig) else CriterionConfig(name=self.name)
 
     def scores(self, probe: Probe) -> Scores:
         """Return the scores of `ranking`."""
         return self.ranking(probe).scores
 
-    def ranking(self, probe: Probe) -> Ranking:
+    def ranking(self, probe: Probe, count: int | None = None) -> Ranking:
         """Return scores and eligibility of all masked parameters, checked but for NaN, which ranking finds.
+
+        Args:
+            probe: the network that is scored.
+            count: how many weights are to stay, for a criterion that sets the layers' numbers; default: all.
 
         Raises:
             RunError: they do not fit the masks; the message says what came.
         """
-        made = self.make(probe)
+        keywords: dict[str, Any] = {"count": count} if self.sets_layers else {}
+        if self.config not in (PartConfig, CriterionConfig):
+            keywords["config"] = self.asked or self.config(name=self.name)
+        made = self.make(probe, **keywords)
         scores, eligible = made if isinstance(made, Ranking) else Ranking(made)
         if not isinstance(scores, Mapping):
             raise RunError(f"criterion {self.name!r} returned {_described(scores)}, not a tensor for each parameter")
         for name, mask in probe.masks.items():
-            needed = f"not float {list(mask.shape)}"
-            if name not in scores:
-                others = ", ".join(for_terminal(repr(other)) for other in list(scores)[:5]) or "nothing"
-                raise RunError(f"criterion {self.name!r} returned no scores of '{name}', only of {others}")
-            given = scores[name]
-            if not isinstance(given, Tensor) or given.shape != mask.shape or not given.is_floating_point():
-                raise RunError(f"criterion {self.name!r} returned for '{name}' {_described(given)}, {needed}")
-            may = mask if eligible is None else eligible.get(name)
-            if not isinstance(may, Tensor) or may.shape != mask.shape or may.dtype is not torch.bool:
-                what = f"criterion {self.name!r} returned as eligible of '{name}' {_described(may)}"
-                raise RunError(f"{what}, not bool {list(mask.shape)}")
+            self._check(name, mask, scores, eligible)
+        if (sign := self.keys.sign) is not None:
+            eligible = _of_sign(sign, probe, eligible)
         if eligible is not None and self.by_magnitude:
             scores = {name: scores[name].abs() for name in probe.masks}
         return Ranking(scores, eligible)
+
+    def _check(self, name: str, mask: Tensor, scores: Scores, eligible: Mapping[str, Tensor] | None) -> None:
+        if name not in scores:
+            others = ", ".join(for_terminal(repr(other)) for other in list(scores)[:5]) or "nothing"
+            raise RunError(f"criterion {self.name!r} returned no scores of '{name}', only of {others}")
+        given = scores[name]
+        if not isinstance(given, Tensor) or given.shape != mask.shape or not given.is_floating_point():
+            needed = f"not float {list(mask.shape)}"
+            raise RunError(f"criterion {self.name!r} returned for '{name}' {_described(given)}, {needed}")
+        may = mask if eligible is None else eligible.get(name)
+        if not isinstance(may, Tensor) or may.shape != mask.shape or may.dtype is not torch.bool:
+            what = f"criterion {self.name!r} returned as eligible of '{name}' {_described(may)}"
+            raise RunError(f"{what}, not bool {list(mask.shape)}")
+
+
+def _of_sign(
+    sign: Literal["same", "diff"], probe: Probe, eligible: Mapping[str, Tensor] | None
+) -> Mapping[str, Tensor]:
+    """Return the eligible weights whose sign is the same as at the start of their training, or another."""
+    found = {}
+    for name in probe.masks:
+        same = probe.weights[name].sign() == probe.start[name].sign()
+        may = same if sign == "same" else ~same
+        found[name] = may if eligible is None else may & eligible[name]
+    return found
 
 
 def _described(value: object) -> str:
@@ -103,50 +196,6 @@ def magnitude(probe: Probe) -> Scores:
     return probe.weights
 
 
-@CRITERIA.add(
-    "magnitude-increase",
-    cite="Zhou et al. 2019, section 3",
-    words="smallest increase of magnitude since the start of the last training",
-    needs_training=True,
-)
-def magnitude_increase(probe: Probe) -> Scores:
-    """Score by |w| - |w0|, w0 being what the last training started from. Negative where a weight shrank.
-
-    The last training is the one that ended with w, of the level before in iterative pruning. It started from the
-    initialization where levels are rewound to it, else from the weights that they are rewound to.
-    """
-    return {name: probe.weights[name].double().abs() - probe.start[name].double().abs() for name in probe.masks}
-
-
-@CRITERIA.add(
-    "movement", cite="Zhou et al. 2019, section 3", words="smallest movement in the last training", needs_training=True
-)
-def movement(probe: Probe) -> Scores:
-    """Score by |w - w0|, w0 being what the last training started from, as in `magnitude_increase`."""
-    return {name: (probe.weights[name].double() - probe.start[name].double()).abs() for name in probe.masks}
-
-
-@CRITERIA.add(
-    "large-init", cite="Zhou et al. 2019, section 3", words="smallest magnitude at the start of the last training"
-)
-def large_init(probe: Probe) -> Scores:
-    """Score by |w0|, w0 being what the last training started from, as in `magnitude_increase`."""
-    return {name: probe.start[name].double().abs() for name in probe.masks}
-
-
-@CRITERIA.add(
-    "large-final-same-sign",
-    cite="Zhou et al. 2019, section 3",
-    words="change of sign in the last training, then smallest magnitude after it",
-    needs_training=True,
-    of_single_weights=True,
-)
-def large_final_same_sign(probe: Probe) -> Ranking:
-    """Score by |w|; eligible where sign(w) = sign(w0), w0 being what the last training started from; sign(0) is 0."""
-    same = {name: probe.weights[name].sign() == probe.start[name].sign() for name in probe.masks}
-    return Ranking({name: probe.weights[name].double().abs() for name in probe.masks}, same)
-
-
 @CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance", of_single_weights=True, inverts=False)
 def random(probe: Probe) -> Scores:
     """Score each layer by one random permutation of the recipe's seed, so that levels nest."""
@@ -156,10 +205,3 @@ def random(probe: Probe) -> Scores:
         ranks = torch.randperm(mask.numel(), generator=generator).double()
         scores[name] = ((ranks + 1) / (mask.numel() + 1)).view(mask.shape)
     return scores
-
-
-@CRITERIA.add("snip", cite="Lee et al. 2019, section 4", words="smallest effect on the loss, |gradient x weight|")
-def snip(probe: Probe) -> Scores:
-    """Score by |g w|, with the gradient g of the mean loss on one batch at the weights as they are."""
-    gradients = probe.gradients()
-    return {name: (gradients[name].double() * probe.weights[name].double()).abs() for name in probe.masks}

@@ -1,7 +1,7 @@
 """Views of a network for a criterion: weights, where they came from, gradients, curvature, norms of inputs."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from torch import Tensor, nn
@@ -9,6 +9,25 @@ from torch import Tensor, nn
 from ticketzoo.errors import RunError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The data that the loss of a probe is computed of.
+
+    Attributes:
+        per_class: examples of each class in a batch; None is the task's own number.
+        batch_size: examples in a batch, at most; None is 128, or as many as `per_class` says.
+        temperature: what the network's output is divided by.
+    """
+
+    per_class: int | None = None
+    batch_size: int | None = None
+    temperature: float = 1.0
+
+
+USUAL = Scored()
+"""One batch of the task's own number of examples."""
 
 
 class Probe(Protocol):
@@ -34,8 +53,20 @@ class Probe(Protocol):
         """Of the recipe's run."""
         ...
 
+    def under(self, masks: Masks) -> "Probe":
+        """Return a probe of the same weights under other masks, of which nothing is stored."""
+        ...
+
+    def on(self, scored: Scored) -> "Probe":
+        """Return a probe whose loss is of what `scored` says."""
+        ...
+
     def model(self) -> nn.Module:
         """Return the network, masked: a new one at each call, so that nothing done to it lasts."""
+        ...
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Return what the model takes, of one example, all numbers 1."""
         ...
 
     def gradients(self, batches: int = 1) -> State:
@@ -59,6 +90,18 @@ class Weights:
     masks: Masks
     start: Mapping[str, Tensor] = field(default_factory=dict)
     seed: int = 0
+
+    def under(self, masks: Masks) -> "Weights":
+        """Return the same weights under other masks."""
+        return replace(self, masks=masks)
+
+    def on(self, scored: Scored) -> "Weights":
+        """Return the probe itself: it has no loss."""
+        return self
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Raise RunError: there is no model."""
+        raise RunError("this criterion needs the model, and only weights are given")
 
     def model(self) -> nn.Module:
         """Raise RunError: there is none."""

@@ -1,6 +1,6 @@
 """Pruning: criterion x structure x scope x schedule. Exact counts, ties by index."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,7 +14,7 @@ from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA, Criterion, Ranking
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.pruning.schedule import SCHEDULES, Schedule
-from ticketzoo.pruning.scope import SCOPES, Group, Layers, Scope, check_groups
+from ticketzoo.pruning.scope import SCOPES, Group, Layers, Scope, check_groups, on_the_way
 from ticketzoo.pruning.structure import STRUCTURES, Structure
 
 
@@ -62,14 +62,18 @@ class Pruner:
         Raises:
             RunError: the score of a survivor is NaN, or the criterion gave something else than scores.
         """
-        masks = probe.masks if masks is None else masks
-        ranking, by_magnitude = self.criterion.ranking(probe), self.criterion.by_magnitude
-        if self.inverted:
-            ranking, by_magnitude = ranking.inverted(by_magnitude), False
-        try:
-            found = self._best(ranking, masks, to, by_magnitude, probe.masks)
-        except RunError as error:
-            raise error if by_magnitude else RunError(f"criterion {self.criterion.name!r}: {error}") from None
+        found, criterion = probe.masks if masks is None else masks, self.criterion
+        by_magnitude, iterations = criterion.by_magnitude and not self.inverted, criterion.keys.iterations
+        for groups in on_the_way(self.kept(found, to=to), self.structure.layers(found), iterations):
+            probe = probe.under(found) if iterations > 1 else probe
+            ranking = criterion.ranking(probe, sum(keep for _, keep in groups))
+            if criterion.keys.single:
+                return ranking.only_eligible(found)
+            ranking = ranking.inverted(criterion.by_magnitude) if self.inverted else ranking
+            try:
+                found = self._best(ranking, found, groups, by_magnitude, probe.masks)
+            except RunError as error:
+                raise error if by_magnitude else RunError(f"criterion {criterion.name!r}: {error}") from None
         if warn and not self.inverted and (others := kept(ranking.others(found))):
             warn(f"{others:,} of {kept(found):,} kept weights are not eligible by criterion {self.criterion.name!r}")
         return found
@@ -85,7 +89,7 @@ class Pruner:
         """
         ends = (1, 0) if self.inverted else (0, 1)
         ramps = {name: torch.linspace(*ends, mask.numel()).view(mask.shape) for name, mask in masks.items()}
-        return self._best(Ranking(ramps), masks, to, by_magnitude=True, scored=masks)
+        return self._best(Ranking(ramps), masks, self.kept(masks, to=to), by_magnitude=True, scored=masks)
 
     def check(self, masks: Masks, levels: int) -> None:
         """Raise RecipeError if one of so many levels from `masks` on would keep no weight, or remove none."""
@@ -102,14 +106,16 @@ class Pruner:
             if layers == before:
                 raise RecipeError(f"level {level} of {levels} would remove no weight; ask for fewer")
 
-    def _best(self, ranking: Ranking, masks: Masks, to: int, by_magnitude: bool, scored: Masks) -> Masks:
+    def _best(
+        self, ranking: Ranking, masks: Masks, groups: Sequence[Group], by_magnitude: bool, scored: Masks
+    ) -> Masks:
         scores, eligible = ranking
         if eligible is not None and not self.structure.single:
             raise RunError(f"eligible are single weights, and structure {self.structure.name} removes several as one")
         if eligible is None:
-            return self.structure.best(scores, masks, self.kept(masks, to=to), by_magnitude, scored)
+            return self.structure.best(scores, masks, groups, by_magnitude, scored)
         found: Masks = {}
-        for names, count in self.kept(masks, to=to):
+        for names, count in groups:
             found |= keep_highest(scores, {name: masks[name] for name in names}, count, eligible=eligible)
         return {name: found[name] for name in masks}
 

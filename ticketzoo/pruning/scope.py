@@ -1,6 +1,6 @@
 """Scopes: which weights are ranked together, and how many of each group stay."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from math import prod
@@ -44,6 +44,24 @@ class Scope(Part):
     """
 
     takes_rates: bool = False
+
+
+def on_the_way(groups: list[Group], layers: Layers, iterations: int) -> Iterator[list[Group]]:
+    """Yield the groups of every iteration, the last as they are: their units fall by the same factor each time.
+
+    Args:
+        groups: what stays in the end.
+        layers: before any of it.
+        iterations: how many lists are yielded.
+    """
+    for done in range(1, iterations):
+        part = done / iterations
+        now = [sum(layers[name].kept for name in names) for names, _ in groups]
+        yield [
+            Group(names, round(before * (keep / max(1, before)) ** part))
+            for (names, keep), before in zip(groups, now, strict=True)
+        ]
+    yield groups
 
 
 def check_groups(groups: list[Group], layers: Layers, gave: str) -> None:

@@ -1,7 +1,7 @@
 """The probe of a network that a task trains: gradients, curvature, norms of inputs."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -16,9 +16,12 @@ from ticketzoo.masks.attach import attach
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture, load_model_state
+from ticketzoo.models.signature import Image, Observation
 from ticketzoo.models.state import State
+from ticketzoo.pruning.probe import USUAL, Scored
+from ticketzoo.pruning.score_data import check_classes, score_batches, set_temperature, stated
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks.task import ScoringTask, Task
+from ticketzoo.tasks.task import Task
 
 Remember = Callable[[str, Mapping[str, Any], Callable[[], State]], State]
 """`remember(kind, specification, compute)`: tensors that are computed once and kept under their specification."""
@@ -35,10 +38,6 @@ class HasState(Protocol):
     def state(self) -> State:
         """Parameters and buffers, by name."""
         ...
-
-
-BATCH = 128
-"""Examples in a batch that scores are computed on, at most."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,29 @@ class TaskProbe:
     seed: int
     device: torch.device
     remember: Remember
+    scored: Scored = USUAL
+
+    def under(self, masks: Masks) -> "TaskProbe":
+        """Return a probe of the same weights under other masks, of which nothing is stored."""
+        return replace(self, masks=masks, remember=lambda kind, specification, compute: compute())
+
+    def on(self, scored: Scored) -> "TaskProbe":
+        """Return a probe whose loss is of what `scored` says. Raises RunError for classes that the task lacks."""
+        check_classes(self.task, scored)
+        return replace(self, scored=scored)
+
+    def inputs(self) -> tuple[Tensor, ...]:
+        """Return what the model takes, of one example, all numbers 1: float32 [1, ...], on `device`.
+
+        Raises:
+            RunError: the model takes something else than images and observations.
+        """
+        end = self.task.signature.input
+        if isinstance(end, Image):
+            return (torch.ones(1, end.channels, end.height, end.width, device=self.device),)
+        if isinstance(end, Observation):
+            return (torch.ones(1, *end.shape, device=self.device),)
+        raise RunError(f"there is no input of ones for a model that takes {end.words}: choose another criterion")
 
     @property
     def start(self) -> State:
@@ -125,7 +147,7 @@ class TaskProbe:
             "masks": masks_sha256(self.masks),
             "seed": self.seed,
             "batches": batches,
-            "batch_size": BATCH,
+            **stated(self.task, self.scored),
             **(more or {}),
         }
         return self.remember(kind, specification, compute)
@@ -133,10 +155,8 @@ class TaskProbe:
     def _losses(self, model: nn.Module, batches: int) -> Iterator[Tensor]:
         """Yield this process's part of each batch's mean loss, divided by the number of batches."""
         seed = derive_seed(self.seed, "score-data")
-        if isinstance(self.task, ScoringTask):
-            data = self.task.score_batches(BATCH, seed, batches, self.device)
-        else:
-            data = self.task.batches(BATCH, seed, 0, batches, self.device)
+        data = score_batches(self.task, self.scored, seed, batches, self.device)
+        set_temperature(model, self.scored.temperature)
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             for number, batch in enumerate(data):
                 torch.manual_seed(derive_seed(seed, "augment", number))

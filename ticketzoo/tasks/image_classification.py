@@ -135,9 +135,11 @@ class ImageClassification:
         """Return a batch, augmented, as tensors."""
         return StaticBatch(self._augmented(batch)[:2], _ready_batch)
 
-    def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
-        """Yield `count` batches for scores: at most ten images a class, neither cropped at random nor augmented."""
-        rows = balanced_batches(self._train.labels, batch_size, seed, per_class=SCORED_PER_CLASS)
+    def score_batches(
+        self, batch_size: int, seed: int, count: int, device: torch.device, per_class: int = SCORED_PER_CLASS
+    ) -> Iterator[Batch]:
+        """Yield `count` batches for scores: `per_class` images of each, neither cropped at random nor augmented."""
+        rows = balanced_batches(self._train.labels, batch_size, seed, per_class=per_class)
         chosen = list(islice(rows, count))
         order = [share_of(len(part)).of(part) for part in chosen]
         for part, (images, labels) in zip(chosen, self._train.in_order(order, device), strict=True):

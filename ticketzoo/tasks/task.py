@@ -10,6 +10,9 @@ from torch import Tensor, nn
 from ticketzoo.models.signature import Signature
 from ticketzoo.tasks.metrics import Metric
 
+SCORED_PER_CLASS = 10
+"""Examples of a class in a batch for scores, at most (Frankle et al. 2021, appendix B)."""
+
 
 class Task(Protocol):
     """The data, loss and metrics that a model is trained and measured by."""
@@ -66,10 +69,13 @@ class Task(Protocol):
 class ScoringTask(Task, Protocol):
     """A task that has data of its own for pruning scores; of others the first training batches serve."""
 
-    def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Any]:
+    def score_batches(
+        self, batch_size: int, seed: int, count: int, device: torch.device, per_class: int = SCORED_PER_CLASS
+    ) -> Iterator[Any]:
         """Yield `count` batches of at most `batch_size` training examples, as they are: nothing is augmented.
 
-        They hold classes as equally as they can. Of several processes, each gets its share of every batch.
+        They hold classes as equally as they can, and at most `per_class` examples of each. Of several processes, each
+        gets its share of every batch.
         """
         ...
 
@@ -180,7 +186,3 @@ class SkippingTask(Task, Protocol):
     def left_out(self) -> int:
         """The number of them met so far."""
         ...
-
-
-SCORED_PER_CLASS = 10
-"""Examples of a class in a batch for scores, at most (Frankle et al. 2021, appendix B)."""

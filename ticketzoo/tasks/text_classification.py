@@ -105,13 +105,15 @@ class TextClassification:
         """Return a batch as tensors."""
         return StaticBatch.of(lambda inputs, labels: (inputs, labels), *batch)
 
-    def score_batches(self, batch_size: int, seed: int, count: int, device: torch.device) -> Iterator[Batch]:
-        """Yield `count` batches for scores: at most ten texts a class; of values to predict the first batches."""
+    def score_batches(
+        self, batch_size: int, seed: int, count: int, device: torch.device, per_class: int = SCORED_PER_CLASS
+    ) -> Iterator[Batch]:
+        """Yield `count` batches for scores: `per_class` texts of each; of values to predict the first batches."""
         if self._is_regression:
             yield from self.batches(batch_size, seed, 0, count, device)
             return
         sequences, labels = self._sequences["train"], self._labels["train"]
-        for rows in islice(balanced_batches(labels, batch_size, seed, per_class=SCORED_PER_CLASS), count):
+        for rows in islice(balanced_batches(labels, batch_size, seed, per_class=per_class), count):
             indices = share_of(len(rows)).of(rows)
             yield sequences.inputs(indices, device), on_device(labels[indices], device)
 

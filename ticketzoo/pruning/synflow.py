@@ -1,0 +1,94 @@
+"""SynFlow: the flow through each weight of a network in which all weights are positive, without data."""
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ticketzoo.errors import RunError
+from ticketzoo.masks.masks import Masks
+from ticketzoo.pruning.criteria import CRITERIA, CriterionConfig, Scores
+from ticketzoo.pruning.probe import Probe
+
+TOLERANCE = 1e-9
+"""Relative error of float64 sums that are equal."""
+
+
+class SynflowConfig(CriterionConfig):
+    """The keys of criterion `synflow`: those of every criterion, with 100 iterations.
+
+    Attributes:
+        name: name of the criterion.
+        iterations: how often to score on the way to a level.
+    """
+
+    name: str = "synflow"
+    iterations: Annotated[int, Field(ge=1, le=10_000)] = 100
+
+
+@CRITERIA.add(
+    "synflow",
+    config=SynflowConfig,
+    cite="Tanaka et al. 2020, section 5",
+    words="smallest synaptic flow",
+)
+def synflow(probe: Probe, config: SynflowConfig) -> Scores:
+    """Score by |w| dR/d|w|, R being the sum of the outputs for an input of ones, all weights positive, in float64.
+
+    Biases are 0; BatchNorm multiplies by the absolute value of its scale and does nothing else.
+
+    Raises:
+        RunError: the flow is not conserved: the network has other layers than linear, convolution, pooling,
+            BatchNorm and ReLU, or nothing flows.
+    """
+    model, (ones,) = probe.model().double().eval(), probe.inputs()
+    _make_positive(model, probe.masks)
+    parameters = {name: model.get_parameter(name).requires_grad_() for name in probe.masks}
+    ones = ones.double().requires_grad_()
+    flow = _flow(model(ones))
+    with torch.no_grad():
+        doubled = _flow(model(2 * ones))
+    if flow == 0 and not all(mask.all() for mask in probe.masks.values()):  # the masks let nothing through
+        return {name: torch.zeros(mask.shape, dtype=torch.float64) for name, mask in probe.masks.items()}
+    if not torch.isfinite(flow) or flow <= 0:
+        raise RunError("criterion 'synflow': nothing flows from input to output, or more than a float64 holds")
+    if abs(doubled / flow - 2) > TOLERANCE:
+        needed = "it needs layers that multiply the output with the input: ReLU, linear, convolution, pooling"
+        raise RunError(f"criterion 'synflow': twice the input gives {doubled / flow:.4g} times the output; {needed}")
+    at_ones, *slopes = torch.autograd.grad(flow, [ones, *parameters.values()], materialize_grads=True)
+    if abs((ones * at_ones).sum() / flow - 1) > TOLERANCE:
+        raise RunError("criterion 'synflow': what leaves the input is not what reaches the output")
+    return {
+        name: (parameter * slope).detach().cpu()
+        for (name, parameter), slope in zip(parameters.items(), slopes, strict=True)
+    }
+
+
+@torch.no_grad()
+def _make_positive(model: nn.Module, masks: Masks) -> None:
+    """Take absolute values of weights, and everything out of the flow that is added to it."""
+    for name, module in model.named_modules():
+        if isinstance(module, _BatchNorm):
+            _only_scale(name, module)
+    for name, parameter in model.named_parameters():
+        if name.rpartition(".")[2].endswith("bias"):
+            parameter.zero_()
+        else:
+            parameter.abs_()
+
+
+def _only_scale(name: str, norm: _BatchNorm) -> None:
+    if norm.weight is not None and (zeros := int((norm.weight == 0).sum())):
+        raise RunError(f"criterion 'synflow': {zeros} of {norm.num_features} scales of {name} are 0: nothing passes")
+    if norm.running_mean is None or norm.running_var is None:
+        raise RunError(f"criterion 'synflow': {name} has no running statistics")
+    norm.running_mean.zero_()
+    norm.running_var.fill_(1)
+
+
+def _flow(output: object) -> Tensor:
+    if not isinstance(output, Tensor):
+        raise RunError("criterion 'synflow': the network's output is no tensor")
+    return output.sum()

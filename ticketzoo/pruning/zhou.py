@@ -1,0 +1,131 @@
+"""The criteria of Zhou et al. 2019, section 3, beside magnitude, which they call large final, and chance.
+
+w is a weight at the end of a training and w0 what that training started from. It is the training of the level before,
+so w0 is the initialization where levels are rewound to it, else what they are rewound to. The keys `sign` and `single`
+of every criterion make the paper's variants of them.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ticketzoo.pruning.criteria import CRITERIA, CriterionConfig, Ranking, Scores
+from ticketzoo.pruning.probe import Probe
+
+CITE = "Zhou et al. 2019, section 3"
+
+
+@CRITERIA.add(
+    "magnitude-increase",
+    cite=CITE,
+    words="smallest increase of magnitude since the start of the last training",
+    needs_training=True,
+)
+def magnitude_increase(probe: Probe) -> Scores:
+    """Score by |w| - |w0|. Negative where a weight shrank."""
+    return {name: _final(probe, name) - _first(probe, name) for name in probe.masks}
+
+
+@CRITERIA.add("movement", cite=CITE, words="smallest movement in the last training", needs_training=True)
+def movement(probe: Probe) -> Scores:
+    """Score by |w - w0|."""
+    return {name: (probe.weights[name].double() - probe.start[name].double()).abs() for name in probe.masks}
+
+
+@CRITERIA.add("large-init", cite=CITE, words="smallest magnitude at the start of the last training")
+def large_init(probe: Probe) -> Scores:
+    """Score by |w0|."""
+    return {name: _first(probe, name) for name in probe.masks}
+
+
+@CRITERIA.add("small-init", cite=CITE, words="largest magnitude at the start of the last training")
+def small_init(probe: Probe) -> Scores:
+    """Score by -|w0|."""
+    return {name: -_first(probe, name) for name in probe.masks}
+
+
+@CRITERIA.add("small-final", cite=CITE, words="largest magnitude after training")
+def small_final(probe: Probe) -> Scores:
+    """Score by -|w|."""
+    return {name: -_final(probe, name) for name in probe.masks}
+
+
+@CRITERIA.add(
+    "large-init-large-final",
+    cite=CITE,
+    words="lower rank in its layer, of magnitude at the start of the last training and after it",
+    needs_training=True,
+    of_single_weights=True,
+)
+def large_init_large_final(probe: Probe) -> Scores:
+    """Score by the lower of two ranks among the survivors of the layer, of |w0| and |w|, divided by their number.
+
+    That is the paper's quadrant of weights above a percentile of both, with an exact count.
+    """
+    return _lower_rank(probe, 1)
+
+
+@CRITERIA.add(
+    "small-init-small-final",
+    cite=CITE,
+    words="higher rank in its layer, of magnitude at the start of the last training and after it",
+    needs_training=True,
+    of_single_weights=True,
+)
+def small_init_small_final(probe: Probe) -> Scores:
+    """Score by the lower of two ranks among the survivors of the layer, of -|w0| and -|w|, divided by their number."""
+    return _lower_rank(probe, -1)
+
+
+class SameSignConfig(CriterionConfig):
+    """The keys of criterion `large-final-same-sign`: those of every criterion, with `sign: same`.
+
+    Attributes:
+        name: name of the criterion.
+        sign: weights that stay before all others, as in `magnitude` with `sign: same`.
+    """
+
+    name: str = "large-final-same-sign"
+    sign: Literal["same"] = "same"
+
+
+@CRITERIA.add(
+    "large-final-same-sign",
+    config=SameSignConfig,
+    cite=CITE,
+    words="change of sign in the last training, then smallest magnitude after it",
+    needs_training=True,
+    of_single_weights=True,
+)
+def large_final_same_sign(probe: Probe, config: SameSignConfig) -> Ranking:
+    """Score by |w|; eligible where sign(w) = sign(w0); sign(0) is 0. It is `magnitude` with `sign: same`."""
+    same = {name: probe.weights[name].sign() == probe.start[name].sign() for name in probe.masks}
+    return Ranking({name: _final(probe, name) for name in probe.masks}, same)
+
+
+def _final(probe: Probe, name: str) -> Tensor:
+    return probe.weights[name].double().abs()
+
+
+def _first(probe: Probe, name: str) -> Tensor:
+    return probe.start[name].double().abs()
+
+
+def _lower_rank(probe: Probe, sign: int) -> Scores:
+    scores = {}
+    for name, mask in probe.masks.items():
+        both = (_ranks(sign * of(probe, name), mask) for of in (_first, _final))
+        scores[name] = torch.minimum(*both) / max(1, int(mask.count_nonzero()))
+    return scores
+
+
+def _ranks(values: Tensor, mask: Tensor) -> Tensor:
+    """Return float64: the place of each kept value among those of `values`, from 0; of equal ones the earlier first."""
+    ranks = torch.zeros(values.shape, dtype=torch.float64)
+    kept = mask.to(values.device)
+    order = values[kept].argsort(stable=True).cpu()
+    places = torch.empty(len(order), dtype=torch.float64)
+    places[order] = torch.arange(len(order), dtype=torch.float64)
+    ranks[mask.cpu()] = places
+    return ranks
