@@ -351,6 +351,14 @@ def test_a_ticket_that_is_used_as_it_is_never_wins() -> None:
     assert "matches untrained (margin 2.00) up to 0.488 (level 3)" in sentence(verdict)
 
 
+def test_a_ticket_that_guesses_no_better_than_the_largest_class_does_not_work() -> None:
+    """It is above its controls, at 0.5, and at 0.7 not above a guess of 0.7."""
+    measured = DENSE + at(3, 0.7) + controls(0.5, 0.5)
+    for guess, label in ((0.65, "works untrained"), (0.7, "below")):
+        verdict = judge(measured + rows("chance", [guess] * 3, level=0), margin=0.02, use="as-is")
+        assert [level.label for level in verdict.levels] == [label]
+
+
 def test_random_positions_are_one_arm_whatever_their_rows_are_called() -> None:
     # Draws 0.80 and 0.82 of each seed are averaged first: 0.81.
     other = [row | {"arm": "shuffled_mask", "value": row["value"] + 0.02} for row in rows("random_mask", around(0.8))]

@@ -2,3 +2,4 @@
 
 from ticketzoo.evaluation import arms as arms
 from ticketzoo.evaluation import sanity_arms as sanity_arms
+from ticketzoo.evaluation import untrained_arms as untrained_arms

@@ -22,6 +22,7 @@ class ArmEntry:
         once: True for an arm without levels, trained once a seed beside dense; its rows are of level 0.
         same_as: the arm whose distribution this one draws from: their rows are read as draws of one arm.
         inverts: True for an arm that asks the search for masks of the lowest scores.
+        seeks: True for an arm that trains a mask, as the search did.
         masks: the arm's masks in words.
         weights: the weights it starts from, in words.
         label: heading of its column in tables; its name by default.
@@ -39,6 +40,7 @@ class ArmEntry:
     once: bool = False
     same_as: str = ""
     inverts: bool = False
+    seeks: bool = False
     masks: str = ""
     weights: str = ""
     label: str = ""

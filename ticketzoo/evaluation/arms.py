@@ -23,7 +23,7 @@ from ticketzoo.masks.random import permuted, random_masks, rescaled, shuffled_ma
 from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models.create import initial_state
 from ticketzoo.training.job import Job
-from ticketzoo.training.parametrisation import NOTHING, WEIGHTS
+from ticketzoo.training.parametrisation import WEIGHTS, is_untrained
 
 TICKET, DENSE = "ticket", "dense"
 """The two arms that every comparison has: what is judged, and the network without masks that it is held against."""
@@ -200,7 +200,7 @@ def rescaled_reinit(job: Job, draw: Draw) -> Job:
 )
 def dense_long(job: Job, draw: Draw) -> Job:
     """Return the training of dense with the budget of the whole search: what the computation alone buys."""
-    learn = WEIGHTS if job.learn == NOTHING else job.learn
+    learn = WEIGHTS if is_untrained(job.learn) else job.learn
     return replace(dense(job, draw), training=job.training.times(draw.trainings), learn=learn)
 
 

@@ -1,15 +1,16 @@
 """The trainings that a ticket's training at a level is compared with, and the labels of their rows."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from ticketzoo.errors import RunError, TicketError
 from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, Draw
-from ticketzoo.evaluation.draw import ReinitFrom
+from ticketzoo.evaluation.draw import MaskSearch, ReinitFrom
 from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.models.state import State
 from ticketzoo.training.job import Job
+from ticketzoo.training.parametrisation import NOTHING, STATISTICS
 
 
 class Labels(TypedDict):
@@ -53,12 +54,14 @@ class Controls:
         draws: random draws of each drawn arm; None for each arm's own number.
         reinit_from: see `Draw.reinit_from`.
         trainings: see `Draw.trainings`.
+        search: see `Draw.search`.
     """
 
     arms: tuple[str, ...]
     draws: int | None = None
     reinit_from: ReinitFrom = "start"
     trainings: int = 2
+    search: MaskSearch | None = None
 
     def count(self, levels: int) -> int:
         """Return the number of their trainings of a seed at so many levels."""
@@ -100,7 +103,8 @@ class Controls:
                 continue
             of_arm, level = dense_labels(labels) if ARMS[arm].once else labels, labels["level"]
             for number in range(ARMS[arm].draws(self.draws)):
-                draw = Draw(arm, number, level, known, pretrained, self.reinit_from, self.trainings, inverted)
+                how = self.reinit_from, self.trainings
+                draw = Draw(arm, number, level, known, pretrained, *how, inverted, self.search)
                 yield _made(job, draw), {**of_arm, "arm": arm, "draw": number}
 
 
@@ -112,4 +116,6 @@ def _made(job: Job, draw: Draw) -> Job:
         check_masks(made.masks, {name: tensor.shape for name, tensor in job.state.items()})
     except TicketError as error:
         raise RunError(f"arm {draw.arm!r}: {error}") from None
+    if made.learn == NOTHING and any(name.endswith("running_mean") for name in made.state):
+        return replace(made, learn=STATISTICS)  # those of the ticket are of its own mask
     return made

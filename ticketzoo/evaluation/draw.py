@@ -1,7 +1,7 @@
 """One draw of an arm: the things that it may use beside the ticket's training."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 
@@ -10,10 +10,33 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.models.create import initial_state
 from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
+from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.job import Job
+from ticketzoo.training.parametrisation import Parametrisation, is_untrained
 
 ReinitFrom = Literal["start", "rewind-step"]
 """The step that fresh initialisations are trained from."""
+
+
+class MaskSearch(Protocol):
+    """The search for a ticket that is used as it is: all that controls of the same kind need to know of it."""
+
+    @property
+    def training(self) -> TrainingConfig | None:
+        """How a mask is trained; None for as the recipe says."""
+        ...
+
+    def frozen_weights(self, state: State, masks: Masks) -> State:
+        """Return the weights among which masks of the size of `masks` are sought, made of an initialisation."""
+        ...
+
+    def shown(self, state: State, masks: Masks) -> State:
+        """Return the weights that the network of `masks` computes with, made of an initialisation."""
+        ...
+
+    def learner(self, masks: Masks) -> Parametrisation:
+        """Return what finds masks of the size of `masks`; raises RecipeError where none is trained."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -30,6 +53,7 @@ class Draw:
         reinit_from: "start" for fresh initialisations that train from step 0, "rewind-step" from the ticket's.
         trainings: as many as the search for the ticket took of a seed.
         inverted: masks of the same search that keep the lowest scores, where an arm asks for them.
+        search: the search for a ticket that is used as it is.
     """
 
     arm: str
@@ -40,6 +64,7 @@ class Draw:
     reinit_from: ReinitFrom = "start"
     trainings: int = 2
     inverted: Masks | None = None
+    search: MaskSearch | None = None
 
     def fresh_step(self, job: Job) -> int:
         """Return the step that a fresh initialisation is trained from."""
@@ -60,8 +85,12 @@ class Draw:
         return derive_seed(job.seed, self.arm, self.number)
 
     def initial_state(self, job: Job) -> State:
-        """Return a fresh initialisation of this draw: neither the ticket's nor that of the dense arm."""
-        return initial_state(job.architecture, job.seed, self.arm, self.number)
+        """Return a fresh initialisation of this draw: neither the ticket's nor that of the dense arm.
+
+        Beside a ticket that is used as it is, what its search would make of it: scaled, say, or signs of one magnitude.
+        """
+        fresh = initial_state(job.architecture, job.seed, self.arm, self.number)
+        return self.search.shown(fresh, job.masks) if self.search and is_untrained(job.learn) else fresh
 
     def rewind_weights(self, job: Job) -> State:
         """Return the state of `job`, with pretrained or freshly initialised weights where it holds none."""

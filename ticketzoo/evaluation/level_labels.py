@@ -4,7 +4,7 @@ import numpy as np
 
 from ticketzoo.evaluation.arms import DENSE, TICKET
 from ticketzoo.evaluation.decide import ALPHA, NONE, Claims, decide
-from ticketzoo.evaluation.inference import Bools, Difference, seeds_to_decide
+from ticketzoo.evaluation.inference import Bools, Difference, apart, seeds_to_decide
 from ticketzoo.evaluation.looks import left_open
 from ticketzoo.evaluation.metrics import show
 from ticketzoo.evaluation.published import published_labels
@@ -142,11 +142,19 @@ class Labelling:
         if target.use == "as-is":
             if decision.matching[at]:
                 return "matches untrained"
-            works = control is not None and bool(decision.above_controls[control])
+            works = control is not None and bool(decision.above_controls[control]) and self._above_guess(level)
             return "works untrained" if works else "below" if decision.below[at] else "undecided"
         if control is not None and decision.winning[control]:
             return "winning"
         return "matching" if decision.matching[at] else "below" if decision.below[at] else "undecided"
+
+    def _above_guess(self, level: int) -> bool:
+        """Tell whether the ticket is above the best guess that takes no notice of the input, where that is known."""
+        if self.target.chance is None:
+            return True
+        ticket = apart(np.array(self.target.rising(self.target.levels[level][TICKET])))
+        gap, error = ticket.mean - self.target.sign * self.target.chance, np.sqrt(ticket.variance / ticket.seeds)
+        return bool(Difference(gap, error, ticket.freedom).above(0.0) <= self.alpha_winning)
 
     def _reason(self, level: int, dense: Compared, controls: list[Compared]) -> str:
         target, metric, at = self.target, self.target.metric, self.target.measured_levels.index(level)

@@ -25,8 +25,8 @@ OVER_CONTROLS: dict[Use, str] = {
     ),
     "as-is": (
         "works untrained: above random_reinit (fresh weights) and random_mask (random positions), each trained as "
-        "little, Welch's test of each, from the sparsest level on to the first that fails; matches untrained: matching "
-        "the trained dense network"
+        "little, Welch's test of each, from the sparsest level on to the first that fails, and above the best guess "
+        "without a look at the input; matches untrained: matching the trained dense network"
     ),
 }
 """The claims beside matching, which rest on controls, in words."""

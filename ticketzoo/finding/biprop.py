@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 
+from ticketzoo.finding.as_is import sizes
 from ticketzoo.finding.method import METHODS, Lab, Level
-from ticketzoo.finding.supermask import SupermaskConfig, as_it_is, sizes, sought, train_mask
+from ticketzoo.finding.supermask import SupermaskConfig, as_it_is, sought, train_mask
 from ticketzoo.masks.masks import Masks
 from ticketzoo.training.scores import Biprop
 

@@ -5,12 +5,13 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
 
 from ticketzoo.evaluation.again import VerdictConfig
-from ticketzoo.evaluation.arms import FIND_ARMS, Arm, controls_among, pretrained_arms
+from ticketzoo.evaluation.arms import ARMS, FIND_ARMS, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
 from ticketzoo.evaluation.rows import Row
 from ticketzoo.evaluation.target import Use
 from ticketzoo.evaluation.verdict import judge
+from ticketzoo.finding.as_is import AsIsConfig
 from ticketzoo.finding.config import MethodConfig, RewindingConfig
 from ticketzoo.finding.method import METHODS
 from ticketzoo.hub.references import HubReference
@@ -105,6 +106,9 @@ class FindRecipe(Config):
             raise ValueError("arm_levels must differ from each other")
         if (what := self.finder.ranked_by_nothing) and self.controls.inverts:
             raise ValueError(f"arms: inverted_mask keeps the lowest scores, and {what} ranks by none: leave it out")
+        if not self.finder.trains_a_mask and any(ARMS[arm].seeks for arm in self.arms):
+            what = f"shuffled_labels trains a mask, and method {self.finder.method} trains none"
+            raise ValueError(f"arms: {what}: leave it out")
         if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
@@ -126,7 +130,8 @@ class FindRecipe(Config):
     @property
     def controls(self) -> Controls:
         """The arms that need trainings of their own."""
-        return Controls(controls_among(self.arms), self.draws, self.reinit_from, self.finder.trainings)
+        search = self.finder if isinstance(self.finder, AsIsConfig) else None
+        return Controls(controls_among(self.arms), self.draws, self.reinit_from, self.finder.trainings, search)
 
     @property
     def trainings(self) -> int:

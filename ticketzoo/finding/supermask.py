@@ -6,36 +6,32 @@ from functools import partial
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
-from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
-from ticketzoo.errors import RecipeError
-from ticketzoo.finding.config import MethodConfig
+from ticketzoo.finding.as_is import AsIsConfig, check_neutral, sizes
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
 from ticketzoo.runs.plan import Unknown
-from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import NOTHING
-from ticketzoo.training.scores import EdgePopup, MaskLearner
+from ticketzoo.training.scores import EdgePopup
 
 
-class SupermaskConfig(MethodConfig):
-    """A method that trains a mask of untrained weights: pruning says how many weights of each layer are kept.
-
-    Attributes:
-        training: how the mask is trained: length, batch size, optimizer and so on; by default as the dense network.
-    """
+class SupermaskConfig(AsIsConfig):
+    """A method that trains a mask of untrained weights: pruning says how many weights of each layer are kept."""
 
     scope: Literal["global", "layerwise"] = "layerwise"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
     levels: Annotated[int, Field(ge=1, le=1000)] = 1
-    training: TrainingConfig | None = None
 
     @property
     def trainings(self) -> int:
         """The dense network's, that of the mask, and none at all of the supermask, which counts as one."""
         return 3
+
+    @property
+    def trains_a_mask(self) -> bool:
+        """True: the mask is trained."""
+        return True
 
     @property
     def last_level_alone(self) -> str | None:
@@ -46,14 +42,6 @@ class SupermaskConfig(MethodConfig):
     def ranked_by_nothing(self) -> str:
         """The method itself: what it learns is for the weights that it keeps."""
         return f"method {self.method}"
-
-    def frozen_weights(self, state: State, masks: Masks) -> State:
-        """Return the weights among which masks of the size of `masks` are sought, made of an initialisation."""
-        return state
-
-    def learner(self, masks: Masks) -> MaskLearner:
-        """Return what finds masks of the size of `masks`."""
-        raise NotImplementedError
 
     @model_validator(mode="after")
     def _one_level(self) -> "SupermaskConfig":
@@ -120,23 +108,6 @@ def as_it_is(trained: Trained) -> Level:
     """Return the level of the mask that was trained: the network as it is."""
     learned = trained.learned
     return Level(learned.masks, trained.end(count_from=0), learn=NOTHING, extras=learned.extras)
-
-
-def sizes(masks: Masks) -> dict[str, int]:
-    """Return how many weights the masks keep, by parameter name."""
-    return {name: int(mask.count_nonzero()) for name, mask in masks.items()}
-
-
-def check_neutral(model: nn.Module, masks: Masks, method: str) -> None:
-    """Raise RecipeError unless biases are 0 and scales of normalisation 1: no mask chooses among them."""
-    for path, module in model.named_modules():
-        for name, parameter in module.named_parameters(path, recurse=False):
-            neutral = 1.0 if isinstance(module, _BatchNorm) and name.endswith("weight") else 0.0
-            if name in masks or not (name.endswith("bias") or neutral) or bool((parameter == neutral).all()):
-                continue
-            what = f"{method} seeks masks of weights alone, but '{name}' is not {neutral:g} throughout"
-            advice = "choose an init such as kaiming_normal, or method: mask-training for a pretrained model"
-            raise RecipeError(f"finder.method: {what}: {advice}")
 
 
 def _frozen(start: Start, config: SupermaskConfig, masks: Masks) -> State:

@@ -79,9 +79,13 @@ class TransferRecipe(Config):
 
     @model_validator(mode="after")
     def _is_complete(self) -> "TransferRecipe":
-        if of_search := [arm for arm in self.arms or () if ARMS[arm].inverts]:
-            what = f"{', '.join(of_search)} asks a search for its lowest scores"
-            raise ValueError(f"arms: {what}: it goes with ticketzoo find; leave it out here")
+        if of_search := [arm for arm in self.arms or () if ARMS[arm].inverts or ARMS[arm].seeks]:
+            what = (
+                "asks a search for its lowest scores"
+                if ARMS[of_search[0]].inverts
+                else "trains a mask as a search does"
+            )
+            raise ValueError(f"arms: {of_search[0]} {what}: it goes with ticketzoo find; leave it out here")
         if bool(self.levels) == bool(self.sparsities):
             raise ValueError("give either levels or sparsities")
         for key in ("tickets", "levels", "sparsities", "seeds"):

@@ -205,7 +205,7 @@ class _Trainings:
         then = {(row["at"], row["metric"]): row["value"] for row in self.stated(labels)}
         stated, measured = then["final", self.metric], now["final", self.metric]
         interval = self._interval(labels)
-        outcome = "bit-identical" if now == then else outcome_within(interval, measured)
+        outcome = "bit-identical" if now.items() <= then.items() else outcome_within(interval, measured)
         which = labels["level"], labels["arm"], labels["seed"], labels["draw"]
         return Again(*which, stated, measured, interval, outcome)
 

@@ -1,0 +1,50 @@
+"""What methods have in common whose tickets are used as they are: no weight of them is trained."""
+
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.finding.config import MethodConfig
+from ticketzoo.masks.masks import Masks
+from ticketzoo.models.state import State
+from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.scores import MaskLearner
+
+
+class AsIsConfig(MethodConfig):
+    """A method whose tickets are masks of untrained weights.
+
+    Attributes:
+        training: how the mask is trained: length, batch size, optimizer and so on; by default as the dense network.
+    """
+
+    training: TrainingConfig | None = None
+
+    def frozen_weights(self, state: State, masks: Masks) -> State:
+        """Return the weights among which masks of the size of `masks` are sought, made of an initialisation."""
+        return state
+
+    def learner(self, masks: Masks) -> MaskLearner:
+        """Return what finds masks of the size of `masks`. Raises RecipeError where none is trained."""
+        raise RecipeError(f"arms: shuffled_labels trains a mask, and method {self.method} trains none: leave it out")
+
+    def shown(self, state: State, masks: Masks) -> State:
+        """Return the weights that the network of `masks` computes with, made of an initialisation."""
+        return self.learner(masks).shown(self.frozen_weights(state, masks), masks)
+
+
+def sizes(masks: Masks) -> dict[str, int]:
+    """Return how many weights the masks keep, by parameter name."""
+    return {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+
+
+def check_neutral(model: nn.Module, masks: Masks, method: str) -> None:
+    """Raise RecipeError unless biases are 0 and scales of normalisation 1: no mask chooses among them."""
+    for path, module in model.named_modules():
+        for name, parameter in module.named_parameters(path, recurse=False):
+            neutral = 1.0 if isinstance(module, _BatchNorm) and name.endswith("weight") else 0.0
+            if name in masks or not (name.endswith("bias") or neutral) or bool((parameter == neutral).all()):
+                continue
+            what = f"{method} seeks masks of weights alone, but '{name}' is not {neutral:g} throughout"
+            advice = "choose an init such as kaiming_normal, or method: mask-training for a pretrained model"
+            raise RecipeError(f"finder.method: {what}: {advice}")
