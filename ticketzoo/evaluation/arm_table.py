@@ -1,4 +1,4 @@
-"""The table of arms. `ticketzoo.evaluation.arms` and `ticketzoo.evaluation.sanity_arms` fill it."""
+"""The table of arms. `arms`, `filter_arms` and `sanity_arms` in `ticketzoo.evaluation` fill it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +23,7 @@ class ArmEntry:
         same_as: the arm whose distribution this one draws from: their rows are read as draws of one arm.
         inverts: True for an arm that asks the search for masks of the lowest scores.
         seeks: True for an arm that trains a mask, as the search did.
+        structured: True for an arm beside tickets of whole filters, whose claim over controls is that filters matter.
         masks: the arm's masks in words.
         weights: the weights it starts from, in words.
         label: heading of its column in tables; its name by default.
@@ -41,6 +42,7 @@ class ArmEntry:
     same_as: str = ""
     inverts: bool = False
     seeks: bool = False
+    structured: bool = False
     masks: str = ""
     weights: str = ""
     label: str = ""

@@ -108,7 +108,7 @@ class Labelling:
         dense = self._compared("dense", self.decision.to_dense, at, self.alpha)
         controls = self._controls(level)
         seeds = [len(arms[TICKET].by_seed), len(target.dense.by_seed) if target.dense else 0]
-        if label in ("winning", "works untrained"):
+        if label in ("winning", "filters matter", "works untrained"):
             seeds += [len(arms[arm].by_seed) for arm in target.controls(level)]
         undecided = label == "undecided"
         look = 0 if undecided else self._first_look(level)
@@ -145,7 +145,7 @@ class Labelling:
             works = control is not None and bool(decision.above_controls[control]) and self._above_guess(level)
             return "works untrained" if works else "below" if decision.below[at] else "undecided"
         if control is not None and decision.winning[control]:
-            return "winning"
+            return "filters matter" if target.structured else "winning"
         return "matching" if decision.matching[at] else "below" if decision.below[at] else "undecided"
 
     def _above_guess(self, level: int) -> bool:

@@ -9,7 +9,8 @@ from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.util.text import for_terminal
 
 LABEL = re.compile(
-    r"\b(winning|matches untrained|works untrained)\b|\b(matching)(?=\W*(at|up to|on|ticket|dense)\b|\*\*)",
+    r"\b(winning|filters matter|matches untrained|works untrained)\b|"
+    r"\b(matching)(?=\W*(at|up to|on|ticket|dense)\b|\*\*)",
     re.IGNORECASE,
 )
 """A label of a verdict, in words of somebody's own."""

@@ -11,6 +11,7 @@ import numpy as np
 
 from ticketzoo.evaluation.arms import CHANCE, DENSE, SCALE_ARMS, TICKET, arm_entry, pretrained_arms
 from ticketzoo.evaluation.decide import Measured
+from ticketzoo.evaluation.filter_arms import FILTER_ARMS
 from ticketzoo.evaluation.inference import ROUNDING, Floats
 from ticketzoo.evaluation.metrics import metric_of, show
 from ticketzoo.evaluation.statistics import Group
@@ -194,8 +195,15 @@ class Target:
         values = [] if group is None else self.rising(group)
         return np.array(values + [np.nan] * (seeds - len(values)))
 
+    @cached_property
+    def structured(self) -> bool:
+        """Return True for a ticket of whole filters that was compared with other filters or smaller networks."""
+        return any(arm_entry(group.key.arm).structured for group in self.groups)
+
     @property
     def _required(self) -> tuple[str, ...]:
         """Return the controls that a claim needs; of a pretrained model those that are made for one."""
+        if self.structured:
+            return FILTER_ARMS
         arms = ("random_mask", "random_reinit", *(SCALE_ARMS if self.transfer else ()))
         return pretrained_arms(arms) if self.pretrained else arms

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -16,12 +17,17 @@ from ticketzoo.ticket.verdict import Until
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
-OVER_CONTROLS: dict[Use, str] = {
+OVER_CONTROLS: dict[Use | Literal["filters"], str] = {
     "train": (
         "winning: matching, with at least 3 seeds of each arm, and above every control that was measured, random_mask "
         "and random_reinit (of a ticket that names its pretrained model one-shot magnitude) at least, on a target that "
         "is not known to be the source permuted_values, large_init and rescaled_reinit too; Welch's test of each, from "
         "the sparsest matching level on to the first that fails"
+    ),
+    "filters": (
+        "filters matter: matching, with at least 3 seeds of each arm, and above every control that was measured, "
+        "random_filters (other filters, as many of each layer) and small_dense (the smaller network from scratch) at "
+        "least; Welch's test of each, from the sparsest matching level on to the first that fails"
     ),
     "as-is": (
         "works untrained: above random_reinit (fresh weights) and random_mask (random positions), each trained as "
@@ -32,7 +38,11 @@ OVER_CONTROLS: dict[Use, str] = {
 """The claims beside matching, which rest on controls, in words."""
 
 
-def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | None = None) -> str:
+def rule(
+    less_is_better: Sequence[str] = (),
+    use: Use | Literal["filters"] = "train",
+    until: Until | None = None,
+) -> str:
     """Return the rule in words, as cards print it, for metrics among which some are better when they are lower."""
     added = f"; {looks_words(until)}" if until else ""
     falling = f"; less is better of {' and '.join(less_is_better)}: read above as below, below as above"
@@ -47,6 +57,10 @@ def rule(less_is_better: Sequence[str] = (), use: Use = "train", until: Until | 
         "2 seeds, dense did not learn, or one test example is worth more than the margin, where the rows say how many "
         f"there are{added}{falling * bool(less_is_better)}"
     )
+
+
+def _claims(targets: Sequence[Target], use: Use) -> Use | Literal["filters"]:
+    return "filters" if use == "train" and any(target.structured for target in targets) else use
 
 
 def judge(
@@ -95,7 +109,7 @@ def judge(
         levels = [level for _, of_target in judged for level in of_target]
         label, sparsity = overall(levels, carried)
         return Verdict(
-            rule=rule(sorted(falling_metrics(groups)), use, until),
+            rule=rule(sorted(falling_metrics(groups)), _claims(targets_of(groups, margin), use), until),
             metric=", ".join(metrics),
             at=at,
             label=label,

@@ -16,6 +16,8 @@ from ticketzoo.finding.config import MethodConfig, RewindingConfig
 from ticketzoo.finding.method import METHODS
 from ticketzoo.hub.references import HubReference
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
+from ticketzoo.models.small import takes_widths
+from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.ticket.verdict import Until, Verdict
@@ -109,6 +111,7 @@ class FindRecipe(Config):
         if not self.finder.trains_a_mask and any(ARMS[arm].seeks for arm in self.arms):
             what = f"shuffled_labels trains a mask, and method {self.finder.method} trains none"
             raise ValueError(f"arms: {what}: leave it out")
+        self._check_filter_arms()
         if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
         if self.package_from > self.finder.levels:
@@ -121,6 +124,13 @@ class FindRecipe(Config):
             what = f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})"
             raise ValueError(f"{what}: set arm_levels, too, to {left}, say")
         return self
+
+    def _check_filter_arms(self) -> None:
+        arms = [arm for arm in self.controls.arms if ARMS[arm].structured]
+        if arms and STRUCTURES[self.finder.pruning.structure.name].on is None:
+            raise ValueError(f"arms: {', '.join(arms)} goes with finder.prune.structure: filters")
+        if small := [arm for arm in arms if arm.startswith("small") and not takes_widths(self.model.name)]:
+            raise ValueError(f"arms: {', '.join(small)}: model {self.model.name} takes no widths: leave it out")
 
     @property
     def control_levels(self) -> tuple[int, ...]:

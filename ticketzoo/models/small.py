@@ -51,6 +51,11 @@ def _cut(module: nn.Module, names: Sequence[str], indices: Tensor, dim: int) -> 
             setattr(module, name, nn.Parameter(left, requires_grad=tensor.requires_grad) if trained else left)
 
 
+def takes_widths(name: str) -> bool:
+    """Tell whether the architecture `name` can be built with fewer filters."""
+    return name in ARCHITECTURES and issubclass(ARCHITECTURES[name].arguments, FilterArguments)
+
+
 def small_architecture(architecture: Mapping[str, Any], flows: Flows, kept: Kept) -> dict[str, Any] | None:
     """Return the architecture of the smaller network; None where it takes no `widths`.
 
@@ -60,8 +65,7 @@ def small_architecture(architecture: Mapping[str, Any], flows: Flows, kept: Kept
         kept: the filters of each layer that loses some.
     """
     name = architecture["name"]
-    known = architecture["library"] == "ticketzoo" and name in ARCHITECTURES
-    if not known or not issubclass(ARCHITECTURES[name].arguments, FilterArguments):
+    if architecture["library"] != "ticketzoo" or not takes_widths(name):
         return None
     widths = [len(kept[one]) if one in kept else flow.filters for one, flow in flows.items() if isinstance(flow, Flow)]
     kwargs = ARCHITECTURES[name].describe({**architecture["kwargs"], "widths": widths})

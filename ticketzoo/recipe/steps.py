@@ -31,9 +31,10 @@ class Steps:
         """Return the length in iterations, of which `steps_per_epoch` make an epoch, rounded, a half to even."""
         return round(self.count * (steps_per_epoch if self.unit == "ep" else 1))
 
-    def times(self, number: int) -> "Steps":
-        """Return a length `number` times as long."""
-        return Steps(self.count * number, self.unit)
+    def times(self, number: float) -> "Steps":
+        """Return a length `number` times as long, in whole iterations."""
+        count = self.count * number
+        return Steps(round(count, 12) if self.unit == "ep" else float(round(count)), self.unit)
 
     def __str__(self) -> str:
         return f"{self.count:.12f}".rstrip("0").rstrip(".") + self.unit

@@ -12,6 +12,7 @@ from ticketzoo.util.text import for_markdown, for_terminal
 
 Label: TypeAlias = Literal[
     "winning",
+    "filters matter",
     "matches untrained",
     "matching",
     "works untrained",
@@ -25,10 +26,16 @@ Label: TypeAlias = Literal[
 LABELS: tuple[Label, ...] = get_args(Label)
 """Every label, best first."""
 
-GOOD: tuple[Label, ...] = ("winning", "matches untrained", "matching", "works untrained")
+GOOD: tuple[Label, ...] = ("winning", "filters matter", "matches untrained", "matching", "works untrained")
 """Labels that a user looks for."""
 
-SEEDS: dict[Label, int] = {"winning": 3, "matches untrained": 2, "matching": 2, "works untrained": 3}
+SEEDS: dict[Label, int] = {
+    "winning": 3,
+    "filters matter": 3,
+    "matches untrained": 2,
+    "matching": 2,
+    "works untrained": 3,
+}
 """The fewest seeds that a label may rest on."""
 
 SHOWN = (*LABELS, *(f"{label} (short training)" for label in GOOD))

@@ -11,7 +11,10 @@ from ticketzoo.util.text import counted, for_markdown, numbered, show_numbers, s
 if TYPE_CHECKING:
     from ticketzoo.ticket.verdict import Compared, LevelVerdict, TargetVerdict, Verdict
 
-FIRST = ("winning", "matches untrained", "matching", "works untrained", "undecided", "below", "not matching")
+FIRST = (
+    *("winning", "filters matter", "matches untrained", "matching", "works untrained"),
+    *("undecided", "below", "not matching"),
+)
 """Labels in the order that a sentence says them."""
 
 
@@ -113,9 +116,13 @@ def _last_look(verdict: "Verdict") -> str:
 
 def _counts(targets: list[list["LevelVerdict"]]) -> str:
     best = [min((level.label for level in levels), key=_rank) for levels in targets]
-    matching = sum(label in ("winning", "matching") for label in best)
+    matching = sum(label in ("winning", "filters matter", "matching") for label in best)
     parts = [f"matching on {matching} of {len(best)} targets", f"winning on {best.count('winning')}"]
-    parts += [f"{label} on {best.count(label)}" for label in ("undecided", "below", "not measured") if label in best]
+    parts += [
+        f"{label} on {best.count(label)}"
+        for label in ("filters matter", "undecided", "below", "not measured")
+        if label in best
+    ]
     return ", ".join(parts)
 
 
@@ -158,19 +165,19 @@ def _claims(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -
     """Return what is claimed of levels, and of which: winning, matching, above dense."""
     short = " (short training)" * about.short_training
     claims = []
-    for label in ("winning", "works untrained"):
+    for label in ("winning", "filters matter", "works untrained"):
         if levels := by_label[label]:
             best = levels[-1].control
             over = f": {compared(best, about.metric)} over the best control" if best else ""
             claims.append(f"{label}{short} at {_span(levels)} ({_levels(levels)}){over}")
     untrained = by_label["matches untrained"]
-    matching = untrained or by_label["winning"] + by_label["matching"]
+    matching = untrained or by_label["winning"] + by_label["filters matter"] + by_label["matching"]
     if matching:
         last = max(matching, key=lambda level: level.level)
         label = "matches untrained" if untrained else "matching"
         margin = f"margin {number(about.margin, about.metric)}"
         claims.append(f"{label}{short} ({margin}) up to {show_sparsity(last.sparsity)} (level {last.level})")
-        if by_label["winning"]:
+        if by_label["winning"] or by_label["filters matter"]:
             claims[-1] += _no_more_than_matching(by_label["matching"])
     if above := [level for levels in by_label.values() for level in levels if level.above_dense]:
         claims.append(f"above dense at {_levels(above)}")
@@ -190,7 +197,8 @@ def _open(by_label: dict[str, list["LevelVerdict"]], about: "TargetVerdict") -> 
     parts = []
     if undecided := by_label["undecided"]:
         first = undecided[0]
-        margin = "" if by_label["winning"] or by_label["matching"] else f"margin {number(about.margin, about.metric)}, "
+        matching = by_label["winning"] or by_label["filters matter"] or by_label["matching"]
+        margin = "" if matching else f"margin {number(about.margin, about.metric)}, "
         more = f"{counted(first.seeds_to_decide, 'seed')} would decide {first.level}" if first.seeds_to_decide else ""
         differs = compared(first.dense, about.metric) if first.dense else ""
         detail = ", ".join(part for part in (f"{margin}{differs} at {first.level}" if differs else "", more) if part)

@@ -108,7 +108,7 @@ class TrainingConfig(Config):
                 raise ValueError(f"{key} must be longer than 0")
         return self
 
-    def times(self, number: int) -> "TrainingConfig":
+    def times(self, number: float) -> "TrainingConfig":
         """Return the settings of a training `number` times as long; its schedule is stretched but for the warm-up."""
         milestones = tuple(step.times(number) for step in self.schedule.milestones)
         schedule = self.schedule.model_copy(update={"milestones": milestones})
