@@ -52,6 +52,21 @@ def test_erk_of_a_convolutional_network() -> None:
     assert sum(found) == round(0.1 * sum(map(math.prod, LENET_5.values())))
 
 
+def test_erk_densities_of_lenet_at_80_percent() -> None:
+    found = counts("erk", LENET, 0.8)
+    densities = [count / math.prod(shape) for count, shape in zip(found, LENET.values(), strict=True)]
+    assert densities == pytest.approx([0.16224, 0.46936, 1], abs=1e-5)  # to a weight
+
+
+def test_er_of_a_convolutional_network() -> None:
+    """Kernels do not count: both convolutions have a raw density above 1 and stay dense."""
+    found = counts("er", LENET_5, 0.9)
+    densities = [count / math.prod(shape) for count, shape in zip(found, LENET_5.values(), strict=True)]
+    assert densities == pytest.approx([1, 1, 0.0476, 0.089, 0.4921], abs=5e-3)
+    assert sum(found) == round(0.1 * sum(map(math.prod, LENET_5.values())))
+    assert counts("er", LENET, 0.9) == counts("erk", LENET, 0.9)  # of linear layers alone they are the same
+
+
 def test_uniform_gives_all_layers_one_density() -> None:
     assert counts("uniform", LENET, 0.9) == [23_520, 3_000, 100]
 
@@ -71,7 +86,7 @@ def test_uniform_plus_that_cannot_be_is_refused() -> None:
 @given(
     st.lists(st.integers(1, 60), min_size=1, max_size=5),
     st.lists(st.floats(0.05, 0.95), min_size=1, max_size=4, unique=True),
-    st.sampled_from(["global", "layerwise", "uniform", "erk"]),
+    st.sampled_from(["global", "layerwise", "uniform", "er", "erk"]),
 )
 @example([30], [0.05], "layerwise")  # 85.5 weights: half to even
 def test_levels_nest_and_counts_are_exact(sizes: list[int], sparsities: list[float], scope: str) -> None:

@@ -129,6 +129,13 @@ def erk(layers: Layers, left: Left) -> list[Group]:
     return _groups(layers, _in_all(layers, left), weights)
 
 
+@SCOPES.add("er", cite="Mocanu et al. 2018, section 2", words="densities of Erdos-Renyi")
+def er(layers: Layers, left: Left) -> list[Group]:
+    """Give layers densities in proportion to (inputs + outputs) / (inputs x outputs), at most 1, kernels left out."""
+    weights = {name: Fraction(sum(one.shape[:2]) * one.units, prod(one.shape[:2])) for name, one in layers.items()}
+    return _groups(layers, _in_all(layers, left), weights)
+
+
 def _in_all(layers: Layers, left: Left) -> int:
     return left(sum(layer.kept for layer in layers.values()), sum(layer.units for layer in layers.values()), None)
 
