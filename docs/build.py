@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comparisons import chen_2020, rewinding
+from sentences import encoder_words, frankle_2019_trials, rewinding_words, stable_where, zoo_words
 
-from ticketzoo.evaluation.again import Terms, rows_on_source, terms_of
-from ticketzoo.evaluation.plots import plot_metric, plot_transfer
+from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.statistics import Group, group_rows
-from ticketzoo.evaluation.tables import arms_table, transfer_table
-from ticketzoo.evaluation.verdict import judge_all, sentence
+from ticketzoo.evaluation.tables import transfer_table
 from ticketzoo.instability.measure import Instability, instabilities, relative_barrier, stability_label, stable_from
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.ticket.config import parse_config
-from ticketzoo.util.text import for_markdown
 from ticketzoo.zoo import ticket_folders
 from ticketzoo.zoo.summary import read_summary
 from ticketzoo.zoo.table import markdown_table
@@ -100,27 +98,37 @@ def frankle_2019(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def frankle_2019_claims(rows: list[dict]) -> str:
-    """Return what the paper says in section 2 and figures 3 and 4, beside what `rows` say."""
+def claims_2019(rows: list[dict]) -> list[tuple[str, str, str, bool | None]]:
+    """Return what the paper says in section 2 and figures 3 and 4, what `rows` say, and if the direction is the same.
+
+    The last is None where the paper has no difference.
+    """
     accuracy, _, stop = ({key: group.summary.mean for key, group in of.items()} for of in early_stopping(rows))
     dense, ticket, reinit = ("dense", 0), ("ticket", 7), ("random_reinit", 7)
 
     def points(one: tuple[str, int], other: tuple[str, int]) -> str:
         return f"{100 * (accuracy[one] - accuracy[other]):+.2f} points"
 
-    claims = [
+    return [
         ("early stop with 21.1% of the weights, against dense", "38% earlier",
-         f"{1 - stop[ticket] / stop[dense]:.0%} earlier"),
+         f"{1 - stop[ticket] / stop[dense]:.0%} earlier", stop[ticket] < stop[dense]),
         ("accuracy with 13.5% of the weights, against dense", "more than +0.3 points, the peak",
-         points(("ticket", 9), dense)),
-        ("accuracy with 3.6% of the weights, against dense", "the same", points(("ticket", 15), dense)),
-        ("early stop with 3.6% of the weights, of dense's", "the same", f"{stop['ticket', 15] / stop[dense]:.2f}"),
-        ("random re-initialisation at 21.1%, against dense", "below", points(reinit, dense)),
+         points(("ticket", 9), dense), accuracy["ticket", 9] > accuracy[dense]),
+        ("accuracy with 3.6% of the weights, against dense", "the same", points(("ticket", 15), dense), None),
+        ("early stop with 3.6% of the weights, of dense's", "the same",
+         f"{stop['ticket', 15] / stop[dense]:.2f}", None),
+        ("random re-initialisation at 21.1%, against dense", "below", points(reinit, dense),
+         accuracy[reinit] < accuracy[dense]),
         ("its minimum validation loss, against the ticket's", "2.51 times later",
-         f"{stop[reinit] / stop[ticket]:.2f} times"),
-        ("the ticket's accuracy at 21.1%, against it", "+0.5 points", points(ticket, reinit)),
+         f"{stop[reinit] / stop[ticket]:.2f} times", stop[reinit] > stop[ticket]),
+        ("the ticket's accuracy at 21.1%, against it", "+0.5 points", points(ticket, reinit),
+         accuracy[ticket] > accuracy[reinit]),
     ]  # fmt: skip
-    return "\n".join(["| | paper | here |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c in claims)])
+
+
+def frankle_2019_claims(claims: list[tuple[str, str, str, bool | None]]) -> str:
+    """Return the claims as a table."""
+    return "\n".join(["| | paper | here |", "|---|---|---|", *(f"| {a} | {b} | {c} |" for a, b, c, _ in claims)])
 
 
 def early_stopping(rows: list[dict]) -> list[dict[tuple[str, int], Group]]:
@@ -140,40 +148,14 @@ def span(group: Group, form: str) -> str:
     return f"{form.format(group.summary.mean)} ({form.format(min(values))} to {form.format(max(values))})"
 
 
-def terms_of_shipped(name: str, rows: list[dict]) -> Terms:
-    """Return what the files of a ticket in registry/ say of its verdict on `rows`."""
-    folder = ROOT / "registry" / name
-    config = parse_config((folder / "ticket.json").read_bytes(), name)
-    return terms_of(config, [row for row in rows if row["ticket"] == name], (folder / "recipe.yaml").read_text())
-
-
-def transfer(rows: list[dict]) -> str:
-    """Ticket minus dense, the verdicts, and the arms on every target."""
-    terms = {name: terms_of_shipped(name, rows) for name in {row["ticket"] for row in rows}}
-    judged = judge_all(
-        rows,
-        transfer={name: one["transfer"] for name, one in terms.items()},
-        pretrained=[name for name, one in terms.items() if one["pretrained"]],
-    )
-    verdicts = "\n".join(f"- **{name}**: {for_markdown(sentence(verdict))}" for name, verdict in judged.items())
-    arms = [
-        f"**{ticket} on {target}**\n\n{table.markdown()}"
-        for ticket in dict.fromkeys(row["ticket"] for row in rows)
-        for target in dict.fromkeys(row["target"] for row in rows)
-        for its in [[row for row in rows if (row["ticket"], row["target"]) == (ticket, target)]]
-        for table in [arms_table(its, target=target, verdict=judged[ticket])]
-    ]
-    return "\n\n".join([transfer_table(rows).markdown(), verdicts, *arms])
-
-
-def zoo_transfers() -> str:
-    """Ticket minus dense on the other data that tickets of registry/ carry rows on, by ticket and level."""
+def zoo_transfers() -> list[dict]:
+    """The rows on other data that tickets of registry/ carry."""
     carried: list[dict] = []
     for folder in ticket_folders(ROOT / "registry"):
         own = ticket_rows(folder.name)
         rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
         carried.extend(row for row in rows if row not in own)
-    return transfer_table(carried).markdown()
+    return carried
 
 
 def stability_claims() -> str:
@@ -301,24 +283,27 @@ def main() -> None:
     summaries = map(read_summary, ticket_folders(ROOT / "registry"))
     replace(ROOT / "registry" / "README.md", "tickets", markdown_table(summaries))
     trials = read_rows("lenet-300-100.mnist-imp-frankle2019")
-    replace(ROOT / "docs" / "reproductions.md", "frankle-2019-claims", frankle_2019_claims(trials))
+    claims = claims_2019(trials)
+    directed = [same for *_, same in claims if same is not None]
+    words = frankle_2019_trials(trials, early_stopping(trials)[2], sum(directed), len(directed))
+    replace(ROOT / "docs" / "reproductions.md", "frankle-2019-trials", words)
+    replace(ROOT / "docs" / "reproductions.md", "frankle-2019-claims", frankle_2019_claims(claims))
     replace(ROOT / "docs" / "reproductions.md", "frankle-2019", frankle_2019(trials))
     replace(ROOT / "docs" / "reproductions.md", "stability-claims", stability_claims())
     for name in STABILITY:
+        replace(ROOT / "docs" / "reproductions.md", f"{name}-words", stable_where(read_rows(name), STABLE))
         replace(ROOT / "docs" / "reproductions.md", name, stability(name))
     replace(ROOT / "docs" / "reliability.md", "stress", stress(json.loads((RESULTS / "stress.json").read_text())))
     encoder = ticket_rows("all-minilm-l6-v2.wordnet-mlm-imp")
     replace(ROOT / "docs" / "reproductions.md", "chen-2020", chen_2020(encoder))
+    replace(ROOT / "docs" / "reproductions.md", "chen-2020-words", encoder_words(encoder))
     resnet = "resnet-20.fashion-mnist-imp-reduced"
     by_step = {0: ticket_rows(resnet), 40: ticket_rows(f"{resnet}-40it")}
+    replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding-words", rewinding_words(by_step))
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
-    for name in ("mnist-fashion-mnist", "sgd-adam"):
-        plot_transfer(read_rows(name), IMAGES / f"{name}.png")
-    on_fashion = [row for row in read_rows("mnist-fashion-mnist") if row["ticket"] == "lenet-300-100.mnist-imp"]
-    plot_metric(on_fashion, IMAGES / "mnist-on-fashion-mnist.png", target="fashion-mnist")
-    replace(ROOT / "docs" / "transfer.md", "zoo", zoo_transfers())
-    for name in ("mnist-fashion-mnist", "sgd-adam"):
-        replace(ROOT / "docs" / "transfer.md", name, transfer(read_rows(name)))
+    carried = zoo_transfers()
+    replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
+    replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from ticketzoo.ticket.verdict import Verdict
@@ -56,3 +57,50 @@ def test_a_label_that_comes_back_along_the_levels_has_its_reason_on_the_card() -
                 if level.target == target and level.label == "matching" and "winning" in labels:
                     why = "without controls" if level.control is None else "not shown to be above each control"
                     assert re.search(rf"at levels? [\d, to]+ {why}", card), f"{path.parent.name}: {level}"
+
+
+STATED = {
+    "docs/reproductions.md": {
+        "LeNet-300-100 on MNIST (Frankle & Carbin 2019)": (
+            ["recipes/lenet-300-100.mnist-imp-frankle2019.yaml"],
+            "2 1 266,200 55,000 10,000 20 10",  # sections, weights, images, shares of layers in percent
+        ),
+        "Stability to the order of the data (Frankle et al. 2020)": (
+            ["recipes/stability/lenet-300-100.mnist.yaml", "recipes/stability/resnet-20.fashion-mnist.yaml"],
+            "2 2 60,000 36 20 395 62,560 50,000 2,048",  # a section, the threshold, images, shares, iterations
+        ),
+        "Rewinding a ResNet (Frankle et al. 2020)": (
+            [f"recipes/resnet-20.fashion-mnist-imp-reduced{step}.yaml" for step in ("", "-40it")],
+            "395 500 62,560 0.8 13.4 160 36",  # iterations, and the paper's
+        ),
+        "A pretrained encoder's tickets (Chen et al. 2020)": (
+            ["recipes/bert/minilm-wordnet-mlm.yaml"], "10 10,000 384"
+        ),
+    },
+    "docs/transfer.md": {
+        "Do tickets transfer?": ([], "0.965 0.8 5 5"),  # an example of a label, and the level of tests
+        "The zoo's tickets on the other of MNIST and Fashion-MNIST": (
+            ["recipes/transfer/zoo-lenet-5-mnist.yaml"], "0.83 0.956"
+        ),
+    },
+}  # fmt: skip
+"""By document and section: the recipes whose numbers it may state, and others that are no measurements."""
+
+
+@pytest.mark.parametrize("document", STATED)
+def test_prose_beside_the_markers_states_no_measured_number(document: str) -> None:
+    """A number there is one of the section's recipes, of the paper, or part of a name: what was measured is built."""
+    prose = re.sub(r"<!-- [\w.-]+ -->\n.*?<!-- end -->", "", (ROOT / document).read_text(), flags=re.DOTALL)
+    for section in re.split(r"^##? ", prose, flags=re.MULTILINE)[1:]:
+        title, _, body = section.partition("\n")
+        recipes, others = STATED[document].get(title, ([], ""))
+        stated = " ".join([others, *((ROOT / recipe).read_text() for recipe in recipes)])
+        allowed = {float(number) for number in numbers(stated)}
+        body = re.sub(r"`[^`]*`|\]\([^)]*\)|ResNet-20|LeNet-300-100|CIFAR-10|G\.1|\(20\d\d\)", "", body)
+        assert [number for number in numbers(body) if float(number) not in allowed] == [], f"{document}: {title}"
+
+
+def numbers(text: str) -> list[str]:
+    """The numbers in a text, without commas between thousands."""
+    found = re.findall(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?(?:e-?\d+)?", text)
+    return [number.replace(",", "") for number in found]
