@@ -3,6 +3,7 @@
 from ticketzoo.finding import at_init as at_init
 from ticketzoo.finding import bernoulli as bernoulli
 from ticketzoo.finding import biprop as biprop
+from ticketzoo.finding import criterion_supermask as criterion_supermask
 from ticketzoo.finding import imp as imp
 from ticketzoo.finding import one_shot as one_shot
 from ticketzoo.finding import supermask as supermask

@@ -20,6 +20,11 @@ class AsIsConfig(MethodConfig):
 
     training: TrainingConfig | None = None
 
+    @property
+    def trains_a_mask(self) -> bool:
+        """True where masks are trained, and not made by a criterion."""
+        return False
+
     def frozen_weights(self, state: State, masks: Masks) -> State:
         """Return the weights among which masks of the size of `masks` are sought, made of an initialisation."""
         return state

@@ -37,11 +37,6 @@ class MethodConfig(PruningConfig):
         criterion = CRITERIA[self.pruning.criterion.name].configured(self.pruning.criterion)
         return "" if criterion.inverts and not criterion.keys.single else f"criterion {criterion.name}"
 
-    @property
-    def trains_a_mask(self) -> bool:
-        """True where the mask of a ticket that is used as it is is trained."""
-        return False
-
     def stated(self) -> dict[str, Any]:
         """Return what a ticket states of its pruning."""
         return stated(self)

@@ -156,5 +156,7 @@ def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
     step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
     if step >= whole:
         what = f"{length} is iteration {step}, not before the end of training ({whole})"
-        raise RecipeError(f"finder.rewind: {what}: rewind to an earlier one, or train longer")
+        rewinds = length == getattr(recipe.finder, "rewind", None)
+        key, advice = ("finder.rewind", "rewind to") if rewinds else ("finder", "choose")
+        raise RecipeError(f"{key}: {what}: {advice} an earlier one, or train longer")
     return step

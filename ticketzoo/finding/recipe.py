@@ -108,7 +108,8 @@ class FindRecipe(Config):
             raise ValueError("arm_levels must differ from each other")
         if (what := self.finder.ranked_by_nothing) and self.controls.inverts:
             raise ValueError(f"arms: inverted_mask keeps the lowest scores, and {what} ranks by none: leave it out")
-        if not self.finder.trains_a_mask and any(ARMS[arm].seeks for arm in self.arms):
+        as_is = self.finder if isinstance(self.finder, AsIsConfig) else None
+        if not (as_is and as_is.trains_a_mask) and any(ARMS[arm].seeks for arm in self.arms):
             what = f"shuffled_labels trains a mask, and method {self.finder.method} trains none"
             raise ValueError(f"arms: {what}: leave it out")
         self._check_filter_arms()
@@ -119,6 +120,9 @@ class FindRecipe(Config):
         if (why := self.finder.last_level_alone) and self.package_from < self.finder.levels:
             what = f"a ticket of {why} holds its last level alone"
             raise ValueError(f"{what}: set package_from to finder.levels ({self.finder.levels})")
+        if as_is and self.package_from == 0:
+            what = f"a ticket of method: {self.finder.method} is used as it is and holds no dense network"
+            raise ValueError(f"{what}: set package_from to 1")
         if beyond := [level for level in self.control_levels if level > self.finder.levels]:
             left = [level for level in self.control_levels if level <= self.finder.levels] or [self.finder.levels]
             what = f"arm_levels {beyond} are beyond finder.levels ({self.finder.levels})"
