@@ -23,7 +23,7 @@ class MaskSearch(Protocol):
 
     @property
     def training(self) -> TrainingConfig | None:
-        """How a mask is trained; None for as the recipe says."""
+        """Return the settings by which a mask is trained; None for those of the recipe."""
         ...
 
     def frozen_weights(self, state: State, masks: Masks) -> State:

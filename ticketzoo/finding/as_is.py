@@ -1,4 +1,4 @@
-"""What methods have in common whose tickets are used as they are: no weight of them is trained."""
+"""Methods whose tickets are used as they are, as no weight is trained: what these have in common."""
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
