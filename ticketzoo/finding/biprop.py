@@ -28,7 +28,7 @@ class BipropConfig(SupermaskConfig):
 @METHODS.add(
     "biprop",
     config=BipropConfig,
-    cite="Diffenderfer & Kailkhura 2021, section 4",
+    cite="Diffenderfer & Kailkhura 2021",
     words="biprop: scores of frozen weights are trained, of which the signs and one magnitude a layer remain",
 )
 def biprop(lab: Lab, config: BipropConfig) -> Iterator[Level]:

@@ -28,7 +28,7 @@ def effective_masks(
     """Return the kept weights that lie on a path from input to output (Vysogorets & Kempe 2021, section 3).
 
     A path also begins at a bias that is not 0: what comes of it is no function of the input, but of the weights that
-    lead on from it. Units that pass a zero on as something else (sigmoid, softplus) begin paths as well. Statistics of
+    lead on from it. Units that pass a zero on as something else (sigmoid, softplus, a binary sign) begin paths as well. Statistics of
     normalisation and attention scores count for paths as what is normalised and looked at. Parameters without a mask
     keep everything.
 
@@ -169,7 +169,7 @@ _RULES: dict[str, Callable[..., Tensor]] = {
     **dict.fromkeys(("relu", "relu_", "leaky_relu", "elu", "selu", "celu", "gelu", "silu", "mish", "tanh"), _same),
     **dict.fromkeys(("relu6", "hardtanh", "hardswish", "softsign", "tanhshrink"), _same),
     **dict.fromkeys(("dropout", "dropout2d", "dropout3d", "alpha_dropout", "feature_alpha_dropout"), _same),
-    **dict.fromkeys(("sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exp"), _begins),
+    **dict.fromkeys(("sigmoid", "logsigmoid", "hardsigmoid", "softplus", "exp", "binary_sign"), _begins),
     **{f"max_pool{n}d": _average(getattr(F, f"avg_pool{n}d")) for n in (1, 2, 3)},
     **{f"adaptive_max_pool{n}d": _adaptive(getattr(F, f"adaptive_avg_pool{n}d")) for n in (1, 2, 3)},
     "batch_norm": _normalised,

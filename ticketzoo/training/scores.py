@@ -122,7 +122,7 @@ class EdgePopup(Scores):
 
 
 @PARAMETRISATIONS.add(
-    "biprop", cite="Diffenderfer & Kailkhura 2021, section 4", words="a score of each weight, of which the sign counts"
+    "biprop", cite="Diffenderfer & Kailkhura 2021", words="a score of each weight, of which the sign counts"
 )
 @dataclass(frozen=True)
 class Biprop(Scores):
