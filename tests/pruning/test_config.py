@@ -68,7 +68,7 @@ def test_everything_is_written_once() -> None:
         ("{scope: layerwise, prune: {scope: global}}", "scope and prune.scope say the same thing twice"),
         ("{rates: {fc: 0.1}, prune: snip}", "rates (per layer) go with scope: layerwise"),
         ("{prune: snpi}", "prune: unknown criterion 'snpi'; did you mean snip"),
-        ("{prune: {scope: erc}}", "prune.scope: unknown scope 'erc'; did you mean erk?"),
+        ("{prune: {scope: erc}}", "prune.scope: unknown scope 'erc'; did you mean er or erk?"),
         ("{prune: {criterion: snip, shedule: {rate: 0.1}}}", "unknown key 'prune.shedule', did you mean 'schedule'?"),
         ("{prune: {schedule: {rates_of: original}}}", "unknown key 'prune.schedule.rates_of', did you mean 'rate_of'?"),
         ("{prune: {schedule: {levels: [0.9, 0.5]}}}", "sparsities must rise from level to level"),

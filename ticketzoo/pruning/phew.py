@@ -27,7 +27,8 @@ class PhewConfig(CriterionConfig):
 
     Attributes:
         name: name of the criterion.
-        kernels: of a convolution's kernel a walk keeps a `single` weight, drawn by magnitude, or the `whole`.
+        kernels: part of a convolution's kernel that a walk keeps: a `single` weight, drawn by magnitude, or the
+            `whole`.
         walks: walks at most; they end as soon as they have met enough weights.
     """
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import RunError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
+from ticketzoo.pruning.curvature import Variant
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,10 @@ class Probe(Protocol):
         """Return the Hessian of that loss times `vector`, for every masked parameter."""
         ...
 
+    def curvature(self, variant: Variant, batches: int = 1) -> State:
+        """Return the second derivative of that loss by each masked weight alone."""
+        ...
+
     def input_norms(self, batches: int = 1) -> State:
         """Return the L2 norms [inputs] of the inputs of masked layers, over examples and positions."""
         ...
@@ -112,6 +117,10 @@ class Weights:
         raise RunError("this criterion needs gradients, and only weights are given")
 
     def hessian_vector(self, vector: Mapping[str, Tensor], batches: int = 1) -> State:
+        """Raise RunError: there is no model."""
+        raise RunError("this criterion needs second derivatives, and only weights are given")
+
+    def curvature(self, variant: Variant, batches: int = 1) -> State:
         """Raise RunError: there is no model."""
         raise RunError("this criterion needs second derivatives, and only weights are given")
 

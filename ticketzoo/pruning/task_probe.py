@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import torch
@@ -18,6 +19,7 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.signature import Image, Observation
 from ticketzoo.models.state import State
+from ticketzoo.pruning.curvature import Variant, diagonal
 from ticketzoo.pruning.probe import USUAL, Scored
 from ticketzoo.pruning.score_data import check_classes, score_batches, set_temperature, stated
 from ticketzoo.seeds import derive_seed
@@ -128,6 +130,22 @@ class TaskProbe:
         with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
             return self._remembered("hessian-vector", batches, lambda: self._summed(batches, product), key)
 
+    def curvature(self, variant: Variant, batches: int = 1) -> State:
+        """Return the second derivative of the mean loss over `batches` batches by each weight alone, as float32.
+
+        See `ticketzoo.pruning.curvature.diagonal`. All of the model is in evaluation mode, BatchNorm too.
+
+        Raises:
+            RunError: the model does not score classes, or has masks of other weights than linear and 2-D convolution.
+        """
+
+        def compute() -> State:
+            model = self.model().eval()
+            losses = (partial(self._loss, model, batch) for batch in self._batches(model, batches))
+            return masked(_over_processes(diagonal(model, list(self.masks), losses, variant)), self.masks)
+
+        return self._remembered(f"curvature-{variant}", batches, compute)
+
     def input_norms(self, batches: int = 1) -> State:
         """Return the L2 norm of each input of the linear and convolution layers with a masked weight.
 
@@ -152,17 +170,26 @@ class TaskProbe:
         }
         return self.remember(kind, specification, compute)
 
-    def _losses(self, model: nn.Module, batches: int) -> Iterator[Tensor]:
-        """Yield this process's part of each batch's mean loss, divided by the number of batches."""
+    def _batches(self, model: nn.Module, batches: int) -> Iterator[Any]:
+        """Yield this process's part of each batch, with the random numbers of its own at hand."""
         seed = derive_seed(self.seed, "score-data")
         data = score_batches(self.task, self.scored, seed, batches, self.device)
         set_temperature(model, self.scored.temperature)
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             for number, batch in enumerate(data):
                 torch.manual_seed(derive_seed(seed, "augment", number))
-                size = self.task.size(batch)
-                (whole,) = processes.summed(size)
-                yield self.task.loss(model, batch) * (size / max(whole, 1) / batches)
+                yield batch
+
+    def _loss(self, model: nn.Module, batch: Any) -> tuple[Tensor, int]:
+        """Return the mean loss of this process's part of a batch, and how many examples the whole batch has."""
+        (whole,) = processes.summed(self.task.size(batch))
+        return self.task.loss(model, batch), max(int(whole), 1)
+
+    def _losses(self, model: nn.Module, batches: int) -> Iterator[Tensor]:
+        """Yield this process's part of each batch's mean loss, divided by the number of batches."""
+        for batch in self._batches(model, batches):
+            loss, whole = self._loss(model, batch)
+            yield loss * (self.task.size(batch) / whole / batches)
 
     def _summed(self, batches: int, derivative: Derivative) -> State:
         """Return the sum of `derivative` over batches and processes, 0 for pruned weights."""
