@@ -25,6 +25,7 @@ from ticketzoo.instability import StabilityRecipe
 from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.recipe import ConfiguredBy, Steps
 from ticketzoo.recipe.config import DataName, RecipeName
+from ticketzoo.studies import StudyRecipe
 from ticketzoo.targets import TransferRecipe
 
 DOCUMENT = Path(__file__).with_name("recipes.md")
@@ -42,7 +43,7 @@ of this version; an entry of your own ([extending.md](extending.md)) brings its 
 - A *fraction* is between 0 and 1, never in percent.
 """
 
-RECIPES = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}
+RECIPES = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe, "study": StudyRecipe}
 
 TABLES = {"scope": SCOPES, "rewinding": REWINDINGS}
 """Keys that take the name of an entry of a table."""

@@ -16,6 +16,7 @@ ROOMS = [
         "api",
         "targets",
         "instability",
+        "studies",
         "finding",
         "zoo",
         "evaluation",

@@ -14,10 +14,12 @@ from ticketzoo.api.recipes import read_for
 from ticketzoo.cli.main import app
 from ticketzoo.finding import FindRecipe
 from ticketzoo.instability import StabilityRecipe
+from ticketzoo.studies import StudyRecipe
 from ticketzoo.targets import TransferRecipe
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPES: dict[str, Any] = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}
+RECIPES["study"] = StudyRecipe
 
 
 def commands(group: Any, *names: str) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -17,21 +17,25 @@ R = TypeVar("R", bound=BaseModel)
 
 _log = logging.getLogger("ticketzoo")
 
-KEYS = {"transfer": "targets", "stability": "rewind_steps"}
+KEYS = {"transfer": "targets", "stability": "rewind_steps", "study": "study"}
 """Commands, and a key that every recipe of theirs has and no other."""
 
 
 def recipe_path(recipe: str | Path) -> Path:
     """Return the file that RECIPE means: a path, or a shipped recipe by name, with or without `recipes/` and `.yaml`.
 
+    A study may be named alone, as `freeze`.
+
     Raises:
         RecipeError: it is neither.
     """
     if Path(recipe).is_file():
         return Path(recipe)
-    name = "recipes/" + str(recipe).removeprefix("recipes/").removesuffix(".yaml") + ".yaml"
-    if name in shipped_recipes():
-        return shipped(name)
+    short = str(recipe).removeprefix("recipes/").removesuffix(".yaml")
+    name = f"recipes/{short}.yaml"
+    for known in (name, f"recipes/studies/{short}.yaml"):
+        if known in shipped_recipes():
+            return shipped(known)
     near = difflib.get_close_matches(shipped_name(name), map(shipped_name, shipped_recipes()), n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "ticketzoo recipe list names them"
     raise RecipeError(f"recipe {recipe}: no such file, nor a shipped recipe; {hint}")

@@ -17,7 +17,11 @@ def register(app: typer.Typer) -> None:
 
 
 @recipe_command
-def find(until: options.UntilOption = None, max_seeds: options.MaxSeedsOption = None) -> "Work[tuple[Ticket, Path]]":
+def find(
+    until: options.UntilOption = None,
+    max_seeds: options.MaxSeedsOption = None,
+    allow_dead_layers: options.DeadLayersOption = False,
+) -> "Work[tuple[Ticket, Path]]":
     """Find tickets by a recipe; prints the ticket's folder.
 
     Give the same command again after a run was stopped, in whatever way: it goes on from what was finished.
@@ -34,7 +38,8 @@ def find(until: options.UntilOption = None, max_seeds: options.MaxSeedsOption = 
     """
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 
-    return Work(FindRecipe, plan_find, find_and_package, print_found, until_overrides(until, max_seeds))
+    keys = (*until_overrides(until, max_seeds), *["finder.allow_dead_layers=true"] * allow_dead_layers)
+    return Work(FindRecipe, plan_find, find_and_package, print_found, keys)
 
 
 def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:

@@ -51,6 +51,7 @@ for module in (
     "find",
     "transfer",
     "stability",
+    "study",
     "zoo",
     "search",
     "add",

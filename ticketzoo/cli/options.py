@@ -88,6 +88,12 @@ UntilOption = Annotated[
         help="Add seeds, in looks at 3, 5, 7 and 10 of them, until every level is matching or below.",
     ),
 ]
+DeadLayersOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-dead-layers", help="Go on where a level keeps no weight of a layer, and say how many are effective."
+    ),
+]
 MaxSeedsOption = Annotated[
     int | None,
     typer.Option(

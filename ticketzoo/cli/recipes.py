@@ -47,10 +47,12 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
     from ticketzoo.finding import FindRecipe
     from ticketzoo.instability import StabilityRecipe
     from ticketzoo.recipe import dump_recipe
+    from ticketzoo.studies import StudyRecipe
     from ticketzoo.targets import TransferRecipe
 
     path = recipe_path(recipe)
     kinds: dict[str, type[BaseModel]] = {"find": FindRecipe, "transfer": TransferRecipe, "stability": StabilityRecipe}
+    kinds["study"] = StudyRecipe
     parsed = read_for(command_of(path), recipe, kinds[command_of(path)], overrides)
     if as_json:
         print_json(parsed.model_dump(mode="json"))

@@ -1,10 +1,15 @@
 """Further arms of `ARMS`, which take one thing away from a mask and leave the others: what is it that counts?"""
 
+from collections.abc import Mapping
 from dataclasses import replace
+
+import torch
+from torch import Tensor
 
 from ticketzoo.evaluation.arm_table import ARMS
 from ticketzoo.evaluation.draw import Draw
 from ticketzoo.evaluation.drawing import Style
+from ticketzoo.masks.random import permuted
 from ticketzoo.training.job import Job
 
 
@@ -25,3 +30,73 @@ def inverted_mask(job: Job, draw: Draw) -> Job:
     together: each layer's, or all layers' sum.
     """
     return replace(job, state=draw.rewind_weights(job), masks=draw.inverted_masks())
+
+
+@ARMS.add(
+    "random_reinit_kept_signs",
+    drawn=True,
+    masks="the ticket's",
+    weights="a fresh initialisation with the signs of the rewind weights",
+    label="random reinit, kept signs",
+    cite="Zhou et al. 2019, section 3",
+)
+def random_reinit_kept_signs(job: Job, draw: Draw) -> Job:
+    """Return the training of `random_reinit` where each masked weight has the sign of the ticket's."""
+    fresh = draw.initial_state(job)
+    return replace(job, state={**fresh, **_signed_as(job, fresh)}, start_step=draw.fresh_step(job))
+
+
+@ARMS.add(
+    "permuted_values_kept_signs",
+    drawn=True,
+    masks="the ticket's",
+    weights="the kept rewind weights, their magnitudes permuted within each layer, each place with its sign",
+    label="permuted values, kept signs",
+    cite="Zhou et al. 2019, section 3",
+)
+def permuted_values_kept_signs(job: Job, draw: Draw) -> Job:
+    """Return the training of `permuted_values` where each masked weight has the sign of the ticket's."""
+    return replace(job, state={**job.state, **_signed_as(job, permuted(job.state, job.masks, draw.seed(job)))})
+
+
+@ARMS.add(
+    "constant",
+    drawn=True,
+    masks="the ticket's",
+    weights="one magnitude a layer, the standard deviation of its rewind weights, with its signs permuted",
+    cite="Zhou et al. 2019, section 3",
+)
+def constant(job: Job, draw: Draw) -> Job:
+    """Return the training of one magnitude in each layer, with a permutation of the signs of the whole layer."""
+    weights, generator = draw.rewind_weights(job), torch.Generator().manual_seed(draw.seed(job))
+    orders = {name: torch.randperm(mask.numel(), generator=generator) for name, mask in job.masks.items()}
+    mixed = {name: weights[name].flatten()[order].view_as(weights[name]) for name, order in orders.items()}
+    return replace(job, state={**job.state, **constants(weights, mixed)})
+
+
+@ARMS.add(
+    "constant_kept_signs",
+    drawn=False,
+    masks="the ticket's",
+    weights="one magnitude a layer, the standard deviation of its rewind weights, with their signs",
+    label="constant, kept signs",
+    cite="Zhou et al. 2019, section 3",
+)
+def constant_kept_signs(job: Job, draw: Draw) -> Job:
+    """Return the training of one magnitude in each layer, with the signs of the ticket's weights."""
+    weights = draw.rewind_weights(job)
+    return replace(job, state={**job.state, **constants(weights, {name: weights[name] for name in job.masks})})
+
+
+def constants(weights: Mapping[str, Tensor], signs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return, for each of `signs`, its signs times the standard deviation of all of a layer's weights (of n, not n-1).
+
+    A sign of 0 counts as plus.
+    """
+    sizes = {name: weights[name].double().std(correction=0).to(weights[name].dtype) for name in signs}
+    return {name: torch.where(sign < 0, -sizes[name], sizes[name]) for name, sign in signs.items()}
+
+
+def _signed_as(job: Job, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the masked tensors of `values`, each entry with the sign of the ticket's."""
+    return {name: values[name].abs() * job.state[name].sign() for name in job.masks}

@@ -16,10 +16,13 @@ class MethodConfig(PruningConfig):
     Attributes:
         method: name of the method.
         levels: pruning rounds; level 0 is the dense network.
+        allow_dead_layers: whether a level may keep no weight of a layer, so that nothing before it learns; otherwise it
+            is refused before it is trained. `ticketzoo find --allow-dead-layers` sets it.
     """
 
     method: str = "imp"
     levels: Annotated[int, Field(ge=1, le=1000)] = 15
+    allow_dead_layers: bool = False
 
     @property
     def trainings(self) -> int:

@@ -97,6 +97,7 @@ def _recipe(judging: Judging, model: SourceModel) -> FindRecipe:
     finder = {
         "method": "one-shot-initial",
         "levels": 1,
+        "allow_dead_layers": judging.recipe.finder.allow_dead_layers,
         "include": sorted(masks),
         "exclude": sorted(prunable_parameters(network).keys() - masks.keys()),
         "prune": {

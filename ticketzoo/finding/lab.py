@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.finding.dead_layers import check_layers
 from ticketzoo.finding.method import Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
@@ -85,9 +86,12 @@ class RecipeLab:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
         Raises:
-            RunError: as `Store.run` does.
+            RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
         """
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
+        if not self.inverted:
+            allowed, warn = self.recipe.finder.allow_dead_layers, self.cells.progress.warn
+            check_layers(masks, self.model.architecture, label, allowed=allowed, warn=warn)
         cell = self.cells.run(self.job(masks, start, learn, training), label, keep_final=True, snapshot_steps=keep)
         self.records.append(cell.record)
         return Trained(cell, start, masks)

@@ -131,10 +131,10 @@ class PruningConfig(Config):
 
     @model_serializer(mode="wrap")
     def _in_one_form(self, write: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-        """Write each thing once, and `include` and `prune` where they are used: older recipes keep their text."""
+        """Write each thing once, and keys added later where they are used: older recipes keep their text."""
         content = write(self)
         unused = ["prune"] if self.prune is None else [key for keys in _SHORT.values() for key in keys]
-        unused += [] if self.include else ["include"]
+        unused += [key for key in ("include", "allow_dead_layers") if not content.get(key)]
         return {key: value for key, value in content.items() if key not in unused}
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -13,7 +13,7 @@ from ticketzoo.models.body import model_names_of
 from ticketzoo.models.paths import effective_masks
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.ticket.build import build_architecture, most_parameters
-from ticketzoo.ticket.config import Architecture, BaseRewind
+from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.util.text import show_numbers
 
 if TYPE_CHECKING:
@@ -103,7 +103,8 @@ def effective_sparsity(ticket: "Contents", *, most: int | None = MOST_WEIGHTS) -
 
 def _levels(ticket: "Contents") -> Iterator[EffectiveLevel]:
     config = ticket.config
-    inputs = example_inputs(config.architecture)
+    stated = config.architecture
+    inputs = example_inputs(stated.library, stated.name, stated.kwargs)
     model = build_architecture(config.architecture, 0, at_most=most_parameters(config, {}))
     with_weights = not isinstance(config.rewind, BaseRewind)
     for entry in config.levels:
@@ -123,12 +124,12 @@ def _biases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if is_bias(name)}
 
 
-def example_inputs(architecture: Architecture) -> dict[str, Tensor]:
+def example_inputs(library: str, name: str, kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
     """Return an example of ones, as `effective_masks` takes it. Raises ModelError where the input is not known."""
-    shape = architecture.kwargs.get("in_shape")
+    shape = kwargs.get("in_shape")
     if isinstance(shape, list):
         return {"": torch.ones([1, *(int(str(side)) for side in shape)])}
-    if architecture.library == "transformers":
+    if library == "transformers":
         tokens = torch.ones(1, TOKENS, dtype=torch.long)
         return {"input_ids": tokens, "attention_mask": tokens}
-    raise ModelError(f"what {architecture.name} takes as input is not stated")
+    raise ModelError(f"what {name} takes as input is not stated")

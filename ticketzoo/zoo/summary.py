@@ -180,8 +180,8 @@ class TicketSummary:
         for entry in config.levels:
             shown, label = show_sparsity(entry.sparsity), for_terminal("; ".join(labels.get(entry.level, ())))
             lines.append(f"{entry.level:>5}  {shown:>8}  {entry.kept_in_words:>12}  {label}".rstrip())
-        lines += [f"empty layer   {for_terminal(line)}" for line in self.empty_layers]
-        return lines + [f"{'' if number else 'paths':<13} {line}" for number, line in enumerate(self.effective.lines())]
+        lines += [f"{'' if number else 'paths':<13} {line}" for number, line in enumerate(self.effective.lines())]
+        return lines + [f"empty layer   {for_terminal(line)}" for line in self.empty_layers]
 
     def _labels(self) -> dict[int, list[str]]:
         """Return the label of each level on its source, then those on other data with the target's name."""

@@ -1,0 +1,43 @@
+from typing import TYPE_CHECKING
+
+import typer
+
+from ticketzoo.cli.recipe_command import Work, recipe_command
+
+if TYPE_CHECKING:
+    from ticketzoo.studies.run import StudyReport
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command `study`."""
+    app.command()(study)
+
+
+@recipe_command
+def study() -> "Work[StudyReport]":
+    """Run a study: an experiment with masks that packages nothing, and writes rows, a plot and a paragraph.
+
+    A study's own name stands for its recipe on scikit-learn's digits. freeze: pruned weights at 0 or frozen where they
+    began. Give the same command again after a run was stopped.
+
+    Examples:
+
+        ticketzoo study freeze
+
+        ticketzoo study freeze --set study.actions=[zero,freeze] --set study.levels=2 --out runs/try
+    """
+    from ticketzoo.studies import StudyRecipe, plan_study, run_study
+
+    return Work(StudyRecipe, plan_study, run_study, _print)
+
+
+def _print(report: "StudyReport", as_json: bool) -> None:
+    from ticketzoo.cli.output import print_json
+    from ticketzoo.util.text import for_terminal
+
+    if as_json:
+        print_json({"folder": str(report.folder), "files": list(report.files), "text": report.text})
+        return
+    print(for_terminal(report.text))
+    print(f"report: {report.folder / 'report.md'}")
+    print(report.folder)

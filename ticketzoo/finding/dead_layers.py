@@ -1,0 +1,51 @@
+"""Layers that a search's masks keep nothing of: refused before they are trained, unless the recipe allows them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from ticketzoo.errors import ModelError, RunError, TicketError
+from ticketzoo.masks.masks import Masks, kept, sparsity
+from ticketzoo.models import create_from_architecture
+from ticketzoo.models.paths import effective_masks
+from ticketzoo.ticket.effective import example_inputs
+from ticketzoo.ticket.empty import refuse_empty
+
+
+def check_layers(
+    masks: Masks, architecture: dict[str, Any], where: str, *, allowed: bool, warn: Callable[[str], None]
+) -> None:
+    """Refuse masks that keep no weight of a layer in use, or warn and say how many weights are on a path at all.
+
+    Args:
+        masks: of the level that is to be trained.
+        architecture: of the network.
+        where: begins the message.
+        allowed: whether the recipe allows it.
+        warn: told in one line where it does.
+
+    Raises:
+        RunError: a layer is dead, and the recipe does not allow that.
+    """
+    if all(mask.any() for mask in masks.values()):
+        return
+    where = f"{where} (sparsity {sparsity(masks):.3f})"
+    allow = "ask for a lower sparsity, or allow it: --allow-dead-layers (finder.allow_dead_layers: true)"
+    try:
+        refuse_empty(masks, create_from_architecture(architecture, seed=0), where, allow)
+    except TicketError as error:
+        if not allowed:
+            raise RunError(str(error)) from None
+        said = str(error).removesuffix(f"; {allow}")
+        warn(f"{said}; {_on_paths(masks, architecture)}")
+
+
+def _on_paths(masks: Masks, architecture: dict[str, Any]) -> str:
+    try:
+        on = effective_masks(
+            create_from_architecture(architecture, seed=0),
+            masks,
+            example_inputs(architecture["library"], architecture["name"], architecture["kwargs"]),
+        )
+    except (ModelError, RuntimeError, TypeError, ValueError) as error:
+        return f"how many weights are effective is not known ({error})"
+    return f"{kept(on):,} of {kept(masks):,} kept weights are effective, those behind a bias included"

@@ -1,0 +1,7 @@
+"""Studies: experiments with masks that package nothing, each with rows, a plot and a paragraph."""
+
+from ticketzoo.studies import freeze as freeze
+from ticketzoo.studies.run import plan_study as plan_study
+from ticketzoo.studies.run import run_study as run_study
+from ticketzoo.studies.study import STUDIES as STUDIES
+from ticketzoo.studies.study import StudyRecipe as StudyRecipe

@@ -1,0 +1,124 @@
+"""The table of studies, and what a recipe of `ticketzoo study` holds."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from pydantic import Field, SerializeAsAny
+
+from ticketzoo.errors import RecipeError
+from ticketzoo.finding.recipe import FindRecipe, ModelConfig
+from ticketzoo.finding.run import Search
+from ticketzoo.finding.start import load_task
+from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed
+from ticketzoo.runs.plan import Unknown
+from ticketzoo.runs.store import Store
+from ticketzoo.tasks import TaskConfig
+from ticketzoo.training import TrainingConfig
+from ticketzoo.util.registry import Registry
+
+Row = dict[str, Any]
+"""A line of results.jsonl."""
+
+
+class StudyConfig(Config):
+    """The section `study` of a recipe: its name decides which keys there are.
+
+    Attributes:
+        name: name of the study.
+        seeds: seeds of the runs: everything is done once with each.
+    """
+
+    name: str
+    seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
+
+
+class NetworkStudyConfig(StudyConfig):
+    """A study that trains networks.
+
+    Attributes:
+        model: the network: an architecture's name, or its keys.
+        task: data set and objective; its `type` decides which keys there are.
+        training: settings of every training: length, batch size, optimizer, schedule, precision.
+    """
+
+    model: ModelConfig
+    task: TaskConfig
+    training: TrainingConfig = TrainingConfig()
+
+    def search(self, name: str, store: Store, **keys: Any) -> Search:
+        """Return a search in whose labs networks are trained and pruned; `keys` are further ones of a find recipe."""
+        recipe = FindRecipe(
+            name=name,
+            model=self.model,
+            task=self.task,
+            training=self.training,
+            arms=("ticket", "dense"),
+            seeds=self.seeds,
+            **keys,
+        )
+        return Search(recipe, load_task(self.task, self.model), store)
+
+
+class StudyRecipe(Config):
+    """A recipe of `ticketzoo study`: one experiment with masks or weights, which packages nothing."""
+
+    name: RecipeName
+    """Name of the experiment, in file names and results."""
+    study: Annotated[SerializeAsAny[StudyConfig], ConfiguredBy(lambda: STUDIES, "name")]
+    """The experiment. Its `name` decides which keys there are."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A curve of a plot: points (x, y), and how it is called."""
+
+    label: str
+    points: Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The result of a study.
+
+    Attributes:
+        rows: of results.jsonl.
+        text: a paragraph that says what was measured.
+        curves: of the plot.
+        axes: words for the horizontal and the vertical axis.
+        log: whether the vertical axis is logarithmic.
+    """
+
+    rows: list[Row]
+    text: str
+    curves: Sequence[Curve] = ()
+    axes: tuple[str, str] = ("", "")
+    log: bool = False
+
+
+@dataclass(frozen=True)
+class Study:
+    """A row of `STUDIES`.
+
+    Attributes:
+        name: by which recipes ask for it; `ticketzoo study NAME` runs the recipe `studies/NAME`.
+        make: `make(recipe, store)` trains and computes in the store and gives an `Outcome`. In a plan the weights of
+            trainings to come are `Unknown`, and their records empty.
+        config: the keys of a recipe's `study` section.
+        cite: where it comes from.
+        words: what it does, for help texts.
+    """
+
+    name: str
+    make: Callable[[StudyRecipe, Store], Outcome]
+    config: type[StudyConfig]
+    cite: str
+    words: str
+
+
+STUDIES: Registry[Study] = Registry("study", Study, error=RecipeError)
+
+
+def is_known(state: Mapping[str, Any]) -> bool:
+    """Tell whether weights are there; those of a training that a plan has yet to do are not."""
+    return not isinstance(state, Unknown)
