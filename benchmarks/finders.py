@@ -71,7 +71,7 @@ def main() -> None:
     """Find, measure and write; run again, it goes on from what is finished."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("finders", nargs="*", help="names; by default all")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of the protocol")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a key of it")
     parser.add_argument("--out", type=Path, default=Path("runs/finders"), help="working folder")
     parser.add_argument("--executor", choices=list(EXECUTORS), default="local", help="where to train")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu", help="where to train")
@@ -128,8 +128,8 @@ def costs(name: str, recipe: FindRecipe, search: Search, finding: Finding) -> It
         lab = search.lab(replicate.seed)
         began = time.perf_counter()
         for level, _ in enumerate(METHODS[recipe.finder.method].make(lab, recipe.finder)):
-            seconds = time.perf_counter() - began
-            yield {"finder": name, "level": level, "seed": replicate.seed, "metric": "ranking_seconds", "value": seconds}
+            labels = {"finder": name, "level": level, "seed": replicate.seed}
+            yield {**labels, "metric": "ranking_seconds", "value": time.perf_counter() - began}
 
 
 if __name__ == "__main__":
