@@ -5,6 +5,7 @@ from ticketzoo.finding import bernoulli as bernoulli
 from ticketzoo.finding import biprop as biprop
 from ticketzoo.finding import criterion_supermask as criterion_supermask
 from ticketzoo.finding import imp as imp
+from ticketzoo.finding import mask_training as mask_training
 from ticketzoo.finding import one_shot as one_shot
 from ticketzoo.finding import supermask as supermask
 from ticketzoo.finding.package import find_and_package as find_and_package

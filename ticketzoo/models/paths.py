@@ -28,9 +28,9 @@ def effective_masks(
     """Return the kept weights that lie on a path from input to output (Vysogorets & Kempe 2021, section 3).
 
     A path also begins at a bias that is not 0: what comes of it is no function of the input, but of the weights that
-    lead on from it. Units that pass a zero on as something else (sigmoid, softplus, a binary sign) begin paths as well. Statistics of
-    normalisation and attention scores count for paths as what is normalised and looked at. Parameters without a mask
-    keep everything.
+    lead on from it. Units that pass a zero on as something else (sigmoid, softplus, a binary sign) begin paths as well.
+    Statistics of normalisation and attention scores count for paths as what is normalised and looked at. Parameters
+    without a mask keep everything.
 
     Args:
         model: in plain PyTorch, on the CPU; its weights are overwritten.

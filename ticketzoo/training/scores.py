@@ -69,7 +69,7 @@ class Scores:
         for name, eligible in masks.items():
             owner, weight = place_of(model, name)
             weights = owner.get_parameter(weight)
-            drawn = self.drawn(weights, name, derive_seed(seed, "scores", name)).to(weights.device)
+            drawn = self.drawn(weights, eligible, name, derive_seed(seed, "scores", name)).to(weights.device)
             popup = _Popup(drawn, eligible.to(drawn.device), self.kept[name], self.effective, self.by_magnitude)
             parametrize.register_parametrization(owner, weight, popup, unsafe=True)
             scores.append(popup.scores)
@@ -91,7 +91,7 @@ class Scores:
         """Return the further tensors to keep."""
         return {}
 
-    def drawn(self, weights: Tensor, name: str, seed: int) -> Tensor:
+    def drawn(self, weights: Tensor, eligible: Tensor, name: str, seed: int) -> Tensor:
         """Return the scores that training starts from: uniform in +-1 / sqrt(fan in)."""
         scores = torch.empty(weights.shape, dtype=weights.dtype)
         nn.init.kaiming_uniform_(scores, a=math.sqrt(5), generator=torch.Generator().manual_seed(seed))
