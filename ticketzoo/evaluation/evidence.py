@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_label, in_order, one_of
 from ticketzoo.evaluation.diagnosis import diagnose
+from ticketzoo.evaluation.distances import Read, distance_plots
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, deciding_metrics, group_rows, is_finite
@@ -22,25 +23,31 @@ if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
 
 
-def card_files(config: TicketConfig, rows: Sequence[Row], **extras: Any) -> dict[str, bytes]:
+def card_files(config: TicketConfig, rows: Sequence[Row], read: Read | None = None, **extras: Any) -> dict[str, bytes]:
     """Return the card of a ticket and its plots, by file name.
 
     Args:
         config: of ticket.json.
         rows: of results.jsonl.
+        read: see `plots_of`.
         extras: further arguments of `render_card`: `cost`, `recipe_text` and `empty`.
 
     Raises:
         TicketError, ValueError: as `ticket_card` raises them.
     """
-    plots = {name: draw().png() for name, draw in plots_of(config, rows).items()}
+    plots = {name: draw().png() for name, draw in plots_of(config, rows, read).items()}
     return {"README.md": ticket_card(config, rows, plots=list(plots), **extras).encode(), **plots}
 
 
-def plots_of(config: TicketConfig, rows: Sequence[Row]) -> "Mapping[str, Callable[[], Plot]]":
+def plots_of(config: TicketConfig, rows: Sequence[Row], read: Read | None = None) -> "Mapping[str, Callable[[], Plot]]":
     """Return by file name what draws the plots on a ticket's card, in the order that they stand there.
 
     They are about the target that the ticket was found on.
+
+    Args:
+        config: of ticket.json.
+        rows: of results.jsonl.
+        read: gives the content of a further file, of which plots are drawn, too; by default none are.
     """
     target = source_of(config, rows)
     of_target = [row for row in rows if row["target"] == target]
@@ -52,7 +59,7 @@ def plots_of(config: TicketConfig, rows: Sequence[Row]) -> "Mapping[str, Callabl
     plots: dict[str, Callable[[], Plot]] = {f"{stem}.png": partial(plot_metric, of_target, target=target)}
     if any(row["at"] == "best" for row in of_target):
         plots["early-stopping.png"] = partial(plot_early_stopping, of_target, target=target)
-    return plots
+    return plots if read is None else {**plots, **distance_plots(config.files, read)}
 
 
 def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, **extras: Any) -> str:

@@ -4,6 +4,7 @@ from ticketzoo.finding import at_init as at_init
 from ticketzoo.finding import bernoulli as bernoulli
 from ticketzoo.finding import biprop as biprop
 from ticketzoo.finding import criterion_supermask as criterion_supermask
+from ticketzoo.finding import early_bird as early_bird
 from ticketzoo.finding import imp as imp
 from ticketzoo.finding import mask_training as mask_training
 from ticketzoo.finding import one_shot as one_shot

@@ -9,6 +9,7 @@ import torch
 
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.again import with_all_seeds
+from ticketzoo.evaluation.distances import NAME as DISTANCES
 from ticketzoo.evaluation.evidence import card_files
 from ticketzoo.evaluation.rows import carried_to
 from ticketzoo.evaluation.target import Use
@@ -32,10 +33,12 @@ from ticketzoo.runs.store import Store, environment
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket, custom_architecture
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.config import EXTRA
 from ticketzoo.ticket.effective import effective_sparsity
 from ticketzoo.ticket.fields import Filters
 from ticketzoo.ticket.found import fits_signed
 from ticketzoo.training.parametrisation import NOTHING
+from ticketzoo.util.files import write_atomically
 
 
 def find_and_package(
@@ -86,6 +89,8 @@ def find_and_package(
                 shutil.rmtree(half_written)
             if kept := keep_another(out / recipe.name, ticket):
                 cells.progress.warn(f"{out / recipe.name} held another ticket, which is kept as {kept}")
+            if distances := extras.get(DISTANCES):
+                write_atomically(out / DISTANCES, distances)
             return ticket.save_pretrained(out / recipe.name, extras=extras)
 
         folder = processes.from_first(write)
@@ -152,7 +157,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         task=recipe.task.type,
         source=task.source,
         pruning={**pruning, **_filters(structure), "not_trained": not_trained, "words": found_words(pruning)},
-        rewind_step=rewind_step(recipe, task),
+        rewind_step=rewind_steps(recipe, task, finding),
         rewinding=getattr(finder, "rewinding", "weights"),
         rewind_kind="signed" if signed else "packed",
         replicates=replicates,
@@ -184,10 +189,12 @@ def _base(finding: Finding) -> BaseWeights | None:
     return finding.model.base if all(one.found[-1].start == one.initial for one in finding.replicates) else None
 
 
-def rewind_step(recipe: FindRecipe, task: Task) -> int:
-    """Return the iteration whose weights the tickets start from; 0 where the method does not rewind."""
+def rewind_steps(recipe: FindRecipe, task: Task, finding: Finding) -> list[int]:
+    """Return the iteration whose weights each replicate starts from: of methods that do not rewind what they found."""
     finder = recipe.finder
-    return steps_before_the_end(finder.rewind, recipe, task) if isinstance(finder, RewindingConfig) else 0
+    if isinstance(finder, RewindingConfig):
+        return [steps_before_the_end(finder.rewind, recipe, task)] * len(finding.replicates)
+    return [one.found[-1].start.step for one in finding.replicates]
 
 
 def _ticket_bytes(recipe: FindRecipe, finding: Finding) -> int:
@@ -213,5 +220,10 @@ def make_card(ticket: Ticket, finding: Finding, device: torch.device) -> dict[st
         "device": ticket.config.devices or environment(device)["device"],
         "left_out": max(record.left_out for record in finding.records),
     }
-    known = {"recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
-    return card_files(ticket.config, ticket.results, cost=cost, effective=effective_sparsity(ticket).lines(), **known)
+    known: dict[str, Any] = {"recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
+    known["effective"] = effective_sparsity(ticket).lines()
+
+    def read(path: str) -> bytes:
+        return ticket.read_file(path.removeprefix(f"{EXTRA}/"))
+
+    return card_files(ticket.config, ticket.results, read, cost=cost, **known)

@@ -54,9 +54,9 @@ def rewind_words(config: TicketConfig) -> str:
         return f"the initialization drawn from seed {show_numbers(rewind.seeds)}"
     own = "; each level has its own" if rewind.levels else ""
     if rewind.rewinding == "learning-rate":
-        return f"the learning rate of iteration {rewind.step:,}; the weights are trained ones, not early ones{own}"
+        return f"the learning rate of iteration {rewind.shown_step}; the weights are trained ones, not early ones{own}"
     first = "the weights before training" if config.architecture.library == "transformers" else "initialisation"
-    early = first if rewind.step == 0 else f"the weights after {rewind.step:,} iterations"
+    early = first if rewind.step == 0 else f"the weights after {rewind.shown_step} iterations"
     return (early if rewind.rewinding == "weights" else f"{early} ({rewind.rewinding})") + own
 
 

@@ -187,6 +187,9 @@ def _check_weights(config: TicketConfig) -> None:
             raise ValueError(f"{where} must have filters if pruning.structure is of filters, and only then")
     if config.rewind.levels is not None and config.rewind.levels != packaged:
         raise ValueError(f"rewind.levels: {config.rewind.levels}, but the packaged levels are {packaged}")
+    steps = config.rewind.steps if isinstance(config.rewind, StoredRewind) else None
+    if steps is not None and (len(steps) != len(config.replicates) or steps[0] != config.rewind.step):
+        raise ValueError("rewind.steps: must be one of each replicate, the first of them rewind.step")
     if isinstance(config.rewind, SeedRewind) and len(config.rewind.seeds) != len(config.replicates):
         raise ValueError(f"rewind.seeds: {len(config.rewind.seeds)} for {len(config.replicates)} replicates")
     if config.values and config.values.levels != [level for level in packaged if level in config.values.levels]:

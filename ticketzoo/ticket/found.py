@@ -28,7 +28,7 @@ from ticketzoo.ticket.fields import Architecture
 from ticketzoo.ticket.folder import entry_of
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
 from ticketzoo.ticket.recipe_file import read_recipe
-from ticketzoo.ticket.rewind import pack_state
+from ticketzoo.ticket.rewind import pack_state, step_by_replicate
 from ticketzoo.ticket.rows import check_row, read_rows
 from ticketzoo.ticket.state_file import FORMS, are_signed
 from ticketzoo.ticket.stored import States, Stored, StoredReplicate, sha256_of
@@ -87,6 +87,7 @@ def pack(
         raise TicketError("a ticket needs at least one replicate")
     content = {"name": content["name"], "library_version": __version__, **content}
     weights = None
+    content["rewind"] = step_by_replicate(content["rewind"])
     if base is not None:
         weights = base_state(content["architecture"].get("library"), content["architecture"].get("name"), base.state)
         content = content | {"rewind": {**base.stated, "step": content["rewind"]["step"]}}

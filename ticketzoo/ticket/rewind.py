@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -97,3 +98,10 @@ def check_dtype(name: str, dtype: torch.dtype, prunable: bool, where: str) -> No
     """Raise TicketError for a dtype a ticket cannot hold, or for prunable weights that are no floats."""
     if dtype not in REWIND_DTYPES or (prunable and not dtype.is_floating_point):
         raise TicketError(f"{where}: '{name}' has dtype {dtype}, which a ticket cannot hold")
+
+
+def step_by_replicate(rewind: dict[str, Any]) -> dict[str, Any]:
+    """Return the rewinding with a step for all replicates, or steps where they differ."""
+    if not isinstance(steps := rewind.get("step"), list | tuple) or not steps:
+        return rewind
+    return {**rewind, "step": steps[0]} | ({"steps": list(steps)} if len(set(steps)) > 1 else {})

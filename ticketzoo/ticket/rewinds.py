@@ -20,13 +20,23 @@ class StoredRewind(Part):
     - `learning-rate`: they are trained weights, from the end of the training that the mask was made from; learning
       rate and data go on from `step`. Retrained on a target they bring along what was learned on the source.
 
-    `levels`, of format 2: every packaged level has weights of its own.
+    `levels`, of format 2: every packaged level has weights of its own; `steps`: of each replicate, where they differ.
     """
 
     kind: str
     step: Count
     rewinding: Text = "weights"
     levels: Annotated[list[Level], FIRST] | None = of_format_2()
+    steps: Annotated[list[Count], FIRST] | None = of_format_2()
+
+    def step_of(self, replicate: int) -> int:
+        """Return the iteration of a replicate, by its number from 0."""
+        return self.step if self.steps is None else self.steps[replicate]
+
+    @property
+    def shown_step(self) -> str:
+        """The iteration, or those of the replicates in their order: "1,200, 1,500"."""
+        return ", ".join(f"{step:,}" for step in self.steps or [self.step])
 
 
 class PackedRewind(StoredRewind):

@@ -83,7 +83,7 @@ class Ticket(Publishable):
         source: Mapping[str, Any],
         pruning: Mapping[str, Any],
         replicates: Sequence[Found],
-        rewind_step: int = 0,
+        rewind_step: int | Sequence[int] = 0,
         rewinding: str = "weights",
         rewind_kind: str = "packed",
         base: BaseWeights | None = None,
@@ -106,7 +106,7 @@ class Ticket(Publishable):
             source: `dataset`, and if known its `revision` and a `fingerprint` of the examples.
             pruning: `method`, `scope` and `rate`; also `criterion`, `structure`, `schedule` and `compared`.
             replicates: one per seed, all with the same levels; the first is the one loaded by default.
-            rewind_step: the iteration whose weights the replicates' rewind states hold; 0 is initialisation.
+            rewind_step: the iteration whose weights the rewind states hold, or of each replicate; 0 is initialisation.
             rewinding: `weights`, `learning-rate` or `late-reset`; see `ticketzoo.ticket.rewinds`.
             rewind_kind: `packed`; `signed` where each masked parameter has one magnitude; `seed` where replicates give
                 the `draw_seed` of an initialisation.

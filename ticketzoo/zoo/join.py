@@ -127,12 +127,13 @@ def _write(files: Files, config: TicketConfig, to: Path, rows: list[Row], recipe
     _warn_of_own_lines(files, config, beside)
     cost = cost_of(known, beside.get(CARD, b"").decode(errors="replace"))
     lines = {"empty": Ticket.from_pretrained(files.folder).empty_layers, "effective": effective_lines(files.folder)}
+    read = stored_in(files, config).read_document
     with replacing(to) as new:
         for name, path in paths.items():
             write_file(new / name, path.read_bytes())
         write_file(new / RESULTS_FILE, text)
         write_file(new / CONFIG_FILE, known.to_json().encode())
-        for name, held in {**beside, **card_files(known, rows, cost=cost, recipe_text=recipe, **lines)}.items():
+        for name, held in {**beside, **card_files(known, rows, read, cost=cost, recipe_text=recipe, **lines)}.items():
             write_file(new / name, held)
         verify_ticket(new)
 

@@ -168,7 +168,8 @@ def _of_rewind(config: TicketConfig, recipe: Mapping[str, Any], rows: Sequence[R
     dense = [row for row in complete if row["arm"] == DENSE and row["at"] == "final"]
     trained = [row["step"] for row in dense if row["target"] not in elsewhere]
     step = _iterations(length, _section(recipe, "training").get("steps"), trained)
-    yield Pair("rewind.step", config.rewind.step, length if step is None else step, step is not None)
+    known = step is not None and "watch" not in finder  # the search chose it
+    yield Pair("rewind.step", config.rewind.step, length if step is None else step, known)
     if isinstance(config.rewind, StoredRewind):
         yield Pair("rewind.rewinding", config.rewind.rewinding, finder.get("rewinding", "weights"), "method" in finder)
 

@@ -164,11 +164,12 @@ def check_plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> It
 
 def plot_names(config: TicketConfig, stored: Stored) -> list[str]:
     """Return the names of the plots that a ticket's rows give."""
-    return [*plots_of(config, stored.results)] if all(map(is_complete, stored.results)) else []
+    return [*plots_of(config, stored.results, stored.read_document)] if all(map(is_complete, stored.results)) else []
 
 
 def _plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> "Mapping[str, Callable[[], Plot]]":
     """Return what draws the plots of a ticket that lie beside it, by name."""
     if not all(map(is_complete, stored.results)):
         return {}
-    return {name: draw for name, draw in plots_of(config, stored.results).items() if (folder / name).is_file()}
+    plots = plots_of(config, stored.results, stored.read_document)
+    return {name: draw for name, draw in plots.items() if (folder / name).is_file()}

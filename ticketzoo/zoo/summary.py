@@ -23,7 +23,7 @@ from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict_words import carried_words
-from ticketzoo.util.text import counted, for_terminal, numbered, show_names, show_sparsity
+from ticketzoo.util.text import counted, for_terminal, numbered, show_names, show_numbers, show_sparsity
 from ticketzoo.zoo.effective import effective_of
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
@@ -224,9 +224,11 @@ def read_summary(where: Path | Files, *, follow_paths: bool = False) -> TicketSu
 
 
 def _rewind(config: TicketConfig) -> str:
-    way = f", {config.rewind.rewinding}" if isinstance(config.rewind, StoredRewind) else ""
+    way, step = "", f"{config.rewind.step}"
+    if isinstance(config.rewind, StoredRewind):
+        way, step = f", {config.rewind.rewinding}", show_numbers(config.rewind.steps or [config.rewind.step])
     own = ", each level its own" if config.rewind.levels else ""
-    return f"{config.rewind.kind}{way}, step {config.rewind.step}{own}"
+    return f"{config.rewind.kind}{way}, step {step}{own}"
 
 
 def _result(group: Group) -> str:

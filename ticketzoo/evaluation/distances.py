@@ -1,0 +1,75 @@
+"""The plot of the distances between masks that were drawn while a network trained."""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load
+
+from ticketzoo.evaluation.drawing import figure_of
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ticketzoo.evaluation.figure import Plot
+
+NAME = "mask-distances.png"
+_FILE = re.compile(r"extra/mask-distances-seed-(\d+)-level-\d+\.safetensors")
+MOST_DRAWS, MOST_PANELS = 2000, 8
+
+Read = Callable[[str], bytes | None]
+"""Gives the content of a further file of a ticket, by its path."""
+
+
+def distance_plots(files: Iterable[str], read: Read) -> "Mapping[str, Callable[[], Plot]]":
+    """Return by file name what draws the distances that a ticket holds; nothing for tickets without such.
+
+    Args:
+        files: paths of a ticket's files.
+        read: gives their content.
+    """
+    found = sorted((int(match[1]), path) for path in files if (match := _FILE.fullmatch(path)))
+    contents = {seed: read(path) for seed, path in found[:MOST_PANELS]}
+    seeds = {seed: content for seed, content in contents.items() if content is not None and _is_whole(content)}
+    return {NAME: partial(plot_distances, seeds)} if seeds else {}
+
+
+def plot_distances(seeds: Mapping[int, bytes]) -> "Plot":
+    """Draw the distances of all draws to each other, a panel for each seed, as parts of that of random masks.
+
+    A cross marks the draw that had settled; the title states its largest distance to the draws before as it is, too.
+    """
+    import numpy as np
+
+    with figure_of(max(4.8, 0.8 + 3.4 * len(seeds)), 4.0, len(seeds)) as (figure, panels):
+        image: Any = None
+        for axes, (seed, content) in zip(np.atleast_1d(panels), seeds.items(), strict=True):
+            held = load(content)
+            part = (held["distances"] / held["chance"]).numpy()
+            steps, settled = held["steps"].tolist(), int(held["settled"])
+            image = axes.imshow(part, cmap="inferno_r", vmin=0, vmax=1, origin="lower")
+            axes.plot(settled, settled, "x", color="#0072B2", markersize=9, markeredgewidth=2)
+            ticks = sorted({0, settled, len(steps) - 1})
+            axes.set_xticks(ticks, [f"{steps[tick]:,}" for tick in ticks])
+            axes.set_yticks(ticks, [f"{steps[tick]:,}" for tick in ticks])
+            axes.set_title(f"seed {seed}: settled at {steps[settled]:,}", loc="left", fontsize=11)
+            axes.set_xlabel("drawn after iteration")
+            axes.spines[:].set_visible(False)
+        figure.colorbar(image, ax=panels, shrink=0.85, label="distance / 2p(1-p)")
+        figure.rows_sha256 = hashlib.sha256(b"".join(seeds.values())).hexdigest()
+        return figure
+
+
+def _is_whole(content: bytes) -> bool:
+    """Tell whether a file from outside holds what a plot is drawn of."""
+    try:
+        held: dict[str, Tensor] = load(content)
+        draws = len(held["steps"])
+        shapes = [tuple(held[name].shape) for name in ("distances", "chance", "steps", "settled")]
+        fits = shapes == [(draws, draws), (1,), (draws,), (1,)] and 0 < draws <= MOST_DRAWS
+        return fits and 0 <= int(held["settled"]) < draws and bool((held["chance"] > 0).all())
+    except (SafetensorError, KeyError, ValueError, TypeError):
+        return False
