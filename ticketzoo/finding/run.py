@@ -147,7 +147,7 @@ class Search:
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
         labels = self._labels(seed, number, level.masks)
         record = trained.record
-        if level.measured:
+        if level.measured and record.final:  # of a plan nothing is known
             record = replace(record, final={**record.final, **level.measured})
         rows = task_rows(record, self.task, labels)
         return rows if number else rows + task_rows(trained.record, self.task, dense_labels(labels))

@@ -168,10 +168,20 @@ def _of_rewind(config: TicketConfig, recipe: Mapping[str, Any], rows: Sequence[R
     dense = [row for row in complete if row["arm"] == DENSE and row["at"] == "final"]
     trained = [row["step"] for row in dense if row["target"] not in elsewhere]
     step = _iterations(length, _section(recipe, "training").get("steps"), trained)
-    known = step is not None and "watch" not in finder  # the search chose it
-    yield Pair("rewind.step", config.rewind.step, length if step is None else step, known)
+    if "watch" in finder and isinstance(config.rewind, StoredRewind):
+        yield _of_watch(config, config.rewind, rows)
+    else:
+        yield Pair("rewind.step", config.rewind.step, length if step is None else step, step is not None)
     if isinstance(config.rewind, StoredRewind):
         yield Pair("rewind.rewinding", config.rewind.rewinding, finder.get("rewinding", "weights"), "method" in finder)
+
+
+def _of_watch(config: TicketConfig, rewind: StoredRewind, rows: Sequence[Row]) -> Pair:
+    """Return the steps at which masks settled, as the rows of the ticket on its source have them."""
+    settled = {row["seed"]: row["value"] for row in rows if row["metric"] == "train_mask_settled_at"}
+    given = [settled.get(one.seed) for one in config.replicates]
+    stated = [rewind.step_of(number) for number in range(len(given))]
+    return Pair("rewind.step of each replicate", stated, given, None not in given)
 
 
 def _iterations(length: object, steps: object, trained: Sequence[int]) -> int | None:
