@@ -17,7 +17,10 @@ if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
 
 NAME = "mask-distances.png"
-_FILE = re.compile(r"extra/mask-distances-seed-(\d+)-level-\d+\.safetensors")
+DISTANCES = "extra/mask-distances-"
+"""Begins the paths of the files that hold them."""
+
+_FILE = re.compile(re.escape(DISTANCES) + r"seed-(\d+)-level-\d+\.safetensors")
 MOST_DRAWS, MOST_PANELS = 2000, 8
 
 Read = Callable[[str], bytes | None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_label, in_order, one_of
 from ticketzoo.evaluation.diagnosis import diagnose
-from ticketzoo.evaluation.distances import Read, distance_plots
+from ticketzoo.evaluation.distances import DISTANCES, Read, distance_plots
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, deciding_metrics, group_rows, is_finite
@@ -59,7 +59,9 @@ def plots_of(config: TicketConfig, rows: Sequence[Row], read: Read | None = None
     plots: dict[str, Callable[[], Plot]] = {f"{stem}.png": partial(plot_metric, of_target, target=target)}
     if any(row["at"] == "best" for row in of_target):
         plots["early-stopping.png"] = partial(plot_early_stopping, of_target, target=target)
-    return plots if read is None else {**plots, **distance_plots(config.files, read)}
+    if read is None or not any(name.startswith(DISTANCES) for name in config.files):
+        return plots
+    return {**plots, **distance_plots(config.files, read)}
 
 
 def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, **extras: Any) -> str:

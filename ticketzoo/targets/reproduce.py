@@ -26,7 +26,7 @@ from ticketzoo.runs.store import Job, Store, environment
 from ticketzoo.targets.reproduction import Again, Reproduction, outcome_within, prediction_interval
 from ticketzoo.targets.source import source_of
 from ticketzoo.ticket import Ticket
-from ticketzoo.ticket.config import BaseRewind, StoredRewind
+from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.training.parametrisation import NOTHING, WEIGHTS
 
 
@@ -215,9 +215,7 @@ class _Trainings:
         if isinstance(rewind, BaseRewind):
             return lab.initial
         known = model_names_of(one.known_rewind, self.network)
-        step = 0 if getattr(rewind, "rewinding", "weights") == "late-reset" else rewind.step
-        if isinstance(rewind, StoredRewind) and rewind.steps and step:
-            step = rewind.step_of(self.ticket.config.index_of(one.seed))
+        step = rewind.start_step(self.ticket.config.index_of(one.seed))
         state = model_names_of(one.known_state, self.network)
         return Start(lambda: state, step, None if kept(known) == total(known) else known)
 

@@ -33,6 +33,10 @@ class StoredRewind(Part):
         """Return the iteration of a replicate, by its number from 0."""
         return self.step if self.steps is None else self.steps[replicate]
 
+    def start_step(self, replicate: int) -> int:
+        """Return the iteration that a replicate's training begins at."""
+        return 0 if self.rewinding == "late-reset" else self.step_of(replicate)
+
     @property
     def shown_step(self) -> str:
         """The iteration, or those of the replicates in their order: "1,200, 1,500"."""
@@ -59,6 +63,10 @@ class SeedRewind(Part):
     seeds: Annotated[list[Seed], FIRST] = Field(min_length=1, max_length=1000)
     rewinding: ClassVar[str] = "weights"
     levels: ClassVar[None] = None
+
+    def start_step(self, replicate: int) -> int:
+        """Return 0."""
+        return 0
 
 
 class BaseRewind(Part):
