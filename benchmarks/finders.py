@@ -128,7 +128,7 @@ def costs(name: str, recipe: FindRecipe, search: Search, finding: Finding) -> It
         lab = search.lab(replicate.seed)
         began = time.perf_counter()
         for level, _ in enumerate(METHODS[recipe.finder.method].make(lab, recipe.finder)):
-            labels = {"finder": name, "level": level, "seed": replicate.seed}
+            labels = {"finder": name, "recipe": recipe.name, "level": level, "seed": replicate.seed}
             yield {**labels, "metric": "ranking_seconds", "value": time.perf_counter() - began}
 
 

@@ -1,0 +1,79 @@
+"""Tables of docs/finders.md, from the rows of benchmarks/finders.py."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+from ticketzoo.evaluation.statistics import Summary, summarise
+
+Row = Mapping[str, Any]
+NO_TRAINING = "0"
+TRAININGS = {"imp": "1 a level", "one-shot": "1", "obd": "1 a level"}
+"""Trainings that a finder needs before its masks are there; of all others none."""
+
+ARMS = ("random_reinit", "shuffled_mask", "inverted_mask")
+
+
+class Place(NamedTuple):
+    """One finder's arm at one sparsity."""
+
+    finder: str
+    sparsity: float
+    arm: str
+
+
+def by_place(rows: Iterable[Row]) -> dict[Place, dict[int, float]]:
+    """The test accuracy of each seed; draws of a seed averaged. Sparsities in hundredths."""
+    found: dict[Place, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        if row["metric"] == "test_accuracy":
+            found[Place(row["finder"], round(row["sparsity"], 2), row["arm"])][row["seed"]].append(row["value"])
+    return {place: {seed: fmean(values) for seed, values in seeds.items()} for place, seeds in found.items()}
+
+
+def accuracies(rows: Sequence[Row], sparsities: Sequence[float]) -> str:
+    """Finders by sparsity: test accuracy with its interval, trainings before the mask, seconds of ranking."""
+    found = by_place(rows)
+    lines = [f"| finder | {' | '.join(f'{one:.0%}' for one in sparsities)} | trainings | ranking (s) |"]
+    lines.append("|---|" + "--:|" * (len(sparsities) + 2))
+    first = next(iter(dict.fromkeys(row["finder"] for row in rows)))
+    dense = shown(summarise(list(found[Place(first, 0.0, "dense")].values())))
+    lines.append(f"| *dense* | {' | '.join([dense] + [''] * (len(sparsities) - 1))} | 1 | |")
+    for finder in dict.fromkeys(row["finder"] for row in rows):
+        cells = [shown(summarise(list(found[Place(finder, one, "ticket")].values()))) for one in sparsities]
+        seconds = f"{ranking_seconds(rows, finder):.2f}"
+        lines.append(f"| `{finder}` | {' | '.join(cells)} | {TRAININGS.get(finder, NO_TRAINING)} | {seconds} |")
+    return "\n".join(lines)
+
+
+def sanity(rows: Sequence[Row], sparsities: Sequence[float]) -> str:
+    """Finders by sanity arm: the arm minus the ticket in points, seed by seed, with the interval."""
+    found = by_place(rows)
+    heads = [f"{arm.replace('_', ' ')} {one:.0%}" for arm in ARMS for one in sparsities]
+    lines = [f"| finder | {' | '.join(heads)} |", "|---|" + "--:|" * len(heads)]
+    for finder in dict.fromkeys(row["finder"] for row in rows):
+        cells = []
+        for arm in ARMS:
+            for one in sparsities:
+                ticket, other = found[Place(finder, one, "ticket")], found.get(Place(finder, one, arm))
+                lost = [] if other is None else [other[seed] - ticket[seed] for seed in ticket]
+                cells.append(shown(summarise(lost), signed=True) if lost else "")
+        lines.append(f"| `{finder}` | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ranking_seconds(rows: Sequence[Row], finder: str) -> float:
+    """The mean over seeds of the seconds of ranking for all sparsities; where each is found alone, of their sum."""
+    last: dict[tuple[str, int], float] = {}
+    for row in rows:
+        if row["finder"] == finder and row["metric"] == "ranking_seconds":
+            last[row["recipe"], row["seed"]] = max(row["value"], last.get((row["recipe"], row["seed"]), 0.0))
+    seeds = {seed for _, seed in last}
+    return sum(last.values()) / len(seeds)
+
+
+def shown(summary: Summary, signed: bool = False) -> str:
+    """A mean in points with half the width of its 95% interval."""
+    width = summary.half_width
+    return f"{100 * summary.mean:{'+' if signed else ''}.2f}" + ("" if width is None else f" ± {100 * width:.2f}")
