@@ -44,6 +44,7 @@ RECIPE: dict[str, Any] = {
         "task": {"type": "image-classification", "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 90}},
         "training": {"steps": "5it", "batch_size": 20},
         "finder": {"scope": "layerwise", "rate": 0.5},
+        "actions": ["zero", "freeze", "freeze-away"],
         "levels": 2,
         "seeds": [0],
     },
@@ -52,11 +53,11 @@ RECIPE: dict[str, Any] = {
 
 def test_a_run_writes_rows_and_a_report_and_is_found_again(tmp_path: Path) -> None:
     recipe = parse_recipe(RECIPE, StudyRecipe, "test")
-    assert plan_study(recipe, tmp_path, seconds=0.01).trainings == 1 + 2 * len(ACTIONS)
+    assert plan_study(recipe, tmp_path, seconds=0.01).trainings == 1 + 2 * 3
     report = run_study(recipe, tmp_path)
     cells = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/cell.json")}
     written = (tmp_path / "results.jsonl").read_bytes()
-    assert len(cells) == 1 + 2 * len(ACTIONS)
+    assert len(cells) == 1 + 2 * 3
     frozen = {(row["action"], row["level"]): row["frozen"] for row in report.rows}
     assert (frozen["zero", 2], frozen["freeze", 2]) == (0, frozen["freeze", 2])
     pruned = 960 + 75 + 15 - 480 // 2 - 38 // 2 - 8 // 2

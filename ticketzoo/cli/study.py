@@ -18,13 +18,18 @@ def study() -> "Work[StudyReport]":
     """Run a study: an experiment with masks that packages nothing, and writes rows, a plot and a paragraph.
 
     A study's own name stands for its recipe on scikit-learn's digits. freeze: pruned weights at 0 or frozen where they
-    began. Give the same command again after a run was stopped.
+    began. subset-sum: a network's weights made of subsets of random ones. weight-agnostic: a ticket's mask with one
+    value for all weights. Give the same command again after a run was stopped.
 
     Examples:
 
         ticketzoo study freeze
 
         ticketzoo study freeze --set study.actions=[zero,freeze] --set study.levels=2 --out runs/try
+
+        ticketzoo study subset-sum --set study.counts=[8,12,16]
+
+        ticketzoo study weight-agnostic --set study.ticket=./runs/mine/my-ticket
     """
     from ticketzoo.studies import StudyRecipe, plan_study, run_study
 
