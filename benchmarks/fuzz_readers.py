@@ -1,9 +1,9 @@
 """Damage real ticket files at random and read them: `python benchmarks/fuzz_readers.py --mutants 200000`.
 
 A mutant is a small ticket, of format 1 or 2, of which one file has a few bytes, numbers, keys, tensors, rows or lines
-changed: ticket.json, masks, weights, values, results.jsonl, recipe.yaml or the card. In six of ten, sizes and digests
-are put right again, those of files as well as those of masks and weights, so that what is behind the digests is
-reached too. It is loaded, built, verified, listed, shown, judged, and its card is written. The run passes if every
+changed: ticket.json, the recipe of a transfer in it, masks, weights, values, results.jsonl, recipe.yaml or the card.
+In six of ten, sizes and digests are put right again, those of files as well as those of masks and weights, so that
+what is behind the digests is reached too. It is loaded, built, verified, listed, shown, judged, and its card is written. The run passes if every
 one of these ends well or in an error of one line of our own; if what is loaded are the original's masks and weights,
 or what ticket.json declares instead; if no file outside the ticket's folder is opened; if the process grows by less
 than follows from the size of the files; and if verify refuses or notes every verdict, sparsity of a row and line of a
@@ -58,6 +58,17 @@ TEXTS = [
     "a" * 5000,
 ]
 ROWS, RECIPE, CARD = "results.jsonl", "recipe.yaml", "README.md"
+TRANSFER = """name: none-letters
+tickets: [carried]
+levels: [1, 4]
+targets:
+- name: letters
+  task: {type: image-classification, dataset: {path: letters}}
+training: {steps: 9it, batch_size: 8, optimizer: {name: sgd, lr: 0.1}}
+arms: [ticket, dense, random_reinit, random_mask]
+seeds: [0, 101, 102]
+"""
+"""The recipe of a transfer that the ticket `carried` keeps."""
 BOMBS = [
     "[" * 30_000,
     "- " * 5000,
@@ -115,6 +126,9 @@ def make(name: str, replicates: list[Found], **keys: Any) -> Ticket:
     }  # fmt: skip
     bare = Ticket.create(name=name, replicates=replicates, **{**fields, **keys})
     fields |= {**keys, "results": list(rows_for(bare))}
+    if name == "carried":
+        other = [row | {"target": "letters"} for row in fields["results"] if row["level"] in (0, 1, 4)]
+        fields["results"] = [*fields["results"], *other]
     measured = Ticket.create(name=name, replicates=replicates, **fields)
     return Ticket.create(name=name, replicates=replicates, verdict=judge(measured), **fields)
 
@@ -171,6 +185,7 @@ def tickets() -> dict[str, Ticket]:
             "custom", [Found(0, {1: whole}, state)], architecture=custom_architecture(model),
             pruning={"method": "imp", "scope": "global", "structure": {"kind": "filters", "layers": layers}},
         ),
+        "carried": make("carried", [Found(0, nested, state)]),
         "ranged": make(
             "ranged", [Found(3, uneven_masks(WIDER), draw_seed=3)], rewind_kind="seed",
             architecture=architecture_of("lenet-300-100", WIDER),
@@ -190,7 +205,9 @@ class Mutator:
         tensors = sorted(name for name in self.files if name.endswith(".safetensors"))
         documents = [ROWS, RECIPE, CARD]
         name = self.random.choice([CONFIG, CONFIG, *(self.random.choice(tensors) for _ in range(3)), *documents])
-        own = {CONFIG: self.structure_of_json, ROWS: self.rows_of, RECIPE: self.text_of, CARD: self.text_of}
+        of_config = [self.structure_of_json] + [self.transfers_of] * (b'"transfers"' in self.files[CONFIG])
+        in_config = self.random.choice(of_config) if len(of_config) > 1 else self.structure_of_json
+        own = {CONFIG: in_config, ROWS: self.rows_of, RECIPE: self.text_of, CARD: self.text_of}
         change = self.random.choice([self.bytes_of, own.get(name, self.header_of)])
         files = {**self.files, name: change(self.files[name])}
         told, honest = f"{name} {change.__name__}", self.random.random() < 0.6
@@ -221,6 +238,12 @@ class Mutator:
         document = json.loads(content)
         for _ in range(self.random.choice([1, 1, 2, 3])):
             self._change(document)
+        return json.dumps(document).encode()
+
+    def transfers_of(self, content: bytes) -> bytes:
+        """Change the recipe of a transfer in ticket.json as recipe.yaml is changed."""
+        document = json.loads(content)
+        document["transfers"] = [self.text_of(text.encode()).decode() for text in document["transfers"]]
         return json.dumps(document).encode()
 
     def rows_of(self, content: bytes) -> bytes:
@@ -288,6 +311,18 @@ class Mutator:
                 case _:
                     value[key] = copy.deepcopy(rng.choice(ODD))
             return
+
+
+def keep_transfer(folder: Path) -> None:
+    """Write the recipe of a transfer into ticket.json and onto the card, as `ticketzoo add --rows` does."""
+    path = folder / CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"transfers": [TRANSFER]}))
+    ticket = Ticket.from_pretrained(folder)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"verdict": judge(ticket).model_dump(mode="json")}))
+    ticket = Ticket.from_pretrained(folder)
+    empty, cost = ticket.empty_layers, {"trainings": 9}
+    card = ticket_card(ticket.config, ticket.results, recipe_text=ticket.recipe_text, empty=empty, cost=cost)
+    (folder / CARD).write_text(card)
 
 
 def redeclare(config: bytes, name: str, content: bytes) -> bytes:
@@ -391,6 +426,8 @@ class Subject:
         )
         encoding = "range" if ticket.name == "ranged" else None
         ticket.save_pretrained(folder, extras={CARD: card.encode()}, encoding=encoding)
+        if ticket.name == "carried":
+            keep_transfer(folder)
         paths = [path for path in folder.rglob("*") if path.is_file()]
         self.folder = folder
         self.files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
@@ -457,6 +494,9 @@ class Subject:
         config = json.loads((self.folder / CONFIG).read_bytes())
         if _claims(config) != _claims(self.stated):
             found.append("another verdict")
+        kept, stated = ([text.split() for text in of.get("transfers", [])] for of in (config, self.stated))
+        if kept != stated:
+            found.append("another recipe of a transfer")
         if ROWS in config.get("files", {}):
             for one, other in zip(_rows(self.files[ROWS]), _rows((self.folder / ROWS).read_bytes()), strict=False):
                 here, stated = ({key: row.get(key) for key in ("level", "seed", "arm")} for row in (other, one))

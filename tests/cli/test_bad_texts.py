@@ -32,6 +32,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     texts = [{"sentence": "a b " * 40, "label": number % 2} for number in range(8)]
     write_data(folder / "long", {"train": texts, "test": texts})
     labels = [{"sentence": "a", "label": 0}, {"sentence": "b", "label": 10**20}]
+    write_data(folder / "one", {"train": [{"sentence": text, "label": 0} for text in "abcd"]})
     write_data(folder / "labels", {"train": labels, "test": labels[:1]})
     outside = question("a b c") | {"answers": {"text": ["b"], "answer_start": [9]}}
     write_data(folder / "answers", {"train": [outside], "test": [outside]})
@@ -64,6 +65,7 @@ def changed_config(folder: Path, name: str, **keys: Any) -> None:
         (["task.tokenizer=./cased"], "tokenizer ./cased has other tokens than the model's"),
         (["task.dataset.columns=[text]"], "./vowels has no text column 'text'; its columns: sentence (text)"),
         (["task.dataset.path=./labels"], "line 2: column 'label' holds a whole number beyond 64 bits"),
+        (["task.dataset.path=./one", "model=transformers/./nowhere"], "has one class only, '0'"),
         ([QUESTIONS], "jsonl, line 1: the answer 'b' is not at character 9 of its context"),
         (["model=transformers/./patient", LONG], "sequences of 64 tokens, but the model takes 32: lower it"),
         (["model=transformers/./deep"], "(hidden size 64, 2 layers; the model has hidden size 64, 3 layers)"),

@@ -164,6 +164,7 @@ def test_columns_of_numbers_beside_texts_are_no_text(folder: Path) -> None:
         (["a,0", "b,  "], ["c,1"], "train.csv, line 3 has no label"),
         (["a,0", f"b,{10**20}"], ["c,1"], "train.csv, line 3 has label '1000.*', of more digits than 64 bits hold"),
         (["a,x", "b,x"], ["c,x"], "split 'train' of .* has one class only, 'x'"),
+        (["a,0.5", "b,0.5"], ["c,1.5"], "split 'train' of .* has label 0.5 throughout: there is nothing to predict"),
         (["a,x", "b,x"], ["c,y"], "split 'train' of .* is left with one class to train on, 'x'"),
         (
             ["a,0.5", "b,1e39"],

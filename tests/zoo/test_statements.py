@@ -14,6 +14,7 @@ from toy_zoo import ROWS, make_ticket
 import ticketzoo
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation import verdict as verdicts
+from ticketzoo.evaluation.backing import apart, differing
 from ticketzoo.evaluation.evidence import card_files, ticket_card
 from ticketzoo.finding.method import found_words
 from ticketzoo.zoo.add import add_ticket
@@ -133,7 +134,7 @@ def test_the_targets_of_transfer_are_told_by_the_source_and_not_by_the_verdict(f
         ticketzoo.verify(folder)
     edit_config(folder, lambda config: config["verdict"].pop("transfer"))
     edit_config(folder, lambda config: config["source"].update(dataset="letters"))
-    with pytest.raises(TicketError, match="needs at least 3 seeds, has permuted_values 0, large_init 0"):
+    with pytest.raises(TicketError, match=r"verdict.transfer: '\[\]', but the rows give .*digits"):
         ticketzoo.verify(folder)
 
 
@@ -194,9 +195,19 @@ def test_a_difference_that_the_rows_do_not_give(folder: Path, key: str) -> None:
 
 def test_one_value_changed_in_the_rows(folder: Path) -> None:
     with_rows(folder, lambda rows: rows[3].update(value=0.1))  # of the ticket at level 1
-    with pytest.raises(TicketError, match="1 on 'digits'"):
+    with pytest.raises(TicketError, match="1 on 'digits'") as raised:
         ticketzoo.verify(folder)
     assert "claimed" in shown(folder)
+    line = str(raised.value).replace(str(folder), "")
+    assert re.search(r"verdict\.levels\.1 on 'digits'[\w.]*: -?[\d.]+, but the rows give -?[\d.]+; ", line)
+    assert len(line) < 400  # of 20 and more that differ: what, where, stated and measured, not whole sentences
+
+
+def test_two_texts_are_shown_where_they_differ_and_two_numbers_with_digits_enough() -> None:
+    one, other = f"{'as before ' * 20}x is 0.1 {'and so on ' * 20}", f"{'as before ' * 20}x is 0.2 {'and so on ' * 20}"
+    assert differing(one, other) == f"...as before as before x is 0.1 {'and so on ' * 5}and ..."
+    assert differing("winning", "below") == "winning"
+    assert (apart(0.123456789, 0.2), apart(0.123456789, 0.123456)) == ("0.1235", "0.123457")
 
 
 @pytest.mark.parametrize(

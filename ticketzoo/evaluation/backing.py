@@ -28,6 +28,9 @@ WORDED = ("reason", "pooled")
 """Fields that a version may put in other words, with the same numbers."""
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d[\d,]*(?:\.\d+)?")
+CONTEXT = 20
+"""Letters that are shown before two texts differ; four times as many in all."""
+
 MOST_SHOWN = 500
 """Letters of a difference that messages show: what is compared may be a text without end."""
 
@@ -194,12 +197,26 @@ def _others(stated: Any, given: Any, where: str, *, words: bool) -> Iterator[str
             yield from _others(one, other, f"{where}.{number}", words=words)
     elif isinstance(stated, float) and isinstance(given, float):
         if not words and not math.isclose(stated, given, rel_tol=1e-6, abs_tol=ROUNDING):
-            yield f"{where}: {stated}, but the rows give {given}"
+            yield f"{where}: {apart(stated, given)}, but the rows give {apart(given, stated)}"
     elif stated != given:
         worded = where.rpartition(".")[2] in WORDED and isinstance(stated, str)
         same = worded and numbers_in(stated) == numbers_in(given)
         if words == same:
-            yield f"{where}: '{for_terminal(stated)[:200]}', but the rows give '{for_terminal(given)[:300]}'"
+            yield f"{where}: '{differing(stated, given)}', but the rows give '{differing(given, stated)}'"
+
+
+def apart(value: float, other: float) -> str:
+    """Return `value` with as many digits as tell it from the other, 4 at least."""
+    return next((f"{value:.{n}g}" for n in range(4, 17) if f"{value:.{n}g}" != f"{other:.{n}g}"), repr(value))
+
+
+def differing(value: object, other: object) -> str:
+    """Return the text of `value` from a few words before it differs from the other's, in a line of a terminal."""
+    text, second = for_terminal(value), for_terminal(other)
+    same = next((at for at, (a, b) in enumerate(zip(text, second, strict=False)) if a != b), 0)
+    start = max(0, text.rfind(" ", 0, max(0, same - CONTEXT)) + 1) if same > 2 * CONTEXT else 0
+    end = start + 4 * CONTEXT
+    return "..." * (start > 0) + text[start:end] + "..." * (end < len(text))
 
 
 def _of_level(stated: LevelVerdict, given: LevelVerdict) -> Iterator[str]:
@@ -220,6 +237,7 @@ def _close(one: float | None, other: float | None) -> bool:
 
 
 def listed_differences(differs: Sequence[str]) -> str:
-    """Return the first differences, and how many more there are."""
+    """Return the first differences, and how many more there are; texts that follow from numbers come last."""
+    differs = sorted(differs, key=lambda phrase: any(f".{word}: '" in phrase for word in WORDED))
     more = f" (and {len(differs) - 3} more)" if len(differs) > 3 else ""
     return "; ".join(for_terminal(one)[:MOST_SHOWN] for one in differs[:3]) + more

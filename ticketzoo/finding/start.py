@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ticketzoo.data.missing import check_path
 from ticketzoo.data.stored import StoredDataset
+from ticketzoo.data.text.labelled import LabelledTextDataset, check_labelled_text
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
@@ -55,7 +56,7 @@ def load_task(config: TaskConfig, model: ModelConfig) -> Task:
     """Return the task that `model` is trained on, its data loaded; by the first process of each machine first.
 
     A model of texts is looked for before, as its tokenizer is found by the same name. A folder of data that is not
-    there is told of first: such a model may be large.
+    there, or whose labels cannot be learned, is told of first: such a model may be large.
 
     Raises:
         DataError: the data is missing or unusable.
@@ -66,6 +67,8 @@ def load_task(config: TaskConfig, model: ModelConfig) -> Task:
         if (known := TASKS[config.type].texts) is not None:
             if isinstance(dataset := getattr(config, "dataset", None), StoredDataset):
                 check_path(dataset.mirror or dataset.path)
+            if isinstance(dataset, LabelledTextDataset) and dataset.is_users:
+                check_labelled_text(dataset)
             try:
                 architecture_for(model.here, model.kwargs, known)
             except HubUnreachable as error:

@@ -58,7 +58,8 @@ def check_rows_and_verdict(folder: Path, config: TicketConfig, stored: Stored) -
     found = backing(config, rows, lambda: stored.recipe_text)
     if found.state == "contradicted":
         raise TicketError(
-            f"{folder / CONFIG_FILE}: states what its rows do not give: {listed_differences(found.differs)}"
+            f"{folder / CONFIG_FILE}: states what its rows do not give, "
+            f"{counted(len(found.differs), 'value')}: {listed_differences(found.differs)}"
         )
     if off:
         yield Check(RESULTS_FILE, f"NOTE: {for_terminal(off[0])}")

@@ -2,13 +2,14 @@
 
 from array import array
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
 from ticketzoo.data import tensor_cache
 from ticketzoo.data.labels import find_label_column
 from ticketzoo.data.progress_bar import with_progress
+from ticketzoo.data.remarks import Remarks
 from ticketzoo.data.tables.untyped import is_untyped
 from ticketzoo.data.text.columns import check_columns, text_columns
 from ticketzoo.data.text.glue import GLUE, GlueTask, known_columns
@@ -91,12 +92,38 @@ class LabelledText:
         return self.class_names is None
 
 
+class _Read(NamedTuple):
+    """Rows by split, the columns of their texts, their labels, the names of classes, and what is told of the data."""
+
+    rows: dict[str, TextRows]
+    columns: list[str]
+    label_column: str
+    labels: dict[str, Tensor]
+    names: list[str] | None
+    remarks: Remarks
+
+
 def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_length: int) -> LabelledText:
     """Return the data that `dataset` names.
 
     Raises:
         DataError: something is missing or does not fit.
     """
+    read = _read(dataset)
+    rows, columns = read.rows, read.columns
+    laid_out = remark_on_texts(
+        dataset, rows, columns, read.remarks, beside=[read.label_column], labels=read.labels, names=read.names
+    )
+    sequences = {name: tokenize_rows(part, columns, tokenizer, max_length) for name, part in rows.items()}
+    return LabelledText(sequences, read.labels, read.names, laid_out)
+
+
+def check_labelled_text(dataset: LabelledTextDataset) -> None:
+    """Raise DataError where the data that `dataset` names do not fit, before a tokenizer is looked for."""
+    _read(dataset)
+
+
+def _read(dataset: LabelledTextDataset) -> _Read:
     tables = dataset.load()
     table = dataset.train_table(tables)
     label_column = find_label_column(dataset.path, table.features, dataset.label_column, of_first_row=is_untyped(table))
@@ -105,11 +132,7 @@ def load_labelled_text(dataset: LabelledTextDataset, tokenizer: Tokenizer, max_l
     check_columns(rows, [*columns, label_column])
     told = dataset.labels or ("values" if dataset.glue and dataset.glue.metric == "pearson" else None)
     labels, names = read_labels(dataset.path, rows, label_column, told, tables.remarks)
-    laid_out = remark_on_texts(
-        dataset, rows, columns, tables.remarks, beside=[label_column], labels=labels, names=names
-    )
-    sequences = {name: tokenize_rows(part, columns, tokenizer, max_length) for name, part in rows.items()}
-    return LabelledText(sequences, labels, names, laid_out)
+    return _Read(rows, columns, label_column, labels, names, tables.remarks)
 
 
 def tokenize_rows(rows: TextRows, columns: list[str], tokenizer: Tokenizer, max_length: int) -> Sequences:

@@ -80,6 +80,8 @@ def read_labels(
     found = np.unique(np.concatenate(list(values.values())))
     if (told or _kind_of(where, found, remarks)) == "values":
         checked = {name: _checked_values(rows[name], part) for name, part in values.items()}
+        if len(only := checked["train"].unique()) == 1:
+            raise DataError(f"{rows['train'].split} has label {float(only):g} throughout: there is nothing to predict")
         remarks.facts.append(f"labels are values to predict, from {found[0]:g} to {found[-1]:g}")
         return checked, None
     numbered, names = number_classes(where, features[0], list(values.values()), fractions=True)
