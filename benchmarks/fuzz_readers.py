@@ -3,11 +3,11 @@
 A mutant is a small ticket, of format 1 or 2, of which one file has a few bytes, numbers, keys, tensors, rows or lines
 changed: ticket.json, the recipe of a transfer in it, masks, weights, values, results.jsonl, recipe.yaml or the card.
 In six of ten, sizes and digests are put right again, those of files as well as those of masks and weights, so that
-what is behind the digests is reached too. It is loaded, built, verified, listed, shown, judged, and its card is written. The run passes if every
-one of these ends well or in an error of one line of our own; if what is loaded are the original's masks and weights,
-or what ticket.json declares instead; if no file outside the ticket's folder is opened; if the process grows by less
-than follows from the size of the files; and if verify refuses or notes every verdict, sparsity of a row and line of a
-card that is not the original's.
+what is behind the digests is reached too. It is loaded, built, verified, listed, shown, judged, and its card is
+written. The run passes if every one of these ends well or in an error of one line of our own; if what is loaded are
+the original's masks and weights, or what ticket.json declares instead; if no file outside the ticket's folder is
+opened; if the process grows by less than follows from the size of the files; and if verify refuses or notes every
+verdict, sparsity of a row and line of a card that is not the original's.
 
 `--state FILE` keeps what was counted so far, so that a run that was stopped goes on; `--only ranged` takes one ticket.
 """

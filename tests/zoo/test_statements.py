@@ -205,7 +205,7 @@ def test_one_value_changed_in_the_rows(folder: Path) -> None:
 
 def test_two_texts_are_shown_where_they_differ_and_two_numbers_with_digits_enough() -> None:
     one, other = f"{'as before ' * 20}x is 0.1 {'and so on ' * 20}", f"{'as before ' * 20}x is 0.2 {'and so on ' * 20}"
-    assert differing(one, other) == f"...as before as before x is 0.1 {'and so on ' * 5}and ..."
+    assert differing(one, other) == f"...before as before x is 0.1 {'and so on ' * 5}and ..."
     assert differing("winning", "below") == "winning"
     assert (apart(0.123456789, 0.2), apart(0.123456789, 0.123456)) == ("0.1235", "0.123457")
 
