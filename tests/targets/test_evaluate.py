@@ -72,6 +72,14 @@ def test_other_data_is_measured_without_what_the_rows_say(tmp_path: Path, caplog
     assert scores.ticket["accuracy"] < 0.9
 
 
+def test_of_other_data_it_is_said_that_nothing_is_trained(ticket: Ticket, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", "ticketzoo"):
+        evaluate_ticket(ticket)
+        assert "nothing is trained" not in caplog.text
+        evaluate_ticket(ticket, data="digits")
+    assert "digits: nothing is trained: a split to train on is read for its classes" in caplog.text
+
+
 def test_data_that_do_not_fit_are_named(ticket: Ticket) -> None:
     with pytest.raises(RecipeError, match=r"digits-0-1 needs a network with num_classes 2, and lenet.digits-imp has 3"):
         evaluate_ticket(ticket, overrides=["task.dataset.classes=[0, 1]"])

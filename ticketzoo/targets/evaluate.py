@@ -87,6 +87,10 @@ def evaluate_ticket(
     if ticket.trained_state is None and ticket.config.use != "as-is":
         remedy = "find it again with --set package_trained=true: what is trained already is not trained again"
         raise TicketError(f"{ticket.name}: holds no trained weights of level {ticket.level}; {remedy}")
+    if data is not None:
+        _log.info(
+            "%s: nothing is trained: a split to train on is read for its classes, and for what is drawn of it", data
+        )
     _, task = source_of(ticket, data=data, overrides=overrides)
     _compare_classes(ticket, task)
     if split not in ("test", "validation") or not task.examples[split]:
