@@ -11,7 +11,7 @@ from ticketzoo.errors import RecipeError
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.masks.masks import Masks
 from ticketzoo.recipe import parse_recipe
-from ticketzoo.studies import StudyRecipe, run_study
+from ticketzoo.studies import StudyRecipe, plan_study, run_study
 from ticketzoo.studies.homogeneous import like_each_other
 from ticketzoo.studies.valued import Ensemble, valued
 
@@ -124,6 +124,8 @@ def recipe(ticket: Path, **keys: Any) -> StudyRecipe:
 
 
 def test_every_network_of_every_replicate_is_measured(ticket: Path, tmp_path: Path) -> None:
+    assert plan_study(recipe(ticket), tmp_path).trainings == 0
+    assert not (tmp_path / "cells").exists()
     report = run_study(recipe(ticket), tmp_path)
     rows = [row for row in report.rows if row["metric"] == "test_accuracy"]
     modes = [row["mode"] for row in rows if row["seed"] == 1]

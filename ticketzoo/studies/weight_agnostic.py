@@ -12,6 +12,7 @@ from ticketzoo.data.missing import check_path
 from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.recipe import Seed
+from ticketzoo.runs.plan import PlannedCells
 from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.studies.homogeneous import like_each_other
@@ -100,7 +101,7 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
     task = create_task(config.task)
     rows, alike = list[Row](), dict[str, list[list[float]]]()
     for seed in config.seeds or ticket.seeds:
-        if store.complete:
+        if not isinstance(store, PlannedCells):
             found, alike = _replicate(config, ticket.at(seed=seed), task, store)
             rows += found
     metric = f"test_{task.metric.name}"
