@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load, load_file
+from toy_ticket import toy_ticket
 
 from ticketzoo import load_ticket
 from ticketzoo.errors import RecipeError, RunError, TicketError
@@ -22,7 +23,9 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task
+from ticketzoo.ticket.card import render_card
 from ticketzoo.ticket.config import check_config
+from ticketzoo.ticket.rewind import step_by_replicate
 from ticketzoo.zoo.verify import verify_ticket
 
 
@@ -126,6 +129,15 @@ def test_filters_are_watched_as_filters(tmp_path: Path) -> None:
     assert torch.equal((12 * distances).round(), 12 * distances)  # of 12 filters
 
 
+def test_a_ticket_states_one_step_or_that_of_each_replicate() -> None:
+    assert step_by_replicate({"kind": "packed", "step": [8, 8]}) == {"kind": "packed", "step": 8}
+    assert step_by_replicate({"kind": "packed", "step": [8, 10]}) == {"kind": "packed", "step": 8, "steps": [8, 10]}
+    assert toy_ticket(rewind_step=3).config.format == 1
+    ticket = toy_ticket(rewind_step=[3, 5])
+    assert (ticket.config.format, ticket.config.rewind.step, ticket.config.rewind.steps) == (2, 3, [3, 5])
+    assert "the weights after 3, 5 iterations" in render_card(ticket.config, None)
+
+
 def test_steps_that_differ_are_stated_by_replicate(run: Path, tmp_path: Path) -> None:
     folder = tmp_path / "t"
     shutil.copytree(run / RECIPE["name"], folder)
@@ -143,6 +155,11 @@ def test_steps_that_differ_are_stated_by_replicate(run: Path, tmp_path: Path) ->
     (folder / "ticket.json").write_text(json.dumps(content))
     with pytest.raises(TicketError, match=r"rewind.step of each replicate is \[8, 10\], and recipe.yaml says"):
         verify_ticket(folder)
+
+
+def test_there_is_one_level() -> None:
+    with pytest.raises(RecipeError, match="masks of other rates settle elsewhere, so a ticket has one: set"):
+        recipe(levels=2)
 
 
 @pytest.mark.parametrize(

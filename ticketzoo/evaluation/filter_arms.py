@@ -64,7 +64,7 @@ def _implied(job: Job, kept: Mapping[str, Sequence[int]]) -> Masks:
     structured=True,
     masks="of filters drawn at random, as many of each layer as the ticket keeps",
     weights="the rewind weights",
-    style=Style("#117733", "<"),
+    style=Style("#8C564B", "<"),
     verdict_control=True,
     cite="Mittal et al. 2018",
 )
@@ -84,7 +84,7 @@ def random_filters(job: Job, draw: Draw) -> Job:
     structured=True,
     masks="none: the smaller dense network of the same shapes",
     weights="a fresh initialisation of the smaller network, trained for as many iterations",
-    style=Style("#AA4499", ">"),
+    style=Style("#17BECF", ">"),
     verdict_control=True,
     cite="Liu et al. 2019, section 4 (Scratch-E)",
 )
@@ -104,7 +104,7 @@ def small_dense(job: Job, draw: Draw) -> Job:
     structured=True,
     masks="none: the smaller dense network of the same shapes",
     weights="as small_dense, trained for as many multiplications as dense",
-    style=Style("#661100", "d"),
+    style=Style("#BCBD22", "d"),
     verdict_control=True,
     cite="Liu et al. 2019, section 4 (Scratch-B)",
 )

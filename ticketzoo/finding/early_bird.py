@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
@@ -49,8 +49,14 @@ class EarlyBirdConfig(MethodConfig):
 
     method: str = "early-bird"
     rate: Annotated[float, Field(gt=0, lt=1)] = 0.5
-    levels: Annotated[int, Field(ge=1, le=1)] = 1
+    levels: Annotated[int, Field(ge=1, le=1000)] = 1
     watch: WatchConfig = WatchConfig()
+
+    @model_validator(mode="after")
+    def _one_level(self) -> "EarlyBirdConfig":
+        if self.levels != 1:
+            raise ValueError("levels: masks of other rates settle elsewhere, so a ticket has one: set levels to 1")
+        return self
 
 
 @dataclass(frozen=True)

@@ -53,8 +53,7 @@ class Structure(Part):
 
     def units(self, masks: Masks) -> Masks:
         """Return what the masks keep, a bool for each unit."""
-        return {name: mask.reshape(layer.units, -1).any(1) for name, layer in self.layers(masks).items()
-                for mask in (masks[name],)}  # fmt: skip
+        return {name: masks[name].reshape(layer.units, -1).any(1) for name, layer in self.layers(masks).items()}
 
     def check(self, groups: Sequence[Group]) -> None:
         """Raise RecipeError for numbers of units that cannot stay."""

@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import dataclass
+from math import prod
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -22,8 +23,8 @@ from ticketzoo.util.text import for_terminal
 if TYPE_CHECKING:
     from ticketzoo.ticket.ticket import Ticket
 
-PASSES, IMAGES = 20, 64
-"""Forward passes that are timed of each network, and the images in each."""
+PASSES, IMAGES, PIXELS = 20, 64, 2**20
+"""Forward passes that are timed of each network, and the images in each: fewer where they have more pixels in all."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Saved:
     Attributes:
         parameters: numbers of them.
         multiplications: of linear and convolution layers, for one image; None where the size of images is not known.
-        seconds: medians of the wall-clock of a forward pass of `IMAGES` random images on this machine's CPU, likewise.
+        seconds: medians of the wall-clock of a forward pass of `images` random images on this machine's CPU, likewise.
+        images: how many.
     """
 
     parameters: tuple[int, int]
     multiplications: tuple[int, int] | None
     seconds: tuple[float, float] | None
+    images: int = 0
 
     @property
     def words(self) -> str:
@@ -47,7 +50,7 @@ class Saved:
         if self.multiplications and self.seconds:
             said += f", {self.multiplications[0]:,} -> {self.multiplications[1]:,} multiplications an image"
             before, after = (1000 * seconds for seconds in self.seconds)
-            said += f", {before:.2f} -> {after:.2f} ms for a forward pass of {IMAGES} images here"
+            said += f", {before:.2f} -> {after:.2f} ms for a forward pass of {self.images} images here"
         return said
 
 
@@ -85,10 +88,11 @@ class Small:
         parameters = tuple(sum(one.numel() for one in network.parameters()) for network in both)
         if self.in_shape is None:
             return Saved((parameters[0], parameters[1]), None, None)
-        images = torch.rand(IMAGES, *self.in_shape, generator=torch.Generator().manual_seed(0), device="cpu")
+        count = max(1, min(IMAGES, PIXELS // prod(self.in_shape[1:])))
+        images = torch.rand(count, *self.in_shape, generator=torch.Generator().manual_seed(0), device="cpu")
         counts = [multiplications(network, images[:1]) for network in both]
         seconds = [_seconds(network, images) for network in both]
-        return Saved((parameters[0], parameters[1]), (counts[0], counts[1]), (seconds[0], seconds[1]))
+        return Saved((parameters[0], parameters[1]), (counts[0], counts[1]), (seconds[0], seconds[1]), count)
 
 
 def small_of(ticket: "Ticket", state: State) -> Small:
