@@ -15,10 +15,12 @@ BENCHMARKS = (
     "masked_step",
     "images",
     "pruning_round",
+    "scores_round",
     "packing",
     "bert_ticket",
     "tokens",
     "peak_memory",
+    "score_memory",
     "stacked",
 )
 ON_GPU = {"masked_step": [], "images": [], "tokens": ["--precision", "bf16", "--batch-size", "32"], "stacked": []}

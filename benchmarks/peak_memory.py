@@ -84,7 +84,7 @@ def finding(setting: Setting) -> None:
     from ticketzoo.pruning.magnitude import prune_by_magnitude
     from ticketzoo.runs.store import Job, Store
 
-    task, pruning = _task(setting), PruningConfig()
+    task, pruning = task_of(setting), PruningConfig()
     architecture = architecture_of(
         setting.model, {**arguments_for(setting.model, task.signature), "width": setting.width}
     )
@@ -105,7 +105,7 @@ def our_training(setting: Setting) -> None:
     from ticketzoo.models import create_model
     from ticketzoo.training.loop import train
 
-    task = _task(setting)
+    task = task_of(setting)
     model = create_model(setting.model, seed=0, width=setting.width, **arguments_for(setting.model, task.signature))
     train(model, task, _training(setting), seed=0, device=torch.device("cpu"))
 
@@ -136,7 +136,8 @@ def bare_training(setting: Setting) -> None:
                 model(part)
 
 
-def _task(setting: Setting) -> "Task":
+def task_of(setting: Setting) -> "Task":
+    """The task of classifying the images."""
     from ticketzoo.data.images.splits import ImageDataset
     from ticketzoo.tasks import create_task
     from ticketzoo.tasks.image_classification import ImageClassificationConfig
