@@ -18,7 +18,7 @@ from ticketzoo.training.job import Job
     drawn=False,
     masks="the ticket's",
     weights="the rewind weights with all signs turned round",
-    style=Style("#117733", "<"),
+    style=Style("#E377C2", "<"),
     cite="Zhou et al. 2019, section 4",
 )
 def flipped_signs(job: Job, draw: Draw) -> Job:
@@ -32,7 +32,7 @@ def flipped_signs(job: Job, draw: Draw) -> Job:
     seeks=True,
     masks="trained as the ticket's, on shuffled labels",
     weights="the ticket's",
-    style=Style("#AA4499", ">"),
+    style=Style("#7F7F7F", ">"),
     cite="Zhang et al. 2017, section 2",
 )
 def shuffled_labels(job: Job, draw: Draw) -> Job:

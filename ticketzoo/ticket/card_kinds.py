@@ -23,11 +23,14 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
     parents = ", ".join(f"{one.name} (masks {one.mask_sha256[:12]})" for one in derived.parents) if derived else ""
     arguments = f" with {json.dumps(derived.arguments)}" if derived and derived.arguments else ""
     own = config.architecture.library == CUSTOM
+    whole = isinstance(config.pruning.structure, Filters) and not own and config.masked == "zero"
+    small = f"written by ticketzoo export {config.name} --to small OUT"
     return [
         ("use", "as it is: it was measured without training the weights" if config.use == "as-is" else None),
         ("excluded weights", "stay at their start values" if config.masked == "frozen" else None),
         ("trained values", f"of level {show_numbers(values.levels)}, in `trained_state`" if values else None),
         ("made from", f"{parents} by {derived.method}{arguments}, without training" if derived else None),
+        ("smaller dense network", small if whole else None),
         ("network", "its author's own: build it yourself, then ticket.apply(model)" if own else None),
     ]
 
