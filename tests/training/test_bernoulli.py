@@ -25,7 +25,7 @@ W, A = torch.tensor([0.5, -1.0, 2.0, 0.25]), [0.0, 2.0, -1.0, 0.5]
 def test_forward_and_backward_are_those_of_the_paper(rescaled: bool, y: float, gradient: list[float]) -> None:
     """Sampled are weights 0 and 1: 0.5 * 1 - 1 * 2 = -1.5, or twice that where half the weights stand for all."""
     logits = torch.tensor(A, requires_grad=True)
-    output = effective(W, logits, torch.tensor([True, True, False, False]), rescaled=rescaled) @ torch.tensor(
+    output = effective(W, logits.sigmoid(), torch.tensor([1.0, 1.0, 0.0, 0.0]), rescaled=rescaled) @ torch.tensor(
         [1.0, 2.0, -1.0, 4.0]
     )
     (0.5 * (output - 3) ** 2).backward()

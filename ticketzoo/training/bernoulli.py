@@ -76,7 +76,7 @@ class Bernoulli:
         """Return the weights that the network of `masks` computes with, of those among which they were sought."""
         if not self.rescaled:
             return state
-        return state | {name: state[name] * _factor(mask) for name, mask in masks.items()}
+        return state | {name: state[name] * _factor(mask.to(state[name])) for name, mask in masks.items()}
 
 
 def sampled_masks(logits: Mapping[str, Tensor], seed: int) -> Masks:
@@ -93,9 +93,12 @@ def sampled_masks(logits: Mapping[str, Tensor], seed: int) -> Masks:
     return masks
 
 
-def effective(weights: Tensor, logits: Tensor, sample: Tensor, *, rescaled: bool) -> Tensor:
-    """Return what the network computes with of a sampled bool mask; differentiable with respect to the logits."""
-    mask: Tensor = _StraightThrough.apply(logits.sigmoid(), sample)
+def effective(weights: Tensor, probabilities: Tensor, sample: Tensor, *, rescaled: bool) -> Tensor:
+    """Return what the network computes with, of a sample that is 1.0 where a weight is kept and else 0.0.
+
+    The gradient of the probabilities is that of the sample.
+    """
+    mask: Tensor = _StraightThrough.apply(probabilities, sample)
     return weights * mask * _factor(mask) if rescaled else weights * mask
 
 
@@ -105,11 +108,11 @@ def _factor(mask: Tensor) -> Tensor:
 
 
 class _StraightThrough(torch.autograd.Function):
-    """The sample as floats; to gradients, the probabilities."""
+    """The sample; to gradients, the probabilities."""
 
     @staticmethod
     def forward(context: Any, probabilities: Tensor, sample: Tensor) -> Tensor:
-        return sample.to(probabilities.dtype)
+        return sample
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None]:
@@ -128,14 +131,15 @@ class _Sampled(nn.Module):
     @torch.compiler.disable
     def forward(self, weights: Tensor) -> Tensor:
         """Return what the network computes with."""
-        kept = self._sample() if self.training else self.logits > 0
-        return effective(weights, self.logits, kept, rescaled=self.rescaled)
+        probabilities = self.logits.sigmoid()
+        kept = self._sample(probabilities) if self.training else (self.logits.detach() > 0).to(weights.dtype)
+        return effective(weights, probabilities, kept, rescaled=self.rescaled)
 
     @torch.no_grad()
-    def _sample(self) -> Tensor:
+    def _sample(self, probabilities: Tensor) -> Tensor:
         if self.logits.is_cuda and processes.count() == 1:  # as captured updates draw
-            return torch.rand_like(self.logits) < self.logits.sigmoid()
+            return torch.rand_like(self.logits).lt_(probabilities)
         generator = torch.Generator().manual_seed(derive_seed(self.seed, int(self.samples)))
         self.samples += 1
         drawn = torch.rand(self.logits.shape, generator=generator)
-        return drawn.to(self.logits.device) < self.logits.sigmoid()
+        return drawn.to(self.logits.device).lt_(probabilities)

@@ -21,7 +21,7 @@ from ticketzoo.training.selection import Highest
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 Effective = Callable[[Tensor, Tensor], Tensor]
-"""`effective(weights, kept)`: what the network computes with, of weights and the bool mask of those kept."""
+"""`effective(weights, kept)`: what the network computes with, put into `kept`, which is 1.0 where one is kept, else 0."""
 
 
 class MaskLearner(Parametrisation, Protocol):
@@ -99,8 +99,8 @@ class Scores:
 
     @staticmethod
     def effective(weights: Tensor, kept: Tensor) -> Tensor:
-        """Return what the network computes with."""
-        return weights * kept
+        """Return what the network computes with, in the place of floats that are 1 where a weight is kept, else 0."""
+        return kept.mul_(weights)
 
 
 @PARAMETRISATIONS.add(
@@ -153,18 +153,21 @@ class Biprop(Scores):
 
     def shown(self, state: State, masks: Masks) -> State:
         """Return a * sign(w) in the place of w, of kept and of pruned weights."""
-        return state | {name: binary(state[name], mask) for name, mask in masks.items()}
+        return state | {name: binary(state[name], mask.to(state[name])) for name, mask in masks.items()}
 
     @staticmethod
     def effective(weights: Tensor, kept: Tensor) -> Tensor:
         """Return a * sign(w) where it is kept, else 0."""
-        return binary(weights, kept) * kept
+        return kept.mul_(_mean_kept(weights, kept)).copysign_(weights)
 
 
 def binary(weights: Tensor, kept: Tensor) -> Tensor:
-    """Return a * sign(w), a being the mean of |w| over what is kept and sign(0) +1."""
-    mean = weights.abs().masked_fill(~kept, 0).sum() / kept.count_nonzero().clamp(min=1)
-    return torch.where(weights < 0, -mean, mean)
+    """Return a * sign(w), a being the mean of |w| where the floats `kept` are 1, and sign(0) +1."""
+    return torch.copysign(_mean_kept(weights, kept).expand_as(weights), weights)
+
+
+def _mean_kept(weights: Tensor, kept: Tensor) -> Tensor:
+    return torch.dot(weights.abs().flatten(), kept.flatten()) / kept.sum().clamp(min=1)
 
 
 def counts(masks: Masks, density: float) -> dict[str, int]:
@@ -184,8 +187,9 @@ class _StraightThrough(torch.autograd.Function):
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
         scores, weights = context.saved_tensors
-        through = gradients[0] * weights
-        return through.mul_(scores.sign()) if context.by_magnitude else through, None, None, None
+        if context.by_magnitude:
+            return scores.sign().mul_(weights).mul_(gradients[0]), None, None, None
+        return weights * gradients[0], None, None, None
 
 
 class _Popup(nn.Module):
@@ -201,15 +205,19 @@ class _Popup(nn.Module):
     @torch.compiler.disable
     def forward(self, weights: Tensor) -> Tensor:
         """Return what the network computes with: of `weights` those whose scores are among the highest, 0 elsewhere."""
-        effective: Tensor = _StraightThrough.apply(self.scores, weights, self.mask(), self)
+        effective: Tensor = _StraightThrough.apply(self.scores, weights, self._kept(), self)
         return effective
 
     def mask(self) -> Tensor:
         """Return which weights are kept, as bool."""
+        return self._kept().bool()
+
+    def _kept(self) -> Tensor:
         scores = self.scores.detach()
-        scores = scores.abs() if self.by_magnitude else scores
-        scores = scores if self.excluded is None else scores.masked_fill(self.excluded, -math.inf)
-        return self._highest(scores, self.count)
+        ranked = scores.abs() if self.by_magnitude else scores.clone()
+        return self._highest(
+            ranked if self.excluded is None else ranked.masked_fill_(self.excluded, -math.inf), self.count
+        )
 
 
 def parametrizations(model: nn.Module, kind: type[ModuleT]) -> dict[str, ModuleT]:
