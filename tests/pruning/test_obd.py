@@ -10,9 +10,16 @@ from test_probe import at_once, digits, probe_of
 from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
+from ticketzoo.models import create_model, model_state
+from ticketzoo.models.create import arguments_for
+from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.curvature import diagonal
 from ticketzoo.pruning.obd import ObdConfig
+from ticketzoo.pruning.pruner import Pruner
+from ticketzoo.recipe import parse_recipe
+from ticketzoo.training import TrainingConfig
+from ticketzoo.training.loop import train
 
 SECOND = [[0.004252, 0.096729], [0.004252, 0.096729]]
 FISHER = [[3.68e-5, 2.98327], [3.68e-5, 2.98327]]
@@ -119,3 +126,21 @@ def test_other_outputs_than_scores_of_classes_are_refused() -> None:
     model = nn.Sequential(nn.Linear(2, 2), nn.Unflatten(1, (1, 2)))
     with pytest.raises(RunError, match="need a network whose output is scores of classes"):
         diagonal(model, ["0.weight"], iter([lambda: (model(torch.ones(1, 2)).sum(), 1)]), "exact")
+
+
+@pytest.mark.slow
+def test_obd_costs_less_than_magnitude_without_retraining() -> None:
+    """The loss of a trained LeNet on its training digits, pruned by either to the same counts."""
+    task, probe = digits(), probe_of("lenet-300-100")
+    training = parse_recipe({"steps": "300it", "batch_size": 32, "optimizer": {"lr": 0.1}}, TrainingConfig, "test")
+    model = create_model("lenet-300-100", seed=0, **arguments_for("lenet-300-100", task.signature))
+    train(model, task, training, seed=0, device=torch.device("cpu"))
+    trained = replace(probe, weights=model_state(model))
+    (batch,) = task.batches(task.examples["train"], 0, 0, 1, torch.device("cpu"))
+    for sparsity in (0.5, 0.6, 0.7, 0.8, 0.9):
+        losses = {}
+        for criterion in ("magnitude", "obd"):
+            config = PruningConfig(prune={"criterion": criterion, "schedule": {"levels": [sparsity]}})
+            pruned = replace(trained, masks=Pruner.of(config)(trained, to=1))
+            losses[criterion] = task.loss(pruned.model(), batch).item()
+        assert losses["obd"] < losses["magnitude"]
