@@ -21,7 +21,7 @@ from ticketzoo.training.selection import Highest
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
 
 Effective = Callable[[Tensor, Tensor], Tensor]
-"""`effective(weights, kept)`: what the network computes with, put into `kept`, which is 1.0 where one is kept, else 0."""
+"""`effective(weights, kept)`: what the network computes with, put into `kept`, which is 1.0 for those kept, else 0."""
 
 
 class MaskLearner(Parametrisation, Protocol):
