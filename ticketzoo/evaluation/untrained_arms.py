@@ -32,7 +32,7 @@ def flipped_signs(job: Job, draw: Draw) -> Job:
     seeks=True,
     masks="trained as the ticket's, on shuffled labels",
     weights="the ticket's",
-    style=Style("#7F7F7F", ">"),
+    style=Style("#004D40", ">"),
     cite="Zhang et al. 2017, section 2",
 )
 def shuffled_labels(job: Job, draw: Draw) -> Job:
