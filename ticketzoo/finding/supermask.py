@@ -92,10 +92,13 @@ def edge_popup(lab: Lab, config: EdgePopupConfig) -> Iterator[Level]:
 
 
 def sought(lab: Lab, config: SupermaskConfig) -> Masks:
-    """Return masks of the size of those that are sought. Raises RecipeError where the model is none for supermasks."""
+    """Return masks of the size of those that are sought; raises RecipeError where there can be none."""
     if not isinstance(lab.initial.state, Unknown):
         check_neutral(lab.probe(lab.initial, lab.dense).model(), lab.dense, config.method)
-    return lab.prune(lab.initial, lab.dense, to=1)
+    masks = lab.prune(lab.initial, lab.dense, to=1)
+    if empty := [name for name, count in sizes(masks).items() if not count]:
+        raise RecipeError(f"finder: {config.method} would keep no weight of '{empty[0]}': lower the rate")
+    return masks
 
 
 def train_mask(lab: Lab, config: SupermaskConfig, masks: Masks) -> Trained:

@@ -129,7 +129,7 @@ class Biprop(Scores):
     """Edge-popup of binary weights: the network computes with a * sign(w), a being the mean of the kept |w| of a layer.
 
     That is worked out anew in every forward pass. The gradient of a score is edge-popup's, with the w that was drawn
-    (their code since June 2022), and passes by a. A w of 0 has the sign +.
+    (a first version of their code left out |w|), and passes by a. A w of 0 has the sign +.
 
     Attributes:
         kept: how many weights of each layer are kept, by parameter name.
