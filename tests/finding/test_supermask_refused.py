@@ -52,5 +52,5 @@ def test_biases_and_scales_that_no_mask_chooses_among_are_refused_before_anythin
 
 
 def test_a_layer_that_would_keep_nothing_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="finder: biprop would keep no weight of 'fc2.weight': lower the rate"):
+    with pytest.raises(RecipeError, match=r"finder: biprop would keep no weight of 'fc2\.weight': lower the rate"):
         plan_find(recipe({"method": "biprop", "rate": 0.999}), tmp_path)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from ticketzoo.errors import RecipeError
 from ticketzoo.finding.as_is import AsIsConfig, check_neutral, sizes
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.masks.masks import Masks
