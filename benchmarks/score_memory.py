@@ -1,4 +1,4 @@
-"""Peak memory of scores before training, SNIP, GraSP and SynFlow, against a training step, each in its own process."""
+"""Peak memory of scores before training, SNIP, GraSP and SynFlow, against a training step with room for them."""
 
 import tempfile
 from collections.abc import Callable
@@ -51,7 +51,10 @@ def main() -> None:
             samples = take_turns(ways, options.rounds, warm_up=0)
         step = samples.pop("step")
         goals = {case: None if case in ("nothing", "GraSP, whole batch") else Goal(1.05, "ratio") for case in samples}
-        rows += [Row(f"{chosen}, {case}", "MB", taken, "step", step, goals[case]) for case, taken in samples.items()]
+        rows += [
+            Row(f"{chosen}, {case}", "MB", taken, "step and scores", step, goals[case])
+            for case, taken in samples.items()
+        ]
     facts = {"batch size": options.batch_size, "nothing": "the model and the probe, and no scores"}
     Report("Peak memory of scores before training", rows, facts).print(options.json)
 
@@ -63,16 +66,18 @@ def nothing(setting: Scoring) -> None:
 
 
 def training_step(setting: Scoring) -> None:
-    """One step of SGD with momentum on the probe's batch."""
+    """One step of SGD with momentum on as many images, with room for the scores beside it."""
     import torch
 
     with tempfile.TemporaryDirectory() as folder:
         probe = _probe(setting, Path(folder))
+        scores = [torch.ones(mask.shape, dtype=torch.float64) for mask in probe.masks.values()]
         model = probe.model().train()
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
         (batch,) = probe.task.batches(setting.batch_size, 0, 0, 1, probe.device)
         probe.task.loss(model, batch).backward()
         optimizer.step()
+        del scores
 
 
 def snip(setting: Scoring) -> None:

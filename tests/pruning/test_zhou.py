@@ -101,7 +101,7 @@ def test_the_quadrant_is_that_of_both_percentiles() -> None:
 
 def test_keys_are_stated_and_written_where_they_are_given() -> None:
     config = PruningConfig(prune={"criterion": {"name": "movement", "sign": "diff", "single": True}})
-    assert stated(config)["criterion"] == "movement (sign: diff, single: true)"
+    assert stated(config) == {"scope": "global", "criterion": "movement (sign: diff, single: true)"}  # no rate
     again = parse_recipe(
         {"prune": {"criterion": {"name": "movement", "sign": "diff", "single": True}}}, PruningConfig, "test"
     )

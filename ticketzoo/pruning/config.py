@@ -187,7 +187,8 @@ def stated(config: PruningConfig) -> dict[str, Any]:
     """Return what a ticket states of its pruning: `scope`, `rate` and `rate_of`; other parts where they are used."""
     parts = config.pruning
     facts: dict[str, Any] = {"scope": parts.scope.name}
-    if isinstance(schedule := parts.schedule, RateConfig):
+    single = CRITERIA[parts.criterion.name].configured(parts.criterion).keys.single
+    if isinstance(schedule := parts.schedule, RateConfig) and not single:
         rate = {**schedule.rates, "*": schedule.rate} if schedule.rates else schedule.rate
         facts |= {"rate": rate, "rate_of": schedule.rate_of}
     default = PruneConfig()

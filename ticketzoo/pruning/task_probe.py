@@ -119,14 +119,14 @@ class TaskProbe:
         for name, mask in self.masks.items():
             if name not in vector or vector[name].shape != mask.shape:
                 raise RunError(f"the vector of a Hessian product needs '{name}' of shape {list(mask.shape)}")
-        along = {name: masked(vector, self.masks)[name].to(self.device) for name in self.masks}
+        kept = masked({name: vector[name] for name in self.masks}, self.masks)
 
         def product(loss: Tensor, parameters: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
             first = _gradient(loss, parameters, create_graph=True)
-            slope = torch.stack([(first[name] * along[name]).sum() for name in first]).sum()
+            slope = torch.stack([(first[name] * kept[name].to(self.device)).sum() for name in first]).sum()
             return _gradient(slope, parameters)
 
-        key = {"vector": state_sha256(masked({name: vector[name] for name in self.masks}, self.masks))}
+        key = {"vector": state_sha256(kept)}
         with sdpa_kernel(SDPBackend.MATH):  # the others have no second derivative
             return self._remembered("hessian-vector", batches, lambda: self._summed(batches, product), key)
 

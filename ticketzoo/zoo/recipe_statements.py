@@ -136,7 +136,7 @@ def _of_pruning(config: TicketConfig, finder: Mapping[str, Any]) -> Iterator[Pai
     yield Pair("pruning.method", pruning.method, finder.get("method"), "method" in finder)
     given = _stated(finder)
     said: dict[str, Any] = {"scope": pruning.scope, "rate": pruning.rate, "rate_of": pruning.rate_of}
-    if given is None or given.get("schedule"):
+    if given is None or "rate" not in given:
         given = given and {"rate": None, "rate_of": pruning.rate_of} | given
     usual = PruneConfig()
     for key in ("criterion", "structure", "schedule"):
