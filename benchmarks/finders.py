@@ -1,7 +1,8 @@
 """Compare finders on MNIST: one network, one budget, one set of arms; every recipe of recipes/finders that takes part.
 
-Of a finder's recipe only the section `finder` counts; model, data, budget, sparsities and arms are those below. Rows go
-to a results file, of which `python docs/build.py` makes the table in docs/finders.md.
+Of a finder's recipe only the section `finder` counts; model, data, budget, sparsities and arms are those below, and all
+tickets start from the initialisation. Rows go to a results file, of which `python docs/build.py` makes the tables in
+docs/finders.md.
 """
 
 import argparse
@@ -9,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -59,7 +61,7 @@ FINDERS = {
     "grasp-abs": (),
     "synflow": None,
     "phew": (),
-    "obd": (),
+    "obd": ON_THE_WAY,
 }
 """By name the sparsities that come before those compared; None where masks do not nest: each is found by itself."""
 
@@ -96,7 +98,7 @@ def recipes(name: str, overrides: list[str]) -> Iterator[FindRecipe]:
         prune = finder.get("prune", {})
         prune = {"criterion": prune} if isinstance(prune, str) else dict(prune)
         prune["schedule"] = {"name": "levels", "levels": list(sparsities)}
-        kept = {key: value for key, value in finder.items() if key not in ("rate", "rates", "rate_of")}
+        kept = {key: value for key, value in finder.items() if key not in ("rate", "rates", "rate_of", "rewinding")}
         content = json.loads(json.dumps(PROTOCOL))
         if name in NO_SCORES:
             content["arms"].remove("inverted_mask")
@@ -119,11 +121,14 @@ def measured(name: str, recipe: FindRecipe, task: Task, cells: Store) -> Iterato
         if row["metric"] == "test_accuracy" and row["at"] == "final":
             kept = ("level", "sparsity", "arm", "seed", "draw", "metric", "value")
             yield {"finder": name} | {key: row[key] for key in kept}
-    yield from costs(name, recipe, Search(recipe, task, cells), finding)
+    with TemporaryDirectory() as folder, Store(folder, device=cells.device, progress=Quiet()) as trained:
+        for cell in cells.folder.glob("*/cell.json"):
+            (Path(folder) / cell.parent.name).symlink_to(cell.parent.absolute())
+        yield from costs(name, recipe, Search(recipe, task, trained), finding)
 
 
 def costs(name: str, recipe: FindRecipe, search: Search, finding: Finding) -> Iterator[dict[str, Any]]:
-    """Yield the seconds of ranking alone, by running the method again with every training at hand."""
+    """Yield the seconds of ranking alone, by running the method again with every training at hand and no scores."""
     for replicate in finding.replicates:
         lab = search.lab(replicate.seed)
         began = time.perf_counter()
