@@ -1,0 +1,43 @@
+"""The shipped recipes of studies, shortened: killed and started again, they end with the same rows."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+RECIPES = sorted(path.stem for path in (ROOT / "recipes" / "studies").glob("*.yaml"))
+SHORT: dict[str, dict[str, Any]] = {
+    "freeze": {"levels": 2, "training": {"steps": "10it"}},
+    "subset-sum": {"counts": [4, 10], "draws": 2, "targets": 20, "training": {"steps": "10it"}},
+    "weight-agnostic": {"draws": 2},
+}
+
+
+def start(recipe: Path, out: Path) -> "subprocess.Popen[bytes]":
+    command = [sys.executable, "-m", "ticketzoo", "study", str(recipe), "--out", str(out), "--json"]
+    source = os.environ | {"PYTHONPATH": str(ROOT)}
+    return subprocess.Popen(command, cwd=ROOT, env=source, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_study_killed_and_started_again_ends_with_the_same_rows(name: str, tmp_path: Path) -> None:
+    content = yaml.safe_load((ROOT / "recipes" / "studies" / f"{name}.yaml").read_text())
+    content["study"] |= SHORT[name]
+    (recipe := tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
+    assert start(recipe, tmp_path / "whole").wait() == 0
+    for finished in (1, 2):
+        process = start(recipe, tmp_path / "killed")
+        while process.poll() is None and len(list(tmp_path.glob("killed/cells/*/*.json"))) < finished:
+            time.sleep(0.005)
+        process.kill()
+        process.wait()
+    assert start(recipe, tmp_path / "killed").wait() == 0
+    for file in ("results.jsonl", "report.md", "recipe.yaml"):
+        assert (tmp_path / "whole" / file).read_bytes() == (tmp_path / "killed" / file).read_bytes()
