@@ -80,6 +80,7 @@ def test_a_training_stopped_after_any_update_ends_with_the_same_bits(tmp_path: P
         assert logit_digests(folder, bernoulli_job()) == whole
 
 
+@pytest.mark.slow
 def test_logits_solve_the_digits_as_they_are_measured(tmp_path: Path) -> None:
     digits = Digits("signed_constant", density=0.5, steps="4ep")
     training = digits.training.model_copy(update={"optimizer": digits.training.optimizer.model_copy(
