@@ -298,6 +298,38 @@ def test_filters_that_are_stated_follow_from_the_masks(tmp_path: Path) -> None:
     assert_refused(folder, "level 1: structure: the mask of 'fc[12].weight' is not what its filters")
 
 
+@pytest.mark.parametrize(
+    ("filters", "message"),
+    [
+        ({"1": {"fc1.weight": [1], "fc2.weight": [0]}}, "level 1: structure: 'fc2.weight' is no layer that loses filt"),
+        ({"1": {"fc1.weight": [1], "other": [0]}}, "level 1: structure: 'other' is no layer that loses filters"),
+        ({"1": {}}, "level 1: structure: 'fc1.weight' has no kept filters"),
+        ({"1": {"fc1.weight": [999]}}, "level 1: structure: the kept filters of 'fc1.weight' must be rising numbers f"),
+        ({"1": {"fc1.weight": [-1]}}, "level 1: structure: the kept filters of 'fc1.weight' must be rising numbers fr"),
+        ({"1": {"fc1.weight": [1, 1]}}, "level 1: structure: the kept filters of 'fc1.weight' must be rising numbers"),
+        ({"1": {"fc1.weight": [True]}}, r"filters\.1\.fc1\.weight\.0: Input should be a valid integer"),
+        ({"1": {"fc1.weight": [1]}, "77": {"fc1.weight": [1]}}, r"must have filters of the packaged levels \[1\], and"),
+        ({"01": {"fc1.weight": [1]}}, r"seed 7 must have filters of the packaged levels \[1\], and of no others"),
+        ({}, r"seed 7 must have filters of the packaged levels \[1\], and of no others"),
+    ],
+)
+def test_forged_filters_are_refused_when_the_ticket_is_read(tmp_path: Path, filters: object, message: str) -> None:
+    folder = saved(KINDS["filters"](), tmp_path)
+    edit_config(folder, lambda config: config["replicates"][0].update(filters=filters))
+    assert_refused(folder, message)
+    with pytest.raises(TicketError, match=message):
+        Ticket.from_pretrained(folder)
+
+
+def test_a_structure_of_no_parameter_is_refused_when_the_ticket_is_read(tmp_path: Path) -> None:
+    folder = saved(KINDS["filters"](), tmp_path)
+
+    edit_config(folder, lambda config: config["pruning"]["structure"].update(layers={"fc9.weight": {}}))
+    edit_config(folder, lambda config: config["replicates"][0].update(filters={"1": {"fc9.weight": [0]}}))
+    with pytest.raises(TicketError, match=r"structure: 'fc9\.weight' has no mask with rows and columns"):
+        Ticket.from_pretrained(folder)
+
+
 def test_masks_that_keep_no_whole_filters_are_refused() -> None:
     other = filter_masks() | {"fc2.weight": torch.ones(1, 2).bool()}
     pruning = {"method": "imp", "scope": "global", "structure": FILTERS}

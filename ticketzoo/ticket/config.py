@@ -41,6 +41,7 @@ from ticketzoo.ticket.rewinds import BaseRewind as BaseRewind
 from ticketzoo.ticket.rewinds import PackedRewind as PackedRewind
 from ticketzoo.ticket.rewinds import Rewind, SeedRewind
 from ticketzoo.ticket.rewinds import StoredRewind as StoredRewind
+from ticketzoo.ticket.structure import check_stated
 from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.strict_json import parse_json
 from ticketzoo.util.text import for_terminal
@@ -183,8 +184,8 @@ def _check_weights(config: TicketConfig) -> None:
             raise ValueError(f"{where} must have rewind_sha256 if rewind.kind is {with_one}, and only then")
         if (replicate.values_sha256 is None) != (config.values is None):
             raise ValueError(f"{where} must have values_sha256 if there are values, and only then")
-        if (replicate.filters is None) == isinstance(config.pruning.structure, Filters):
-            raise ValueError(f"{where} must have filters if pruning.structure is of filters, and only then")
+        if replicate.filters is not None or isinstance(config.pruning.structure, Filters):
+            check_stated(replicate, config.pruning, packaged, config.shapes)
     if config.rewind.levels is not None and config.rewind.levels != packaged:
         raise ValueError(f"rewind.levels: {config.rewind.levels}, but the packaged levels are {packaged}")
     steps = config.rewind.steps if isinstance(config.rewind, StoredRewind) else None

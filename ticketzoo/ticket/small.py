@@ -112,8 +112,10 @@ def small_of(ticket: "Ticket", state: State) -> Small:
         raise TicketError(
             f"'{name}': what its masks exclude stays at its start values, so no smaller network equals it"
         )
-    kept = dict((config.replicates[config.index_of(ticket.seed)].filters or {}).get(str(ticket.level), {}))
+    kept = dict((config.replicates[config.index_of(ticket.seed)].filters or {})[str(ticket.level)])
     check_filters(ticket.masks, kept, structure.layers)
+    if empty := [layer for layer, indices in kept.items() if not indices]:
+        raise TicketError(f"'{name}': '{for_terminal(empty[0])}' keeps no filter, so there is no smaller network")
     model = build_network(config, state, 0)
     try:
         load_model_state(model, state)

@@ -1,12 +1,14 @@
 """Filters: what masks that remove whole filters keep, and the masks that follow from it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from typing import NoReturn
 
 import torch
 
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.masks import Masks
-from ticketzoo.ticket.fields import FilterLayer
+from ticketzoo.ticket.fields import FilterLayer, Filters, Pruning, Replicate
+from ticketzoo.util.text import for_terminal
 
 Kept = Mapping[str, list[int]]
 """Indices of the filters that each layer keeps."""
@@ -25,13 +27,40 @@ def filters_of(masks: Masks, layers: Mapping[str, FilterLayer]) -> dict[str, lis
 
 def check_filters(masks: Masks, kept: Kept, layers: Mapping[str, FilterLayer]) -> None:
     """Raise TicketError unless the masks of layers and their consumers are those that follow from `kept` filters."""
-    for name in layers:
-        rows, indices = len(_rows(masks, name)), kept.get(name)
-        if indices is None or indices != sorted(set(indices)) or not all(0 <= index < rows for index in indices):
-            raise TicketError(f"structure: the kept filters of '{name}' must be rising numbers from 0 to {rows - 1}")
+    check_kept(kept, layers, {name: tuple(mask.shape) for name, mask in masks.items()})
     for name, mask in implied_masks(masks, kept, layers).items():
         if not torch.equal(mask, masks[name]):
             raise TicketError(f"structure: the mask of '{name}' is not what its filters and its inputs' leave")
+
+
+def check_kept(kept: Kept, layers: Mapping[str, FilterLayer], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise TicketError unless `kept` has rising indices of the filters of every layer, and of nothing else."""
+    if kept.keys() != layers.keys():
+        other = for_terminal(min(kept.keys() ^ layers.keys()))
+        said = "is no layer that loses filters" if other in kept else "has no kept filters"
+        raise TicketError(f"structure: '{other}' {said}")
+    for name, indices in kept.items():
+        rows = shapes[name][0] if len(shapes.get(name, ())) > 1 else _no_rows(name)
+        if indices != sorted(set(indices)) or not all(0 <= index < rows for index in indices):
+            raise TicketError(f"structure: the kept filters of '{name}' must be rising numbers from 0 to {rows - 1}")
+
+
+def check_stated(
+    replicate: Replicate, pruning: Pruning, levels: Collection[int], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise ValueError unless a replicate states its filters at exactly these levels, where masks are of filters."""
+    structure, where = pruning.structure, f"replicates: seed {replicate.seed}"
+    if (replicate.filters is None) == isinstance(structure, Filters):
+        raise ValueError(f"{where} must have filters if pruning.structure is of filters, and only then")
+    if replicate.filters is None or not isinstance(structure, Filters):
+        return
+    if replicate.filters.keys() != {str(level) for level in levels}:
+        raise ValueError(f"{where} must have filters of the packaged levels {sorted(levels)}, and of no others")
+    for level, kept in replicate.filters.items():
+        try:
+            check_kept(kept, structure.layers, shapes)
+        except TicketError as error:
+            raise ValueError(f"{where}: filters: level {level}: {error}") from None
 
 
 def implied_masks(like: Masks, kept: Kept, layers: Mapping[str, FilterLayer]) -> Masks:
@@ -60,5 +89,9 @@ def implied_masks(like: Masks, kept: Kept, layers: Mapping[str, FilterLayer]) ->
 
 def _rows(masks: Masks, name: str) -> torch.Tensor:
     if name not in masks or masks[name].dim() < 2:
-        raise TicketError(f"structure: '{name}' has no mask with rows and columns")
+        _no_rows(name)
     return masks[name].flatten(1)
+
+
+def _no_rows(name: str) -> NoReturn:
+    raise TicketError(f"structure: '{name}' has no mask with rows and columns")

@@ -96,7 +96,7 @@ def _check_masks(folder: Path, config: TicketConfig, seed: int, levels: PackedLe
         stated = config.replicates[config.index_of(seed)].filters or {}
         for level, masks in levels.items():
             try:
-                check_filters(masks, stated.get(str(level), {}), structure.layers)
+                check_filters(masks, stated[str(level)], structure.layers)
             except TicketError as error:
                 raise TicketError(f"{folder / file}: level {level}: {error}") from None
         yield Check(file, f"whole filters are kept of {counted(len(structure.layers), 'layer')}, as stated")
