@@ -303,16 +303,17 @@ def test_validation_examples_need_not_give_a_metric_of_ones_own(tmp_path: Path) 
     assert {row["value"] for row in ticket.results if row["metric"] == "test_nine"} == {9.0}
 
 
-class _Net(Mlp):
-    pass
+class _Biasless(nn.Sequential):
+    def __init__(self) -> None:
+        super().__init__(nn.Linear(64, 5, bias=False), nn.ReLU(), nn.Linear(5, 10, bias=False))
 
 
 def test_a_supermask_of_a_private_class_has_a_name_and_its_last_level(tmp_path: Path) -> None:
     ticket = find(
-        tmp_path, model=_Net, seeds=[0], arms=["ticket", "dense"], finder={"method": "edge-popup"},
+        tmp_path, model=_Biasless, seeds=[0], arms=["ticket", "dense"], finder={"method": "edge-popup"},
         training={"steps": "2it", "batch_size": 20},
     )  # fmt: skip
-    assert ticket.name == "net.own-edge-popup"
+    assert ticket.name == "biasless.own-edge-popup"
     assert ticket.masks
 
 

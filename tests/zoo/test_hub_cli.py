@@ -205,7 +205,7 @@ def test_results_come_in_pages(hub: LocalHub, three: list[str]) -> None:
         ("search --sparsity 90", "write 0.9 for 90%"),
         (
             "search --verdict best",
-            "choose one of winning, matches untrained, matching, works untrained, undecided, below",
+            "choose one of winning, filters matter, matches untrained, matching, works untrained, undecided, below",
         ),
         ("list --registry hub:a/b", "hub:OWNER"),
         ("list --registry nowhere", "no such folder"),
