@@ -77,3 +77,27 @@ def shown(summary: Summary, signed: bool = False) -> str:
     """A mean in points with half the width of its 95% interval."""
     width = summary.half_width
     return f"{100 * summary.mean:{'+' if signed else ''}.2f}" + ("" if width is None else f" ± {100 * width:.2f}")
+
+
+def supermask_lengths(rows: Sequence[Row]) -> str:
+    """Untrained masks by the length of the training that scores them, each seed at its best level on validation."""
+    found: dict[tuple[str, str, bool], dict[int, dict[int, dict[str, float]]]] = defaultdict(
+        lambda: defaultdict(lambda: defaultdict(dict))
+    )
+    for row in rows:
+        if row["level"]:
+            place = found[row["scored_at"], row["criterion"], row["signed"]]
+            place[row["seed"]][row["level"]][row["metric"]] = row["value"]
+    kinds = list(dict.fromkeys((criterion, signed) for _, criterion, signed in found))
+    heads = [f"`{criterion}`, {'one magnitude' if signed else 'as drawn'}" for criterion, signed in kinds]
+    lines = [f"| iterations | {' | '.join(heads)} |", "|--:|" + "--:|" * len(kinds)]
+    for length in dict.fromkeys(at for at, *_ in found):
+        cells = []
+        for kind in kinds:
+            best = [
+                max(levels.values(), key=lambda one: one["validation_accuracy"])["test_accuracy"]
+                for levels in found[length, *kind].values()
+            ]
+            cells.append(shown(summarise(best)))
+        lines.append(f"| {int(length.removesuffix('it')):,} | {' | '.join(cells)} |")
+    return "\n".join(lines)
