@@ -26,6 +26,8 @@ def test_other_parts_and_names_that_no_table_has() -> None:
     assert said["criterion"] == "smallest movement in the last training (Zhou et al. 2019, section 3)"
     assert said["schedule"] == "a list of sparsities, one a level (Frankle et al. 2021, section 2)"
     assert "criterion" not in words("edge-popup")
+    grasp = words("at-init", criterion="grasp")["criterion"]
+    assert grasp.startswith("weights whose removal raises the gradient's norm most, or lowers it least, go (Wang")
     assert words("theirs", criterion="ours", scope="erk").keys() == {"structure", "scope"}
 
 

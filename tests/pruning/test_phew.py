@@ -135,6 +135,8 @@ def test_whole_kernels() -> None:
 def test_it_decides_the_layers_itself() -> None:
     with pytest.raises(RecipeError, match="phew decides how many weights of a layer stay: it goes with scope: global"):
         parse_recipe({"prune": {"criterion": "phew", "scope": "erk"}}, PruningConfig, "test")
+    with pytest.raises(RecipeError, match="phew gains nothing by scoring in steps: leave iterations out"):
+        parse_recipe({"prune": {"criterion": {"name": "phew", "iterations": 2}}}, PruningConfig, "test")
 
 
 def test_what_walks_do_not_go_through_is_named() -> None:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from net_of_four import at_once, by_hand, ones
 
+from ticketzoo.errors import RunError
 from ticketzoo.finding.method import Start
 from ticketzoo.models import architecture_of, create_model, model_state, prunable_parameters
 from ticketzoo.models.signature import Classes, Image, Signature
@@ -64,3 +65,13 @@ def test_without_iterations_a_layer_collapses() -> None:
         kept[iterations] = int(masks["fc1.weight"].sum())
     assert kept[1] == 0
     assert kept[10] > 1000
+
+
+@pytest.mark.parametrize("criterion", ["synflow", "snip"])
+def test_where_nothing_passes_places_do_not_decide(criterion: str) -> None:
+    """The second layer keeps nothing, so all scores of the first are 0."""
+    dead = {"0.weight": torch.ones(2, 2).bool(), "2.weight": torch.zeros(2, 2).bool()}
+    config = PruningConfig(prune={"criterion": criterion, "schedule": {"levels": [0.75]}})
+    with pytest.raises(RunError, match=f"level 1: criterion '{criterion}' scores all 4 kept weights 0, as where noth"):
+        Pruner.of(config)(by_hand(dead), to=1)
+    assert int(Pruner.of(config, inverted=True)(by_hand(dead), to=1)["0.weight"].sum()) == 2

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.at_init import AtInitConfig
+from ticketzoo.finding.method import METHODS
 from ticketzoo.masks.masks import Masks
 from ticketzoo.pruning.config import PruningConfig, stated
 from ticketzoo.pruning.criteria import CRITERIA
@@ -107,7 +108,7 @@ def test_keys_are_stated_and_written_where_they_are_given() -> None:
     )
     assert again == config
     assert "name: movement\n    sign: diff\n    single: true" in dump_recipe(config)
-    usual = PruningConfig(prune={"criterion": {"name": "large-final-same-sign", "sign": "same", "iterations": 1}})
+    usual = PruningConfig(prune={"criterion": {"name": "large-final-same-sign", "iterations": 1}})
     assert stated(usual)["criterion"] == "large-final-same-sign"
     assert "criterion: large-final-same-sign\n" in dump_recipe(usual)
 
@@ -118,7 +119,9 @@ def test_keys_are_stated_and_written_where_they_are_given() -> None:
         ({"name": "magnitude", "single": True}, "without sign: same or sign: diff all are"),
         ({"name": "magnitude", "sign": "same", "single": True, "iterations": 2}, "leave iterations out"),
         ({"name": "magnitude", "sign": "both"}, "input should be 'same' or 'diff'"),
-        ({"name": "large-final-same-sign", "sign": "diff"}, "input should be 'same'"),
+        ({"name": "large-final-same-sign", "sign": "diff"}, "has sign: same in its name: leave sign out"),
+        ({"name": "random", "iterations": 3}, "random gains nothing by scoring in steps: leave iterations out"),
+        ({"name": "movement", "iterations": 3}, "movement gains nothing by scoring in steps"),
     ],
 )
 def test_keys_that_do_not_go_together(criterion: dict[str, Any], message: str) -> None:
@@ -136,3 +139,26 @@ def test_signs_are_of_single_weights_and_of_a_training() -> None:
     content = {"method": "at-init", "prune": {"criterion": {"name": "magnitude", "sign": "same"}}}
     with pytest.raises(RecipeError, match="magnitude by sign compares weights with a training, and at-init prunes"):
         parse_recipe(content, AtInitConfig, "test")
+
+
+@given(final=st.lists(st.floats(-1, 1, width=32), min_size=6, max_size=6), count=st.integers(1, 5))
+def test_large_final_same_sign_is_magnitude_of_the_same_sign(final: list[float], count: int) -> None:
+    probe = Weights({"w": torch.tensor(final)}, SIX.masks, SIX.start)
+    masks = []
+    for criterion in ("large-final-same-sign", {"name": "magnitude", "sign": "same"}):
+        config = PruningConfig(prune={"criterion": criterion, "schedule": {"levels": [1 - count / 6]}})
+        masks.append(Pruner.of(config)(probe, to=1)["w"].tolist())
+    assert masks[0] == masks[1]
+
+
+SINGLE = {"criterion": {"name": "magnitude", "sign": "same", "single": True}}
+
+
+@pytest.mark.parametrize("method", ["one-shot", "criterion-supermask"])
+def test_single_without_training_between_has_one_level(method: str) -> None:
+    """Each level would keep the same weights, and be trained anew."""
+    content = {"method": method, "levels": 3, "prune": SINGLE}
+    with pytest.raises(RecipeError, match=f"single gives 3 levels the same masks, as {method} does not train between"):
+        parse_recipe(content, METHODS[method].config, "test")
+    parse_recipe(content | {"levels": 1}, METHODS[method].config, "test")
+    parse_recipe(content | {"method": "imp"}, METHODS["imp"].config, "test")

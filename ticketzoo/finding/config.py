@@ -30,6 +30,11 @@ class MethodConfig(PruningConfig):
         return 1 + self.levels
 
     @property
+    def trains_between(self) -> bool:
+        """True where each level is pruned by what the one before trained to."""
+        return False
+
+    @property
     def last_level_alone(self) -> str | None:
         """The reason, as it stands in the recipe, why a ticket holds the last level alone; None where it does not."""
         return None
@@ -55,6 +60,10 @@ class MethodConfig(PruningConfig):
     @model_validator(mode="after")
     def _schedule_fits(self) -> "MethodConfig":
         self.pruning.schedule.check_levels(self.levels)
+        criterion = CRITERIA[self.pruning.criterion.name].configured(self.pruning.criterion)
+        if criterion.keys.single and self.levels > 1 and not self.trains_between:
+            same = f"single gives {self.levels} levels the same masks, as {self.method} does not train between"
+            raise ValueError(f"{same}: set levels to 1")
         return self
 
 
@@ -69,3 +78,8 @@ class RewindingConfig(MethodConfig):
 
     rewind: Steps = Steps(0, "it")
     rewinding: Annotated[str, AfterValidator(REWINDINGS.known)] = "weights"
+
+    @property
+    def trains_between(self) -> bool:
+        """True."""
+        return True

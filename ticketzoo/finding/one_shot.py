@@ -9,7 +9,16 @@ from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.finding.rewinding import REWINDINGS
 
 
-class UntrainedConfig(RewindingConfig):
+class OneShotConfig(RewindingConfig):
+    """Pruning of all levels by the same weights."""
+
+    @property
+    def trains_between(self) -> bool:
+        """False: nothing is trained between prunings."""
+        return False
+
+
+class UntrainedConfig(OneShotConfig):
     """One-shot pruning of weights that were not trained by the recipe."""
 
     @model_validator(mode="after")
@@ -22,11 +31,11 @@ class UntrainedConfig(RewindingConfig):
 
 @METHODS.add(
     "one-shot",
-    config=RewindingConfig,
+    config=OneShotConfig,
     cite="Frankle & Carbin 2019, section 2",
     words="one-shot {criterion} pruning of the trained dense network",
 )
-def one_shot(lab: Lab, config: RewindingConfig) -> Iterator[Level]:
+def one_shot(lab: Lab, config: OneShotConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, all pruned by the trained weights of the dense one."""
     dense = _train_dense(lab, config)
     yield Level(lab.dense, lab.initial, dense)
@@ -49,12 +58,12 @@ def one_shot_initial(lab: Lab, config: UntrainedConfig) -> Iterator[Level]:
     yield from _pruned(lab, config, dense, by=lab.initial)
 
 
-def _train_dense(lab: Lab, config: RewindingConfig) -> Trained:
+def _train_dense(lab: Lab, config: OneShotConfig) -> Trained:
     kept = REWINDINGS[config.rewinding].kept(lab.steps(config.rewind))
     return lab.train(lab.dense, lab.initial, keep=kept)
 
 
-def _pruned(lab: Lab, config: RewindingConfig, dense: Trained, *, by: Trained | Start) -> Iterator[Level]:
+def _pruned(lab: Lab, config: OneShotConfig, dense: Trained, *, by: Trained | Start) -> Iterator[Level]:
     """Yield the pruned levels, with IMP's densities, all ranked by the same weights."""
     start, masks = REWINDINGS[config.rewinding](dense, dense, lab.steps(config.rewind)), lab.dense
     for level in range(1, lab.levels + 1):

@@ -56,6 +56,7 @@ class PruneConfig(Config):
         if self.schedule.layer_patterns and not SCOPES[self.scope.name].takes_rates:
             raise ValueError("rates (per layer) go with scope: layerwise")
         row = CRITERIA[self.criterion.name].configured(self.criterion)
+        row.check_keys()
         single = row.of_single_weights or row.keys.sign is not None
         if single and not STRUCTURES[self.structure.name].single:
             raise ValueError(f"criterion {row.name} scores single weights: it goes with structure: weight")

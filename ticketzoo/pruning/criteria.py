@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import torch
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, model_serializer
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
@@ -67,14 +67,6 @@ class CriterionConfig(PartConfig):
     single: bool = False
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 1
 
-    @model_validator(mode="after")
-    def _single_is_of_eligible_weights(self) -> "CriterionConfig":
-        if self.single and self.sign is None:
-            raise ValueError("single keeps all eligible weights, and without sign: same or sign: diff all are")
-        if self.single and self.iterations > 1:
-            raise ValueError("single keeps all eligible weights at once: leave iterations out")
-        return self
-
     @model_serializer(mode="wrap")
     def _in_short(self, write: Callable[[Any], dict[str, Any]]) -> Any:
         content = {"name": self.name} | self.keys
@@ -102,6 +94,9 @@ class Criterion(Part):
         inverts: whether keeping the lowest scores instead says something.
         sets_layers: whether it decides itself how many weights of each layer stay. Its `make` is also given `count`,
             the number that stays of all.
+        scored_anew: whether scoring in steps makes a difference; otherwise the key `iterations` is refused.
+        of_weights: whether it looks at weights alone, never at what the network computes.
+        sign: the key `sign`, of a criterion that is another one with it.
         asked: the keys that a recipe gave.
     """
 
@@ -111,6 +106,9 @@ class Criterion(Part):
     of_single_weights: bool = False
     inverts: bool = True
     sets_layers: bool = False
+    scored_anew: bool = True
+    of_weights: bool = False
+    sign: Literal["same", "diff"] | None = None
     asked: PartConfig | None = None
 
     def configured(self, config: PartConfig) -> "Criterion":
@@ -121,7 +119,20 @@ class Criterion(Part):
     def keys(self) -> CriterionConfig:
         """The keys that every criterion has, as the recipe gives them or at their defaults."""
         asked = self.asked or self.config(name=self.name)
-        return asked if isinstance(asked, CriterionConfig) else CriterionConfig(name=self.name)
+        keys = asked if isinstance(asked, CriterionConfig) else CriterionConfig(name=self.name)
+        return keys if self.sign is None else keys.model_copy(update={"sign": self.sign})
+
+    def check_keys(self) -> None:
+        """Raise ValueError for keys that do not go together."""
+        keys, given = self.keys, getattr(self.asked, "sign", None)
+        if self.sign and given:
+            raise ValueError(f"criterion {self.name} has sign: {self.sign} in its name: leave sign out")
+        if keys.single and keys.sign is None:
+            raise ValueError("single keeps all eligible weights, and without sign: same or sign: diff all are")
+        if keys.single and keys.iterations > 1:
+            raise ValueError("single keeps all eligible weights at once: leave iterations out")
+        if keys.iterations > 1 and not self.scored_anew:
+            raise ValueError(f"criterion {self.name} gains nothing by scoring in steps: leave iterations out")
 
     def scores(self, probe: Probe) -> Scores:
         """Return the scores of `ranking`."""
@@ -189,14 +200,27 @@ CRITERIA: Registry[Criterion] = Registry("criterion", Criterion, error=RecipeErr
 
 
 @CRITERIA.add(
-    "magnitude", cite="Frankle & Carbin 2019, section 2", words="smallest magnitude after training", by_magnitude=True
+    "magnitude",
+    cite="Frankle & Carbin 2019, section 2",
+    words="smallest magnitude after training",
+    by_magnitude=True,
+    scored_anew=False,
+    of_weights=True,
 )
 def magnitude(probe: Probe) -> Scores:
     """Score by |w|, of the weights as they are."""
     return probe.weights
 
 
-@CRITERIA.add("random", cite="the control of Gale et al. 2019", words="chance", of_single_weights=True, inverts=False)
+@CRITERIA.add(
+    "random",
+    cite="the control of Gale et al. 2019",
+    words="chance",
+    of_single_weights=True,
+    inverts=False,
+    scored_anew=False,
+    of_weights=True,
+)
 def random(probe: Probe) -> Scores:
     """Score each layer by one random permutation of the recipe's seed, so that levels nest."""
     scores = {}

@@ -35,6 +35,8 @@ class GivenConfig(PartConfig):
     words="masks that were given, and not found here",
     of_single_weights=True,
     inverts=False,
+    scored_anew=False,
+    of_weights=True,
 )
 def given(probe: Probe, config: GivenConfig) -> Scores:
     """Score weights that the masks keep by 1 and all others by 0."""

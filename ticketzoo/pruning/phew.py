@@ -45,6 +45,7 @@ class PhewConfig(CriterionConfig):
     of_single_weights=True,
     sets_layers=True,
     inverts=False,
+    scored_anew=False,
 )
 def phew(probe: Probe, config: PhewConfig, count: int | None = None) -> Scores:
     """Score weights by how early a walk meets them: the first `count` stay, and those of more stay of fewer.

@@ -70,7 +70,7 @@ class GraspConfig(DataConfig):
     "grasp",
     config=GraspConfig,
     cite="Wang et al. 2020, section 4",
-    words="smallest gain of the gradient's norm, weight x Hessian x gradient",
+    words="weights whose removal raises the gradient's norm most, or lowers it least, go",
 )
 def grasp(probe: Probe, config: GraspConfig) -> Scores:
     """Score by w (H g), with gradient g and Hessian H of the mean loss, its class scores divided by the temperature.
@@ -86,7 +86,7 @@ def grasp(probe: Probe, config: GraspConfig) -> Scores:
     "grasp-abs",
     config=GraspConfig,
     cite="Frankle et al. 2021, appendix E",
-    words="smallest change of the gradient's norm, |weight x Hessian x gradient|",
+    words="weights whose removal changes the gradient's norm least go",
 )
 def grasp_abs(probe: Probe, config: GraspConfig) -> Scores:
     """Score by |w (H g)|, as in `grasp`."""

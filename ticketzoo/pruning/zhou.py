@@ -5,12 +5,12 @@ so w0 is the initialization where levels are rewound to it, else what they are r
 of every criterion make the paper's variants of them.
 """
 
-from typing import Literal
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from ticketzoo.pruning.criteria import CRITERIA, CriterionConfig, Ranking, Scores
+from ticketzoo.pruning.criteria import CRITERIA, Scores
 from ticketzoo.pruning.probe import Probe
 
 CITE = "Zhou et al. 2019, section 3"
@@ -21,31 +21,52 @@ CITE = "Zhou et al. 2019, section 3"
     cite=CITE,
     words="smallest increase of magnitude since the start of the last training",
     needs_training=True,
+    scored_anew=False,
+    of_weights=True,
 )
 def magnitude_increase(probe: Probe) -> Scores:
     """Score by |w| - |w0|. Negative where a weight shrank."""
     return {name: _final(probe, name) - _first(probe, name) for name in probe.masks}
 
 
-@CRITERIA.add("movement", cite=CITE, words="smallest movement in the last training", needs_training=True)
+@CRITERIA.add(
+    "movement",
+    cite=CITE,
+    words="smallest movement in the last training",
+    needs_training=True,
+    scored_anew=False,
+    of_weights=True,
+)
 def movement(probe: Probe) -> Scores:
     """Score by |w - w0|."""
     return {name: (probe.weights[name].double() - probe.start[name].double()).abs() for name in probe.masks}
 
 
-@CRITERIA.add("large-init", cite=CITE, words="smallest magnitude at the start of the last training")
+@CRITERIA.add(
+    "large-init",
+    cite=CITE,
+    words="smallest magnitude at the start of the last training",
+    scored_anew=False,
+    of_weights=True,
+)
 def large_init(probe: Probe) -> Scores:
     """Score by |w0|."""
     return {name: _first(probe, name) for name in probe.masks}
 
 
-@CRITERIA.add("small-init", cite=CITE, words="largest magnitude at the start of the last training")
+@CRITERIA.add(
+    "small-init",
+    cite=CITE,
+    words="largest magnitude at the start of the last training",
+    scored_anew=False,
+    of_weights=True,
+)
 def small_init(probe: Probe) -> Scores:
     """Score by -|w0|."""
     return {name: -_first(probe, name) for name in probe.masks}
 
 
-@CRITERIA.add("small-final", cite=CITE, words="largest magnitude after training")
+@CRITERIA.add("small-final", cite=CITE, words="largest magnitude after training", scored_anew=False, of_weights=True)
 def small_final(probe: Probe) -> Scores:
     """Score by -|w|."""
     return {name: -_final(probe, name) for name in probe.masks}
@@ -57,6 +78,7 @@ def small_final(probe: Probe) -> Scores:
     words="lower rank in its layer, of magnitude at the start of the last training and after it",
     needs_training=True,
     of_single_weights=True,
+    of_weights=True,
 )
 def large_init_large_final(probe: Probe) -> Scores:
     """Score by the lower of two ranks among the survivors of the layer, of |w0| and |w|, divided by their number.
@@ -72,36 +94,24 @@ def large_init_large_final(probe: Probe) -> Scores:
     words="higher rank in its layer, of magnitude at the start of the last training and after it",
     needs_training=True,
     of_single_weights=True,
+    of_weights=True,
 )
 def small_init_small_final(probe: Probe) -> Scores:
     """Score by the lower of two ranks among the survivors of the layer, of -|w0| and -|w|, divided by their number."""
     return _lower_rank(probe, -1)
 
 
-class SameSignConfig(CriterionConfig):
-    """The keys of criterion `large-final-same-sign`: those of every criterion, with `sign: same`.
-
-    Attributes:
-        name: name of the criterion.
-        sign: weights that stay before all others, as in `magnitude` with `sign: same`.
-    """
-
-    name: str = "large-final-same-sign"
-    sign: Literal["same"] = "same"
-
-
-@CRITERIA.add(
-    "large-final-same-sign",
-    config=SameSignConfig,
-    cite=CITE,
-    words="change of sign in the last training, then smallest magnitude after it",
-    needs_training=True,
-    of_single_weights=True,
+CRITERIA.put(
+    replace(
+        CRITERIA["magnitude"],
+        name="large-final-same-sign",
+        cite=CITE,
+        words="change of sign in the last training, then smallest magnitude after it",
+        needs_training=True,
+        of_single_weights=True,
+        sign="same",
+    )
 )
-def large_final_same_sign(probe: Probe, config: SameSignConfig) -> Ranking:
-    """Score by |w|; eligible where sign(w) = sign(w0); sign(0) is 0. It is `magnitude` with `sign: same`."""
-    same = {name: probe.weights[name].sign() == probe.start[name].sign() for name in probe.masks}
-    return Ranking({name: _final(probe, name) for name in probe.masks}, same)
 
 
 def _final(probe: Probe, name: str) -> Tensor:
