@@ -12,7 +12,7 @@ from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.masks.masks import Masks
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.studies import StudyRecipe, plan_study, run_study
-from ticketzoo.studies.homogeneous import like_each_other
+from ticketzoo.studies.homogeneous import common_groups, like_each_other
 from ticketzoo.studies.valued import Ensemble, valued
 
 VALUES = (-2.0, -1.0, -0.5, 0.5, 1.0, 2.0)
@@ -70,6 +70,14 @@ def test_of_inputs_from_0_on_one_value_above_0_ranks_classes_by_their_paths() ->
 def test_tanh_and_biases_break_it() -> None:
     assert groups(nn.Tanh(), signed=True) == []
     assert groups(nn.ReLU(), signed=True, biases=True) == []
+
+
+def test_invariant_is_what_is_invariant_in_every_replicate() -> None:
+    """1 and 2 are alike in both; 3 in the first alone, -1 and -2 in the second alone."""
+    first, second = [[1.0, 2.0, 3.0]], [[-2.0, -1.0], [1.0, 2.0]]
+    assert common_groups([first, second]) == common_groups([second, first]) == [[1, 2]]
+    assert common_groups([first, []]) == common_groups([]) == []
+    assert common_groups([first]) == first
 
 
 def test_values_by_layer_signs_and_biases() -> None:

@@ -1,15 +1,14 @@
 """Mask-0 actions: what becomes of pruned weights. Zero, or frozen where they began, all of them or some."""
 
 import statistics
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Annotated
 
 import torch
-from pydantic import AfterValidator, Field, PositiveInt
+from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from torch import Tensor
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.statistics import Summary, summarise
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import Start
@@ -17,95 +16,12 @@ from ticketzoo.finding.run import Search
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
+from ticketzoo.studies.actions import ACTIONS, Action, Round
 from ticketzoo.studies.study import STUDIES, Curve, NetworkStudyConfig, Outcome, Row, StudyRecipe, is_known
 from ticketzoo.training.parametrisation import FROZEN, WEIGHTS
-from ticketzoo.util.registry import Registry
-
-
-@dataclass(frozen=True)
-class Round:
-    """The pruning of one layer in one round: all tensors have the layer's shape.
-
-    Attributes:
-        initial: the weights of step 0.
-        before: what the round before was trained from.
-        after: what it trained to.
-        newly: True where this round prunes.
-        seed: of what is drawn.
-    """
-
-    initial: Tensor
-    before: Tensor
-    after: Tensor
-    newly: Tensor
-    seed: int
-
-    @property
-    def away(self) -> Tensor:
-        """True where training moved the weight away from 0, or not at all."""
-        return self.after.abs() >= self.before.abs()
-
-
-@dataclass(frozen=True)
-class Action:
-    """A row of `ACTIONS`.
-
-    Attributes:
-        name: by which recipes ask for it.
-        make: `make(round)` gives the values at which the weights that the round prunes are held.
-        words: what becomes of pruned weights.
-        cite: where it comes from.
-        survivors: whether kept weights that moved towards 0 start at 0.
-    """
-
-    name: str
-    make: Callable[[Round], Tensor]
-    words: str
-    cite: str = "Zhou et al. 2019, section 4"
-    survivors: bool = False
-
-
-ACTIONS: Registry[Action] = Registry("action", Action, error=RecipeError)
-
-
-@ACTIONS.add("zero", words="pruned weights are 0")
-def zero(one: Round) -> Tensor:
-    """Hold pruned weights at 0, as ever."""
-    return torch.zeros_like(one.initial)
-
-
-@ACTIONS.add("freeze", words="pruned weights stay at their initial values")
-def freeze(one: Round) -> Tensor:
-    """Hold pruned weights at their initial values."""
-    return one.initial
-
-
-def _away(one: Round) -> Tensor:
-    return one.initial.where(one.away, 0)
-
-
-ACTIONS.put(Action("freeze-away", _away, "those that moved away from 0 stay at their initial values, the others are 0"))
-ACTIONS.put(
-    Action("freeze-away-all", _away, "as freeze-away; kept weights that moved towards 0 start at 0", survivors=True)
-)
-
-
-@ACTIONS.add("freeze-toward", words="the reverse of freeze-away: those that moved towards 0 stay", cite="control")
-def freeze_toward(one: Round) -> Tensor:
-    """Hold those that moved towards 0 at their initial values, and the others at 0."""
-    return one.initial.where(~one.away, 0)
-
-
-@ACTIONS.add("freeze-random", words="as many are 0 as by freeze-away, at random", cite="control")
-def freeze_random(one: Round) -> Tensor:
-    """Hold as many at 0 in the layer as `freeze-away` would, at random places among those pruned."""
-    places = one.newly.flatten().nonzero().flatten()
-    order = torch.randperm(len(places), generator=torch.Generator().manual_seed(one.seed))
-    held = one.initial.flatten().clone()
-    held[places[order[: int((one.newly & ~one.away).sum())]]] = 0
-    return held.view_as(one.initial)
 
 
 class FreezeConfig(NetworkStudyConfig):
@@ -114,7 +30,7 @@ class FreezeConfig(NetworkStudyConfig):
     Attributes:
         name: name of the study.
         actions: what becomes of pruned weights, each an experiment of its own; `zero` is compared with.
-        finder: what a round removes, of the weights that the round before trained to.
+        finder: what a round removes, of the weights that the round before trained to, by a criterion of weights alone.
         levels: pruning rounds; each starts from the weights of step 0.
     """
 
@@ -122,6 +38,15 @@ class FreezeConfig(NetworkStudyConfig):
     actions: Annotated[tuple[Annotated[str, AfterValidator(ACTIONS.known)], ...], Field(min_length=1)] = tuple(ACTIONS)
     finder: PruningConfig = PruningConfig(scope="layerwise", rate=0.36)
     levels: PositiveInt = 5
+
+    @model_validator(mode="after")
+    def _criterion_sees_weights_alone(self) -> "FreezeConfig":
+        name = self.finder.pruning.criterion.name
+        if not CRITERIA[name].of_weights:
+            others = ", ".join(row.name for row in CRITERIA.values() if row.of_weights and row.name != "given")
+            what = f"finder: criterion {name} looks at a network whose pruned weights are 0, and here they are frozen"
+            raise ValueError(f"{what}: choose one of {others}")
+        return self
 
 
 @STUDIES.add(
@@ -210,24 +135,45 @@ def _start(
     return state
 
 
-def _means(rows: list[Row], action: str, metric: str) -> list[tuple[float, float]]:
-    by_level: dict[float, list[float]] = {}
+def _values(rows: list[Row], action: str, metric: str) -> dict[float, dict[int, float]]:
+    """Return the numbers of an action by sparsity and seed."""
+    found: dict[float, dict[int, float]] = {}
     for row in rows:
         if (row["action"], row["metric"]) == (action, metric):
-            by_level.setdefault(row["sparsity"], []).append(row["value"])
-    return [(level, statistics.fmean(values)) for level, values in by_level.items()]
+            found.setdefault(row["sparsity"], {})[row["seed"]] = row["value"]
+    return found
+
+
+def _means(rows: list[Row], action: str, metric: str) -> list[tuple[float, float]]:
+    return [(level, statistics.fmean(own.values())) for level, own in _values(rows, action, metric).items()]
 
 
 def _text(rows: list[Row], config: FreezeConfig, metric: str) -> str:
     if not rows:
         return ""
-    means = {action: dict(_means(rows, action, metric)) for action in config.actions}
-    levels = sorted(next(iter(means.values())))
-    last = ", ".join(f"{action} {means[action][levels[-1]]:.4f}" for action in config.actions)
+    values = {action: _values(rows, action, metric) for action in config.actions}
+    last = max(next(iter(values.values())))
+    told = ", ".join(f"{action} {statistics.fmean(values[action][last].values()):.4f}" for action in config.actions)
     seeds = f"mean of {len(config.seeds)} seed{'s' * (len(config.seeds) > 1)}"
-    text = f"{metric.replace('_', ' ').capitalize()} at sparsity {levels[-1]:.3f}, {seeds}: {last}."
+    text = f"{metric.replace('_', ' ').capitalize()} at sparsity {last:.3f}, {seeds}: {told}."
     for action in config.actions:
-        if action != "zero" and "zero" in means:
-            above = sum(means[action][level] > means["zero"][level] for level in levels)
-            text += f" {action} is above zero at {above} of {len(levels)} levels."
+        if action != "zero" and "zero" in values:
+            text += f" {action} less zero: {_compared(values[action], values['zero'])}."
     return f"{text} Frozen weights are not 0: of these networks only those of zero are sparse, and none is packaged."
+
+
+def _compared(own: Mapping[float, Mapping[int, float]], zero: Mapping[float, Mapping[int, float]]) -> str:
+    """Return the difference at the last level with its interval, and at how many levels it is decided."""
+    at = {level: summarise([own[level][seed] - zero[level][seed] for seed in own[level]]) for level in sorted(own)}
+    last = list(at.values())[-1]
+    if last.low is None or last.high is None:
+        return f"{last.mean:+.4f}, not decided, as one seed has no interval"
+    signs = [_sign(one) for one in at.values()]
+    counts = f"above at {signs.count(1)}, below at {signs.count(-1)}, not decided at {signs.count(0)}"
+    return f"{last.mean:+.4f} (95% interval {last.low:+.4f} to {last.high:+.4f}); of {len(at)} levels {counts}"
+
+
+def _sign(one: Summary) -> int:
+    """Return 1 or -1 where the whole interval lies above or below 0, else 0."""
+    assert one.low is not None and one.high is not None
+    return int(one.low > 0) - int(one.high < 0)

@@ -30,6 +30,20 @@ def like_each_other(networks: Sequence[nn.Module], shape: Sequence[int]) -> list
     return [group for group in groups if len(group) > 1]
 
 
+def common_groups(found: Sequence[Sequence[Sequence[float]]]) -> list[list[float]]:
+    """Return the groups of two and more that are together in every one of several groupings.
+
+    Args:
+        found: groupings, each a list of groups without a member in common.
+    """
+    if not found:
+        return []
+    together = [list(group) for group in found[0]]
+    for groups in found[1:]:
+        together = [[one for one in group if one in other] for group in together for other in groups]
+    return [group for group in together if len(group) > 1]
+
+
 def _outputs(network: nn.Module, shape: Sequence[int]) -> Tensor:
     inputs = torch.randn((EXAMPLES, *shape), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

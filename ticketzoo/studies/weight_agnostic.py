@@ -2,7 +2,7 @@
 
 import statistics
 from collections.abc import Mapping
-from typing import Annotated, NamedTuple
+from typing import Annotated, NamedTuple, TypeAlias
 
 import torch
 from pydantic import Field, NonNegativeInt
@@ -15,7 +15,7 @@ from ticketzoo.recipe import Seed
 from ticketzoo.runs.plan import PlannedCells
 from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
-from ticketzoo.studies.homogeneous import like_each_other
+from ticketzoo.studies.homogeneous import common_groups, like_each_other
 from ticketzoo.studies.study import STUDIES, Curve, Outcome, Row, StudyConfig, StudyRecipe
 from ticketzoo.studies.valued import Ensemble, valued
 from ticketzoo.tasks import TaskConfig, create_task
@@ -25,6 +25,9 @@ from ticketzoo.ticket.effective import example_inputs
 from ticketzoo.zoo import load_ticket
 
 INVARIANT = "invariant by homogeneity"
+
+Alike: TypeAlias = Mapping[str, list[list[float]]]
+"""By mode, groups of values that make no difference."""
 
 
 class WeightAgnosticConfig(StudyConfig):
@@ -99,21 +102,21 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
         raise RecipeError(f"study.seeds: {config.ticket} has no replicate of seed {absent[0]}; it has {ticket.seeds}")
     check_path(getattr(getattr(config.task, "dataset", None), "path", ""))
     task = create_task(config.task)
-    rows, alike = list[Row](), dict[str, list[list[float]]]()
+    rows, found = list[Row](), list[Alike]()
     for seed in config.seeds or ticket.seeds:
         if not isinstance(store, PlannedCells):
-            found, alike = _replicate(config, ticket.at(seed=seed), task, store)
-            rows += found
+            own, alike = _replicate(config, ticket.at(seed=seed), task, store)
+            rows += own
+            found.append(alike)
     metric = f"test_{task.metric.name}"
     curves = [Curve(mode, _curve(rows, mode, metric)) for mode in ("shared", "signed")]
     axes = ("value of every kept weight", metric.replace("_", " "))
+    alike = {mode: common_groups([one[mode] for one in found]) for mode in ("shared", "signed")}
     text = _text(rows, alike, task, metric)
     return Outcome(rows, text, [one for one in curves if one.points], axes)
 
 
-def _replicate(
-    config: WeightAgnosticConfig, ticket: Ticket, task: Task, store: Store
-) -> tuple[list[Row], dict[str, list[list[float]]]]:
+def _replicate(config: WeightAgnosticConfig, ticket: Ticket, task: Task, store: Store) -> tuple[list[Row], Alike]:
     """Return the rows of a replicate, and by mode the groups of values that make no difference."""
     model, device = ticket.build(allow_empty=True), store.device
     masks, todo = ticket.masks, networks(config, len(ticket.masks), ticket.seed)
@@ -170,7 +173,7 @@ def _curve(rows: list[Row], mode: str, metric: str) -> list[tuple[float, float]]
     return [(value, statistics.fmean(numbers)) for value, numbers in by_value.items()]
 
 
-def _text(rows: list[Row], alike: Mapping[str, list[list[float]]], task: Task, metric: str) -> str:
+def _text(rows: list[Row], alike: Alike, task: Task, metric: str) -> str:
     parts = []
     for mode in ("shared", "signed"):
         curve = dict(_curve(rows, mode, metric))
