@@ -44,11 +44,11 @@ def test_constants_have_the_standard_deviation_of_the_whole_layer() -> None:
 
 
 def test_the_divisor_of_the_standard_deviation_is_the_number_of_weights() -> None:
-    from ticketzoo.evaluation.sanity_arms import constants
+    from ticketzoo.models.signs import signed_constants
 
     weights = {"w": torch.tensor([1.0, -2.0, 3.0, -6.0])}
-    assert constants(weights, weights)["w"].tolist() == pytest.approx([x * 11.5**0.5 for x in (1, -1, 1, -1)])
-    assert constants(weights, {"w": torch.zeros(4)})["w"].tolist() == pytest.approx([11.5**0.5] * 4)
+    assert signed_constants(weights, weights)["w"].tolist() == pytest.approx([x * 11.5**0.5 for x in (1, -1, 1, -1)])
+    assert signed_constants(weights, {"w": torch.zeros(4)})["w"].tolist() == pytest.approx([11.5**0.5] * 4)
 
 
 def test_magnitudes_are_those_that_the_plain_arm_has() -> None:

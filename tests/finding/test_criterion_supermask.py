@@ -10,8 +10,8 @@ from ticketzoo import Ticket
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding import FindRecipe, find_tickets, plan_find
 from ticketzoo.finding.package import make_ticket
-from ticketzoo.finding.signs import signed_constants
 from ticketzoo.models.create import initial_state
+from ticketzoo.models.signs import signed_constants
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task
@@ -44,7 +44,8 @@ def start_of(ticket: Ticket) -> dict[str, torch.Tensor]:
 
 def test_signs_are_those_that_were_drawn_and_the_magnitude_is_the_deviation() -> None:
     """Of 1, -1, 3, 0 the mean is 0.75 and the squares sum to 11: the deviation is sqrt(11 / 4 - 0.75^2) = 1.479."""
-    made = signed_constants({"w": torch.tensor([1.0, -1.0, 3.0, 0.0])}, {"w": torch.ones(4, dtype=torch.bool)})
+    weights = {"w": torch.tensor([1.0, -1.0, 3.0, 0.0])}
+    made = signed_constants(weights, weights)
     assert made["w"].tolist() == pytest.approx([1.479, -1.479, 1.479, 1.479], abs=5e-4)
 
 
@@ -57,7 +58,7 @@ def test_the_packaged_network_is_of_untrained_weights_and_biases_and_scores_what
     config = ticket.config
     assert (config.use, config.rewind.kind, len(config.levels)) == ("as-is", "signed" if signed else "packed", 2)
     start = start_of(ticket)
-    frozen = start | signed_constants(start, ticket.masks) if signed else start
+    frozen = start | signed_constants(start, {name: start[name] for name in ticket.masks}) if signed else start
     task, cpu = create_task(made.task), torch.device("cpu")
     for number in (1, 2):
         one = ticket.at(level=number)

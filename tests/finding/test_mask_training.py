@@ -23,6 +23,7 @@ from ticketzoo.training.mask_training import MaskTraining
 
 COMMIT = "1" * 40
 LINES = [" ".join(LETTERS[(start + place) % 26] for place in range(3 + start % 9)) for start in range(60)]
+LAYERWISE = {"scope": "layerwise", "schedule": {"rate": 0.5}}
 
 
 @pytest.mark.parametrize("rate", [0.0, 1.0])
@@ -74,7 +75,7 @@ def recipe(base: Path, data: Path, **finder: Any) -> FindRecipe:
         "training": {"steps": "3it", "batch_size": 8, "optimizer": {"name": "adamw", "lr": 1e-3}},
         "finder": {
             "method": "mask-training",
-            "rate": 0.7,
+            **({} if "prune" in finder else {"rate": 0.7}),
             "training": {"steps": "5it", "batch_size": 8, "optimizer": {"name": "adamw", "lr": 0.01}},
             **finder,
         },
@@ -111,7 +112,15 @@ def test_a_ticket_of_an_encoder_refers_to_its_weights(tmp_path: Path, monkeypatc
     [
         ({"levels": 2}, "masks of mask-training are not nested"),
         ({"rate": 1}, "finder.rate: input should be less than 1"),
-        ({"rate": None, "prune": "snip"}, "mask-training begins with the largest weights of each matrix"),
+        ({"prune": "snip"}, "mask-training begins with the largest weights of each matrix"),
+        (
+            {"prune": {"criterion": {"name": "magnitude", "sign": "diff", "single": True}, **LAYERWISE}},
+            "prune.criterion: mask-training asks magnitudes once: leave out sign, single",
+        ),
+        (
+            {"prune": {"criterion": {"name": "magnitude", "iterations": 3}, **LAYERWISE}},
+            "mask-training asks magnitudes once: leave out iterations",
+        ),
     ],
 )
 def test_what_cannot_be_learned_is_refused(finder: dict[str, Any], said: str, tmp_path: Path) -> None:

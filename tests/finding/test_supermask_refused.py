@@ -9,6 +9,8 @@ from ticketzoo.errors import RecipeError
 from ticketzoo.finding import FindRecipe, plan_find
 from ticketzoo.recipe import parse_recipe
 
+BY_SIGN = {"name": "magnitude", "sign": "diff", "single": True}
+
 
 def recipe(finder: dict[str, Any], model: str = "lenet-300-100", init: str = "kaiming_normal") -> FindRecipe:
     content = {
@@ -32,6 +34,8 @@ def recipe(finder: dict[str, Any], model: str = "lenet-300-100", init: str = "ka
         ({"method": "biprop", "levels": 3}, "masks of biprop are not nested"),
         ({"method": "bernoulli", "rate": 0.5}, "how many weights bernoulli keeps is learned: leave out rate"),
         ({"method": "bernoulli", "prune": "snip"}, "how many weights bernoulli keeps is learned: leave out prune"),
+        ({"method": "edge-popup", "prune": "movement"}, "criterion movement compares weights with a training"),
+        ({"method": "biprop", "prune": {"criterion": BY_SIGN}}, "criterion magnitude by sign compares weights with"),
     ],
 )
 def test_keys_that_cannot_be_are_refused(finder: dict[str, Any], said: str) -> None:
@@ -39,7 +43,7 @@ def test_keys_that_cannot_be_are_refused(finder: dict[str, Any], said: str) -> N
         recipe(finder)
 
 
-@pytest.mark.parametrize("method", ["edge-popup", "biprop", "bernoulli"])
+@pytest.mark.parametrize("method", ["edge-popup", "biprop", "bernoulli", "criterion-supermask"])
 def test_biases_and_scales_that_no_mask_chooses_among_are_refused_before_anything_is_trained(
     method: str, tmp_path: Path
 ) -> None:

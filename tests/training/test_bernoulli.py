@@ -51,6 +51,17 @@ def test_the_mask_is_of_logits_above_0_and_a_ticket_holds_what_the_network_compu
     assert layer.weight.tolist() == [[0.0, -2.0, 0.0, 0.5]]
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_a_layer_larger_than_float16_counts_is_rescaled_by_the_fraction_kept(dtype: torch.dtype) -> None:
+    """Of 90,000 weights 30,000, or all, are kept; float16 ends at 65,504."""
+    state, mask = {"w": torch.ones(300, 300, dtype=dtype)}, torch.arange(90_000).view(300, 300) % 3 == 0
+    for kept, factor in ((mask, 3.0), (torch.ones_like(mask), 1.0)):
+        shown = Bernoulli(rescaled=True).shown(state, {"w": kept})["w"]
+        sampled = effective(state["w"], torch.ones_like(state["w"]), kept.to(dtype), rescaled=True)
+        assert (shown.dtype, shown.unique().tolist()) == (dtype, [factor])
+        assert (sampled.dtype, sampled.max().item()) == (dtype, factor)
+
+
 def test_weights_are_sampled_by_their_probabilities_and_a_sample_of_none_is_0() -> None:
     layer = layer_of(Bernoulli(rescaled=True)).train()
     samples = torch.stack([layer.weight.detach()[0] != 0 for _ in range(2000)])

@@ -10,6 +10,7 @@ from ticketzoo.evaluation.arm_table import ARMS
 from ticketzoo.evaluation.draw import Draw
 from ticketzoo.evaluation.drawing import Style
 from ticketzoo.masks.random import permuted
+from ticketzoo.models.signs import signed_constants
 from ticketzoo.training.job import Job
 
 
@@ -71,7 +72,7 @@ def constant(job: Job, draw: Draw) -> Job:
     weights, generator = draw.rewind_weights(job), torch.Generator().manual_seed(draw.seed(job))
     orders = {name: torch.randperm(mask.numel(), generator=generator) for name, mask in job.masks.items()}
     mixed = {name: weights[name].flatten()[order].view_as(weights[name]) for name, order in orders.items()}
-    return replace(job, state={**job.state, **constants(weights, mixed)})
+    return replace(job, state={**job.state, **signed_constants(weights, mixed)})
 
 
 @ARMS.add(
@@ -85,16 +86,7 @@ def constant(job: Job, draw: Draw) -> Job:
 def constant_kept_signs(job: Job, draw: Draw) -> Job:
     """Return the training of one magnitude in each layer, with the signs of the ticket's weights."""
     weights = draw.rewind_weights(job)
-    return replace(job, state={**job.state, **constants(weights, {name: weights[name] for name in job.masks})})
-
-
-def constants(weights: Mapping[str, Tensor], signs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return, for each of `signs`, its signs times the standard deviation of all of a layer's weights (of n, not n-1).
-
-    A sign of 0 counts as plus.
-    """
-    sizes = {name: weights[name].double().std(correction=0).to(weights[name].dtype) for name in signs}
-    return {name: torch.where(sign < 0, -sizes[name], sizes[name]) for name, sign in signs.items()}
+    return replace(job, state={**job.state, **signed_constants(weights, {name: weights[name] for name in job.masks})})
 
 
 def _signed_as(job: Job, values: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,12 +1,13 @@
 """Methods whose tickets are used as they are, as no weight is trained: what these have in common."""
 
-from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.config import MethodConfig
+from ticketzoo.finding.method import Lab
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
+from ticketzoo.runs.plan import Unknown
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.scores import MaskLearner
 
@@ -43,9 +44,15 @@ def sizes(masks: Masks) -> dict[str, int]:
     return {name: int(mask.count_nonzero()) for name, mask in masks.items()}
 
 
-def check_neutral(model: nn.Module, masks: Masks, method: str) -> None:
-    """Raise RecipeError unless biases are 0 and scales of normalisation 1: no mask chooses among them."""
-    for path, module in model.named_modules():
+def check_neutral(lab: Lab, method: str) -> None:
+    """Raise RecipeError unless biases start at 0 and scales of normalisation at 1: no mask chooses among them.
+
+    Of a head that is yet to be trained nothing is known, so nothing is refused.
+    """
+    if isinstance(lab.initial.state, Unknown):
+        return
+    masks = lab.dense
+    for path, module in lab.probe(lab.initial, masks).model().named_modules():
         for name, parameter in module.named_parameters(path, recurse=False):
             neutral = 1.0 if isinstance(module, _BatchNorm) and name.endswith("weight") else 0.0
             if name in masks or not (name.endswith("bias") or neutral) or bool((parameter == neutral).all()):

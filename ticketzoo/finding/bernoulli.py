@@ -9,10 +9,10 @@ from typing import Any, Literal
 from pydantic import model_validator
 
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
-from ticketzoo.finding.signs import signed_constants
 from ticketzoo.finding.supermask import SupermaskConfig, as_it_is, sought, train_mask
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.masks.masks import Masks
+from ticketzoo.models.signs import signed_constants
 from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruneConfig
 from ticketzoo.pruning.part import PartConfig
@@ -49,7 +49,7 @@ class BernoulliConfig(SupermaskConfig):
 
     def frozen_weights(self, state: State, masks: Masks) -> State:
         """Return the initialisation, or signed constants of it."""
-        return state | signed_constants(state, masks) if self.signed else state
+        return state | signed_constants(state, {name: state[name] for name in masks}) if self.signed else state
 
     def learner(self, masks: Masks) -> Bernoulli:
         """Return what learns a logit of each weight."""

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from ticketzoo.finding.as_is import AsIsConfig
+from ticketzoo.finding.as_is import AsIsConfig, check_neutral
 from ticketzoo.finding.method import METHODS, Lab, Level, Start
-from ticketzoo.finding.signs import signed_constants
 from ticketzoo.masks.masks import Masks
+from ticketzoo.models.signs import signed_constants
 from ticketzoo.models.state import State
 from ticketzoo.recipe import Steps
 from ticketzoo.training.parametrisation import NOTHING, STATISTICS
@@ -31,7 +31,7 @@ class CriterionSupermaskConfig(AsIsConfig):
 
     def frozen_weights(self, state: State, masks: Masks) -> State:
         """Return the initialisation, or signed constants of it."""
-        return state | signed_constants(state, masks) if self.signed else state
+        return state | signed_constants(state, {name: state[name] for name in masks}) if self.signed else state
 
     def shown(self, state: State, masks: Masks) -> State:
         """Return the weights that every mask is measured on."""
@@ -63,6 +63,7 @@ def criterion_supermask(lab: Lab, config: CriterionSupermaskConfig) -> Iterator[
     All masks come of one training. Biases are those of the start, too. Of a network with batch
     normalisation the running statistics are gathered for every mask.
     """
+    check_neutral(lab, config.method)
     step = None if config.scored_at is None else lab.steps(config.scored_at)
     dense = lab.train(lab.dense, lab.initial, keep=[] if step is None else [step])
     yield Level(lab.dense, lab.initial, dense)

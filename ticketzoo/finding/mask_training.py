@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 from ticketzoo.finding.as_is import sizes
 from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Lab, Level
+from ticketzoo.pruning.criteria import CriterionConfig
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.mask_training import MaskTraining
 
@@ -45,6 +46,8 @@ class MaskTrainingConfig(MethodConfig):
         parts = self.pruning
         if (parts.criterion.name, parts.scope.name, parts.structure.name) != ("magnitude", "layerwise", "weight"):
             raise ValueError("prune: mask-training begins with the largest weights of each matrix: give a rate alone")
+        if isinstance(parts.criterion, CriterionConfig) and (keys := parts.criterion.keys):
+            raise ValueError(f"prune.criterion: mask-training asks magnitudes once: leave out {', '.join(keys)}")
         return self
 
 

@@ -12,7 +12,6 @@ from ticketzoo.finding.as_is import AsIsConfig, check_neutral, sizes
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
-from ticketzoo.runs.plan import Unknown
 from ticketzoo.training.parametrisation import NOTHING
 from ticketzoo.training.scores import EdgePopup
 
@@ -48,6 +47,7 @@ class SupermaskConfig(AsIsConfig):
     def _one_level(self) -> "SupermaskConfig":
         if self.levels != 1:
             raise ValueError(f"levels: masks of {self.method} are not nested, so a ticket has one: set levels to 1")
+        self.check_untrained()
         return self
 
 
@@ -94,8 +94,7 @@ def edge_popup(lab: Lab, config: EdgePopupConfig) -> Iterator[Level]:
 
 def sought(lab: Lab, config: SupermaskConfig) -> Masks:
     """Return masks of the size of those that are sought; raises RecipeError where there can be none."""
-    if not isinstance(lab.initial.state, Unknown):
-        check_neutral(lab.probe(lab.initial, lab.dense).model(), lab.dense, config.method)
+    check_neutral(lab, config.method)
     masks = lab.prune(lab.initial, lab.dense, to=1)
     if empty := [name for name, count in sizes(masks).items() if not count]:
         raise RecipeError(f"finder: {config.method} would keep no weight of '{empty[0]}': lower the rate")

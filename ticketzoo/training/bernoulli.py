@@ -104,7 +104,8 @@ def effective(weights: Tensor, probabilities: Tensor, sample: Tensor, *, rescale
 
 def _factor(mask: Tensor) -> Tensor:
     """Return the number of weights over that of those kept, at least one."""
-    return mask.numel() / mask.sum().clamp(min=1)
+    wide = torch.promote_types(mask.dtype, torch.float32)  # float16 counts to 65,504
+    return mask.numel() / mask.sum(dtype=wide).clamp(min=1)
 
 
 class _StraightThrough(torch.autograd.Function):

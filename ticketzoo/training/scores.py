@@ -158,16 +158,17 @@ class Biprop(Scores):
     @staticmethod
     def effective(weights: Tensor, kept: Tensor) -> Tensor:
         """Return a * sign(w) where it is kept, else 0."""
-        return kept.mul_(_mean_kept(weights, kept)).copysign_(weights)
+        return kept.mul_(_mean_kept(weights, kept)).copysign_(weights + 0.0)
 
 
 def binary(weights: Tensor, kept: Tensor) -> Tensor:
-    """Return a * sign(w), a being the mean of |w| where the floats `kept` are 1, and sign(0) +1."""
-    return torch.copysign(_mean_kept(weights, kept).expand_as(weights), weights)
+    """Return a * sign(w), a being the mean of |w| where the floats `kept` are 1, and sign(0) +1, also of -0.0."""
+    return torch.copysign(_mean_kept(weights, kept).to(weights.dtype).expand_as(weights), weights + 0.0)
 
 
 def _mean_kept(weights: Tensor, kept: Tensor) -> Tensor:
-    return torch.dot(weights.abs().flatten(), kept.flatten()) / kept.sum().clamp(min=1)
+    wide = torch.promote_types(weights.dtype, torch.float32)  # float16 counts to 65,504
+    return torch.dot(weights.abs().flatten().to(wide), kept.flatten().to(wide)) / kept.sum(dtype=wide).clamp(min=1)
 
 
 def counts(masks: Masks, density: float) -> dict[str, int]:
@@ -215,9 +216,8 @@ class _Popup(nn.Module):
     def _kept(self) -> Tensor:
         scores = self.scores.detach()
         ranked = scores.abs() if self.by_magnitude else scores.clone()
-        return self._highest(
-            ranked if self.excluded is None else ranked.masked_fill_(self.excluded, -math.inf), self.count
-        )
+        ranked = ranked if self.excluded is None else ranked.masked_fill_(self.excluded, -math.inf)
+        return self._highest(ranked, self.count)
 
 
 def parametrizations(model: nn.Module, kind: type[ModuleT]) -> dict[str, ModuleT]:

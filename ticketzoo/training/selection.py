@@ -55,9 +55,15 @@ class Highest:
         else:  # numpy's partition takes a tenth of the time that torch's kthvalue does
             found = np.partition(values, gone - 1)[gone - 1]
             above = int(np.count_nonzero(values > found))
-            width = 4 * max(width, 0.0) or float(np.abs(values).mean()) / _WIDEST
+            width = 4 * max(width, 0.0) or _spread(values) / _WIDEST
         self._near = (float(found), width)
         return found, above
+
+
+def _spread(values: NDArray[np.float32]) -> float:
+    """Return the mean magnitude of those that are finite: what is excluded is -inf."""
+    finite = values[np.isfinite(values)]
+    return float(np.abs(finite).mean(dtype=np.float64)) if len(finite) else 0.0
 
 
 def highest(scores: Tensor, count: int) -> Tensor:
