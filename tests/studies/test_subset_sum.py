@@ -73,12 +73,13 @@ def test_the_first_random_layer_is_shared_by_all_outputs() -> None:
     assert torch.equal(found["w/kept"], (found["w"] != 0).long())
 
 
+DATA = {"path": "digits", "classes": [0, 1, 2], "examples": 150}
 RECIPE: dict[str, Any] = {
     "name": "lenet.digits-subset-sum",
     "study": {
         "name": "subset-sum",
         "model": {"name": "lenet-300-100", "kwargs": {"width": 0.03}},
-        "task": {"type": "image-classification", "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 150}},
+        "task": {"type": "image-classification", "dataset": DATA, "normalize": "unit"},
         "training": {"steps": "40it", "batch_size": 20, "optimizer": {"lr": 0.1}},
         "counts": [2, 20],
         "draws": 2,
@@ -101,3 +102,17 @@ def test_a_network_of_random_weights_scores_as_the_trained_one(tmp_path: Path) -
     written = (tmp_path / "results.jsonl").read_bytes()
     assert run_study(recipe, tmp_path).rows == report.rows
     assert (tmp_path / "results.jsonl").read_bytes() == written
+
+
+@pytest.mark.parametrize(
+    ("keys", "layer"),
+    [
+        ({"task": {"type": "image-classification", "dataset": DATA}}, "fc1"),  # pixels less their mean
+        ({"model": {"name": "conv-2", "kwargs": {"activations": "binary", "width": 0.1}}}, ""),
+    ],
+)
+def test_inputs_below_0_are_refused(keys: dict[str, Any], layer: str, tmp_path: Path) -> None:
+    recipe = parse_recipe(RECIPE | {"study": RECIPE["study"] | keys}, StudyRecipe, "test")
+    with pytest.raises(RecipeError, match=f"study: {layer}.* gets inputs down to -") as caught:
+        plan_study(recipe, tmp_path, seconds=0.01)
+    assert "\n" not in str(caught.value) and "set task.normalize to unit" in str(caught.value)

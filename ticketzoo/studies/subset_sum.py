@@ -8,8 +8,9 @@ from typing import Annotated, Literal
 
 import torch
 from pydantic import Field, PositiveInt
-from torch import Tensor
+from torch import Tensor, nn
 
+from ticketzoo.errors import RecipeError
 from ticketzoo.finding.run import Search
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.masks.masks import Masks
@@ -86,6 +87,30 @@ def slope(medians: Mapping[int, float]) -> float:
     return statistics.linear_regression(counts, bits).slope if len(counts) > 1 else math.nan
 
 
+def check_inputs(search: Search, config: SubsetSumConfig) -> None:
+    """Raise RecipeError where a layer gets an input below 0: the first random layer would not let it through.
+
+    Looked at is a batch of training examples, in the network before training.
+    """
+    lab = search.lab(config.seeds[0])
+    model = lab.probe(lab.initial, search.dense).model()
+    device = lab.cells.device
+    least: dict[str, float] = {}
+
+    def note(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        least[name] = min(least.get(name, 0.0), float(inputs[0].min()))
+
+    for name in search.dense:
+        layer = name.rpartition(".")[0]
+        model.get_submodule(layer).register_forward_pre_hook(partial(note, layer))
+    with torch.no_grad():
+        search.task.loss(model, next(iter(search.task.batches(config.training.batch_size, 0, 0, 1, device))))
+    for layer, value in least.items():
+        if value < 0:
+            what = f"{layer} gets inputs down to {value:.3g}, and the random layers pass on those above 0 alone"
+            raise RecipeError(f"study: {what}: set task.normalize to unit, and take a network of ReLUs")
+
+
 def random_layers(weights: State, masks: Masks, count: int, pool: Pool, seed: int) -> State:
     """Return the weights that masks of random layers give: float64 sums, and under `NAME/kept` how many stay of each.
 
@@ -113,10 +138,15 @@ def random_layers(weights: State, masks: Masks, count: int, pool: Pool, seed: in
     words="every weight of a trained network as a subset of random ones",
 )
 def study(recipe: StudyRecipe, store: Store) -> Outcome:
-    """Approximate targets, and all weights of a trained network, by subsets of n random numbers, for each n."""
+    """Approximate targets, and all weights of a trained network, by subsets of n random numbers, for each n.
+
+    Raises:
+        RecipeError: a layer with masked weights gets inputs below 0.
+    """
     config = recipe.study
     assert isinstance(config, SubsetSumConfig)
     search = config.search(recipe.name, store)
+    check_inputs(search, config)
     store.progress.planned(len(config.seeds) * (1 + len(config.counts)))
     rows: list[Row] = []
     for seed in config.seeds:
