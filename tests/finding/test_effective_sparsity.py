@@ -1,5 +1,7 @@
 """Effective sparsity on the way: find's card, `info`, `verify`; cards of earlier versions say nothing of it."""
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.ticket import Ticket
-from ticketzoo.ticket.effective import Effective, effective_sparsity
+from ticketzoo.ticket.effective import NOT_FOLLOWED, Effective, effective_sparsity
 from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
 
@@ -79,3 +81,13 @@ def test_a_large_ticket_is_left_alone(folder: Path) -> None:
     assert found.levels == ()
     assert found.lines() == [f"Effective sparsity is not known: {found.why_not}"]
     assert Effective(0).lines() == []
+
+
+def test_no_words_of_pytorch_are_on_a_card(folder: Path, tmp_path: Path) -> None:
+    """Masks of 8 x 8 inputs on a network of 9 x 9: what PyTorch says of that is another text in each version."""
+    other = shutil.copytree(folder, tmp_path / "other")
+    content = json.loads((other / "ticket.json").read_text())
+    assert content["architecture"]["kwargs"]["in_shape"] == [1, 8, 8]
+    content["architecture"]["kwargs"]["in_shape"] = [1, 9, 9]
+    (other / "ticket.json").write_text(json.dumps(content))
+    assert effective_sparsity(Ticket.from_pretrained(other)) == Effective(0, why_not=NOT_FOLLOWED)

@@ -7,7 +7,7 @@ from ticketzoo.errors import ModelError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, kept, sparsity
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.paths import effective_masks
-from ticketzoo.ticket.effective import example_inputs
+from ticketzoo.ticket.effective import NOT_FOLLOWED, example_inputs
 from ticketzoo.ticket.empty import refuse_empty
 
 
@@ -46,6 +46,8 @@ def _on_paths(masks: Masks, architecture: dict[str, Any]) -> str:
             masks,
             example_inputs(architecture["library"], architecture["name"], architecture["kwargs"]),
         )
-    except (ModelError, RuntimeError, TypeError, ValueError) as error:
+    except ModelError as error:
         return f"how many weights are effective is not known ({error})"
+    except (RuntimeError, TypeError, ValueError):
+        return f"how many weights are effective is not known ({NOT_FOLLOWED})"
     return f"{kept(on):,} of {kept(masks):,} kept weights are effective, those behind a bias included"

@@ -13,7 +13,7 @@ from ticketzoo.models.body import model_names_of
 from ticketzoo.models.paths import effective_masks
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.ticket.build import build_architecture, most_parameters
-from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.config import CUSTOM, Architecture, BaseRewind
 from ticketzoo.util.text import show_numbers
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ BEGINS = "Effective sparsity"
 """First words of the lines."""
 
 TOKENS = 8
+
+NOT_FOLLOWED = "paths cannot be followed through this network"
+"""Said whatever went wrong: a card that quoted the error would be another with another version of PyTorch."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +99,22 @@ def effective_sparsity(ticket: "Contents", *, most: int | None = MOST_WEIGHTS) -
         many = f"the network has {config.prunable_weights:,} prunable weights, more than {most:,}"
         return Effective(ticket.seed, why_not=f"{many}: ask ticketzoo.ticket.effective for it")
     try:
+        if reason := _unknown_network(config.architecture):
+            return Effective(ticket.seed, why_not=reason)
         return Effective(ticket.seed, tuple(_levels(ticket)))
-    except (ModelError, RuntimeError, TypeError, ValueError, AttributeError, KeyError) as error:
-        return Effective(ticket.seed, why_not=str(error).strip().splitlines()[0] if str(error).strip() else "?")
+    except (ModelError, RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError):
+        return Effective(ticket.seed, why_not=NOT_FOLLOWED)
+
+
+def _unknown_network(stated: Architecture) -> str:
+    """Return why the network or its input is not known, "" where both are."""
+    try:
+        example_inputs(stated.library, stated.name, stated.kwargs)
+        if stated.library == CUSTOM:
+            build_architecture(stated, 0)
+    except ModelError as error:
+        return str(error)
+    return ""
 
 
 def _levels(ticket: "Contents") -> Iterator[EffectiveLevel]:
