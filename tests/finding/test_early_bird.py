@@ -8,18 +8,17 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load, load_file
+from safetensors.torch import load, load_file, save
 from toy_ticket import toy_ticket
 
 from ticketzoo import load_ticket
 from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.evaluation.distances import distance_plots
 from ticketzoo.evaluation.plot_check import check_plot
-from ticketzoo.finding import FindRecipe, find_and_package, plan_find
-from ticketzoo.finding.early_bird import Watched, watched
+from ticketzoo.finding import FindRecipe, early_bird, find_and_package, plan_find
+from ticketzoo.finding.early_bird import Drawn, Watched, near
 from ticketzoo.finding.package import make_ticket
-from ticketzoo.finding.run import find_tickets
-from ticketzoo.masks.masks import Masks
+from ticketzoo.finding.run import Search, find_tickets
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task
@@ -29,37 +28,61 @@ from ticketzoo.ticket.rewind import step_by_replicate
 from ticketzoo.zoo.verify import verify_ticket
 
 
-def masks(bits: str) -> Masks:
-    half = len(bits) // 2
-    values = torch.tensor([bit == "1" for bit in bits])
-    return {"a": values[:half], "b": values[half:].view(1, -1)}
+def drawn(*layers: str) -> Drawn:
+    """Return a mask of these layers."""
+    return Drawn.of({str(name): torch.tensor([bit == "1" for bit in bits]) for name, bits in enumerate(layers)})
+
+
+def first(draws: list[Drawn], window: int = 5, threshold: float = 0.1) -> int | None:
+    """Return the number, from 0, of the first draw that has settled."""
+    seen = (draws[: number + 1] for number in range(window - 1, len(draws)))
+    return next((len(some) - 1 for some in seen if near(some, window)[1] <= threshold), None)
 
 
 def test_the_distance_is_the_part_of_entries_that_differ() -> None:
     """Two of eight; half of the weights are kept, so that random masks differ in a half of them."""
-    seen = watched([masks("11110000"), masks("11101000")])
+    masks = [drawn("11110000"), drawn("11101000")]
+    seen = Watched.of(masks, masks)
     assert seen.distances.tolist() == [[0, 0.25], [0.25, 0]]
-    assert (seen.chance, seen.near(1, 2)) == (0.5, 0.5)
-    assert math.isclose(watched([masks("1000000000")] * 2).chance, 0.18)  # of 90% removed
+    assert seen.chance.tolist() == [[0.5, 0.5], [0.5, 0.5]]
+    assert near(masks, 2) == (0.25, 0.5)
+    assert math.isclose(Watched.of([drawn("1000000000")], [drawn("0100000000")]).chance.item(), 0.18)  # 90% removed
+
+
+def test_random_masks_are_as_dense_in_each_layer() -> None:
+    """Layer by layer 1 and 0 are kept in one, 3/4 and 1/4 in the other: (4 x 1/4 + 4 x 1/4) / 8, not a half."""
+    masks = [drawn("1111", "0000"), drawn("1110", "0100")]
+    seen = Watched.of(masks, masks)
+    assert seen.chance.tolist() == [[0, 0.25], [0.25, 2 * 3 / 16]]  # 2 d (1 - d) of a mask with itself
+    assert seen.parts.tolist() == [[0, 1], [1, 0]]
+    uneven = Watched.of([drawn("10", "110000")], [drawn("01", "110000")])
+    assert math.isclose(uneven.chance.item(), (2 * 1 / 2 + 6 * 4 / 9) / 8)
+    assert uneven.distances.item() == 0.25
+
+
+def test_chance_is_what_permuted_masks_differ_by() -> None:
+    random = torch.Generator().manual_seed(0)
+    orders = [[torch.randperm(size, generator=random) for size in (40, 200)] for _ in range(400)]
+    bits = [torch.arange(40) < 30, torch.arange(200) < 20]
+    masks = [Drawn.of({str(n): bits[n][order] for n, order in enumerate(both)}) for both in orders]
+    seen = Watched.of(masks[:1], masks[1:])
+    assert math.isclose(seen.chance[0, 0], (40 * 2 * 3 / 16 + 200 * 2 * 9 / 100) / 240)
+    assert abs(float(seen.distances.mean() / seen.chance[0, 0]) - 1) < 0.02
 
 
 def test_constant_masks_settle_at_the_fifth_draw() -> None:
-    seen = watched([masks("11110000")] * 9)
-    assert seen.settled(window=5, threshold=0.1) == 4
-    assert watched([masks("11110000")] * 4).settled(window=5, threshold=0.1) is None
+    assert first([drawn("11110000")] * 9) == 4
+    assert first([drawn("1111", "0000")] * 9) == 4  # of layers kept whole or not at all
+    assert first([drawn("11110000")] * 4) is None
 
 
 def test_the_newest_has_to_be_near_each_of_the_others() -> None:
     """Draw 0 is far from all others, so that the fifth draw after it is the first that settles."""
-    seen = watched([masks("00001111"), *[masks("11110000")] * 6])
-    assert seen.settled(window=5, threshold=0.1) == 5
-    distances = torch.zeros(7, 7, dtype=torch.float64)
-    distances[5, 1] = 0.06  # as a part of chance .12; the draws between are near
-    assert Watched(distances, 0.5).settled(window=5, threshold=0.1) == 4
-    distances[4, 0] = 0.0501
-    assert Watched(distances, 0.5).settled(window=5, threshold=0.1) == 6
-    distances[4, 0] = 0.05
-    assert Watched(distances, 0.5).settled(window=5, threshold=0.1) == 4
+    assert first([drawn("00001111"), *[drawn("11110000")] * 6]) == 5
+    ones = [drawn("1" * 20 + "0" * 20)] * 7
+    moved = drawn("1" * 19 + "0" * 20 + "1")  # 2 of 40 differ, .05, and a half of random masks: .1
+    assert first([ones[0]] * 4 + [moved]) == 4
+    assert first([ones[0]] * 4 + [moved, *ones], threshold=0.0999) == 9
 
 
 RECIPE: dict[str, Any] = {
@@ -99,7 +122,9 @@ def test_the_ticket_goes_on_from_the_weights_of_its_draw(run: Path) -> None:
     assert values["train_mask_settled_at"] == steps[draw]
     part = values["train_mask_distance_of_chance"]
     assert part <= 0.5
-    assert values["train_mask_distance"] == part * held["chance"].item()
+    before = held["distances"][draw, draw - 2 : draw]
+    assert values["train_mask_distance"] == before.max()
+    assert part == (before / held["chance"][draw, draw - 2 : draw]).max()
     kept = [load_file(path)["fc1.weight"] for path in (run / "cells").glob(f"*/step-{steps[draw]}.safetensors")]
     masked, mask = ticket.rewind_state["fc1.weight"], ticket.masks["fc1.weight"]
     assert sum(torch.equal(masked, state * mask) for state in kept) == 1  # of the seeds' dense trainings
@@ -179,3 +204,100 @@ def test_a_watch_that_cannot_settle_is_refused_in_one_line(
         find_and_package(recipe(watch=RECIPE["finder"]["watch"] | watch), tmp_path)
     assert message in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+DIFF = {"name": "magnitude", "sign": "diff"}
+SINGLE, EARLY = DIFF | {"single": True}, {"method": "early-bird"}
+
+
+@pytest.mark.parametrize("criterion", ["movement", DIFF])
+def test_a_criterion_compares_with_the_start_of_the_training(criterion: Any, tmp_path: Path) -> None:
+    asked = recipe(
+        prune={"criterion": criterion, "scope": "global"}, watch={"every": "2it", "window": 2, "threshold": 1}
+    )
+    with Store(tmp_path) as store:
+        search = Search(asked, create_task(asked.task), store)
+        found, initial = search.replicate(0), search.lab(0).initial.state
+        then = found.found[1].start.state
+    masks = found.levels[1]
+    score = {name: (then[name] - initial[name]).abs() for name in masks}
+    if isinstance(criterion, dict):
+        score = {name: (then[name].sign() != initial[name].sign()).float() for name in masks}
+    kept, removed = (torch.cat([score[name][mask ^ gone] for name, mask in masks.items()]) for gone in (False, True))
+    assert kept.max() > 0
+    assert removed.max() <= (kept.min() if criterion == "movement" else 0)  # fewer than a half change their sign
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (EARLY | {"prune": {"criterion": SINGLE}}, "leave single out"),
+        ({"method": "edge-popup", "prune": {"criterion": "movement"}}, "edge-popup prunes before"),
+        ({"method": "biprop", "prune": {"criterion": DIFF}}, "biprop prunes before"),
+        ({"method": "mask-training", "prune": {"criterion": DIFF, "scope": "layerwise"}}, "leave out sign"),
+    ],
+)
+def test_criteria_that_cannot_be_are_refused_in_one_line(changed: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message) as refused:
+        parse_recipe(RECIPE | {"package_from": 1, "finder": changed}, FindRecipe, "test")
+    assert "\n" not in str(refused.value)
+
+
+def test_the_lowest_scores_would_settle_elsewhere() -> None:
+    with pytest.raises(RecipeError, match="method early-bird settles by them at another draw: leave it out"):
+        parse_recipe(RECIPE | {"arms": ["inverted_mask"]}, FindRecipe, "test")
+
+
+def test_a_plan_draws_no_more_than_a_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compared = []
+
+    def noted(drawn: list[Drawn], window: int) -> tuple[float, float]:
+        compared.append(window)
+        return near(drawn, window)
+
+    monkeypatch.setattr(early_bird, "near", noted)
+    training = RECIPE["training"] | {"steps": "2001it"}
+    finder = RECIPE["finder"] | {"watch": {"every": "1it", "window": 3}}
+    asked = parse_recipe(RECIPE | {"training": training, "finder": finder}, FindRecipe, "test")
+    assert plan_find(asked, tmp_path, seconds=0.01).trainings == 4
+    assert compared == [3, 3]  # of two seeds
+    more = parse_recipe(RECIPE | {"training": {"steps": "2002it"}, "finder": finder}, FindRecipe, "test")
+    with pytest.raises(RecipeError, match=r"finder\.watch\.every: 1it makes over 2,000 draws; draw less often"):
+        plan_find(more, tmp_path, seconds=0.01)
+
+
+HELD = {
+    "distances": torch.tensor([[0, 0.25], [0.25, 0]], dtype=torch.float64),
+    "chance": torch.tensor([[0, 0.5], [0.5, 0]], dtype=torch.float64),
+    "steps": torch.tensor([1, 2]),
+    "settled": torch.tensor([1]),
+}
+PATHS = [f"extra/mask-distances-seed-{seed}-level-1.safetensors" for seed in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("distances", HELD["distances"].bfloat16()),
+        ("distances", HELD["distances"] / 0),
+        ("distances", HELD["distances"] - 1),
+        ("distances", HELD["steps"]),
+        ("chance", HELD["chance"].float()),
+        ("chance", HELD["chance"] * math.nan),
+        ("chance", HELD["chance"][0]),
+        ("steps", HELD["distances"][0]),
+        ("steps", torch.tensor(1)),
+        ("settled", torch.tensor([1.0], dtype=torch.float64)),
+        ("settled", torch.tensor([2])),
+        ("settled", torch.tensor([True])),
+    ],
+)
+def test_a_strangers_distances_are_drawn_only_if_they_are_whole(name: str, value: torch.Tensor) -> None:
+    assert not distance_plots(PATHS[:1], lambda path: save(HELD | {name: value.clone()}))
+
+
+def test_a_plot_says_where_it_shows_some_seeds_of_more() -> None:
+    plot = distance_plots(PATHS[:2], lambda path: save(HELD))["mask-distances.png"]()
+    assert [axes.get_ylabel() for axes in plot.axes][-1] == "distance / that of random masks"
+    plot = distance_plots(PATHS, lambda path: save(HELD))["mask-distances.png"]()
+    assert [axes.get_ylabel() for axes in plot.axes][-1] == "distance / that of random masks (8 of 9 seeds)"

@@ -37,13 +37,14 @@ def distance_plots(files: Iterable[str], read: Read) -> "Mapping[str, Callable[[
     found = sorted((int(match[1]), path) for path in files if (match := _FILE.fullmatch(path)))
     contents = {seed: read(path) for seed, path in found[:MOST_PANELS]}
     seeds = {seed: content for seed, content in contents.items() if content is not None and _is_whole(content)}
-    return {NAME: partial(plot_distances, seeds)} if seeds else {}
+    return {NAME: partial(plot_distances, seeds, len(found))} if seeds else {}
 
 
-def plot_distances(seeds: Mapping[int, bytes]) -> "Plot":
+def plot_distances(seeds: Mapping[int, bytes], of: int) -> "Plot":
     """Draw the distances of all draws to each other, a panel for each seed, as parts of that of random masks.
 
-    A cross marks the draw that had settled; the title states its largest distance to the draws before as it is, too.
+    A cross marks the draw that had settled. At most eight seeds have a panel; the label of the scale says how many of
+    how many.
     """
     import numpy as np
 
@@ -51,7 +52,7 @@ def plot_distances(seeds: Mapping[int, bytes]) -> "Plot":
         image: Any = None
         for axes, (seed, content) in zip(np.atleast_1d(panels), seeds.items(), strict=True):
             held = load(content)
-            part = (held["distances"] / held["chance"]).numpy()
+            part = held["distances"].div(held["chance"]).nan_to_num(0.0).clamp(0, 1).numpy()
             steps, settled = held["steps"].tolist(), int(held["settled"])
             image = axes.imshow(part, cmap="inferno_r", vmin=0, vmax=1, origin="lower")
             axes.plot(settled, settled, "x", color="#0072B2", markersize=9, markeredgewidth=2)
@@ -61,18 +62,29 @@ def plot_distances(seeds: Mapping[int, bytes]) -> "Plot":
             axes.set_title(f"seed {seed}: settled at {steps[settled]:,}", loc="left", fontsize=11)
             axes.set_xlabel("drawn after iteration")
             axes.spines[:].set_visible(False)
-        figure.colorbar(image, ax=panels, shrink=0.85, label="distance / 2p(1-p)")
+        cut = f" ({len(seeds)} of {of} seeds)" if len(seeds) < of else ""
+        figure.colorbar(image, ax=panels, shrink=0.85, label=f"distance / that of random masks{cut}")
         figure.rows_sha256 = hashlib.sha256(b"".join(seeds.values())).hexdigest()
         return figure
 
 
 def _is_whole(content: bytes) -> bool:
-    """Tell whether a file from outside holds what a plot is drawn of."""
+    """Tell whether a file from outside holds what a plot is drawn of: fractions in float64, numbers in int64."""
+    import torch
+
     try:
         held: dict[str, Tensor] = load(content)
-        draws = len(held["steps"])
-        shapes = [tuple(held[name].shape) for name in ("distances", "chance", "steps", "settled")]
-        fits = shapes == [(draws, draws), (1,), (draws,), (1,)] and 0 < draws <= MOST_DRAWS
-        return fits and 0 <= int(held["settled"]) < draws and bool((held["chance"] > 0).all())
+        fractions, numbers = (
+            [held[name] for name in names] for names in (("distances", "chance"), ("steps", "settled"))
+        )
     except (SafetensorError, KeyError, ValueError, TypeError):
         return False
+    draws = numbers[0].numel()
+    shapes = [tuple(tensor.shape) for tensor in fractions + numbers]
+    if shapes != [(draws, draws), (draws, draws), (draws,), (1,)] or not 0 < draws <= MOST_DRAWS:
+        return False
+    kinds = [tensor.dtype for tensor in fractions + numbers]
+    if kinds != [torch.float64, torch.float64, torch.int64, torch.int64]:
+        return False
+    bounded = all(bool(((tensor >= 0) & (tensor <= 1)).all()) for tensor in fractions)  # NaN is neither
+    return bounded and 0 <= int(numbers[1]) < draws

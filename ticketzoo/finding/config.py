@@ -40,10 +40,10 @@ class MethodConfig(PruningConfig):
         return None
 
     @property
-    def ranked_by_nothing(self) -> str:
-        """The method or criterion that has no scores of which the lowest could be kept; "" where there are some."""
+    def not_inverted(self) -> str:
+        """The reason why no mask of the lowest scores can stand beside the ticket's; "" where one can."""
         criterion = CRITERIA[self.pruning.criterion.name].configured(self.pruning.criterion)
-        return "" if criterion.inverts and not criterion.keys.single else f"criterion {criterion.name}"
+        return "" if criterion.inverts and not criterion.keys.single else f"criterion {criterion.name} ranks by none"
 
     def stated(self) -> dict[str, Any]:
         """Return what a ticket states of its pruning."""

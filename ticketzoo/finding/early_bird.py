@@ -1,7 +1,9 @@
 """Early-bird tickets: the mask is drawn again and again while the dense network trains, until it has settled."""
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated
 
 import torch
@@ -9,11 +11,14 @@ from pydantic import Field, field_validator, model_validator
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.evaluation.distances import MOST_DRAWS
 from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Lab, Level
-from ticketzoo.masks.masks import Masks, sparsity
+from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
+from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.recipe import Config, Steps
+from ticketzoo.runs.plan import Unknown
 
 FILE = "mask-distances"
 """Name of the further file of a ticket that holds the distances."""
@@ -23,9 +28,10 @@ class WatchConfig(Config):
     """The watch on the masks of a network in training.
 
     Attributes:
-        every: length of training between two draws of the mask.
+        every: length of training between two draws of the mask; there are at most 2,000 of them.
         window: draws that are compared: the newest with each of the others.
-        threshold: distance that settled masks have at most, as a part of that of two random masks as sparse.
+        threshold: distance that settled masks have at most, as a part of that of two random masks as dense layer by
+            layer.
     """
 
     every: Steps = Steps(1, "ep")
@@ -52,44 +58,84 @@ class EarlyBirdConfig(MethodConfig):
     levels: Annotated[int, Field(ge=1, le=1000)] = 1
     watch: WatchConfig = WatchConfig()
 
+    @property
+    def not_inverted(self) -> str:
+        """Masks of the lowest scores settle at a draw of their own."""
+        return super().not_inverted or f"method {self.method} settles by them at another draw"
+
     @model_validator(mode="after")
     def _one_level(self) -> "EarlyBirdConfig":
         if self.levels != 1:
             raise ValueError("levels: masks of other rates settle elsewhere, so a ticket has one: set levels to 1")
+        criterion = self.pruning.criterion
+        if CRITERIA[criterion.name].configured(criterion).keys.single:
+            what = f"single keeps a number of weights of its own in each draw, and {self.method} compares equally many"
+            raise ValueError(f"criterion {criterion.name}: {what}: leave single out")
         return self
 
 
 @dataclass(frozen=True)
-class Watched:
-    """The masks that were drawn.
+class Drawn:
+    """A mask that was drawn.
 
     Attributes:
-        distances: [draws, draws], the fraction of units (weights or filters) in which two masks differ.
-        chance: that of two random masks as sparse, 2p(1 - p).
+        flat: [units], bool: the weights, or filters, that it keeps.
+        sizes: [layers], float64: how many of them each layer has.
+    """
+
+    flat: Tensor
+    sizes: Tensor
+
+    @classmethod
+    def of(cls, masks: Masks) -> "Drawn":
+        """Return the mask of units by layer."""
+        layers = list(masks.values())
+        sizes = torch.tensor([mask.numel() for mask in layers], dtype=torch.float64)
+        return cls(torch.cat([mask.flatten() for mask in layers]), sizes)
+
+    @cached_property
+    def density(self) -> Tensor:
+        """The fraction kept of each layer, [layers], float64."""
+        counts = [part.count_nonzero() for part in self.flat.split(self.sizes.long().tolist())]
+        return torch.stack(counts).double().cpu() / self.sizes
+
+
+@dataclass(frozen=True)
+class Watched:
+    """The distances of masks to each other.
+
+    Attributes:
+        distances: [masks, others], float64: the fraction of units (weights or filters) in which two differ.
+        chance: the same of random masks: what two differ by on average that keep as much of each layer, which is
+            d(1 - e) + e(1 - d) of the units of a layer of which they keep d and e.
     """
 
     distances: Tensor
-    chance: float
+    chance: Tensor
 
-    def settled(self, window: int, threshold: float) -> int | None:
-        """Return the number, from 0, of the first draw within `threshold` of each of the `window` - 1 before it.
+    @classmethod
+    def of(cls, masks: Sequence[Drawn], others: Sequence[Drawn]) -> "Watched":
+        """Return the distance of each of `masks` to each of `others`."""
+        there = torch.stack([one.flat for one in others])
+        counts = torch.stack([(there ^ one.flat).count_nonzero(1) for one in masks]).double().cpu()
+        first, second = (torch.stack([one.density for one in drawn]) for drawn in (masks, others))
+        weight = masks[0].sizes / masks[0].sizes.sum()
+        chance = first * weight @ (1 - second).T + (1 - first) * weight @ second.T
+        return cls(counts / there.shape[1], chance)
 
-        Distances are taken as parts of `chance`. None where there is no such draw.
-        """
-        draws = range(window - 1, len(self.distances))
-        return next((draw for draw in draws if self.near(draw, window) <= threshold), None)
-
-    def near(self, draw: int, window: int) -> float:
-        """Return the largest distance of a draw to the `window` - 1 before it, as a part of `chance`."""
-        return float(self.distances[draw, draw - window + 1 : draw].max()) / self.chance
+    @property
+    def parts(self) -> Tensor:
+        """The distances as parts of `chance`; masks that do not differ have 0."""
+        return torch.where(self.distances > 0, self.distances / self.chance, 0.0)
 
 
-def watched(draws: Sequence[Masks]) -> Watched:
-    """Return the distances of masks that are equally sparse."""
-    flat = [torch.cat([mask.flatten() for mask in masks.values()]) for masks in draws]
-    rows = [torch.stack([(one ^ other).count_nonzero() for other in flat]) for one in flat]
-    removed = sparsity(draws[0])
-    return Watched(torch.stack(rows).double() / len(flat[0]), 2 * removed * (1 - removed))
+def near(drawn: Sequence[Drawn], window: int) -> tuple[float, float]:
+    """Return how far the newest mask is from the farthest of the `window` - 1 before it: the largest distance and part.
+
+    Distances are fractions of units, parts those of `Watched.parts`.
+    """
+    seen = Watched.of(drawn[-1:], drawn[-window:-1])
+    return float(seen.distances.max()), float(seen.parts.max())
 
 
 @METHODS.add(
@@ -106,27 +152,55 @@ def early_bird(lab: Lab, config: EarlyBirdConfig) -> Iterator[Level]:
     steps, watch = _draws(lab, config.watch), config.watch
     dense = lab.train(lab.dense, lab.initial, keep=steps)
     yield Level(lab.dense, lab.initial, dense)
-    masks = [lab.prune(dense.at(step), lab.dense, to=1) for step in steps]
-    seen = watched([lab.units(one) for one in masks])
-    draw = seen.settled(watch.window, watch.threshold)
-    if draw is None:
-        near = {number: seen.near(number, watch.window) for number in range(watch.window - 1, len(steps))}
-        best = min(near, key=lambda number: near[number])
-        said = f"the nearest, at iteration {steps[best]}, is within {near[best]:.3f}"
-        remedy = "raise finder.watch.threshold, or train longer: what is trained is kept"
-        raise RunError(f"no mask of {len(steps)} draws settled within {watch.threshold}; {said}: {remedy}")
-    start, part = dense.at(steps[draw]), seen.near(draw, watch.window)
-    trained = lab.train(masks[draw], start)
+
+    drawn: list[Drawn] = []
+
+    def draws() -> Iterator[Masks]:
+        for step in steps[len(drawn) :]:
+            masks = lab.prune(dense.as_of(step), lab.dense, to=1)
+            drawn.append(Drawn.of(lab.units(masks)))
+            yield masks
+
+    masks, distance, part = _settled(draws(), drawn, steps, watch)
+    draw = len(drawn) - 1
+    start = dense.at(steps[draw])
+    trained = lab.train(masks, start)
     measured = {
-        "train_mask_distance": part * seen.chance,
+        "train_mask_distance": distance,
         "train_mask_distance_of_chance": part,
         "train_mask_settled_at": float(steps[draw]),
     }
-    yield Level(masks[draw], start, trained, extras={FILE: _kept(seen, steps, draw)}, measured=measured)
+    extras: dict[str, State] = {}
+    if not isinstance(trained.final, Unknown):  # a plan draws no more than it needs
+        deque(draws(), maxlen=0)
+        extras[FILE] = _kept(Watched.of(drawn, drawn), steps, draw)
+    yield Level(masks, start, trained, extras=extras, measured=measured)
+
+
+def _settled(
+    draws: Iterator[Masks], drawn: Sequence[Drawn], steps: Sequence[int], watch: WatchConfig
+) -> tuple[Masks, float, float]:
+    """Draw until a mask has settled, which adds to `drawn`. Return it, and what `near` says of it.
+
+    Raises:
+        RunError: none has.
+    """
+    at, nearest = 0, float("inf")
+    for masks in draws:
+        if len(drawn) < watch.window:
+            continue
+        distance, part = near(drawn, watch.window)
+        if part <= watch.threshold:
+            return masks, distance, part
+        if part < nearest:
+            at, nearest = steps[len(drawn) - 1], part
+    said = f"the nearest, at iteration {at}, is within {nearest:.3f}"
+    remedy = "raise finder.watch.threshold, or train longer: what is trained is kept"
+    raise RunError(f"no mask of {len(steps)} draws settled within {watch.threshold}; {said}: {remedy}")
 
 
 def _draws(lab: Lab, watch: WatchConfig) -> list[int]:
-    """Return the iterations after which a mask is drawn. Raises RecipeError where these are too few, or too near."""
+    """Return the iterations after which a mask is drawn. Raises RecipeError for too few, too many, or too near ones."""
     steps: list[int] = []
     while True:
         try:
@@ -135,6 +209,8 @@ def _draws(lab: Lab, watch: WatchConfig) -> list[int]:
             break
         if step <= (steps[-1] if steps else 0):
             raise RecipeError(f"finder.watch.every: {watch.every} is less than an iteration; draw less often")
+        if len(steps) == MOST_DRAWS:
+            raise RecipeError(f"finder.watch.every: {watch.every} makes over {MOST_DRAWS:,} draws; draw less often")
         steps.append(step)
     if len(steps) < watch.window:
         few = f"{len(steps)} masks are drawn before the end of training, and its window is {watch.window}"
@@ -145,7 +221,7 @@ def _draws(lab: Lab, watch: WatchConfig) -> list[int]:
 def _kept(seen: Watched, steps: Sequence[int], draw: int) -> State:
     return {
         "distances": seen.distances,
-        "chance": torch.tensor([seen.chance], dtype=torch.float64),
+        "chance": seen.chance,
         "steps": torch.tensor(steps),
         "settled": torch.tensor([draw]),
     }

@@ -35,9 +35,9 @@ class MaskTrainingConfig(MethodConfig):
         return 3
 
     @property
-    def ranked_by_nothing(self) -> str:
-        """The method itself: what it learns is for the weights that it keeps."""
-        return f"method {self.method}"
+    def not_inverted(self) -> str:
+        """The method ranks by nothing: what it learns is for the weights that it keeps."""
+        return f"method {self.method} ranks by none"
 
     @model_validator(mode="after")
     def _one_level_by_magnitude(self) -> "MaskTrainingConfig":

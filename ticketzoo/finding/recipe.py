@@ -106,8 +106,8 @@ class FindRecipe(Config):
         self.verdict.until_decided(self.seeds)
         if len(set(self.control_levels)) != len(self.control_levels):
             raise ValueError("arm_levels must differ from each other")
-        if (what := self.finder.ranked_by_nothing) and self.controls.inverts:
-            raise ValueError(f"arms: inverted_mask keeps the lowest scores, and {what} ranks by none: leave it out")
+        if (what := self.finder.not_inverted) and self.controls.inverts:
+            raise ValueError(f"arms: inverted_mask keeps the lowest scores, and {what}: leave it out")
         as_is = self.finder if isinstance(self.finder, AsIsConfig) else None
         if not (as_is and as_is.trains_a_mask) and any(ARMS[arm].seeks for arm in self.arms):
             what = f"shuffled_labels trains a mask, and method {self.finder.method} trains none"

@@ -39,9 +39,9 @@ class SupermaskConfig(AsIsConfig):
         return f"method: {self.method}"
 
     @property
-    def ranked_by_nothing(self) -> str:
-        """The method itself: what it learns is for the weights that it keeps."""
-        return f"method {self.method}"
+    def not_inverted(self) -> str:
+        """The method ranks by nothing: what it learns is for the weights that it keeps."""
+        return f"method {self.method} ranks by none"
 
     @model_validator(mode="after")
     def _one_level(self) -> "SupermaskConfig":
