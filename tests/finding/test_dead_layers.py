@@ -10,6 +10,7 @@ from ticketzoo.errors import RunError, TicketError
 from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 from ticketzoo.recipe import dump_recipe, parse_recipe
 from ticketzoo.runs.progress import Quiet
+from ticketzoo.ticket.effective import effective_sparsity
 
 CONTENT: dict[str, Any] = {
     "name": "lenet.digits-magnitude",
@@ -51,10 +52,21 @@ def test_allowed_it_goes_on_and_says_how_many_weights_are_effective(tmp_path: Pa
     ticket, folder = find_and_package(recipe(allow_dead_layers=True), tmp_path, progress=told)
     (first, _) = told.lines
     assert first.startswith("seed 0 level 1/2 (sparsity 0.112): no weight is kept of fc3.weight, so nothing")
-    assert first.endswith("; 0 of 1,998 kept weights are effective, those behind a bias included")
+    assert first.endswith("; 0 of 1,998 kept weights are on a path from input to output")
     assert any(line.startswith("fc3.weight keeps nothing") for line in ticket.empty_layers)
     with pytest.raises(TicketError, match=r"no weight is kept of fc3\.weight"):
         load_ticket(str(folder), level=2).build()
+
+
+@pytest.mark.parametrize(("init", "on_paths"), [("kaiming_normal", 0), ("default", 330)])
+def test_the_number_is_that_of_the_ticket(init: str, on_paths: int, tmp_path: Path) -> None:
+    """The first layer keeps nothing, so that paths begin at its biases alone: at none that is 0."""
+    told, model = Told(), {"name": "lenet-300-100", "kwargs": {"width": 0.1, "init": init}}
+    finder = CONTENT["finder"] | {"levels": 1, "rates": {"fc1": 0.9999}, "rate": 0.001, "allow_dead_layers": True}
+    dead = parse_recipe(CONTENT | {"model": model, "finder": finder}, FindRecipe, "test")
+    ticket, _ = find_and_package(dead, tmp_path, progress=told)
+    assert told.lines[0].endswith(f"; {on_paths} of 330 kept weights are on a path from input to output")
+    assert effective_sparsity(ticket).levels[1].effective == on_paths
 
 
 def test_the_key_stands_in_a_recipe_where_it_is_used() -> None:

@@ -9,8 +9,6 @@ from ticketzoo.errors import RecipeError
 from ticketzoo.finding import FindRecipe, plan_find
 from ticketzoo.recipe import parse_recipe
 
-BY_SIGN = {"name": "magnitude", "sign": "diff", "single": True}
-
 
 def recipe(finder: dict[str, Any], model: str = "lenet-300-100", init: str = "kaiming_normal") -> FindRecipe:
     content = {
@@ -34,8 +32,19 @@ def recipe(finder: dict[str, Any], model: str = "lenet-300-100", init: str = "ka
         ({"method": "biprop", "levels": 3}, "masks of biprop are not nested"),
         ({"method": "bernoulli", "rate": 0.5}, "how many weights bernoulli keeps is learned: leave out rate"),
         ({"method": "bernoulli", "prune": "snip"}, "how many weights bernoulli keeps is learned: leave out prune"),
-        ({"method": "edge-popup", "prune": "movement"}, "criterion movement compares weights with a training"),
-        ({"method": "biprop", "prune": {"criterion": BY_SIGN}}, "criterion magnitude by sign compares weights with"),
+        *[
+            ({"method": method, "prune": prune}, f"{method} learns {said}: leave it out")
+            for method in ("edge-popup", "biprop")
+            for prune, said in [
+                ("snip", "which weights stay, and criterion snip would not be looked at"),
+                (
+                    {"criterion": {"name": "magnitude", "sign": "diff", "single": True}},
+                    "which weights stay, and criterion magnitude with keys of its own would not be looked at",
+                ),
+                ({"structure": "filters"}, "a mask of single weights, and not one of structure filters"),
+                ({"structure": "filter"}, "a mask of single weights, and not one of structure filter"),
+            ]
+        ],
     ],
 )
 def test_keys_that_cannot_be_are_refused(finder: dict[str, Any], said: str) -> None:

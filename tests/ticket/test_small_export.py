@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
+from torch import nn
 from toy_ticket import toy_ticket
 
 from ticketzoo import Ticket
@@ -25,6 +26,7 @@ from ticketzoo.pruning.filters import FilterStructure
 from ticketzoo.pruning.probe import Weights
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.ticket import Found
+from ticketzoo.ticket.export import small as small_network_of
 
 KWARGS: dict[str, Any] = {"in_shape": [1, 12, 12], "width": 0.5}
 IMAGES = torch.randn(4, 1, 12, 12, generator=torch.Generator().manual_seed(0))
@@ -55,6 +57,7 @@ def test_the_file_builds_a_network_with_the_outputs_of_the_ticket(form: str, tmp
     ticket = filter_ticket()
     file = tmp_path / "new" / "small.safetensors"
     made = ticket.export(file, form)
+    assert isinstance(made, nn.Module)
     with safe_open(file, "pt") as opened:
         facts = opened.metadata()
     kept = ticket.config.replicates[0].filters
@@ -75,8 +78,8 @@ def test_the_file_builds_a_network_with_the_outputs_of_the_ticket(form: str, tmp
     with torch.no_grad():
         expected, found = whole(IMAGES), small(IMAGES)
     assert (expected - found).abs().max() <= 1e-6 * max(1, expected.abs().max())
-    assert made is not None
-    saved = made.saved()
+    assert torch.equal(made(IMAGES), found)
+    saved = small_network_of(ticket, trained=form == "small-trained").saved()
     assert saved.parameters == tuple(sum(one.numel() for one in model.parameters()) for model in (whole, small))
     assert saved.multiplications is not None
     # 25 x 144 x 3 and 25 x 3 x 4 x 8 of convolutions, then linear layers; the small one has 2 and 5 filters

@@ -79,6 +79,7 @@ class BernoulliConfig(SupermaskConfig):
     config=BernoulliConfig,
     cite="Zhou et al. 2019, section 5",
     words="learned Bernoulli masks: the probability of keeping each frozen weight is trained, the weights are not",
+    scopes={"learned": "how many weights of each layer stay is learned (Zhou et al. 2019)"},
 )
 def bernoulli(lab: Lab, config: BernoulliConfig) -> Iterator[Level]:
     """Yield the dense network, trained, and the weights kept with a probability above 1/2, measured as they are.

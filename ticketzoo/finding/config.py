@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, model_validator
 
 from ticketzoo.finding.rewinding import REWINDINGS
-from ticketzoo.pruning.config import PruningConfig, stated
+from ticketzoo.pruning.config import PruneConfig, PruningConfig, stated
 from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.recipe import Steps
 
@@ -56,6 +56,20 @@ class MethodConfig(PruningConfig):
         if by_sign or CRITERIA[criterion.name].needs_training:
             compares = f"criterion {criterion.name}{' by sign' if by_sign else ''} compares weights with a training"
             raise ValueError(f"{compares}, and {self.method} prunes before")
+
+    def check_learned(self) -> None:
+        """Raise ValueError for a criterion or structure, where scores that are learned say which weights stay."""
+        usual, parts = PruneConfig(), self.pruning
+        if parts.criterion != usual.criterion:
+            asked = f"criterion {parts.criterion.name}"
+            if parts.criterion.name == usual.criterion.name:
+                asked += " with keys of its own"
+            raise ValueError(
+                f"{self.method} learns which weights stay, and {asked} would not be looked at: leave it out"
+            )
+        if parts.structure != usual.structure:
+            asked = f"structure {parts.structure.name}"
+            raise ValueError(f"{self.method} learns a mask of single weights, and not one of {asked}: leave it out")
 
     @model_validator(mode="after")
     def _schedule_fits(self) -> "MethodConfig":

@@ -7,12 +7,20 @@ from ticketzoo.errors import ModelError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, kept, sparsity
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.paths import effective_masks
-from ticketzoo.ticket.effective import NOT_FOLLOWED, example_inputs
+from ticketzoo.models.state import State
+from ticketzoo.runs.plan import Unknown
+from ticketzoo.ticket.effective import NOT_FOLLOWED, biases_of, example_inputs
 from ticketzoo.ticket.empty import refuse_empty
 
 
 def check_layers(
-    masks: Masks, architecture: dict[str, Any], where: str, *, allowed: bool, warn: Callable[[str], None]
+    masks: Masks,
+    architecture: dict[str, Any],
+    where: str,
+    start: Callable[[], State],
+    *,
+    allowed: bool,
+    warn: Callable[[str], None],
 ) -> None:
     """Refuse masks that keep no weight of a layer in use, or warn and say how many weights are on a path at all.
 
@@ -20,6 +28,7 @@ def check_layers(
         masks: of the level that is to be trained.
         architecture: of the network.
         where: begins the message.
+        start: gives the weights that it is trained from.
         allowed: whether the recipe allows it.
         warn: told in one line where it does.
 
@@ -36,18 +45,19 @@ def check_layers(
         if not allowed:
             raise RunError(str(error)) from None
         said = str(error).removesuffix(f"; {allow}")
-        warn(f"{said}; {_on_paths(masks, architecture)}")
+        warn(f"{said}; {_on_paths(masks, architecture, start())}")
 
 
-def _on_paths(masks: Masks, architecture: dict[str, Any]) -> str:
+def _on_paths(masks: Masks, architecture: dict[str, Any], start: State) -> str:
     try:
         on = effective_masks(
             create_from_architecture(architecture, seed=0),
             masks,
             example_inputs(architecture["library"], architecture["name"], architecture["kwargs"]),
+            None if isinstance(start, Unknown) else biases_of(start),
         )
     except ModelError as error:
         return f"how many weights are effective is not known ({error})"
     except (RuntimeError, TypeError, ValueError):
         return f"how many weights are effective is not known ({NOT_FOLLOWED})"
-    return f"{kept(on):,} of {kept(masks):,} kept weights are effective, those behind a bias included"
+    return f"{kept(on):,} of {kept(masks):,} kept weights are on a path from input to output"

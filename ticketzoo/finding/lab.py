@@ -91,7 +91,7 @@ class RecipeLab:
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
         if not self.inverted:
             allowed, warn = self.recipe.finder.allow_dead_layers, self.cells.progress.warn
-            check_layers(masks, self.model.architecture, label, allowed=allowed, warn=warn)
+            check_layers(masks, self.model.architecture, label, lambda: start.state, allowed=allowed, warn=warn)
         cell = self.cells.run(self.job(masks, start, learn, training), label, keep_final=True, snapshot_steps=keep)
         self.records.append(cell.record)
         return Trained(cell, start, masks)

@@ -203,6 +203,7 @@ class Method:
         config: the keys of a recipe's `finder` section.
         cite: where the method comes from.
         words: what a card says of it; `{criterion}` in it stands for the name of the criterion.
+        scopes: what a card says of scopes that are the method's own, by name.
     """
 
     name: str
@@ -210,6 +211,7 @@ class Method:
     config: type[PruningConfig]
     cite: str
     words: str
+    scopes: Mapping[str, str] = field(default_factory=dict)
 
 
 METHODS: Registry[Method] = Registry("method", Method, error=RecipeError)
@@ -223,7 +225,7 @@ def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
     Args:
         pruning: of ticket.json: `method`, and where they are stated `criterion`, `structure`, `scope` and `schedule`.
     """
-    method, usual = pruning["method"], PruneConfig()
+    method, scope, usual = pruning["method"], pruning.get("scope", ""), PruneConfig()
     words = METHODS[method].words if method in METHODS else ""
     criterion = pruning.get("criterion") or (usual.criterion.name if "{criterion}" in words else "")
     name, _, keys = criterion.partition(" (")
@@ -231,7 +233,7 @@ def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
         "method": _said(METHODS, method).replace("{criterion}", criterion),
         "criterion": _said(CRITERIA, name) + ("; " + keys.removesuffix(")") if keys and name in CRITERIA else ""),
         "structure": _said(STRUCTURES, pruning.get("structure") or usual.structure.name),
-        "scope": _said(SCOPES, pruning.get("scope")),
+        "scope": _said(SCOPES, scope) or (METHODS[method].scopes.get(scope, "") if method in METHODS else ""),
         "schedule": _said(SCHEDULES, pruning.get("schedule")),
     }
     return {part: text for part, text in said.items() if text}

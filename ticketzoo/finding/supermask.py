@@ -47,7 +47,7 @@ class SupermaskConfig(AsIsConfig):
     def _one_level(self) -> "SupermaskConfig":
         if self.levels != 1:
             raise ValueError(f"levels: masks of {self.method} are not nested, so a ticket has one: set levels to 1")
-        self.check_untrained()
+        self.check_learned()
         return self
 
 

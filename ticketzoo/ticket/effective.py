@@ -125,7 +125,7 @@ def _levels(ticket: "Contents") -> Iterator[EffectiveLevel]:
     with_weights = not isinstance(config.rewind, BaseRewind)
     for entry in config.levels:
         at = ticket.at(level=entry.level)
-        live = _biases(model_names_of(at.rewind_state, model)) if with_weights else None
+        live = biases_of(model_names_of(at.rewind_state, model)) if with_weights else None
         masks = model_names_of(at.masks, model)
         yield _level(entry.level, masks, effective_masks(model, masks, inputs, live))
 
@@ -136,7 +136,8 @@ def _level(level: int, masks: Masks, on: Masks) -> EffectiveLevel:
     return EffectiveLevel(level, sparsity_of(there, all_of), sparsity_of(reached, all_of), there, reached, layers)
 
 
-def _biases(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def biases_of(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the biases of a state, at which paths may begin."""
     return {name: tensor for name, tensor in state.items() if is_bias(name)}
 
 

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import yaml
+from torch import nn
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.push import CARD, MAX_CARD_BYTES, Destination, Published, publish
@@ -24,7 +25,6 @@ from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.repack import encoded_as
-from ticketzoo.ticket.small import Small
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.ticket.write import save
 from ticketzoo.util.arguments import checked
@@ -61,7 +61,7 @@ class Publishable(Contents):
         return save(config, stored, Path(folder), extras or {})
 
     @checked
-    def export(self, out: str | Path, to: str = "state-dict") -> Small | None:
+    def export(self, out: str | Path, to: str = "state-dict") -> nn.Module | None:
         """Write this level for other tools, as a safetensors file; its folder is made.
 
         Args:
@@ -71,7 +71,7 @@ class Publishable(Contents):
                 network that whole filters leave, and `small-trained`, that of the trained weights.
 
         Returns:
-            of `small` and `small-trained` the network, and what it saves; else None.
+            of `small` and `small-trained` the smaller network, in evaluation mode; else None.
 
         Raises:
             TicketError: an unknown form, a file that exists or cannot be written, no trained weights, or masks that do
@@ -79,7 +79,8 @@ class Publishable(Contents):
         """
         from ticketzoo.ticket.export import export_ticket
 
-        return export_ticket(self, to, out)  # type: ignore[arg-type]
+        small = export_ticket(self, to, out)  # type: ignore[arg-type]
+        return small.network if small else None
 
     @checked
     def push_to_hub(

@@ -11,6 +11,7 @@ from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.backing import listed_differences
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.pruning.config import PruneConfig, PruningConfig, stated
+from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.recipe import Steps
 from ticketzoo.ticket.config import CUSTOM, RECIPE_FILE, BaseRewind, Filters, StoredRewind, TicketConfig
 from ticketzoo.ticket.folder import CONFIG_FILE
@@ -151,6 +152,9 @@ def _of_pruning(config: TicketConfig, finder: Mapping[str, Any]) -> Iterator[Pai
 
 def _stated(finder: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return what the recipe says of pruning, as ticket.json states it; None where this version cannot read it."""
+    scope = finder.get("scope")
+    if isinstance(scope, str) and scope not in SCOPES and not {"rate", "prune"} & finder.keys():
+        return {"scope": scope}  # of a method that learns how many weights stay
     if not ({"scope", "rate"} <= finder.keys() or "prune" in finder):
         return None
     try:
