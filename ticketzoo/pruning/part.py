@@ -61,10 +61,15 @@ class NamedIn(ConfiguredBy):
     Without `name`, a mapping is of the row that one of its keys is called by: `{rate: 0.2}` is of `rate`.
     """
 
+    def named(self, content: Any) -> Any:
+        """Return the name of the row that a part is of."""
+        if isinstance(content, dict) and self.key not in content:
+            return next((key for key in content if key in self.table()), self.default)
+        return content if isinstance(content, str) else super().named(content)
+
     def _read(self, content: Any) -> Any:
-        table = self.table()
         if isinstance(content, str):
-            content = {self.key: table.known(content)}
+            content = {self.key: self.table().known(content)}
         elif isinstance(content, dict) and self.key not in content:
-            content = {self.key: next((key for key in content if key in table), self.default), **content}
+            content = {self.key: self.named(content), **content}
         return super()._read(content)

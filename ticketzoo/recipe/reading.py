@@ -1,20 +1,17 @@
 """Recipes on disk: YAML, checked against a typed section, with overrides and errors that suggest the right key."""
 
 import copy
-import difflib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import UnionType
-from typing import Any, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
-from pydantic.fields import FieldInfo
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.document import parse_yaml
+from ticketzoo.recipe.keys import suggested, unknown_key
 from ticketzoo.recipe.local import without_local_paths
-from ticketzoo.recipe.table import ConfiguredBy
 from ticketzoo.util.text import for_terminal
 
 R = TypeVar("R", bound=BaseModel)
@@ -145,8 +142,7 @@ def _explain(problem: Any, recipe_type: type[BaseModel], content: Any) -> str:
     location = problem["loc"]
     key = ".".join(_present(location, content))
     if problem["type"] == "extra_forbidden":
-        known = _keys_beside(recipe_type, [str(part) for part in location])
-        return f"unknown key {_shortened(key)}{_suggest(str(location[-1]), known)}"
+        return f"unknown key {_shortened(key)}{unknown_key(recipe_type, location, content)}"
     if problem["type"] == "missing":
         return f"key {'.'.join([*_present(location[:-1], content), str(location[-1])])!r} is missing"
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
@@ -172,12 +168,7 @@ def _explain_tag(key: str, discriminator: str, tag: str = "", expected_tags: str
     if not tag:
         return f"key {where!r} is missing"
     known = [name.strip("'") for name in expected_tags.split(", ")]
-    return f"{where}: unknown {_shortened(tag)}{_suggest(tag, known)}"
-
-
-def _suggest(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(known)}"
+    return f"{where}: unknown {_shortened(tag)}{suggested(tag, known)}"
 
 
 _PLAIN = {
@@ -201,36 +192,3 @@ def _present(location: tuple[int | str, ...], content: Any) -> Iterator[str]:
         if leads_on:
             content = content[part]
             yield str(part)
-
-
-def _keys_beside(recipe_type: type[BaseModel], location: list[str]) -> list[str]:
-    """Return the names of the keys that may stand where the unknown last part of `location` stands."""
-    candidates: list[type[BaseModel]] = [recipe_type]
-    for part in location[:-1]:
-        deeper = [
-            model
-            for candidate in candidates
-            if part in candidate.model_fields
-            for model in _models_of(candidate.model_fields[part])
-        ]
-        candidates = deeper or [model for model in candidates if _is_called(model, part)] or candidates
-    return sorted({name for candidate in candidates for name in candidate.model_fields})
-
-
-def _is_called(model: type[BaseModel], tag: str) -> bool:
-    """Tell whether pydantic tells `model` from its alternatives by `tag`."""
-    return any(tag in get_args(field.annotation) for field in model.model_fields.values())
-
-
-def _models_of(field: FieldInfo) -> list[type[BaseModel]]:
-    """Return the types of the sections that a field may hold."""
-    chosen = [model for marker in field.metadata if isinstance(marker, ConfiguredBy) for model in marker.configs()]
-    return chosen or _models_in(field.annotation)
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if get_origin(annotation) in (Union, UnionType, list, tuple, dict) or get_args(annotation):
-        return [model for argument in get_args(annotation) for model in _models_in(argument)]
-    return []

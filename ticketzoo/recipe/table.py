@@ -32,13 +32,17 @@ class ConfiguredBy:
         """Return the types a section may have, an entry's each."""
         return [entry.config for entry in self.table().values()]
 
+    def named(self, content: Any) -> Any:
+        """Return the name of the entry that a section is of, perhaps of none; the default where it gives no name."""
+        return content.get(self.key, self.default) if isinstance(content, dict) else self.default
+
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self._read, handler(source))
 
     def _read(self, content: Any) -> Any:
         if not isinstance(content, dict):
             return content
-        name, table = content.get(self.key, self.default), self.table()
+        name, table = self.named(content), self.table()
         if name is None:
             raise PydanticKnownError("union_tag_not_found", {"discriminator": f"'{self.key}'"})
         if not isinstance(name, str) or name not in table:
