@@ -30,8 +30,9 @@ def at_init(lab: Lab, config: AtInitConfig) -> Iterator[Level]:
 
     Nothing is trained to find them: the trainings that measure the levels start from the same weights.
     """
-    masks, start = lab.dense, lab.initial
-    yield Level(masks, start)
+    start = lab.initial
+    masks = lab.prune(start, lab.dense, to=1)  # what cannot be scored is refused before dense is trained
+    yield Level(lab.dense, start)
     for level in range(1, lab.levels + 1):
-        masks = lab.prune(start, masks, to=level)
+        masks = lab.prune(start, masks, to=level) if level > 1 else masks
         yield Level(masks, start)

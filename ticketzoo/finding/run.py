@@ -15,8 +15,10 @@ from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.models import create_from_architecture
 from ticketzoo.pruning.config import dense_masks, included, prunable
+from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.reached import unreached
+from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
@@ -109,6 +111,8 @@ class Search:
     def replicate(self, seed: int) -> Replicate:
         """Run the method with `seed` and measure every level that it yields. Raises as `find_tickets` does."""
         lab, finder = self.lab(seed), self.recipe.finder
+        if (tried := CRITERIA[finder.pruning.criterion.name].tried) and not isinstance(lab.initial.state, Unknown):
+            tried(lab.probe(lab.initial, lab.dense))
         found: list[Level] = []
         rows: list[Row] = []
 

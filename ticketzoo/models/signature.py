@@ -46,6 +46,22 @@ class Observation:
 
 
 @dataclass(frozen=True)
+class Named:
+    """Several tensors by the names of arguments of `forward`: float32 [b, *shape] each."""
+
+    words: ClassVar[str] = "several inputs"
+
+    shapes: tuple[tuple[str, tuple[int, ...]], ...]
+
+
+@dataclass(frozen=True)
+class Integers:
+    """Tensors that are, or have among them, integers [b, ...], such as tokens of a user's own."""
+
+    words: ClassVar[str] = "integers"
+
+
+@dataclass(frozen=True)
 class Classes:
     """Scores of `count` classes: float [b, count]."""
 

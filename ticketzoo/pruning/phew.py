@@ -46,6 +46,7 @@ class PhewConfig(CriterionConfig):
     sets_layers=True,
     inverts=False,
     scored_anew=False,
+    tried=lambda probe: _way(probe),
 )
 def phew(probe: Probe, config: PhewConfig, count: int | None = None) -> Scores:
     """Score weights by how early a walk meets them: the first `count` stay, and those of more stay of fewer.
@@ -58,8 +59,7 @@ def phew(probe: Probe, config: PhewConfig, count: int | None = None) -> Scores:
         RunError: the network has anything else than linear and convolution layers and sums, or the walks do not meet
             enough weights.
     """
-    (ones,) = probe.inputs()
-    way = stops(probe.model().cpu().eval(), ones.cpu())
+    way = _way(probe)
     first = {name: torch.full((mask.numel(),), NEVER) for name, mask in probe.masks.items()}
     generator = torch.Generator().manual_seed(derive_seed(probe.seed, "phew"))
     needed = total(probe.masks) if count is None else count
@@ -73,6 +73,15 @@ def phew(probe: Probe, config: PhewConfig, count: int | None = None) -> Scores:
     met_now = sum(int((places < NEVER).sum()) for places in first.values())
     what = f"{config.walks:,} walks meet {met_now:,} of the {needed:,} weights to keep"
     raise RunError(f"criterion 'phew': {what}; ask for a higher sparsity, or more walks")
+
+
+def _way(probe: Probe) -> list[Stop]:
+    """Return the stops of the network. Raises RunError for one that walks do not go through."""
+    given = probe.inputs()
+    inputs = [*given.values()] if isinstance(given, dict) else [*given]
+    if len(inputs) != 1:
+        raise RunError(f"criterion 'phew': walks begin at one input, and the network takes {len(inputs)}")
+    return stops(probe.model().cpu().eval(), inputs[0].cpu())
 
 
 def _note(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from torch import Tensor, nn
 
@@ -26,6 +26,9 @@ class Scored:
     batch_size: int | None = None
     temperature: float = 1.0
 
+
+Inputs: TypeAlias = tuple[Tensor, ...] | dict[str, Tensor]
+"""Arguments of a model's `forward`, by position or by name."""
 
 USUAL = Scored()
 """One batch of the task's own number of examples."""
@@ -66,8 +69,8 @@ class Probe(Protocol):
         """Return the network, masked: a new one at each call, so that nothing done to it lasts."""
         ...
 
-    def inputs(self) -> tuple[Tensor, ...]:
-        """Return what the model takes, of one example, all numbers 1."""
+    def inputs(self) -> Inputs:
+        """Return what the model takes, of one example, all numbers 1; a dict of a model that takes it by name."""
         ...
 
     def gradients(self, batches: int = 1) -> State:
@@ -104,7 +107,7 @@ class Weights:
         """Return the probe itself: it has no loss."""
         return self
 
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self) -> Inputs:
         """Raise RunError: there is no model."""
         raise RunError("this criterion needs the model, and only weights are given")
 

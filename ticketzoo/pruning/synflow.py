@@ -1,6 +1,7 @@
 """SynFlow: the flow through each weight of a network in which all weights are positive, without data."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import torch
 from pydantic import Field
@@ -28,11 +29,16 @@ class SynflowConfig(CriterionConfig):
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 100
 
 
+def _tried(probe: Probe) -> Scores:
+    return synflow(probe, SynflowConfig())
+
+
 @CRITERIA.add(
     "synflow",
     config=SynflowConfig,
     cite="Tanaka et al. 2020, section 5",
     words="smallest synaptic flow",
+    tried=_tried,
 )
 def synflow(probe: Probe, config: SynflowConfig) -> Scores:
     """Score by |w| dR/d|w|, R being the sum of the outputs for an input of ones, all weights positive, in float64.
@@ -43,13 +49,14 @@ def synflow(probe: Probe, config: SynflowConfig) -> Scores:
         RunError: the flow is not conserved: the network has other layers than linear, convolution, pooling,
             BatchNorm and ReLU, or nothing flows.
     """
-    model, (ones,) = probe.model().double().eval(), probe.inputs()
+    model, given = probe.model().double().eval(), probe.inputs()
     _make_positive(model, probe.masks)
     parameters = {name: model.get_parameter(name).requires_grad_() for name in probe.masks}
-    ones = ones.double().requires_grad_()
-    flow = _flow(model(ones))
+    pairs = given.items() if isinstance(given, dict) else enumerate(given)
+    ones = {name: tensor.double().requires_grad_() for name, tensor in pairs}
+    flow = _flow(model, ones)
     with torch.no_grad():
-        doubled = _flow(model(2 * ones))
+        doubled = _flow(model, {name: 2 * tensor for name, tensor in ones.items()})
     if flow == 0 and not all(mask.all() for mask in probe.masks.values()):  # the masks let nothing through
         return {name: torch.zeros(mask.shape, dtype=torch.float64) for name, mask in probe.masks.items()}
     if not torch.isfinite(flow) or flow <= 0:
@@ -57,8 +64,9 @@ def synflow(probe: Probe, config: SynflowConfig) -> Scores:
     if abs(doubled / flow - 2) > TOLERANCE:
         needed = "it needs layers that multiply the output with the input: ReLU, linear, convolution, pooling"
         raise RunError(f"criterion 'synflow': twice the input gives {doubled / flow:.4g} times the output; {needed}")
-    at_ones, *slopes = torch.autograd.grad(flow, [ones, *parameters.values()], materialize_grads=True)
-    if abs((ones * at_ones).sum() / flow - 1) > TOLERANCE:
+    slopes = torch.autograd.grad(flow, [*ones.values(), *parameters.values()], materialize_grads=True)
+    at_ones, slopes = slopes[: len(ones)], slopes[len(ones) :]
+    if abs(sum(at_one.sum() for at_one in at_ones) / flow - 1) > TOLERANCE:
         raise RunError("criterion 'synflow': what leaves the input is not what reaches the output")
     return {
         name: (parameter * slope).detach().cpu()
@@ -88,7 +96,17 @@ def _only_scale(name: str, norm: _BatchNorm) -> None:
     norm.running_var.fill_(1)
 
 
-def _flow(output: object) -> Tensor:
+def _flow(model: nn.Module, inputs: Mapping[Any, Tensor]) -> Tensor:
+    by_name = all(isinstance(name, str) for name in inputs)
+    try:
+        output = model(**inputs) if by_name else model(*inputs.values())
+    except Exception as error:  # anything a user's forward may raise
+        shapes = ", ".join(str(list(tensor.shape)) for tensor in inputs.values())
+        raise RunError(f"criterion 'synflow': the network takes no ones {shapes}: {_first_line(error)}") from None
     if not isinstance(output, Tensor):
         raise RunError("criterion 'synflow': the network's output is no tensor")
     return output.sum()
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

@@ -17,10 +17,10 @@ from ticketzoo.masks.attach import attach
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture, load_model_state
-from ticketzoo.models.signature import Image, Observation
+from ticketzoo.models.signature import End, Image, Named, Observation
 from ticketzoo.models.state import State
 from ticketzoo.pruning.curvature import Variant, diagonal
-from ticketzoo.pruning.probe import USUAL, Scored
+from ticketzoo.pruning.probe import USUAL, Inputs, Scored
 from ticketzoo.pruning.score_data import check_classes, score_batches, set_temperature, stated
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
@@ -72,18 +72,13 @@ class TaskProbe:
         check_classes(self.task, scored)
         return replace(self, scored=scored)
 
-    def inputs(self) -> tuple[Tensor, ...]:
+    def inputs(self) -> Inputs:
         """Return what the model takes, of one example, all numbers 1: float32 [1, ...], on `device`.
 
         Raises:
             RunError: the model takes something else than images and observations.
         """
-        end = self.task.signature.input
-        if isinstance(end, Image):
-            return (torch.ones(1, end.channels, end.height, end.width, device=self.device),)
-        if isinstance(end, Observation):
-            return (torch.ones(1, *end.shape, device=self.device),)
-        raise RunError(f"there is no input of ones for a model that takes {end.words}: choose another criterion")
+        return inputs_of_ones(self.task.signature.input, self.device)
 
     @property
     def start(self) -> State:
@@ -220,6 +215,17 @@ class TaskProbe:
         for _ in self._losses(model, batches):
             pass
         return {name: total.sqrt() for name, total in _over_processes(squares).items()}
+
+
+def inputs_of_ones(end: End, device: torch.device) -> Inputs:
+    """Return one example of an input, all numbers 1. Raises RunError where it is not made of floats."""
+    if isinstance(end, Image):
+        return (torch.ones(1, end.channels, end.height, end.width, device=device),)
+    if isinstance(end, Observation):
+        return (torch.ones(1, *end.shape, device=device),)
+    if isinstance(end, Named):
+        return {name: torch.ones(1, *shape, device=device) for name, shape in end.shapes}
+    raise RunError(f"there is no input of ones for a model that takes {end.words}: choose another criterion")
 
 
 def _gradient(loss: Tensor, parameters: Mapping[str, Tensor], *, create_graph: bool = False) -> dict[str, Tensor]:

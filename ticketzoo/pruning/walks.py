@@ -105,6 +105,7 @@ def _traced(model: nn.Module, ones: Tensor) -> Graph:
     try:
         graph = Tracer().trace(model)
         with torch.no_grad():
+            model(ones)  # as what fails in ShapeProp is printed
             ShapeProp(GraphModule(model, graph)).propagate(ones)
     except Exception as error:  # anything a user's forward may raise for want of values
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ticketzoo.data.order import training_order
 from ticketzoo.distributed import processes
 from ticketzoo.errors import DataError
-from ticketzoo.models.signature import Features, Observation, Signature
+from ticketzoo.models.signature import End, Features, Integers, Named, Observation, Signature
 from ticketzoo.recipe import DataName
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.metrics import ACCURACY, LOSS, METRICS, Metric, metric_called
@@ -88,12 +88,12 @@ class OwnTask:
         self._held_out = {"validation": examples_of(validation, "validation") if validation is not None else None}
         self._evaluate = evaluate if callable(evaluate) else None
         self._held_out["test"] = None if self._evaluate else examples_of(cast(Examples, evaluate), "evaluate")
-        _, targets = drawn(self._train, [0], seed=0)
+        first, targets = drawn(self._train, [0], seed=0)
         classes = not targets.is_floating_point()
         self._loss = loss or (F.cross_entropy if classes else F.mse_loss)
         self.takes_squares = self._loss is F.mse_loss
         self.metric = _metric(metric) if metric is not None else ACCURACY if classes else LOSS
-        self.name, self.signature = name, Signature(Observation(()), Features(1))
+        self.name, self.signature = name, Signature(_input_of(first), Features(1))
         self.has_validation = validation is not None
         self._splits: dict[str, Examples | None] = {"train": self._train, **self._held_out}
         self.examples = {split: 0 if examples is None else len(examples) for split, examples in self._splits.items()}
@@ -205,6 +205,15 @@ def _from_a_recipe(section: OwnSection) -> Task:
     raise DataError(
         "task.type: own: model and data of this recipe are in a program: run ticketzoo.find(model=..., ...)"
     )
+
+
+def _input_of(inputs: Any) -> End:
+    """Return the input of a model that takes these: a batch of one example."""
+    if isinstance(inputs, Tensor):
+        return Observation(tuple(inputs.shape[1:])) if inputs.is_floating_point() else Integers()
+    if not all(tensor.is_floating_point() for tensor in inputs.values()):
+        return Integers()
+    return Named(tuple((name, tuple(tensor.shape[1:])) for name, tensor in inputs.items()))
 
 
 def _metric(given: str | Metric) -> Metric:
