@@ -1,5 +1,6 @@
 """Masks that a criterion makes of a training, on the weights of before it: measured as they are."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ticketzoo.models.signs import signed_constants
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task
+from ticketzoo.training.statistics import gather_statistics
 
 
 def recipe(model: dict[str, Any] | None = None, arms: tuple[str, ...] = (), **finder: Any) -> FindRecipe:
@@ -86,6 +88,23 @@ def test_statistics_are_gathered_for_every_mask(tmp_path: Path) -> None:
     (name, *_) = (name for name in one if name.endswith("running_var"))
     assert not torch.equal(one[name], torch.ones_like(one[name]))
     assert not torch.equal(one[name], other[name])
+
+
+def test_statistics_of_a_bernoulli_ticket_and_of_its_samples_are_gathered_anew(tmp_path: Path) -> None:
+    """Those of the training are of sampled masks, and what is measured is the mask of logits above 0."""
+    model = {"name": "resnet-20", "kwargs": {"width": 0.1, "init": "kaiming_normal"}}
+    steps = {"steps": "2it", "batch_size": 300, "optimizer": {"lr": 100.0}}
+    made = recipe(model, method="bernoulli", scope="learned", rate=None, levels=1, training=steps)
+    ticket = found(made, tmp_path)
+    network = ticket.build()
+    gather_statistics(network, create_task(made.task), 300, 0, torch.device("cpu"))
+    again = network.state_dict()
+    means = [name for name in ticket.rewind_state if name.endswith("running_mean")]
+    for name in means:
+        torch.testing.assert_close(ticket.rewind_state[name], again[name])
+    assert any(again[name].abs().max() > 0.01 for name in means)
+    learned = [json.loads(file.read_text())["specification"].get("learn") for file in tmp_path.glob("*/cell.json")]
+    assert learned.count({"name": "statistics"}) == 1 + 10
 
 
 @pytest.mark.parametrize(

@@ -21,10 +21,11 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.callbacks import Callbacks, Resumption
+from ticketzoo.training.statistics import gather_statistics
 from ticketzoo.util.signals import Interrupted, ending_by_itself, raise_when_interrupted
 
 CPU = torch.device("cpu")
-IMAGES = {
+IMAGES: dict[str, Any] = {
     "type": "image-classification",
     "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 61},
     "augment": {"crop": 1, "flip": True},
@@ -91,6 +92,15 @@ def test_processes_train_what_one_trains(count: int, tmp_path: Path) -> None:
     assert torch.equal(pruned, torch.arange(432) % 3 == 0)
 
 
+def gathered_statistics() -> dict[str, list[float]]:
+    """What BatchNorm is given of four batches of 15 images, of which two processes see 7 and 8."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
+    images = IMAGES | {"dataset": IMAGES["dataset"] | {"examples": 60}}
+    gather_statistics(model, create_task(ImageClassificationConfig.model_validate(images)), 15, 3, CPU)
+    return {name: tensor.tolist() for name, tensor in model.named_buffers() if tensor.dim()}
+
+
 def look_at_parts() -> Any:
     """BatchNorm of each process's own, random numbers, shares."""
     local = train_on_images(False)
@@ -108,6 +118,7 @@ def look_at_parts() -> Any:
         "variance": model[0].running_var.tolist(),
         "shares": [torch.arange(total)[processes.share_of(total).start : processes.share_of(total).stop].tolist()
                    for total in (1, 2, 7, 8)],
+        "gathered": gathered_statistics(),
         "mine": list(processes.mine(range(5))),
         "sums": processes.summed(processes.rank(), 0.5),
         "shared out": [[item, done.item()] for item, done in processes.shared_out(torch.tensor, [4, 5, 6])],
@@ -120,7 +131,11 @@ def test_what_processes_take_and_tell_each_other(tmp_path: Path) -> None:
     first, second = results_of(2, look_at_parts, tmp_path)
     images = torch.randn(10, 2, 3, 3, generator=torch.Generator().manual_seed(0))
     values = images.transpose(0, 1).flatten(1)
+    alone = gathered_statistics()
+    assert first["gathered"] == second["gathered"]
     for found in (first, second):
+        for name, values_of_one in alone.items():
+            assert found["gathered"][name] == pytest.approx(values_of_one, rel=1e-5)
         assert found["mean"] == pytest.approx(values.mean(1).tolist(), abs=1e-6)
         assert found["variance"] == pytest.approx(values.var(1).tolist(), rel=1e-5)
         assert found["sums"] == [1.0, 1.0]

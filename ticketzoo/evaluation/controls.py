@@ -10,7 +10,7 @@ from ticketzoo.evaluation.draw import MaskSearch, ReinitFrom
 from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.models.state import State
 from ticketzoo.training.job import Job
-from ticketzoo.training.parametrisation import NOTHING, STATISTICS
+from ticketzoo.training.parametrisation import NOTHING, measuring
 
 
 class Labels(TypedDict):
@@ -116,6 +116,5 @@ def _made(job: Job, draw: Draw) -> Job:
         check_masks(made.masks, {name: tensor.shape for name, tensor in job.state.items()})
     except TicketError as error:
         raise RunError(f"arm {draw.arm!r}: {error}") from None
-    if made.learn == NOTHING and any(name.endswith("running_mean") for name in made.state):
-        return replace(made, learn=STATISTICS)  # those of the ticket are of its own mask
-    return made
+    # running statistics of the ticket are of its own mask
+    return replace(made, learn=measuring(made.state)) if made.learn == NOTHING else made

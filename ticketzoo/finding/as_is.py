@@ -1,14 +1,18 @@
 """Methods whose tickets are used as they are, as no weight is trained: what these have in common."""
 
+from dataclasses import replace
+from functools import partial
+
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding.config import MethodConfig
-from ticketzoo.finding.method import Lab
+from ticketzoo.finding.method import Lab, Start
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.parametrisation import NOTHING, STATISTICS, measuring
 from ticketzoo.training.scores import MaskLearner
 
 
@@ -42,6 +46,22 @@ class AsIsConfig(MethodConfig):
 def sizes(masks: Masks) -> dict[str, int]:
     """Return how many weights the masks keep, by parameter name."""
     return {name: int(mask.count_nonzero()) for name, mask in masks.items()}
+
+
+def with_statistics(lab: Lab, masks: Masks, start: Start) -> Start:
+    """Return `start` with running statistics of batch normalisation gathered under `masks`; itself if it has none."""
+    if measuring(start.state) == NOTHING:
+        return start
+    gathered = lab.train(masks, start, learn=STATISTICS).end(count_from=0)
+    return replace(start, read=partial(_normalised, start, gathered))
+
+
+def _normalised(start: Start, gathered: Start) -> State:
+    """Return the state of `start` with the running statistics of `gathered`."""
+    buffers = ("running_mean", "running_var", "num_batches_tracked")
+    state, statistics = start.state, gathered.state
+    made = state | {name: tensor for name, tensor in statistics.items() if name.endswith(buffers)}
+    return Unknown(made) if isinstance(state, Unknown) or isinstance(statistics, Unknown) else made
 
 
 def check_neutral(lab: Lab, method: str) -> None:

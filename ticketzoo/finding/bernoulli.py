@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
+from ticketzoo.finding.as_is import with_statistics
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.finding.supermask import SupermaskConfig, as_it_is, sought, train_mask
 from ticketzoo.masks.digests import state_sha256
@@ -20,7 +21,7 @@ from ticketzoo.pruning.schedule import RateConfig
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.seeds import derive_seed
 from ticketzoo.training.bernoulli import Bernoulli, sampled_masks
-from ticketzoo.training.parametrisation import NOTHING
+from ticketzoo.training.parametrisation import measuring
 
 SAMPLES = 10
 """Masks whose mean Zhou et al. 2019 report."""
@@ -86,6 +87,7 @@ def bernoulli(lab: Lab, config: BernoulliConfig) -> Iterator[Level]:
 
     Rows of the latter also say what `SAMPLES` masks drawn from the probabilities score in the mean, which is what the
     paper reports: `test_sampled_accuracy`. The logits need an own `training`: the paper's has SGD with lr 100.
+    Running statistics of batch normalisation are gathered for each of these masks.
     """
     sized = sought(lab, config)
     yield Level(lab.dense, lab.initial, lab.train(lab.dense, lab.initial))
@@ -93,6 +95,7 @@ def bernoulli(lab: Lab, config: BernoulliConfig) -> Iterator[Level]:
     level = replace(as_it_is(trained), extras={})
     if isinstance(trained.learned.weights, Unknown):
         level = replace(level, masks=sized)
+    level = replace(level, start=with_statistics(lab, level.masks, level.start))
     yield replace(level, measured=_sampled(lab, config, trained))
 
 
@@ -103,7 +106,7 @@ def _sampled(lab: Lab, config: BernoulliConfig, trained: Trained) -> dict[str, f
     for number in range(SAMPLES):
         masks = sampled_masks(logits, derive_seed(number, "sampled", drawn))
         start = Start(partial(_shown, trained, config, masks))
-        found.append(lab.train(masks, start, learn=NOTHING).record.final)
+        found.append(lab.train(masks, start, learn=measuring(start.state)).record.final)
     metrics = [name for name in found[0] if name.startswith("test_")]
     return {name.replace("test_", "test_sampled_", 1): statistics.fmean(one[name] for one in found) for name in metrics}
 

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from ticketzoo.finding.as_is import AsIsConfig, check_neutral
+from ticketzoo.finding.as_is import AsIsConfig, check_neutral, with_statistics
 from ticketzoo.finding.method import METHODS, Lab, Level, Start
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.signs import signed_constants
 from ticketzoo.models.state import State
 from ticketzoo.recipe import Steps
-from ticketzoo.training.parametrisation import NOTHING, STATISTICS
+from ticketzoo.training.parametrisation import NOTHING
 
 
 class CriterionSupermaskConfig(AsIsConfig):
@@ -71,20 +71,10 @@ def criterion_supermask(lab: Lab, config: CriterionSupermaskConfig) -> Iterator[
     if config.training is not None:
         scored = lab.train(lab.dense, lab.initial, training=config.training)
     frozen = Start(partial(_frozen, lab.initial, config, lab.dense)) if config.signed else lab.initial
-    normalised = any(name.endswith("running_mean") for name in frozen.state)
     for level in range(1, lab.levels + 1):
         masks = lab.prune(scored, masks, to=level)
-        start = frozen
-        if normalised:
-            start = Start(partial(_normalised, frozen, lab.train(masks, frozen, learn=STATISTICS).end(count_from=0)))
-        yield Level(masks, start, learn=NOTHING)
+        yield Level(masks, with_statistics(lab, masks, frozen), learn=NOTHING)
 
 
 def _frozen(start: Start, config: CriterionSupermaskConfig, masks: Masks) -> State:
     return config.frozen_weights(start.state, masks)
-
-
-def _normalised(start: Start, gathered: Start) -> State:
-    """Return the state of `start` with the running statistics of `gathered`."""
-    buffers = ("running_mean", "running_var", "num_batches_tracked")
-    return start.state | {name: tensor for name, tensor in gathered.state.items() if name.endswith(buffers)}

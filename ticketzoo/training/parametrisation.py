@@ -179,6 +179,11 @@ NOTHING: Parametrisation = Nothing()
 STATISTICS: Parametrisation = Statistics()
 
 
+def measuring(state: State) -> Parametrisation:
+    """Return what measures weights as they are: with running statistics of their own, if they have any."""
+    return STATISTICS if any(name.endswith("running_mean") for name in state) else NOTHING
+
+
 def is_untrained(learn: Parametrisation) -> bool:
     """Tell whether no parameter is trained: the network is measured as it is."""
     return learn in (NOTHING, STATISTICS)

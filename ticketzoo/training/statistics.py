@@ -4,6 +4,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ticketzoo.distributed import processes
+from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.generators import restored_generators, seed_generators
@@ -16,6 +18,9 @@ BATCHES = 100
 def gather_statistics(model: nn.Module, task: Task, batch_size: int, seed: int, device: torch.device) -> None:
     """Give the BatchNorms in `model` the mean statistics of the first training batches; nothing else changes.
 
+    Several processes share each batch, and all get the statistics of whole batches, whatever
+    `training.sync_batchnorm` says.
+
     Args:
         model: on `device`, with its masks.
         task: gives the batches, in the order of a training of `seed`.
@@ -23,6 +28,8 @@ def gather_statistics(model: nn.Module, task: Task, batch_size: int, seed: int, 
         seed: of the order and of augmentation.
         device: where to compute.
     """
+    if processes.count() > 1:
+        synchronise_batch_norm(model, device)
     norms = [one for one in model.modules() if isinstance(one, _BatchNorm) and one.track_running_stats]
     if not norms:
         return
