@@ -90,21 +90,24 @@ def test_statistics_are_gathered_for_every_mask(tmp_path: Path) -> None:
     assert not torch.equal(one[name], other[name])
 
 
-def test_statistics_of_a_bernoulli_ticket_and_of_its_samples_are_gathered_anew(tmp_path: Path) -> None:
+def test_statistics_of_a_bernoulli_ticket_and_of_its_samples_are_gathered_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Those of the training are of sampled masks, and what is measured is the mask of logits above 0."""
+    monkeypatch.setattr("ticketzoo.finding.bernoulli.SAMPLES", 2)
     model = {"name": "resnet-20", "kwargs": {"width": 0.1, "init": "kaiming_normal"}}
-    steps = {"steps": "2it", "batch_size": 300, "optimizer": {"lr": 100.0}}
+    steps = {"steps": "2it", "batch_size": 100, "optimizer": {"lr": 100.0}}
     made = recipe(model, method="bernoulli", scope="learned", rate=None, levels=1, training=steps)
     ticket = found(made, tmp_path)
     network = ticket.build()
-    gather_statistics(network, create_task(made.task), 300, 0, torch.device("cpu"))
+    gather_statistics(network, create_task(made.task), 100, 0, torch.device("cpu"))
     again = network.state_dict()
     means = [name for name in ticket.rewind_state if name.endswith("running_mean")]
     for name in means:
-        torch.testing.assert_close(ticket.rewind_state[name], again[name])
-    assert any(again[name].abs().max() > 0.01 for name in means)
+        torch.testing.assert_close(ticket.rewind_state[name], again[name], rtol=0, atol=0.01)
+    assert any(again[name].abs().max() > 0.1 for name in means)
     learned = [json.loads(file.read_text())["specification"].get("learn") for file in tmp_path.glob("*/cell.json")]
-    assert learned.count({"name": "statistics"}) == 1 + 10
+    assert learned.count({"name": "statistics"}) == 1 + 2
 
 
 @pytest.mark.parametrize(

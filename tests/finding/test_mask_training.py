@@ -117,10 +117,6 @@ def test_a_ticket_of_an_encoder_refers_to_its_weights(tmp_path: Path, monkeypatc
             {"prune": {"criterion": {"name": "magnitude", "sign": "diff", "single": True}, **LAYERWISE}},
             "prune.criterion: mask-training asks magnitudes once: leave out sign, single",
         ),
-        (
-            {"prune": {"criterion": {"name": "magnitude", "iterations": 3}, **LAYERWISE}},
-            "mask-training asks magnitudes once: leave out iterations",
-        ),
     ],
 )
 def test_what_cannot_be_learned_is_refused(finder: dict[str, Any], said: str, tmp_path: Path) -> None:
