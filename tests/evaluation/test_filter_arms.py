@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.evaluation.again import VerdictConfig
 from ticketzoo.evaluation.arms import ARMS, Draw
-from ticketzoo.evaluation.verdict import judge, sentence
+from ticketzoo.evaluation.verdict import judge, judge_all, sentence
 from ticketzoo.finding import FindRecipe
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_from_architecture, model_state, prunable_parameters
@@ -124,3 +125,43 @@ def test_filters_matter_only_above_both(others: float | None, small: float | Non
     assert "filters matter: matching, with at least 3 seeds" in verdict.rule
     assert "winning" not in verdict.rule + sentence(verdict)
     assert ("filters matter at 0.300 (level 1)" in sentence(verdict)) == (label == "filters matter")
+
+
+def test_the_structure_says_so_whatever_arms_were_measured() -> None:
+    """Above fresh weights and random positions a ticket wins; of whole filters these show nothing."""
+    measured = rows("dense", 0.9) + rows("ticket", 0.9) + rows("random_mask", 0.8) + rows("random_reinit", 0.8)
+    assert judge(measured, margin=0.02, transfer=()).label == "winning"
+    verdict = judge(measured, margin=0.02, transfer=(), use="filters")
+    assert (verdict.label, judge_all(measured, margin=0.02, transfer={"t": ()}, filters=["t"])["t"]) == (
+        "matching",
+        verdict,
+    )
+    assert "winning" not in verdict.rule
+    assert "has random_filters 0, small_dense 0" in verdict.levels[0].reason
+
+
+@pytest.mark.parametrize("beside", ["small_dense_long", "random_mask", "random_reinit"])
+def test_other_arms_are_shown_and_no_controls(beside: str) -> None:
+    measured = [*rows("dense", 0.9), *rows("ticket", 0.9), *rows("random_filters", 0.8), *rows("small_dense", 0.8)]
+    verdict = judge(measured + rows(beside, 0.95), margin=0.02, transfer=())
+    assert verdict.label == "filters matter"
+    assert beside not in verdict.levels[0].reason
+
+
+@pytest.mark.parametrize(
+    ("model", "structure", "arms"),
+    [
+        ("lenet-5", "filters", ("ticket", "dense", "random_filters", "small_dense")),
+        ("torchvision/resnet18", "filters", ("ticket", "dense", "random_filters")),
+        ("lenet-5", "weight", ("ticket", "dense", "random_reinit", "random_mask")),
+    ],
+)
+def test_the_default_arms_follow_from_the_structure(model: str, structure: str, arms: tuple[str, ...]) -> None:
+    task = {"type": "image-classification", "dataset": {"path": "digits"}}
+    content = {"name": "t", "model": model, "task": task, "finder": {"levels": 1, "prune": {"structure": structure}}}
+    recipe = parse_recipe(content, FindRecipe, "test")
+    assert recipe.arms == arms
+    measured = rows("dense", 0.9) + rows("ticket", 0.9) + rows("random_mask", 0.8) + rows("random_reinit", 0.8)
+    assert recipe.model_copy(update={"verdict": VerdictConfig(margin=0.02)}).judge(measured, transfer=()).label == (
+        "winning" if structure == "weight" else "matching"
+    )

@@ -15,7 +15,7 @@ from ticketzoo.recipe import Config
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.seeds import FIRST_LOOK, MAX_SEEDS
 from ticketzoo.ticket import Ticket
-from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.ticket.config import BaseRewind, Filters, TicketConfig
 from ticketzoo.ticket.verdict import Until
 
 
@@ -128,7 +128,7 @@ def terms_of(config: TicketConfig, rows: Iterable[Row], recipe_text: str | None)
         margin=margin,
         transfer=beside_source(rows, config, _parsed(recipe_text)),
         pretrained=isinstance(config.rewind, BaseRewind),
-        use=config.use,
+        use="filters" if config.use == "train" and isinstance(config.pruning.structure, Filters) else config.use,
         until=until,
     )
 

@@ -105,7 +105,6 @@ def small_dense(job: Job, draw: Draw) -> Job:
     masks="none: the smaller dense network of the same shapes",
     weights="as small_dense, trained for as many multiplications as dense",
     style=Style("#BCBD22", "d"),
-    verdict_control=True,
     cite="Liu et al. 2019, section 4 (Scratch-B)",
 )
 def small_dense_long(job: Job, draw: Draw) -> Job:

@@ -16,7 +16,8 @@ from ticketzoo.evaluation.inference import ROUNDING, Floats
 from ticketzoo.evaluation.metrics import metric_of, show
 from ticketzoo.evaluation.statistics import Group
 
-Use = Literal["train", "as-is"]
+Use = Literal["train", "filters", "as-is"]
+"""How a ticket is used: it is trained, it is of whole filters and trained, or neither."""
 Margin = float | Mapping[str, float] | None
 """A stated margin, in the metric's unit: of every target, by target, or None for the metric's default."""
 
@@ -92,8 +93,9 @@ class Target:
         return ", ".join(f"{arm} {seeds.get(arm, 0)}" for arm in arms if seeds.get(arm, 0) < fewest)
 
     def controls(self, level: int) -> list[str]:
-        """Return the arms at `level` that a winning ticket must be above."""
-        return [arm for arm in self.levels[level] if arm_entry(arm).verdict_control]
+        """Return the arms at `level` that a winning ticket must be above; of whole filters these two alone."""
+        needed = FILTER_ARMS if self.structured else tuple(self.levels[level])
+        return [arm for arm in self.levels[level] if arm_entry(arm).verdict_control and arm in needed]
 
     @cached_property
     def unmeasured(self) -> str:
@@ -197,8 +199,8 @@ class Target:
 
     @cached_property
     def structured(self) -> bool:
-        """Return True for a ticket of whole filters that was compared with other filters or smaller networks."""
-        return any(arm_entry(group.key.arm).structured for group in self.groups)
+        """Return True for a ticket of whole filters: known to be one, or compared with other filters or networks."""
+        return self.use == "filters" or any(arm_entry(group.key.arm).structured for group in self.groups)
 
     @property
     def _required(self) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Literal
 
 from pydantic import ValidationError
 
@@ -17,7 +16,7 @@ from ticketzoo.ticket.verdict import Until
 from ticketzoo.ticket.verdict import Verdict as Verdict
 from ticketzoo.ticket.verdict import sentence as sentence
 
-OVER_CONTROLS: dict[Use | Literal["filters"], str] = {
+OVER_CONTROLS: dict[Use, str] = {
     "train": (
         "winning: matching, with at least 3 seeds of each arm, and above every control that was measured, random_mask "
         "and random_reinit (of a ticket that names its pretrained model one-shot magnitude) at least, on a target that "
@@ -25,9 +24,9 @@ OVER_CONTROLS: dict[Use | Literal["filters"], str] = {
         "the sparsest matching level on to the first that fails"
     ),
     "filters": (
-        "filters matter: matching, with at least 3 seeds of each arm, and above every control that was measured, "
-        "random_filters (other filters, as many of each layer) and small_dense (the smaller network from scratch) at "
-        "least; Welch's test of each, from the sparsest matching level on to the first that fails"
+        "filters matter: matching, with at least 3 seeds of each arm, and above both controls, random_filters (other "
+        "filters, as many of each layer) and small_dense (the smaller network from scratch); Welch's test of each, "
+        "from the sparsest matching level on to the first that fails"
     ),
     "as-is": (
         "works untrained: above random_reinit (fresh weights) and random_mask (random positions), each trained as "
@@ -40,7 +39,7 @@ OVER_CONTROLS: dict[Use | Literal["filters"], str] = {
 
 def rule(
     less_is_better: Sequence[str] = (),
-    use: Use | Literal["filters"] = "train",
+    use: Use = "train",
     until: Until | None = None,
 ) -> str:
     """Return the rule in words, as cards print it, for metrics among which some are better when they are lower."""
@@ -59,7 +58,7 @@ def rule(
     )
 
 
-def _claims(targets: Sequence[Target], use: Use) -> Use | Literal["filters"]:
+def _claims(targets: Sequence[Target], use: Use) -> Use:
     return "filters" if use == "train" and any(target.structured for target in targets) else use
 
 
@@ -85,7 +84,7 @@ def judge(
             default all are: rows alone do not say the source. `terms_of` tells them of a ticket.
         pretrained: True for a ticket that rewinds to a pretrained model, which it names: one-shot magnitude takes the
             place of fresh weights.
-        use: "as-is" for a ticket whose rows were measured without training.
+        use: "as-is" for rows measured without training; "filters" of whole filters, as their arms among the rows say.
         until: how seeds were added until the levels were decided; every look of which the seeds are among the rows is
             made, and the verdict is that of the last.
 
@@ -133,11 +132,13 @@ def judge_all(
     margin: Margin = None,
     transfer: Mapping[str, Collection[str]] | None = None,
     pretrained: Collection[str] = (),
+    filters: Collection[str] = (),
     until: Until | None = None,
 ) -> dict[str, Verdict]:
     """Return the verdict on each ticket in `rows`, by name.
 
-    Takes and raises what `judge` does; `transfer` are targets by ticket, by default all; `pretrained` are tickets.
+    Takes and raises what `judge` does; `transfer` are targets by ticket, by default all; `pretrained` and `filters`
+    are tickets.
     """
     by_ticket: dict[str, list[Row]] = defaultdict(list)
     for row in check_rows(rows):
@@ -151,6 +152,7 @@ def judge_all(
             margin=margin,
             transfer=carried.get(name),
             pretrained=name in pretrained,
+            use="filters" if name in filters else "train",
             until=until,
         )
         for name in sorted(by_ticket)

@@ -5,9 +5,10 @@ from typing import Annotated, Any
 from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
 
 from ticketzoo.evaluation.again import VerdictConfig
-from ticketzoo.evaluation.arms import ARMS, FIND_ARMS, Arm, controls_among, pretrained_arms
+from ticketzoo.evaluation.arms import ARMS, DENSE, FIND_ARMS, TICKET, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
+from ticketzoo.evaluation.filter_arms import FILTER_ARMS
 from ticketzoo.evaluation.rows import Row
 from ticketzoo.evaluation.target import Use
 from ticketzoo.evaluation.verdict import judge
@@ -56,9 +57,18 @@ class ModelConfig(Config):
         return {"name": value} if isinstance(value, str) else value
 
 
+def _of_filters(finder: MethodConfig) -> bool:
+    """Tell whether masks are of whole filters and of what reads them."""
+    return STRUCTURES[finder.pruning.structure.name].on is not None
+
+
 def _default_arms(given: dict[str, Any]) -> tuple[str, ...]:
     model = given.get("model")
     is_pretrained = isinstance(model, ModelConfig) and pretrained_reference(model.name) is not None
+    finder = given.get("finder")
+    if isinstance(finder, MethodConfig) and _of_filters(finder):
+        small = isinstance(model, ModelConfig) and takes_widths(model.name)
+        return (TICKET, DENSE, *(FILTER_ARMS if small else FILTER_ARMS[:1]))
     return pretrained_arms(FIND_ARMS) if is_pretrained else FIND_ARMS
 
 
@@ -80,7 +90,8 @@ class FindRecipe(Config):
     """How tickets are found. Its `method` decides which keys there are."""
     arms: tuple[Arm, ...] = Field(default_factory=_default_arms)
     """Arms that are measured on the source task; the ticket and dense always are. By default `random_reinit` and
-    `random_mask`; of a pretrained model `magnitude` and `random_mask`."""
+    `random_mask`; of a pretrained model `magnitude` and `random_mask`; of structure `filters` `random_filters` and, of
+    a model that takes widths, `small_dense`."""
     arm_levels: tuple[PositiveInt, ...] | None = None
     """Levels at which the other arms are measured; all when not given."""
     draws: PositiveInt | None = None
@@ -131,7 +142,7 @@ class FindRecipe(Config):
 
     def _check_filter_arms(self) -> None:
         arms = [arm for arm in self.controls.arms if ARMS[arm].structured]
-        if arms and STRUCTURES[self.finder.pruning.structure.name].on is None:
+        if arms and not _of_filters(self.finder):
             raise ValueError(f"arms: {', '.join(arms)} goes with finder.prune.structure: filters")
         if small := [arm for arm in arms if arm.startswith("small") and not takes_widths(self.model.name)]:
             raise ValueError(f"arms: {', '.join(small)}: model {self.model.name} takes no widths: leave it out")
@@ -172,6 +183,6 @@ class FindRecipe(Config):
             margin=self.verdict.margin,
             transfer=transfer,
             pretrained=pretrained,
-            use=use,
+            use="filters" if use == "train" and _of_filters(self.finder) else use,
             until=self.until,
         )

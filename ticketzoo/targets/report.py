@@ -151,6 +151,7 @@ def _verdicts(recipe: TransferRecipe, rows: Sequence[Row], tickets: Sequence[Tic
         margin=recipe.verdict.margin,
         transfer={name: one["transfer"] for name, one in terms.items()},
         pretrained=[name for name, one in terms.items() if one["pretrained"]],
+        filters=[name for name, one in terms.items() if one["use"] == "filters"],
         until=recipe.until,
     )
 
