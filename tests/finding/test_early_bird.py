@@ -232,8 +232,8 @@ def test_a_criterion_compares_with_the_start_of_the_training(criterion: Any, tmp
     ("changed", "message"),
     [
         (EARLY | {"prune": {"criterion": SINGLE}}, "leave single out"),
-        ({"method": "edge-popup", "prune": {"criterion": "movement"}}, "edge-popup prunes before"),
-        ({"method": "biprop", "prune": {"criterion": DIFF}}, "biprop prunes before"),
+        ({"method": "edge-popup", "prune": {"criterion": "movement"}}, "criterion movement would not be looked at"),
+        ({"method": "biprop", "prune": {"criterion": DIFF}}, "keys of its own would not be looked at"),
         ({"method": "mask-training", "prune": {"criterion": DIFF, "scope": "layerwise"}}, "leave out sign"),
     ],
 )
