@@ -6,7 +6,7 @@ import torch
 from ticketzoo.errors import ModelError
 from ticketzoo.models import architecture_of, create_model, prunable_parameters
 from ticketzoo.models.binary import binary_sign
-from ticketzoo.models.paths import effective_masks
+from ticketzoo.models.effective_masks import effective_masks
 
 
 def test_the_sign_has_the_gradient_of_a_parabola() -> None:

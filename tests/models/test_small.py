@@ -10,7 +10,7 @@ from ticketzoo.errors import ModelError
 from ticketzoo.masks.attach import attach
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_from_architecture, create_model, prunable_parameters
-from ticketzoo.models.flow import Flow, filter_flows
+from ticketzoo.models.filter_flows import Flow, filter_flows
 from ticketzoo.models.small import multiplications, small_architecture, small_network
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Weights

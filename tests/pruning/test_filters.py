@@ -9,7 +9,7 @@ from torch import nn
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models import create_model, prunable_parameters
-from ticketzoo.models.flow import Flow, filter_flows
+from ticketzoo.models.filter_flows import Flow, filter_flows
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Weights
 from ticketzoo.pruning.pruner import Pruner

@@ -9,8 +9,9 @@ from net_of_four import by_hand
 from test_probe import probe_of
 from torch import Tensor, nn
 
-from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.errors import ModelError, RecipeError, RunError
 from ticketzoo.masks.masks import Masks
+from ticketzoo.models.filter_flows import filter_flows
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.pruning.pruner import Pruner
@@ -150,3 +151,16 @@ def test_what_walks_do_not_go_through_is_named() -> None:
 
     with pytest.raises(RunError, match="walks do not go through mul, which reads 2 tensors and does not add them"):
         stops(Gated(), torch.ones(1, 2))
+
+
+def test_a_graph_that_needs_values_is_refused_as_filters_refuse_it() -> None:
+    class Branching(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x if x.sum() > 0 else -x
+
+    with pytest.raises(ModelError) as filters:
+        filter_flows(Branching())
+    with pytest.raises(RunError) as walks:
+        stops(Branching(), torch.ones(1, 2))
+    assert str(walks.value) == f"walks: {filters.value}"
+    assert "Branching: its graph cannot be followed: " in str(filters.value) and "\n" not in str(filters.value)

@@ -12,7 +12,7 @@ from ticketzoo.evaluation.drawing import Style
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.create import initial_state
-from ticketzoo.models.flow import Flow, filter_flows
+from ticketzoo.models.filter_flows import Flow, filter_flows
 from ticketzoo.models.small import multiplications, small_architecture
 from ticketzoo.seeds import derive_seed
 from ticketzoo.ticket.fields import FilterLayer

@@ -6,7 +6,7 @@ from typing import Any
 from ticketzoo.errors import ModelError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, kept, sparsity
 from ticketzoo.models import create_from_architecture
-from ticketzoo.models.paths import effective_masks
+from ticketzoo.models.effective_masks import effective_masks
 from ticketzoo.models.state import State
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.ticket.effective import NOT_FOLLOWED, biases_of, example_inputs

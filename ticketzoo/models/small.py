@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ticketzoo.models.architecture import ARCHITECTURES
 from ticketzoo.models.arguments import FilterArguments
-from ticketzoo.models.flow import Flow, Flows
+from ticketzoo.models.filter_flows import Flow, Flows
 
 Kept = Mapping[str, Sequence[int]]
 """Indices of the filters that convolutions keep, by the name of their weight."""

@@ -13,7 +13,7 @@ from pydantic import Field, model_serializer
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.masks import Masks, kept
 from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.seeds import derive_seed
@@ -164,6 +164,16 @@ class Criterion(Part):
         if eligible is not None and self.by_magnitude:
             scores = {name: scores[name].abs() for name in probe.masks}
         return Ranking(scores, eligible)
+
+    def check_scores(self, ranking: Ranking, masks: Masks, level: int) -> None:
+        """Raise RunError where all survivors score 0, of a criterion of what the network computes."""
+        scores = ranking.scores
+        if self.of_weights or ranking.eligible is not None:
+            return
+        if not any(bool(scores[name][mask.to(scores[name].device)].any()) for name, mask in masks.items()):
+            what = f"level {level}: criterion {self.name!r} scores all {kept(masks):,} kept weights 0"
+            remedy = "keep more weights, raise iterations, or choose another criterion"
+            raise RunError(f"{what}, as where nothing passes through the network: {remedy}")
 
     def _check(self, name: str, mask: Tensor, scores: Scores, eligible: Mapping[str, Tensor] | None) -> None:
         if name not in scores:

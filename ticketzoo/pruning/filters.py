@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import ModelError, RecipeError, RunError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.topk import keep_highest
-from ticketzoo.models.flow import Flow, Flows, filter_flows
+from ticketzoo.models.filter_flows import Flow, Flows, filter_flows
 from ticketzoo.models.patterns import layer_of, matches
 from ticketzoo.pruning.part import PartConfig
 from ticketzoo.pruning.scope import Group, Layer

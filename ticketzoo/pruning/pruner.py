@@ -69,8 +69,10 @@ class Pruner:
             ranking = criterion.ranking(probe, sum(keep for _, keep in groups))
             if criterion.keys.single:
                 return ranking.only_eligible(found)
-            self._check_scores(ranking, probe.masks, to)
-            ranking = ranking.inverted(criterion.by_magnitude) if self.inverted else ranking
+            if self.inverted:
+                ranking = ranking.inverted(criterion.by_magnitude)
+            else:
+                criterion.check_scores(ranking, probe.masks, to)
             try:
                 found = self._best(ranking, found, groups, by_magnitude, probe.masks)
             except RunError as error:
@@ -119,16 +121,6 @@ class Pruner:
         for names, count in groups:
             found |= keep_highest(scores, {name: masks[name] for name in names}, count, eligible=eligible)
         return {name: found[name] for name in masks}
-
-    def _check_scores(self, ranking: Ranking, masks: Masks, to: int) -> None:
-        """Raise RunError where a criterion of what the network computes scores every survivor 0."""
-        if self.inverted or self.criterion.of_weights or ranking.eligible is not None:
-            return
-        scores = ranking.scores
-        if not any(bool(scores[name][mask.to(scores[name].device)].any()) for name, mask in masks.items()):
-            what = f"level {to}: criterion {self.criterion.name!r} scores all {kept(masks):,} kept weights 0"
-            remedy = "keep more weights, raise iterations, or choose another criterion"
-            raise RunError(f"{what}, as where nothing passes through the network: {remedy}")
 
     def _groups(self, layers: Layers, to: int) -> list[Group]:
         groups = self.scope.make(layers, partial(self.schedule.make, to))

@@ -7,12 +7,10 @@ from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Graph, GraphModule, Node, Tracer
-from torch.fx.passes.shape_prop import ShapeProp
+from torch.fx import Node
 
-from ticketzoo.errors import RunError
-
-_ADDITIONS = {"add", "add_", "iadd"}
+from ticketzoo.errors import ModelError, RunError
+from ticketzoo.models.graph import is_sum, traced
 
 Direction: TypeAlias = Literal["forward", "backward"]
 
@@ -80,7 +78,10 @@ def stops(model: nn.Module, ones: Tensor) -> list[Stop]:
     Raises:
         RunError: the network's graph has anything else.
     """
-    graph = _traced(model, ones)
+    try:
+        graph = traced(model, ones)
+    except ModelError as error:
+        raise RunError(f"walks: {error}") from None
     modules, names = dict(model.named_modules()), {id(p): name for name, p in model.named_parameters()}
     found: list[Stop] = []
     index: dict[Node, int] = {}
@@ -101,18 +102,6 @@ def stops(model: nn.Module, ones: Tensor) -> list[Stop]:
     return _on_the_way(found)
 
 
-def _traced(model: nn.Module, ones: Tensor) -> Graph:
-    try:
-        graph = Tracer().trace(model)
-        with torch.no_grad():
-            model(ones)  # as what fails in ShapeProp is printed
-            ShapeProp(GraphModule(model, graph)).propagate(ones)
-    except Exception as error:  # anything a user's forward may raise for want of values
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise RunError(f"the graph of {type(model).__name__} cannot be followed: {first[:200]}") from None
-    return graph
-
-
 def _stop(node: Node, sources: list[Node], modules: dict[str, nn.Module], names: dict[int, str]) -> Stop:
     shape = _shape(node)
     if node.op == "placeholder":
@@ -121,8 +110,7 @@ def _stop(node: Node, sources: list[Node], modules: dict[str, nn.Module], names:
     if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
         return Stop(shape[1], weight=Weight.of(names[id(module.weight)], module, module.weight))
     before = _shape(sources[0])
-    called = getattr(node.target, "__name__", str(node.target))
-    if len(sources) > 1 and not (called in _ADDITIONS and all(_shape(one)[1] == shape[1] for one in sources)):
+    if len(sources) > 1 and not (is_sum(node) and all(_shape(one)[1] == shape[1] for one in sources)):
         raise RunError(f"walks do not go through {node.name}, which reads {len(sources)} tensors and does not add them")
     if shape[1] == before[1]:
         return Stop(shape[1])

@@ -10,7 +10,7 @@ from torch import Tensor
 from ticketzoo.errors import ModelError
 from ticketzoo.masks.masks import Masks, kept, sparsity_of, total
 from ticketzoo.models.body import model_names_of
-from ticketzoo.models.paths import effective_masks
+from ticketzoo.models.effective_masks import effective_masks
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.ticket.build import build_architecture, most_parameters
 from ticketzoo.ticket.config import CUSTOM, Architecture, BaseRewind
@@ -88,7 +88,7 @@ def effective_sparsity(ticket: "Contents", *, most: int | None = MOST_WEIGHTS) -
     """Return the effective sparsities of a ticket's levels, of the replicate that it is a view of.
 
     A path also begins at a bias that is not 0 in the weights that the level starts from. Those of a base model are not
-    fetched: there all biases begin paths. See `ticketzoo.models.paths.effective_masks`.
+    fetched: there all biases begin paths. See `ticketzoo.models.effective_masks.effective_masks`.
 
     Args:
         ticket: the ticket.

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError, TicketError
 from ticketzoo.models import load_model_state
-from ticketzoo.models.flow import Flow, filter_flows
+from ticketzoo.models.filter_flows import Flow, filter_flows
 from ticketzoo.models.small import multiplications, small_architecture, small_network
 from ticketzoo.models.state import State
 from ticketzoo.ticket.build import build_network

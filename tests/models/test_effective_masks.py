@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from ticketzoo.errors import ModelError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_model, prunable_parameters
-from ticketzoo.models.paths import effective_masks
+from ticketzoo.models.effective_masks import effective_masks
 
 
 class TwoThreeTwo(nn.Module):

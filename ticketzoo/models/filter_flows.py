@@ -1,16 +1,14 @@
 """The way of a convolution's filters through a network: what reads the output of each, and what normalises it."""
 
-import operator
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import nn
-from torch.fx import Graph, Node, Tracer
+from torch.fx import Graph, Node
 from torch.nn import functional as F
 
-from ticketzoo.errors import ModelError
+from ticketzoo.models.graph import called, is_sum, traced
 from ticketzoo.models.layers import head_of
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -27,7 +25,6 @@ _FUNCTIONS = {getattr(home, name) for home in (F, torch) for name in (*_NAMES, *
 """Modules and functions that treat each channel by itself."""
 
 _METHODS = {"relu", "relu_", "sigmoid", "tanh", "contiguous"}
-_SUMS = {operator.add, operator.iadd, torch.add, "add", "add_"}
 
 
 @dataclass(frozen=True)
@@ -61,19 +58,13 @@ def filter_flows(model: nn.Module) -> Flows:
     Raises:
         ModelError: the network's graph cannot be traced.
     """
-    try:
-        with torch.random.fork_rng(devices=[]):
-            graph = Tracer().trace(model)
-    except Exception as error:  # anything a user's forward may raise for want of values
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelError(f"{type(model).__name__}: its graph cannot be followed: {first[:200]}") from None
     modules = dict(model.named_modules())
-    called = _called(graph)
+    nodes_of = _called(traced(model))
     flows: Flows = {}
     for name, module in modules.items():
         if isinstance(module, _CONVOLUTIONS):
-            nodes = called.get(name, [])
-            walk = _Walk(modules, called, module.out_channels)
+            nodes = nodes_of.get(name, [])
+            walk = _Walk(modules, nodes_of, module.out_channels)
             flows[f"{name}.weight"] = walk.of(nodes, module, is_head=name == head_of(model))
     return flows
 
@@ -178,8 +169,6 @@ def _arguments(user: Node, names: tuple[str, ...], defaults: tuple[Any, ...]) ->
 
 
 def _words(user: Node) -> str:
-    target: str | Callable[..., Any] = user.target
-    if target in _SUMS:
+    if is_sum(user):
         return "it is part of a residual stream: its outputs are added to others"
-    name = target if isinstance(target, str) else getattr(target, "__name__", str(target))
-    return f"{name} reads it"
+    return f"{called(user)} reads it"
