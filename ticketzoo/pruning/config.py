@@ -28,7 +28,8 @@ class PruneConfig(Config):
 
     Attributes:
         criterion: score of a weight: those with the smallest are removed.
-        structure: weights that are removed as one: single weights or whole filters.
+        structure: weights that are removed as one: single weights, or by `filters` whole filters with what reads them;
+            `filter` masks their rows only and is deprecated.
         scope: weights that are ranked together, or densities that the layers are given.
         schedule: number of weights that each level keeps: a fraction a round, or a list of sparsities.
     """

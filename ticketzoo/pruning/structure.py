@@ -93,12 +93,16 @@ def _weights_of_a_filter(name: str, shape: tuple[int, ...]) -> int:
 
 
 @STRUCTURES.add(
-    "filter", cite="Li et al. 2017, section 3.1", words="filters of convolutions", weights_of_one=_weights_of_a_filter
+    "filter",
+    cite="Li et al. 2017, section 3.1",
+    words="rows only of filters of convolutions (deprecated: filters takes their inputs out, too)",
+    weights_of_one=_weights_of_a_filter,
 )
 def filters(scores: Mapping[str, Tensor], masks: Masks, count: int, by_magnitude: bool) -> Masks:
     """Remove output filters of convolutions, each scored by the sum over its weights: by magnitude the L1 norm.
 
-    The masks are of the filter's own weights. Its bias, BatchNorm and the inputs that other layers take from it stay.
+    Rows only, deprecated: the masks are of the filter's own weights. Its bias, BatchNorm and the inputs that other
+    layers take from it stay, so it still gives a constant. Recipes that have it are read on; `filters` is exact.
     """
     sums, units = {}, {}
     for name, mask in masks.items():
