@@ -155,7 +155,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         name=recipe.name,
         architecture=custom_architecture(model, architecture["name"]) if own else architecture,
         task=recipe.task.type,
-        source=task.source,
+        source={**task.source, **_normalised(task, use)},
         pruning={**pruning, **_filters(structure), "not_trained": not_trained, "words": found_words(pruning)},
         rewind_step=rewind_steps(recipe, task, finding),
         rewinding=getattr(finder, "rewinding", "weights"),
@@ -175,6 +175,12 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         use=use,
         files={name: content for one in finding.replicates for name, content in extra_files(one)},
     )
+
+
+def _normalised(task: Task, use: Use) -> dict[str, Any]:
+    """Return how inputs are normalised, where the ticket is a network that is used as it is and its task does that."""
+    numbers = getattr(task, "normalised", None) if use == "as-is" else None
+    return {} if numbers is None else {"normalised": numbers}
 
 
 def _filters(structure: Structure) -> dict[str, Any]:

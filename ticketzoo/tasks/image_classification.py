@@ -98,6 +98,7 @@ class ImageClassification:
         self._label_smoothing, self._classes = config.label_smoothing, data.num_classes
         self._unreadable = data.unreadable
         self._normalize = config.normalize.build(data.train)
+        self.normalised = {name: getattr(self._normalize, name).flatten().tolist() for name in ("mean", "std")}
         self._augment = config.augment.build()
         self._train = data.train if self._augment else self._normalized_once(data.train)
         self._held_out = {

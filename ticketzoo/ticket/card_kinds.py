@@ -27,6 +27,7 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
     small = f"written by ticketzoo export {config.name} --to small OUT"
     return [
         ("use", "as it is: it was measured without training the weights" if config.use == "as-is" else None),
+        ("inputs", config.source.normalised.words if config.source.normalised else None),
         ("excluded weights", "stay at their start values" if config.masked == "frozen" else None),
         ("trained values", f"of level {show_numbers(values.levels)}, in `trained_state`" if values else None),
         ("made from", f"{parents} by {derived.method}{arguments}, without training" if derived else None),

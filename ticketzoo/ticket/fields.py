@@ -51,12 +51,26 @@ class Architecture(Part):
         return self
 
 
+class Normalised(Part):
+    """What is done to inputs before the network: (x - mean) / std, of pixels in [0, 1], a number for each channel."""
+
+    mean: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(min_length=1, max_length=1000)
+    std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1, max_length=1000)
+
+    @property
+    def words(self) -> str:
+        """The numbers in words."""
+        mean, std = (", ".join(f"{one:.4g}" for one in numbers) for numbers in (self.mean, self.std))
+        return f"pixels from 0 to 1, normalised by mean {mean}, std {std}"
+
+
 class Source(Part):
     """The data set a ticket was found on: its id, its revision and a fingerprint of the examples.
 
     Attributes:
         laid_out: sentences about the splits and classes of data of the author's own.
         classes: the names of its classes, by number; left out where there are none, or numbers alone.
+        normalised: how inputs are normalised, of a ticket whose network is used as it is.
     """
 
     dataset: Text
@@ -68,6 +82,7 @@ class Source(Part):
     classes: Annotated[list[Text], FIRST] | None = Field(
         default=None, max_length=65_536, exclude_if=lambda names: names is None
     )
+    normalised: Normalised | None = Field(default=None, exclude_if=lambda value: value is None)
 
 
 class FilterLayer(Part):

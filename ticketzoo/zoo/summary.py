@@ -16,15 +16,16 @@ from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, Row, group_rows
 from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.card_kinds import kind_facts
-from ticketzoo.ticket.config import StoredRewind, TicketConfig
+from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.effective import Effective
 from ticketzoo.ticket.empty import empty_layers
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict_words import carried_words
-from ticketzoo.util.text import counted, for_terminal, numbered, show_names, show_numbers, show_sparsity
+from ticketzoo.util.text import counted, for_terminal, numbered, show_names, show_sparsity
 from ticketzoo.zoo.effective import effective_of
+from ticketzoo.zoo.found_lines import accuracy_line, found_lines, rewind_line
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
 
@@ -164,15 +165,16 @@ class TicketSummary:
             "architecture": f"{self.architecture} {json.dumps(config.architecture.kwargs)}",
             "task": f"{config.task} on {source}",
             "classes": show_names(config.source.classes or []),
-            "pruning": f"{config.pruning.method}, {config.pruning.scope}, rate {config.pruning.rate}",
+            **found_lines(config),
             "prunable": f"{config.prunable_weights:,} weights in {parameters}",
             "not pruned": ", ".join(config.pruning.not_trained),
-            "rewind": _rewind(config),
+            "rewind": rewind_line(config),
             **{name: fact for name, fact in kind_facts(config) if fact},
             "replicates": numbered("seed", (replicate.seed for replicate in config.replicates)),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
             "verdict": sentence(config.verdict) + self.mark if config.verdict else "not measured",
+            "measured": self._accuracy(),
         }
         lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items() if value]
         labels = self._labels()
@@ -202,8 +204,14 @@ class TicketSummary:
         paths = [path for path in (*files, *beside) if path.is_file()]
         return {path.relative_to(self.folder).as_posix(): _size_and_digest(path) for path in paths}
 
+    def _accuracy(self) -> str:
+        try:
+            return accuracy_line(self.config, self._rows)
+        except (TicketError, RegistryError):
+            return ""
+
     def _dense(self) -> str:
-        """Return the dense network's result, or "unreadable" for damaged rows, so that other tickets are listed."""
+        """Return the dense network's result, or "unreadable" for damaged rows."""
         try:
             groups = group_rows(self._rows)
             source = source_of(self.config, self._rows)
@@ -221,14 +229,6 @@ def read_summary(where: Path | Files, *, follow_paths: bool = False) -> TicketSu
     """
     files = where if isinstance(where, Files) else Files(where)
     return TicketSummary(files, files.config(), follow_paths=follow_paths)
-
-
-def _rewind(config: TicketConfig) -> str:
-    way, step = "", f"{config.rewind.step}"
-    if isinstance(config.rewind, StoredRewind):
-        way, step = f", {config.rewind.rewinding}", show_numbers(config.rewind.steps or [config.rewind.step])
-    own = ", each level its own" if config.rewind.levels else ""
-    return f"{config.rewind.kind}{way}, step {step}{own}"
 
 
 def _result(group: Group) -> str:
