@@ -29,8 +29,9 @@ def accuracy_line(config: TicketConfig, rows: Sequence[Row]) -> str:
     Raises:
         TicketError: the rows are damaged.
     """
+    groups = group_rows(rows)  # refuses rows that are none
     source, packaged = source_of(config, rows), {entry.level: entry.sparsity for entry in config.levels if entry.level}
-    groups = [one for one in group_rows(rows) if source in (None, one.key.target)]
+    groups = [one for one in groups if source in (None, one.key.target)]
     dense = next((one for one in groups if one.key.arm == DENSE), None)
     levels = [one for one in groups if one.key.arm == "ticket" and one.key.level in packaged]
     if dense is None or not levels or len({one.key.target for one in levels}) > 1:
