@@ -102,6 +102,9 @@ def test_all_arms_are_measured_and_flipped_signs_are_worse_than_the_ticket(tmp_p
     ticket, _ = find_and_package(recipe({"method": "edge-popup"}, training=longer), tmp_path)
     rows = [row for row in ticket.results if (row["at"], row["metric"]) == ("final", "test_accuracy")]
     of_arm = {row["arm"]: row["value"] for row in rows if row["level"] == 1}
+    steps = {row["arm"]: (row["step"], row.get("trained", True)) for row in rows}
+    of_a_training = {"dense": (60, True), "chance": (0, True), "shuffled_labels": (60, True)}  # of the mask
+    assert steps == dict.fromkeys(of_arm, (0, False)) | of_a_training
     assert of_arm.keys() == {"ticket", "random_mask", "random_reinit", "flipped_signs", "shuffled_labels"}
     assert of_arm["flipped_signs"] < of_arm["ticket"] - 0.2
     assert of_arm["shuffled_labels"] < of_arm["ticket"]
@@ -119,7 +122,7 @@ def test_statistics_of_controls_are_of_their_own_masks(tmp_path: Path) -> None:
     assert control.learn == STATISTICS
     with Store(tmp_path) as cells:
         gathered = cells.run(control, "control", keep_final=True).final_state()
-        assert cells.run(ticket, "ticket", keep_final=True).record.final["step"] == 6
+        assert cells.run(ticket, "ticket", keep_final=True).record.final["step"] == 0
     means = [name for name in state if name.endswith("running_mean")]
     assert all(state[name].abs().max() == 0 and gathered[name].abs().max() > 0 for name in means)
     weights = [name for name in masks if name not in means]

@@ -24,13 +24,15 @@ def rows_of(record: Record, metric: Metric, **labels: Unpack[Labels]) -> list[Ro
 
     `metric` is the one by which the task compares arms; unless it is accuracy, its rows on the test split also have
     `decides`, true, and where less is better `higher_is_better`, false. `labels` are the columns that say what was
-    trained.
+    trained. Rows of a network that was measured as it is, after no update, have `trained`, false.
     """
+    untrained = {"trained": False} if record.final.get("step") == 0 else {}
     decides = f"test_{metric.name}"
     marks = {"decides": True} | ({} if metric.higher_is_better else {"higher_is_better": False})
     return [
         {**labels, "at": at, "step": point["step"], "metric": name, "value": point[name]}
         | (marks if name == decides != DEFAULT else {})
+        | untrained
         for at, point in (("final", record.final), ("best", record.best))
         for name in sorted(point.keys() - {"step"}, key=_order)
     ]

@@ -57,6 +57,7 @@ class MeasuredRow(Part):
         decides: True for the metric by which arms are compared on the target, unless that is the test accuracy.
         higher_is_better: False for a deciding metric of which less is better.
         examples: test examples that the deciding metric is measured on; None where that was not recorded.
+        trained: False where nothing was trained. Older rows lack it and have the recipe's iterations as their step.
         data: fingerprint of the target's data, as `source.fingerprint` of ticket.json; None likewise.
     """
 
@@ -75,6 +76,7 @@ class MeasuredRow(Part):
     higher_is_better: bool = True
     examples: Annotated[int, Field(ge=1, le=MAX_WEIGHTS)] | None = None
     data: Text | None = None
+    trained: bool = True
 
     @model_validator(mode="after")
     def _is_within_bounds(self) -> "MeasuredRow":

@@ -56,7 +56,7 @@ def train(
     """
     total, evaluate_every = lengths_of(task, config, start_step)
     if not any(parameter.requires_grad for parameter in model.parameters()):
-        return measure(Record(), model, task, device, total, last=True)
+        return measure(Record(), model, task, device, start_step, last=True)
     forward = forward_of(model, config, device)
     optimizer = create_optimizer(config.optimizer, model.parameters())
     between = BetweenUpdates(callbacks or Callbacks(), model, optimizer, total)
