@@ -52,7 +52,7 @@ class Architecture(Part):
 
 
 class Normalised(Part):
-    """The normalisation of inputs before the network: (x - mean) / std, of pixels in [0, 1], a number for each channel."""
+    """The normalisation of a network's inputs: (x - mean) / std, of pixels in [0, 1], a number for each channel."""
 
     mean: list[Annotated[float, Field(allow_inf_nan=False)]] = Field(min_length=1, max_length=1000)
     std: list[Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(min_length=1, max_length=1000)
