@@ -61,6 +61,7 @@ class Journal:
         learn: Parametrisation = WEIGHTS,
         keep: Collection[int] = (),
         training: TrainingConfig | None = None,
+        what: str = "",
     ) -> Trained:
         number = sum(line.startswith("train") for line in self.lines)
         kept_too = f", keep {list(keep)}" if keep else ""
@@ -157,8 +158,8 @@ def test_one_shot_initial_prunes_by_the_weights_before_training() -> None:
 
 def test_at_init_trains_nothing() -> None:
     assert journal("at-init") == [
-        "level [0, 1, 2, 3, 4] from W0 step 0",
         "prune [0, 1, 2, 3, 4] by W0 to level 1",
+        "level [0, 1, 2, 3, 4] from W0 step 0",
         "level [1, 2, 3, 4] from W0 step 0",
         "prune [1, 2, 3, 4] by W0 to level 2",
         "level [2, 3, 4] from W0 step 0",

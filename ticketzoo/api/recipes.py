@@ -36,9 +36,17 @@ def recipe_path(recipe: str | Path) -> Path:
     for known in (name, f"recipes/studies/{short}.yaml"):
         if known in shipped_recipes():
             return shipped(known)
-    near = difflib.get_close_matches(shipped_name(name), map(shipped_name, shipped_recipes()), n=3)
+    near = _near(shipped_name(name))
     hint = f"did you mean {' or '.join(near)}?" if near else "ticketzoo recipe list names them"
     raise RecipeError(f"recipe {recipe}: no such file, nor a shipped recipe; {hint}")
+
+
+def _near(name: str) -> list[str]:
+    """Return shipped recipes of nearly that name, or whose last part is nearly that; a study is named alone."""
+    known = {shipped_name(file).removeprefix("studies/"): None for file in shipped_recipes()}
+    last = {one.rpartition("/")[2]: one for one in reversed(known)}
+    close = difflib.get_close_matches(name, known, n=3)
+    return close or [last[one] for one in difflib.get_close_matches(name.rpartition("/")[2], last, n=3, cutoff=0.7)]
 
 
 def shipped_name(file: str) -> str:
@@ -82,7 +90,7 @@ def _within_levels(path: Path, overrides: Sequence[str]) -> list[str]:
     for override in overrides:
         apply_override(content, override)
     finder = content.get("finder")
-    levels: Any = finder.get("levels") if isinstance(finder, dict) else None
+    levels: Any = (finder.get("levels") or _usual_levels(finder)) if isinstance(finder, dict) else None
     if type(levels) is not int or levels < 1:
         return []
     kept: dict[str, Any] = {}
@@ -95,6 +103,14 @@ def _within_levels(path: Path, overrides: Sequence[str]) -> list[str]:
     for key in follow:
         _log.warning("%s: %s of the recipe becomes %s, as finder.levels is %d", key, stated[key], kept[key], levels)
     return [f"{key}={kept[key]}" for key in follow]
+
+
+def _usual_levels(finder: dict[str, Any]) -> Any:
+    """Return the number of levels of a finder that states none."""
+    from ticketzoo.finding.method import METHODS
+
+    method = finder.get("method", "imp")
+    return METHODS[method].config.model_fields["levels"].default if method in METHODS else None
 
 
 def command_of(path: Path) -> str:

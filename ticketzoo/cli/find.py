@@ -49,6 +49,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     from ticketzoo.evaluation.statistics import deciding_metrics
     from ticketzoo.targets import arms_table, sentence
     from ticketzoo.ticket.effective import effective_sparsity
+    from ticketzoo.ticket.empty import heading
     from ticketzoo.util.text import for_terminal
 
     ticket, folder = found
@@ -70,7 +71,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
         if verdict:
             print(f"verdict: {for_terminal(sentence(verdict))}")
         for line in ticket.empty_layers:
-            print(f"empty layer: {for_terminal(line)}")
+            print(f"{heading(line)}: {for_terminal(line)}")
         for line in effective_sparsity(ticket).lines():
             print(f"paths: {for_terminal(line)}")
         for line in diagnose(rows):

@@ -36,6 +36,8 @@ def print_plan(plan: Plan, as_json: bool) -> None:
 
 def _print_timings(plan: Plan) -> None:
     for label, timing in plan.timings.items():
+        if not timing.timed:  # measured as it is
+            continue
         places = ", ".join(f"{place:,}" for place in timing.places)
         print(f"             {_short(timing.iteration)} an iteration, loading of data included: {timing.timed} timed")
         print(f"             from iterations {places} on ({for_terminal(label)})")

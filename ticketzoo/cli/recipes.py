@@ -47,6 +47,7 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
     from ticketzoo.finding import FindRecipe
     from ticketzoo.instability import StabilityRecipe
     from ticketzoo.recipe import dump_recipe
+    from ticketzoo.recipe.reading import EVERY_KEY
     from ticketzoo.studies import StudyRecipe
     from ticketzoo.targets import TransferRecipe
 
@@ -55,6 +56,6 @@ def show(recipe: RecipeArgument, overrides: SetOption = None, as_json: JsonOptio
     kinds["study"] = StudyRecipe
     parsed = read_for(command_of(path), recipe, kinds[command_of(path)], overrides)
     if as_json:
-        print_json(parsed.model_dump(mode="json"))
+        print_json(parsed.model_dump(mode="json", context={EVERY_KEY: True}))
     else:
-        print(dump_recipe(parsed), end="")
+        print(dump_recipe(parsed, every_key=True), end="")

@@ -52,7 +52,7 @@ def with_statistics(lab: Lab, masks: Masks, start: Start) -> Start:
     """Return `start` with running statistics of batch normalisation gathered under `masks`; itself if it has none."""
     if measuring(start.state) == NOTHING:
         return start
-    gathered = lab.train(masks, start, learn=STATISTICS).end(count_from=0)
+    gathered = lab.train(masks, start, learn=STATISTICS, what="statistics").end(count_from=0)
     return replace(start, read=partial(_normalised, start, gathered))
 
 

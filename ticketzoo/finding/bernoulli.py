@@ -106,7 +106,8 @@ def _sampled(lab: Lab, config: BernoulliConfig, trained: Trained) -> dict[str, f
     for number in range(SAMPLES):
         masks = sampled_masks(logits, derive_seed(number, "sampled", drawn))
         start = Start(partial(_shown, trained, config, masks))
-        found.append(lab.train(masks, start, learn=measuring(start.state)).record.final)
+        measured = lab.train(masks, start, learn=measuring(start.state), what=f"sample {number + 1} of {SAMPLES}")
+        found.append(measured.record.final)
     metrics = [name for name in found[0] if name.startswith("test_")]
     return {name.replace("test_", "test_sampled_", 1): statistics.fmean(one[name] for one in found) for name in metrics}
 

@@ -69,7 +69,7 @@ def criterion_supermask(lab: Lab, config: CriterionSupermaskConfig) -> Iterator[
     yield Level(lab.dense, lab.initial, dense)
     scored, masks = dense if step is None else dense.as_of(step), lab.dense
     if config.training is not None:
-        scored = lab.train(lab.dense, lab.initial, training=config.training)
+        scored = lab.train(lab.dense, lab.initial, training=config.training, what="scored")
     frozen = Start(partial(_frozen, lab.initial, config, lab.dense)) if config.signed else lab.initial
     for level in range(1, lab.levels + 1):
         masks = lab.prune(scored, masks, to=level)

@@ -82,13 +82,16 @@ class RecipeLab:
         learn: Parametrisation = WEIGHTS,
         keep: Collection[int] = (),
         training: TrainingConfig | None = None,
+        what: str = "",
     ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
+
+        `what` ends the label, where a level has several trainings.
 
         Raises:
             RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
         """
-        label = f"{self.label}seed {self.seed} level {self.level}/{self.levels}"
+        label = f"{self.label}seed {self.seed} level {self.level}/{self.levels} {what}".rstrip()
         if not self.inverted:
             allowed, warn = self.recipe.finder.allow_dead_layers, self.cells.progress.warn
             check_layers(masks, self.model.architecture, label, lambda: start.state, allowed=allowed, warn=warn)

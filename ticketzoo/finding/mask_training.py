@@ -65,5 +65,5 @@ def mask_training(lab: Lab, config: MaskTrainingConfig) -> Iterator[Level]:
     kept = sizes(lab.prune(lab.initial, lab.dense, to=1))
     yield Level(lab.dense, lab.initial, lab.train(lab.dense, lab.initial))
     learn = MaskTraining(kept, config.threshold)
-    trained = lab.train(lab.dense, lab.initial, learn=learn, training=config.training)
+    trained = lab.train(lab.dense, lab.initial, learn=learn, training=config.training, what="mask")
     yield Level(trained.learned.masks, lab.initial)

@@ -173,10 +173,11 @@ class Lab(Protocol):
         learn: Parametrisation = WEIGHTS,
         keep: Collection[int] = (),
         training: TrainingConfig | None = None,
+        what: str = "",
     ) -> Trained:
         """Train to the end from `start` under `masks`; also keep the states after the steps in `keep`.
 
-        It is done as `training` says, or else the recipe.
+        It is done as `training` says, or else the recipe. `what` says in its label what is trained.
         """
 
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:

@@ -22,6 +22,7 @@ from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
+from ticketzoo.training.parametrisation import is_untrained
 from ticketzoo.training.record import Record
 
 
@@ -119,7 +120,9 @@ class Search:
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
-                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
+                trained = level.trained or lab.train(
+                    level.masks, level.start, learn=level.learn, what="as it is" * is_untrained(level.learn)
+                )
                 found.append(replace(level, masks={}, trained=replace(trained, masks={})))
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks

@@ -104,7 +104,7 @@ def sought(lab: Lab, config: SupermaskConfig) -> Masks:
 def train_mask(lab: Lab, config: SupermaskConfig, masks: Masks) -> Trained:
     """Return the training of a mask of the size of `masks`."""
     start = Start(partial(_frozen, lab.initial, config, masks))
-    return lab.train(lab.dense, start, learn=config.learner(masks), training=config.training)
+    return lab.train(lab.dense, start, learn=config.learner(masks), training=config.training, what="mask")
 
 
 def as_it_is(trained: Trained) -> Level:

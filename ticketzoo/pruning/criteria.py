@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import torch
-from pydantic import Field, model_serializer
+from pydantic import Field, SerializationInfo, model_serializer
 from torch import Tensor
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.masks import Masks, kept
 from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.pruning.probe import Probe
+from ticketzoo.recipe.reading import EVERY_KEY
 from ticketzoo.seeds import derive_seed
 from ticketzoo.util.registry import Registry
 from ticketzoo.util.text import for_terminal
@@ -68,7 +69,11 @@ class CriterionConfig(PartConfig):
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 1
 
     @model_serializer(mode="wrap")
-    def _in_short(self, write: Callable[[Any], dict[str, Any]]) -> Any:
+    def _in_short(  # type: ignore[override]
+        self, write: Callable[[Any], dict[str, Any]], info: SerializationInfo
+    ) -> Any:
+        if info.context and info.context.get(EVERY_KEY):
+            return {key: getattr(self, key) for key in ("name", *type(self).model_fields)}
         content = {"name": self.name} | self.keys
         return self.name if len(content) == 1 else content
 

@@ -1,6 +1,7 @@
 """Recipes on disk: YAML, checked against a typed section, with overrides and errors that suggest the right key."""
 
 import copy
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,6 +16,12 @@ from ticketzoo.recipe.local import without_local_paths
 from ticketzoo.util.text import for_terminal
 
 R = TypeVar("R", bound=BaseModel)
+
+EVERY_KEY = "every_key"
+"""In the context of a dump: whether keys at their defaults are written by sections that leave them out."""
+
+MOST_BLAMED = 3
+"""Overrides that an error shows which names none of them."""
 
 
 def read_recipe(
@@ -44,7 +51,7 @@ def read_recipe(
     new = {problem: location for problem, location in problems.items() if problem not in of_file}
     if not new:
         raise RecipeError(f"recipe {path}: {'; '.join(problems)}")
-    raise RecipeError(f"{_blamed(overrides, new.values())}: {'; '.join(new)}")
+    raise RecipeError(f"{_blamed(overrides, new)}: {'; '.join(new)}")
 
 
 def read_content(path: str | Path) -> dict[str, Any]:
@@ -84,23 +91,29 @@ def _checked(content: dict[str, Any], recipe_type: type[R]) -> tuple[R | None, d
         }
 
 
-def _blamed(overrides: list[str], locations: Iterable[str]) -> str:
-    """Return the overrides of what is wrong at `locations`: of those keys or within them, or else all."""
+def _blamed(overrides: list[str], problems: dict[str, str]) -> str:
+    """Return the overrides of what is wrong: at the keys or within them, or else those it names, or else all."""
     keys = {override: override.partition("=")[0] for override in overrides}
     near = [
         override
         for override, key in keys.items()
-        if any(at and (f"{key}.".startswith(f"{at}.") or f"{at}.".startswith(f"{key}.")) for at in locations)
+        if any(at and (f"{key}.".startswith(f"{at}.") or f"{at}.".startswith(f"{key}.")) for at in problems.values())
     ]
-    return " ".join(f"--set {for_terminal(override)[:200]}" for override in near or overrides)
+    said = " ".join(problems)
+    named = [override for override, key in keys.items() if re.search(rf"\b{re.escape(key)}\b", said)]
+    blamed = near or named or overrides
+    shown = blamed if near or named else blamed[:MOST_BLAMED]
+    more = f" and {len(blamed) - len(shown)} more" * (len(shown) < len(blamed))
+    return " ".join(f"--set {for_terminal(override)[:200]}" for override in shown) + more
 
 
-def dump_recipe(recipe: BaseModel, *, public: bool = False) -> str:
+def dump_recipe(recipe: BaseModel, *, public: bool = False, every_key: bool = False) -> str:
     """Return the recipe as YAML with every default visible; reading it back gives an equal recipe.
 
-    One to be published (`public`) has no absolute paths of this machine, but the last parts of folders.
+    One to be published (`public`) has no absolute paths of this machine, but the last parts of folders. Keys that
+    a run's recipe leaves out at their defaults, those of criteria, are there with `every_key`.
     """
-    content = recipe.model_dump(mode="json", exclude_none=True)
+    content = recipe.model_dump(mode="json", exclude_none=True, context={EVERY_KEY: every_key})
     return yaml.safe_dump(without_local_paths(content) if public else content, sort_keys=False, width=100)
 
 

@@ -30,6 +30,11 @@ def empty_layers(stored: Stored, config: TicketConfig) -> list[str]:
     return [line for seed in seeds for line in empty_layers_of(stored.replicates[seed].levels, config, seed)]
 
 
+def heading(line: str) -> str:
+    """Return what goes before a line of `empty_layers`: "empty layer", or "nearly empty layer" where weights stay."""
+    return "empty layer" if " nothing " in line else "nearly empty layer"
+
+
 def empty_layers_of(levels: PackedLevels, config: TicketConfig, seed: int | None = None) -> list[str]:
     """Return the lines of `empty_layers` of one replicate. `seed`: its own, which they name where there are several."""
     lines = _empty_in(levels, {entry.level: entry.sparsity for entry in config.levels})

@@ -94,7 +94,7 @@ def _by_name(name: str, places: Sequence[Path]) -> Path:
         _warn_of_others(found)
         return found[0]
     names = list(dict.fromkeys(folder.name for folder in folders))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
     if Path(name, CONFIG_FILE).is_file():
         hint = f"the folder of that name is ./{name}"
     elif near:
