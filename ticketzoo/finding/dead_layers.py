@@ -11,6 +11,7 @@ from ticketzoo.models.state import State
 from ticketzoo.runs.plan import Unknown
 from ticketzoo.ticket.effective import NOT_FOLLOWED, biases_of, example_inputs
 from ticketzoo.ticket.empty import refuse_empty
+from ticketzoo.util.text import show_sparsity
 
 
 def check_layers(
@@ -37,7 +38,7 @@ def check_layers(
     """
     if all(mask.any() for mask in masks.values()):
         return
-    where = f"{where} (sparsity {sparsity(masks):.3f})"
+    where = f"{where} (sparsity {show_sparsity(sparsity(masks)) if kept(masks) else 1})"
     allow = "ask for a lower sparsity, or allow it: --allow-dead-layers (finder.allow_dead_layers: true)"
     try:
         refuse_empty(masks, create_from_architecture(architecture, seed=0), where, allow)
