@@ -120,9 +120,8 @@ class Search:
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
-                trained = level.trained or lab.train(
-                    level.masks, level.start, learn=level.learn, what="as it is" * is_untrained(level.learn)
-                )
+                what = "as it is" if is_untrained(level.learn) else ""
+                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn, what=what)
                 found.append(replace(level, masks={}, trained=replace(trained, masks={})))
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks
