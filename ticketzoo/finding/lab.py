@@ -19,7 +19,7 @@ from ticketzoo.runs.plan import NotTrainedYet, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
-from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation
+from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation, is_untrained
 from ticketzoo.training.record import Record
 
 
@@ -86,11 +86,12 @@ class RecipeLab:
     ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
-        `what` ends the label, where a level has several trainings.
+        `what` ends the label, where a level has several trainings; by default it says what is measured as it is.
 
         Raises:
             RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
         """
+        what = what or ("as it is" if is_untrained(learn) else "")
         label = f"{self.label}seed {self.seed} level {self.level}/{self.levels} {what}".rstrip()
         if not self.inverted:
             allowed, warn = self.recipe.finder.allow_dead_layers, self.cells.progress.warn

@@ -22,7 +22,6 @@ from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.training.parametrisation import is_untrained
 from ticketzoo.training.record import Record
 
 
@@ -120,8 +119,7 @@ class Search:
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
-                what = "as it is" if is_untrained(level.learn) else ""
-                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn, what=what)
+                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
                 found.append(replace(level, masks={}, trained=replace(trained, masks={})))
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks
