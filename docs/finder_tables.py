@@ -12,6 +12,7 @@ NO_TRAINING = "0"
 TRAININGS = {"imp": "1 a level", "one-shot": "1", "obd": "1 a level"}
 """Trainings that a finder needs before its masks are there; of all others none."""
 
+SPARSITIES = (0.8, 0.9, 0.95, 0.98)
 ARMS = ("random_reinit", "shuffled_mask", "inverted_mask")
 
 

@@ -80,6 +80,7 @@ def test_weights_are_scored_at_the_point_that_is_asked_for(tmp_path: Path) -> No
     assert plan_find(recipe(scored_at="3it"), tmp_path / "new", seconds=0.001).trainings == recipe().trainings == 3
 
 
+@pytest.mark.slow
 def test_statistics_are_gathered_for_every_mask(tmp_path: Path) -> None:
     """A fresh network's are 0 and 1; with those the masks would be measured as other networks."""
     model = {"name": "resnet-20", "kwargs": {"width": 0.1, "init": "kaiming_normal"}}

@@ -43,6 +43,7 @@ def forward_on_meta(model: nn.Module, side: int) -> torch.Size:
         return model(torch.zeros(2, 3, side, side, device="meta")).shape
 
 
+@pytest.mark.slow
 def test_head_of_every_model_scores_the_classes() -> None:
     heads = {}
     for name in names():

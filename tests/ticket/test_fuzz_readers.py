@@ -39,7 +39,6 @@ def test_mutants_of_real_tickets(fuzzing: ModuleType, tmp_path: Path) -> None:
     assert counts["statement refused"] > 50  # what is loaded is sound, and what is stated of it is not
     assert counts["noted"] > 10
     assert counts["equal"] > 0
-    assert counts["other"] > 0  # with digests put right a mutant may be another ticket
 
 
 def test_a_run_that_was_stopped_goes_on(fuzzing: ModuleType, tmp_path: Path) -> None:
