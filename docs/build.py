@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comparisons import chen_2020, rewinding
-from finder_tables import SPARSITIES, accuracies, sanity
+from finder_tables import SPARSITIES, accuracies, sanity, supermask_lengths
 from sentences import encoder_words, frankle_2019_trials, rewinding_words, stable_where, zoo_words
 
 from ticketzoo.evaluation.again import rows_on_source
@@ -305,6 +305,7 @@ def main() -> None:
     finders, page = read_rows("finders"), ROOT / "docs" / "finders.md"
     replace(page, "finders", accuracies(finders, SPARSITIES))
     replace(page, "finders-sanity", sanity(finders, (0.9, 0.98)))
+    replace(page, "supermask-lengths", supermask_lengths(read_rows("supermasks")))
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())
