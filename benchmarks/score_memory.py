@@ -60,7 +60,7 @@ def main() -> None:
 
 
 def nothing(setting: Scoring) -> None:
-    """What every process has in memory."""
+    """Make the model and the probe, as every process does."""
     with tempfile.TemporaryDirectory() as folder:
         _probe(setting, Path(folder))
 

@@ -34,7 +34,7 @@ def counted(count: int, word: str) -> str:
 
 
 def frankle_2019_trials(rows: list[Row], stops: Mapping[tuple[str, int], Group], same: int, of: int) -> str:
-    """What the figures rest on: trials, re-initialisations, where dense stops, claims that point the paper's way."""
+    """The base of the figures: trials, re-initialisations, where dense stops, claims that point the paper's way."""
     kept = {row["level"]: 1 - row["sparsity"] for row in rows if row["level"]}
     draws: dict[int, set[tuple[int, int]]] = defaultdict(set)
     for row in rows:
@@ -77,7 +77,7 @@ def stable_where(rows: list[Row], threshold: float) -> str:
 
 
 def rewinding_words(rows_by_step: Mapping[int, list[Row]]) -> str:
-    """How far tickets are above dense and above each control at the sparsest level, and which rewind step is better."""
+    """Tickets above dense and above each control at the sparsest level, and the better rewind step."""
     tickets: dict[int, dict[int, float]] = {}
     dense: list[float] = []
     lead: dict[str, list[float]] = defaultdict(list)
@@ -125,7 +125,7 @@ def encoder_words(rows: list[Row]) -> str:
 
 
 def zoo_words(rows: list[Row]) -> str:
-    """How tickets fare on other data: against dense, against random masks at the sparsest level, and which is best."""
+    """Tickets on other data: against dense, against random masks at the sparsest level, and which is best."""
     groups = group_rows(rows)
     means = {group.key: group for group in groups}
     tickets = [group for group in groups if group.key.arm == "ticket" and group.key.level]

@@ -22,6 +22,11 @@ from ticketzoo.zoo.verify import verify_ticket
 
 FOLDER = Path(__file__).resolve().parents[2] / "recipes" / "finders"
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
+ALIKE = {
+    "biprop-binary", "edge-popup", "filters-greedy", "grasp-abs", "large-init-large-final", "magnitude-increase",
+    "movement", "random-er", "random-uniform", "small-final",
+}  # fmt: skip
+"""Recipes that differ from another one by a key or by a criterion of the same kind."""
 
 
 def shortened(value: Any, key: str = "") -> Any:
@@ -53,7 +58,9 @@ def found(name: str, folder: Path) -> Path:
     return find_and_package(parse_recipe(recipe_of(name), FindRecipe, name), folder)[1]
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize(
+    "name", [pytest.param(one, marks=pytest.mark.slow) if one in ALIKE else one for one in RECIPES]
+)
 def test_the_recipe_makes_a_ticket_that_is_verified_and_loads(name: str, tmp_path: Path) -> None:
     """Saved without its plots, which take longer to draw than all else."""
     recipe = parse_recipe(recipe_of(name) | {"arms": ["ticket", "dense"]}, FindRecipe, name)

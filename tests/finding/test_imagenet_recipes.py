@@ -29,6 +29,7 @@ def small(recipe: str, photos: Path, *overrides: str) -> FindRecipe:
     return read_recipe(RECIPES / recipe, FindRecipe, [*SMALL, f"task.dataset.mirror={photos}", *overrides])
 
 
+@pytest.mark.slow
 def test_the_fast_recipe_from_photographs_to_a_ticket(photos: Path, tmp_path: Path) -> None:
     sizes = "task.augment.random_resized_crop.sizes={0ep: 36, 1ep: 40}"
     recipe = small("resnet-50-fast.yaml", photos, "model=torchvision/resnet18", "training.steps=2ep", sizes)

@@ -86,6 +86,7 @@ def recipe(base: Path, data: Path, **finder: Any) -> FindRecipe:
     return parse_recipe(content, FindRecipe, "test")
 
 
+@pytest.mark.slow
 def test_a_ticket_of_an_encoder_refers_to_its_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("datasets.config.HF_DATASETS_CACHE", tmp_path / "datasets")

@@ -44,7 +44,7 @@ def test_the_flow_through_every_layer_is_the_same(name: str) -> None:
 
 @given(keep=st.lists(st.booleans(), min_size=8, max_size=8))
 def test_the_flow_is_conserved_under_any_masks(keep: list[bool]) -> None:
-    """What is pruned has no score, and both layers have the same sum, which may be 0."""
+    """Pruned weights have no score, and both layers have the same sum, which may be 0."""
     masks = {name: torch.tensor(keep[at : at + 4]).view(2, 2) for name, at in zip(ones(), (0, 4), strict=True)}
     if all(keep):
         return

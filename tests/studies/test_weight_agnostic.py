@@ -60,7 +60,7 @@ def test_of_one_value_below_0_the_second_hidden_layer_is_dead() -> None:
 
 
 def test_of_inputs_from_0_on_one_value_above_0_ranks_classes_by_their_paths() -> None:
-    """Where every unit adds the same sum, each input gets the same class."""
+    """Each input gets the same class if every unit adds the same sum."""
     model, masks = network(nn.ReLU())
     full = {name: torch.ones_like(mask) for name, mask in masks.items()}
     scores = valued(model, full, (1.0,) * 3, signed=False)(torch.rand(20, 4))
