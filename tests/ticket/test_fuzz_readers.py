@@ -34,13 +34,14 @@ def folder(fuzzing: ModuleType, tmp_path: Path) -> Path:
 
 
 def test_mutants_of_real_tickets(fuzzing: ModuleType, tmp_path: Path) -> None:
-    counts = fuzzing.fuzz(tmp_path, 400, seed=3)
-    assert counts["refused"] > 150
-    assert counts["statement refused"] > 50  # what is loaded is sound, and what is stated of it is not
-    assert counts["noted"] > 10
+    counts = fuzzing.fuzz(tmp_path, 200, seed=3)
+    assert counts["refused"] > 75
+    assert counts["statement refused"] > 25  # what is loaded is sound, and what is stated of it is not
+    assert counts["noted"] > 5
     assert counts["equal"] > 0
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on(fuzzing: ModuleType, tmp_path: Path) -> None:
     whole = fuzzing.fuzz(tmp_path / "a", 40, seed=2)
     state = tmp_path / "state.json"
