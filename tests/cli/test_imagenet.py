@@ -33,6 +33,7 @@ def find(folder: Path, out: str, *settings: str) -> Done:
     return ticketzoo(folder, *arguments(out, *settings), environment=caches(folder))
 
 
+@pytest.mark.slow
 def test_a_find_killed_in_the_middle_of_a_training_ends_with_the_same_masks(folder: Path) -> None:
     """240 photographs in batches of 40: six iterations an epoch, killed among those of level 0."""
     small = "training.batch_size=40", "training.steps=1ep", "finder.rewind=2it"

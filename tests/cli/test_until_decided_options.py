@@ -30,6 +30,7 @@ def test_wrong_use_is_said_in_a_line(tmp_path: Path, options: list[str], status:
     assert said in done.err
 
 
+@pytest.mark.slow
 def test_find_then_transfer_until_decided(tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text(RECIPE)
     (tmp_path / "transfer.yaml").write_text(TRANSFER.replace("10it", "60it"))

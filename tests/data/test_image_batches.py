@@ -124,6 +124,7 @@ def test_workers_go_on_when_a_cluster_signals_all_processes_of_a_job(streamed: I
     assert_same([*first, *running], steps(streamed.train, **keys, workers=0))
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_amid_its_batches_ends_its_workers() -> None:
     """The generator is still there when the interpreter ends, which then sends SIGTERM and waits."""
     script = """

@@ -64,6 +64,7 @@ class Trained(Quiet):
         self.labels[label] = trained
 
 
+@pytest.mark.slow
 def test_the_recipe_stopped_in_the_middle_goes_on_and_ends_the_same(photos: Path, tmp_path: Path) -> None:
     recipe = small("resnet-50.yaml", photos, "model={name: resnet-20, kwargs: {width: 0.25}}", "training.steps=6ep")
     whole, _ = find_and_package(recipe, tmp_path / "whole")

@@ -69,6 +69,7 @@ def killed(process: ForkServerProcess, out: Path, after: float) -> bool:
     return process.exitcode != 0
 
 
+@pytest.mark.slow
 def test_a_find_killed_again_and_again_ends_with_the_same_ticket(tmp_path: Path) -> None:
     """Trap 11: resuming after a crash without the random state gives another ticket."""
     recipe = tmp_path / "recipe.yaml"

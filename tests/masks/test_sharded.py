@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from launched import results_of
 from torch import nn
@@ -60,6 +61,7 @@ def all_ways() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_each_process_holds_its_part(tmp_path: Path) -> None:
     for results in results_of(2, all_ways, tmp_path):
         for way, result in results.items():

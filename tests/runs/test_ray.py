@@ -73,6 +73,7 @@ def kill_one_training(out: Path, killed: list[int]) -> None:
             killed.append(process.pid)
 
 
+@pytest.mark.slow
 def test_a_cluster_finds_the_same_tickets_though_a_process_is_killed(two_workers: None, tmp_path: Path) -> None:
     progress, again, killed = Trained(), Trained(), []  # type: ignore[var-annotated]
     killer = Thread(target=kill_one_training, args=(tmp_path / "ray", killed), daemon=True)

@@ -36,6 +36,7 @@ def train_on_texts(letters: str, folders: dict[str, str]) -> dict[str, list[floa
     return metrics
 
 
+@pytest.mark.slow
 def test_processes_share_texts(tmp_path: Path, caches: Path, letters: Path) -> None:
     lines = [" ".join(LETTERS[(start + place) % 26] for place in range(2 + start % 7)) for start in range(24)]
     rows = {

@@ -22,6 +22,7 @@ def test_every_block_is_a_command_or_python() -> None:
     assert len([language for language, _ in BLOCKS if language == "sh"]) >= 3
 
 
+@pytest.mark.slow
 def test_the_commands_run_as_shown(hub: LocalHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TICKETZOO_REGISTRY", raising=False)

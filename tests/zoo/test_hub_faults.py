@@ -351,6 +351,7 @@ def both(hub: LocalHub, code: str, *arguments: str) -> list[subprocess.Completed
     return [subprocess.CompletedProcess([], 0, *process.communicate(timeout=120)) for process in started]
 
 
+@pytest.mark.slow
 def test_two_processes_pulling_at_once(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     for done in both(hub, PULL, str(tmp_path / "a"), str(tmp_path / "b")):
         assert not done.stderr
