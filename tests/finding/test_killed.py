@@ -7,6 +7,7 @@ import time
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import pytest
 from launched import PRELOADED
 
 RECIPE = """
