@@ -13,6 +13,7 @@ NAMES = [
     "TicketCallback",
     "TicketzooError",
     "check",
+    "compare",
     "create_model",
     "find",
     "judge",

@@ -19,6 +19,8 @@ ROOMS = [
         "studies",
         "finding",
         "zoo",
+        "comparing",
+        "deriving",
         "evaluation",
         "pruning",
         "runs",

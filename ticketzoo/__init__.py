@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from ticketzoo.api.compare import compare as compare
     from ticketzoo.api.find import find as find
     from ticketzoo.api.run import judge as judge
     from ticketzoo.api.run import stability as stability
@@ -26,6 +27,7 @@ _PLACES = {
     "TicketCallback": "ticket.callback",
     "TicketzooError": "errors",
     "check": "masks.checks",
+    "compare": "api.compare",
     "create_model": "models.create",
     "find": "api.find",
     "judge": "api.run",

@@ -57,6 +57,7 @@ for module in (
     "add",
     "push_pull",
     "repack",
+    "compare",
     "export",
     "evaluate",
     "reproduce",

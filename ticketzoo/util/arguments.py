@@ -44,8 +44,10 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
         except TypeError:
             return function(*args, **kwargs)  # which says better what is missing or too much
         for name, value in given.items():
-            if signature.parameters[name].kind is not inspect.Parameter.VAR_KEYWORD:
-                _check(function, name, value, hints().get(name, Any))
+            kind = signature.parameters[name].kind
+            if kind is not inspect.Parameter.VAR_KEYWORD:
+                for one in value if kind is inspect.Parameter.VAR_POSITIONAL else [value]:
+                    _check(function, name, one, hints().get(name, Any))
         return function(*args, **kwargs)
 
     return call

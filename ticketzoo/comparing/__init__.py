@@ -1,0 +1,1 @@
+"""Masks of tickets compared: their overlap beside that of chance."""

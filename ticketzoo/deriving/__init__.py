@@ -1,0 +1,1 @@
+"""Tickets made from others without training."""
