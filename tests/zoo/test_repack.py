@@ -40,10 +40,11 @@ def test_everything_but_the_masks_stays_and_it_goes_back_to_the_same_bytes() -> 
     assert made.folder == Path(f"{NAME}-range")
     old, new = files_of(shipped_registry() / NAME), files_of(made.folder)
     masks = {name for name in old if name.endswith("masks.safetensors")}
+    weights = {name for name in old if name.endswith("rewind.safetensors")}
     assert {name for name in old if old[name] != new[name]} == masks | {"ticket.json"}
     assert new.keys() == old.keys()
-    assert (made.before, made.after) == tuple(sum(len(files[name]) for name in masks) for files in (old, new))
-    assert made.after < 0.8 * made.before
+    assert (made.before, made.after) == tuple(sum(len(files[name]) for name in masks | weights) for files in (old, new))
+    assert sum(len(new[name]) for name in masks) < 0.8 * sum(len(old[name]) for name in masks)
     stated, told = json.loads(old["ticket.json"]), json.loads(new["ticket.json"])
     assert (stated["format"], told["format"]) == (1, 2)
     assert (stated["mask_sha256"], stated["verdict"]) == (told["mask_sha256"], told["verdict"])
@@ -60,13 +61,45 @@ def test_the_command_prints_the_folder_and_what_it_saved() -> None:
     runner = CliRunner()
     done = runner.invoke(app, ["repack", NAME, "--encoding", "range", "--out", "a/smaller"], catch_exceptions=False)
     assert done.stdout.splitlines() == ["a/smaller"]
-    assert "masks: " in done.stderr
+    assert "masks and weights: " in done.stderr
     again = runner.invoke(app, ["repack", "./a/smaller", "--encoding", "bits", "--json"], catch_exceptions=False)
     told = json.loads(again.stdout)
     assert told["folder"] == f"{NAME}-bits"
     assert told["ok"]
-    assert told["mask_bytes"] > told["mask_bytes_before"]
-    assert runner.invoke(app, ["repack", NAME]).exit_code == 2  # an encoding has to be named
+    assert told["bytes"] > told["bytes_before"]
+    assert runner.invoke(app, ["repack", NAME]).exit_code == 2  # what changes has to be named
+
+
+def test_an_initialisation_is_left_to_its_seed(here: Path) -> None:
+    recipe = """
+name: tiny
+model: {name: lenet-300-100, kwargs: {width: 0.05}}
+task: {type: image-classification, dataset: {path: digits, classes: [0, 1], examples: 64}}
+training: {steps: 2it, batch_size: 16, optimizer: {name: sgd, lr: 0.1}}
+finder: {method: at-init, levels: 1, prune: {criterion: magnitude}}
+arms: []
+seeds: [0, 5]
+"""
+    (here / "pai.yaml").write_text(recipe)
+    runner = CliRunner()
+    assert runner.invoke(app, ["find", "pai.yaml"], catch_exceptions=False).exit_code == 0
+    made = repack_ticket("./runs/tiny/tiny", rewind="seed")
+    assert made.folder == Path("tiny-seed")
+    assert not list(made.folder.rglob("rewind.safetensors"))
+    assert "the initialization drawn from seed" in (made.folder / "README.md").read_text()
+    assert made.after < made.before
+    old, new = load_ticket("./runs/tiny/tiny"), load_ticket("./tiny-seed")
+    assert [one.rewind_sha256 for one in old.config.replicates] == [one.rewind_sha256 for one in new.config.replicates]
+    for seed in (0, 5):
+        states = [ticket.at(seed=seed).rewind_state for ticket in (old, new)]
+        assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+    with pytest.raises(TicketError, match="tiny: its start weights are not an initialisation, or not stored"):
+        repack_ticket("./tiny-seed", rewind="seed", out="again")
+    with pytest.raises(TicketError, match="cannot be stored as 'drawn': choose seed"):
+        repack_ticket("./tiny-seed", rewind="drawn", out="again")
+    with pytest.raises(TicketError, match=r"lenet-300-100\.mnist-imp-rewind-100it: its start weights are not"):
+        repack_ticket("lenet-300-100.mnist-imp-rewind-100it", rewind="seed", out="again")
+    assert not (here / "again").exists()
 
 
 def test_nothing_is_overwritten(here: Path) -> None:
