@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comparisons import chen_2020, rewinding
-from finder_tables import SPARSITIES, accuracies, sanity, supermask_lengths
+from finder_page import parts
 from sentences import encoder_words, frankle_2019_trials, rewinding_words, stable_where, zoo_words
 
 from ticketzoo.evaluation.again import rows_on_source
@@ -302,10 +302,8 @@ def main() -> None:
     by_step = {0: ticket_rows(resnet), 40: ticket_rows(f"{resnet}-40it")}
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding-words", rewinding_words(by_step))
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
-    finders, page = read_rows("finders"), ROOT / "docs" / "finders.md"
-    replace(page, "finders", accuracies(finders, SPARSITIES))
-    replace(page, "finders-sanity", sanity(finders, (0.9, 0.98)))
-    replace(page, "supermask-lengths", supermask_lengths(read_rows("supermasks")))
+    for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
+        replace(ROOT / "docs" / "finders.md", name, text)
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())

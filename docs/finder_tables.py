@@ -80,8 +80,8 @@ def shown(summary: Summary, signed: bool = False) -> str:
     return f"{100 * summary.mean:{'+' if signed else ''}.2f}" + ("" if width is None else f" ± {100 * width:.2f}")
 
 
-def supermask_lengths(rows: Sequence[Row]) -> str:
-    """Untrained masks by the length of the training that scores them, each seed at its best level on validation."""
+def best_on_validation(rows: Iterable[Row]) -> dict[tuple[str, str, bool], dict[int, float]]:
+    """The untrained test accuracy of each seed at its best level on validation, by length, criterion and kind."""
     found: dict[tuple[str, str, bool], dict[int, dict[int, dict[str, float]]]] = defaultdict(
         lambda: defaultdict(lambda: defaultdict(dict))
     )
@@ -89,16 +89,22 @@ def supermask_lengths(rows: Sequence[Row]) -> str:
         if row["level"]:
             place = found[row["scored_at"], row["criterion"], row["signed"]]
             place[row["seed"]][row["level"]][row["metric"]] = row["value"]
+    return {
+        place: {
+            seed: max(levels.values(), key=lambda one: one["validation_accuracy"])["test_accuracy"]
+            for seed, levels in seeds.items()
+        }
+        for place, seeds in found.items()
+    }
+
+
+def supermask_lengths(rows: Sequence[Row]) -> str:
+    """Untrained masks by the length of the training that scores them."""
+    found = best_on_validation(rows)
     kinds = list(dict.fromkeys((criterion, signed) for _, criterion, signed in found))
     heads = [f"`{criterion}`, {'one magnitude' if signed else 'as drawn'}" for criterion, signed in kinds]
     lines = [f"| iterations | {' | '.join(heads)} |", "|--:|" + "--:|" * len(kinds)]
     for length in dict.fromkeys(at for at, *_ in found):
-        cells = []
-        for kind in kinds:
-            best = [
-                max(levels.values(), key=lambda one: one["validation_accuracy"])["test_accuracy"]
-                for levels in found[length, *kind].values()
-            ]
-            cells.append(shown(summarise(best)))
+        cells = [shown(summarise(list(found[length, *kind].values()))) for kind in kinds]
         lines.append(f"| {int(length.removesuffix('it')):,} | {' | '.join(cells)} |")
     return "\n".join(lines)

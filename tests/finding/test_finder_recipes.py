@@ -23,8 +23,8 @@ from ticketzoo.zoo.verify import verify_ticket
 FOLDER = Path(__file__).resolve().parents[2] / "recipes" / "finders"
 RECIPES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 ALIKE = {
-    "biprop-binary", "edge-popup", "filters-greedy", "grasp-abs", "large-init-large-final", "magnitude-increase",
-    "movement", "random-er", "random-uniform", "small-final",
+    "biprop-binary", "edge-popup", "filters-greedy", "grad", "grasp-abs", "large-init-large-final",
+    "magnitude-increase", "movement", "random-er", "random-smart-ratio", "random-uniform", "small-final",
 }  # fmt: skip
 """Recipes that differ from another one by a key or by a criterion of the same kind."""
 

@@ -12,7 +12,7 @@ CASES = [
     (
         "synflow",
         "finder.prune.criterion.examples_per_class=5",
-        "criterion synflow has no key 'examples_per_class', but snip, grasp, grasp-abs, obd; known: iterations, name, ",
+        "criterion synflow has no key 'examples_per_class', but snip, grad, grasp, grasp-abs, ...; known: iterations,",
     ),
     ("imp", "finder.rewnd=1it", "unknown key 'finder.rewnd', did you mean 'rewind'?"),
 ]

@@ -157,6 +157,8 @@ def probe(masks: dict[str, Tensor] | None = None, remember: Any = at_once) -> Ta
 
 def test_gradients_and_snip() -> None:
     gradients = probe().gradients()
+    (batch,) = TwoTwoTwo().batches(2, 0, 0, 1, CPU)
+    assert TwoTwoTwo().loss(probe().model(), batch).item() == pytest.approx(1.890930, abs=1e-6)
     expected = {
         "0.weight": [[-0.012866, -0.004289], [0.713468, 1.459101]],
         "2.weight": [[0.004289, -1.210556], [-0.004289, 1.210556]],

@@ -34,8 +34,12 @@ FISHER = [[3.68e-5, 2.98327], [3.68e-5, 2.98327]]
     ],
 )
 def test_second_derivatives_of_a_network_by_hand(variant: Any, first: Any, second: Any) -> None:
-    """The squared gradient of the batch would be 0.50904 and 2.12898 in the second row."""
     close(by_hand().curvature(variant), first, second, atol=6e-6)
+
+
+def test_the_squared_gradient_of_a_batch_is_another_number() -> None:
+    squared = by_hand().gradients()["0.weight"][1].square()
+    assert squared.tolist() == pytest.approx([0.50904, 2.12898], abs=1e-5)  # of single examples: 1.07464 and 4.29566
 
 
 def test_saliency_of_a_network_by_hand() -> None:

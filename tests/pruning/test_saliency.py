@@ -19,9 +19,26 @@ def test_snip_of_a_network_by_hand() -> None:
     close(scores, [[0.012866, 0.008577], [0.356734, 1.459101]], [[0.004289, 1.210556], [0.008577, 0.605278]], atol=1e-6)
 
 
+def test_grad_of_a_network_by_hand() -> None:
+    """The gradient of a pruned weight is 0, so it is among the lowest."""
+    scores = CRITERIA["grad"].scores(by_hand())
+    close(scores, [[0.012866, 0.004289], [0.713468, 1.459101]], [[0.004289, 1.210556]] * 2, atol=1e-6)
+    config = PruningConfig(prune={"criterion": "grad", "schedule": {"levels": [0.5]}})
+    found = Pruner.of(config)(by_hand(), to=1)
+    assert [mask.tolist() for mask in found.values()] == [[[False, False], [True, True]], [[False, True]] * 2]
+
+
 def test_snip_takes_absolute_values_after_the_mean_over_examples() -> None:
-    """Of each example first they would be 0.376033 and 1.471967 in the second row."""
-    assert CRITERIA["snip"].scores(by_hand())["0.weight"][1, 0] < 0.36
+    """Of each example first they would be larger in the second row, where the examples pull against each other."""
+    probe = by_hand()
+    (images, labels), weight = next(probe.task.batches(2, 0, 0, 1, torch.device("cpu"))), WEIGHTS["0.weight"]
+    single = torch.zeros(2, 2)
+    for image, label in zip(images, labels, strict=True):
+        model = probe.model()
+        nn.functional.cross_entropy(model(image[None]), label[None]).backward()
+        single += (model[0].weight.grad * weight).abs() / 2
+    assert single[1].tolist() == pytest.approx([0.376033, 1.471967], abs=1e-6)
+    assert CRITERIA["snip"].scores(probe)["0.weight"][1].tolist() == pytest.approx([0.356734, 1.459101], abs=1e-6)
 
 
 def grasp(temperature: float) -> dict[str, Tensor]:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
+from ticketzoo.models import create_model, prunable_parameters
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Weights
 from ticketzoo.pruning.pruner import Pruner
@@ -81,6 +82,61 @@ def test_uniform_plus_keeps_the_first_convolution_and_a_fifth_of_the_last_layer(
 def test_uniform_plus_that_cannot_be_is_refused() -> None:
     with pytest.raises(RecipeError, match=r"uniform\+: 61 weights are fewer than conv1.weight and fc3.weight need"):
         counts("uniform+", LENET_5, 0.999)
+
+
+DEEP = {"a.weight": (5, 2, 1, 1), "b.weight": (5, 2, 1, 1), "c.weight": (4, 5)}
+"""Two convolutions of 10 weights and a linear layer of 20, of which 6 stay: raw densities are 12 and 6."""
+
+
+@pytest.mark.parametrize(
+    ("left", "expected"),
+    [
+        (15, [6, 3, 6]),  # 9 for the convolutions, 2 to 1
+        (14, [5, 3, 6]),  # 8: 5 1/3 and 2 2/3
+        (24, [10, 8, 6]),  # of 18 the first would have 12
+        (26, [10, 10, 6]),
+    ],
+)
+def test_smart_ratio_by_hand(left: int, expected: list[int]) -> None:
+    assert counts("smart-ratio", DEEP, 1 - left / 40) == expected
+
+
+def test_smart_ratio_falls_with_depth_in_a_residual_net() -> None:
+    """Of 20 layers the first convolution has 20^2 + 20 = 420 and the last, the 19th, 2^2 + 2 = 6."""
+    shapes = {name: tuple(one.shape) for name, one in prunable_parameters(create_model("resnet-20", seed=0)).items()}
+    body = {name: shape for name, shape in shapes.items() if "shortcut" not in name}
+    found = dict(zip(body, counts("smart-ratio", body, 0.9), strict=True))
+    densities = [count / math.prod(body[name]) for name, count in found.items()]
+    assert len(body) == 20
+    assert densities[-1] == 0.3
+    assert densities[:-1] == sorted(densities[:-1], reverse=True)
+    assert densities[8] / densities[17] == pytest.approx((12**2 + 12) / (3**2 + 3), rel=1e-3)
+    assert sum(found.values()) == round(0.1 * sum(map(math.prod, body.values())))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "left", "message"),
+    [
+        (DEEP, 6, "0.3 of linear layers and some of the convolutions are 7 to 26 weights, not 6; choose another"),
+        (DEEP, 27, "7 to 26 weights, not 27; choose another sparsity, or erk"),
+        ({"c.weight": (4, 10)}, 20, "the network has no convolution; choose erk or uniform"),
+    ],
+)
+def test_smart_ratio_that_cannot_be_is_refused(shapes: dict[str, tuple[int, ...]], left: int, message: str) -> None:
+    with pytest.raises(RecipeError, match=f"scope smart-ratio: .*{message}"):
+        counts("smart-ratio", shapes, 1 - left / 40)
+
+
+def test_smart_ratio_levels_nest() -> None:
+    config = PruningConfig(
+        scope="smart-ratio", prune={"criterion": "random", "schedule": {"levels": [16 / 40, 25 / 40, 30 / 40]}}
+    )
+    masks = all_kept(DEEP)
+    for to, expected in ((1, [10, 8, 6]), (2, [6, 3, 6]), (3, [3, 1, 6])):
+        found = Pruner.of(config)(Weights({}, masks), to=to)
+        assert not any((found[name] & ~masks[name]).any() for name in masks)
+        assert [int(mask.sum()) for mask in found.values()] == expected
+        masks = found
 
 
 @given(

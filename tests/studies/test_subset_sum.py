@@ -47,16 +47,29 @@ def test_sums_are_those_of_looking_at_all_subsets(numbers: list[float], target: 
 
 def test_the_error_falls_by_a_bit_with_each_number() -> None:
     """Medians of 20 draws with 200 targets are, but for the draws, those expected."""
-    for pool, expected in (("uniform", (4.9e-2, 3.6e-3, 2.9e-4)), ("products", (4.9e-2, 2.8e-3, 2.0e-4))):
-        medians = {n: float(target_errors(pool, n, 20, 200, seed=0).median()) for n in (4, 8, 12)}
+    for pool, expected in (
+        ("uniform", (4.9e-2, 3.6e-3, 2.9e-4, 2.7e-5)),
+        ("products", (4.9e-2, 2.8e-3, 2.0e-4, 1.4e-5)),
+    ):
+        medians = {n: float(target_errors(pool, n, 20, 200, seed=0).median()) for n in (4, 8, 12, 16)}
         assert all(half / 2 <= found <= 2 * half for half, found in zip(expected, medians.values(), strict=True))
-        assert -1.1 <= slope({n: medians[n] for n in (8, 12)}) <= -0.85
+        assert -1.1 <= slope({n: medians[n] for n in (8, 12, 16)}) <= -0.85
+
+
+@pytest.mark.parametrize(("epsilon", "expected"), [(0.1, 8), (0.03, 8), (0.01, 12), (0.003, 14), (0.001, 15)])
+def test_numbers_for_99_of_100_targets(epsilon: float, expected: int) -> None:
+    """About 1.5 to 1.8 times log2(1 / epsilon) once few numbers are enough; a draw more or less moves it by two."""
+    enough = next(
+        n for n in range(1, 20) if (target_errors("uniform", n, 20, 200, seed=0) <= epsilon).double().mean() >= 0.99
+    )
+    assert abs(enough - expected) <= 2
 
 
 def test_one_number_of_many_is_ten_times_closer_with_ten_times_as_many() -> None:
-    medians = [float(single_errors(count, 20, 200, seed=0).median()) for count in (10, 100, 1000)]
+    medians = [float(single_errors(count, 20, 200, seed=0).median()) for count in (10, 100, 1000, 10_000)]
     assert all(5 <= before / after <= 20 for before, after in pairwise(medians))
-    assert 6.5e-3 / 2 <= medians[1] <= 6.5e-3 * 2
+    expected = (5.8e-2, 6.5e-3, 5.3e-4, 6.0e-5)
+    assert all(half / 2 <= found <= 2 * half for half, found in zip(expected, medians, strict=True))
 
 
 def test_more_numbers_than_can_be_looked_at_are_refused() -> None:

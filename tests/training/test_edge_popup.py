@@ -355,6 +355,20 @@ def test_biprop_computes_with_signs_and_one_magnitude_and_has_the_gradient_of_th
     assert learn.learned(layer).weights["weight"].tolist() == [[0.375, -0.375, 0.375, 0.375]]
 
 
+def test_the_magnitude_of_a_layer_of_biprop_changes_no_prediction() -> None:
+    """In a network of ReLUs without biases signs and masks alone decide: every magnitude could be 1."""
+    torch.manual_seed(0)
+    masked = [(torch.randn(shape), (torch.rand(shape) < 0.5).float()) for shape in ((30, 8), (20, 30), (5, 20))]
+    as_trained = as_signs = torch.randn(200, 8)
+    for number, (weight, mask) in enumerate(masked):
+        magnitude = binary(weight, mask) * mask
+        assert len(magnitude.abs().unique()) == 2 and float(magnitude.abs().max()) != 1
+        as_trained, as_signs = as_trained @ magnitude.T, as_signs @ (weight.sign() * mask).T
+        if number < 2:
+            as_trained, as_signs = as_trained.relu(), as_signs.relu()
+    assert torch.equal(as_trained.argmax(1), as_signs.argmax(1))
+
+
 def test_a_binary_weight_of_0_has_the_sign_plus_also_as_minus_0() -> None:
     weights = torch.tensor([0.0, -0.0, -4.0, 4.0])
     assert binary(weights, torch.ones(4)).tolist() == [2.0, 2.0, -2.0, 2.0]

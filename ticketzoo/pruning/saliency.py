@@ -1,4 +1,4 @@
-"""Criteria of the loss on a little data: SNIP, GraSP."""
+"""Criteria of the loss on a little data: SNIP, its gradient alone, GraSP."""
 
 from typing import Annotated
 
@@ -52,6 +52,28 @@ def snip(probe: Probe, config: SnipConfig) -> Scores:
     """
     gradients = config.on(probe).gradients(config.batches)
     return {name: (gradients[name].double() * probe.weights[name].double()).abs() for name in probe.masks}
+
+
+class GradConfig(DataConfig):
+    """The keys of criterion `grad`.
+
+    Attributes:
+        name: name of the criterion.
+    """
+
+    name: str = "grad"
+
+
+@CRITERIA.add(
+    "grad",
+    config=GradConfig,
+    cite="Zhou et al. 2019, their code",
+    words="smallest gradient of the loss",
+)
+def grad(probe: Probe, config: GradConfig) -> Scores:
+    """Score by |g|, with the gradient g of `snip`, and without the weight that it is multiplied by there."""
+    gradients = config.on(probe).gradients(config.batches)
+    return {name: gradients[name].double().abs() for name in probe.masks}
 
 
 class GraspConfig(DataConfig):

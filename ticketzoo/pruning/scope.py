@@ -136,6 +136,27 @@ def er(layers: Layers, left: Left) -> list[Group]:
     return _groups(layers, _in_all(layers, left), weights)
 
 
+@SCOPES.add("smart-ratio", cite="Su et al. 2020, section 4", words="densities that fall with depth")
+def smart_ratio(layers: Layers, left: Left) -> list[Group]:
+    """Keep 0.3 of linear layers; of L layers give the l-th, if a convolution, a density as (L - l + 1)^2 + (L - l + 1).
+
+    Densities are 1 at most. Linear layers count among the L.
+    """
+    count, linear, rest = _in_all(layers, left), dict[str, int](), dict[str, Fraction]()
+    for depth, (name, layer) in zip(range(len(layers), 0, -1), layers.items(), strict=True):
+        if len(layer.shape) > 2:
+            rest[name] = Fraction(layer.units * (depth**2 + depth))
+        else:
+            linear[name] = min(layer.kept, round(3 * layer.units / 10))
+    least, most = sum(linear.values()), sum(linear.values()) + sum(layers[name].kept for name in rest)
+    if not rest:
+        raise RecipeError("scope smart-ratio: the network has no convolution; choose erk or uniform")
+    if not least < count <= most:
+        what = f"0.3 of linear layers and some of the convolutions are {least + 1:,} to {most:,} weights, not {count:,}"
+        raise RecipeError(f"scope smart-ratio: {what}; choose another sparsity, or erk")
+    return _groups(layers, count, rest, linear)
+
+
 def _in_all(layers: Layers, left: Left) -> int:
     return left(sum(layer.kept for layer in layers.values()), sum(layer.units for layer in layers.values()), None)
 

@@ -1,0 +1,51 @@
+"""The measured parts of docs/finders.md: tables, figures, and what they say of published figures."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import finder_claims as claims
+import yaml
+from finder_claims import Claim, Shipped, Tickets
+from finder_plots import plot_finders, plot_lengths
+from finder_tables import SPARSITIES, accuracies, sanity, supermask_lengths
+
+Rows = list[dict[str, Any]]
+Read = Callable[[str], Rows]
+
+
+def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterator[tuple[str, str]]:
+    """Draw the figures, and yield each marked part of the page: its name and its text."""
+    finders, supermasks = read("finders"), read("supermasks")
+    plot_finders(finders, SPARSITIES, images / "finders.png")
+    plot_lengths(supermasks, images / "supermask-lengths.png")
+    yield "finders", accuracies(finders, SPARSITIES)
+    yield "finders-sanity", sanity(finders, (0.9, 0.98))
+    yield "supermask-lengths", supermask_lengths(supermasks)
+    yield "finder-claims", claims.table(list(published(finders, supermasks, shipped(ticket_rows, registry))))
+
+
+def published(finders: Rows, supermasks: Rows, tickets: Tickets) -> Iterator[Claim]:
+    """The claims, in the order of the page."""
+    yield from claims.untrained(supermasks)
+    yield from claims.masks_that_are_learned(tickets)
+    yield from claims.criteria(tickets)
+    yield from claims.before_training(finders)
+    yield from claims.filters(tickets)
+
+
+def shipped(ticket_rows: Read, registry: Path) -> Tickets:
+    """Return a function from the name of a ticket to what is in the registry; None where it is not."""
+
+    def find(name: str) -> Shipped | None:
+        if not (registry / name / "results.jsonl").is_file():
+            return None
+        recipe = yaml.safe_load((registry / name / "recipe.yaml").read_text())
+        training = recipe["training"] | (recipe["finder"].get("training") or {})
+        optimizer = training["optimizer"]["name"]
+        return Shipped(ticket_rows(name), f"{training['steps'].removesuffix('ep')} epochs of {NAMES[optimizer]}")
+
+    return find
+
+
+NAMES = {"sgd": "SGD", "adam": "Adam"}
