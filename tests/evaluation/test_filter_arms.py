@@ -1,6 +1,7 @@
 """Beside a ticket of whole filters stand other filters and the smaller network; only above both do filters matter."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,13 +11,13 @@ from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.evaluation.again import VerdictConfig
 from ticketzoo.evaluation.arms import ARMS, Draw
 from ticketzoo.evaluation.verdict import judge, judge_all, sentence
-from ticketzoo.finding import FindRecipe
+from ticketzoo.finding import FindRecipe, plan_find
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_from_architecture, model_state, prunable_parameters
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Weights
 from ticketzoo.pruning.pruner import Pruner
-from ticketzoo.recipe import parse_recipe
+from ticketzoo.recipe import parse_recipe, read_recipe
 from ticketzoo.training import TrainingConfig
 from ticketzoo.training.job import Job
 
@@ -92,7 +93,14 @@ def test_a_recipe_that_cannot_have_them_is_refused_before_anything_is_trained(
     }
     parse_recipe(recipe, FindRecipe, "test")
     with pytest.raises(RecipeError, match=message):
-        parse_recipe(recipe | changed, FindRecipe, "test")
+        parse_recipe(recipe | changed, FindRecipe, "test").check_widths()
+
+
+def test_a_network_without_convolutions_is_refused_as_one_whatever_the_arms(tmp_path: Path) -> None:
+    overrides = ["model.name=lenet-300-100", "task.dataset.examples=100"]
+    recipe = read_recipe(Path(__file__).parents[2] / "recipes/finders/filters.yaml", FindRecipe, overrides)
+    with pytest.raises(RecipeError, match=r"the network has no convolution whose filters can go$"):
+        plan_find(recipe, tmp_path)
 
 
 def rows(arm: str, mean: float) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
 
+from ticketzoo.errors import RecipeError
 from ticketzoo.evaluation.again import VerdictConfig
 from ticketzoo.evaluation.arms import ARMS, DENSE, FIND_ARMS, TICKET, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
@@ -144,8 +145,12 @@ class FindRecipe(Config):
         arms = [arm for arm in self.controls.arms if ARMS[arm].structured]
         if arms and not _of_filters(self.finder):
             raise ValueError(f"arms: {', '.join(arms)} goes with finder.prune.structure: filters")
-        if small := [arm for arm in arms if arm.startswith("small") and not takes_widths(self.model.name)]:
-            raise ValueError(f"arms: {', '.join(small)}: model {self.model.name} takes no widths: leave it out")
+
+    def check_widths(self) -> None:
+        """Raise RecipeError for an arm of smaller networks, where the model takes no widths."""
+        small = [arm for arm in self.controls.arms if arm.startswith("small") and ARMS[arm].structured]
+        if small and not takes_widths(self.model.name):
+            raise RecipeError(f"arms: {', '.join(small)}: model {self.model.name} takes no widths: leave it out")
 
     @property
     def control_levels(self) -> tuple[int, ...]:

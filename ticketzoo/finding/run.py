@@ -97,6 +97,7 @@ class Search:
         if not self.dense:
             raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
         Pruner.of(recipe.finder, network).check(self.dense, recipe.finder.levels)
+        recipe.check_widths()  # last: a network without convolutions is refused as such
 
     def say_what_is_not_pruned(self) -> None:
         """Warn of parameters that the task does not train, in one line."""
