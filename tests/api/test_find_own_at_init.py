@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 import ticketzoo
-from ticketzoo.errors import RunError
+from ticketzoo.errors import RecipeError, RunError
 
 LABELS = torch.arange(40) % 3
 DRAWN = torch.Generator().manual_seed(0)
@@ -53,13 +53,15 @@ def tokens() -> nn.Module:
 TABLE, IMAGES = torch.rand(40, 8, generator=DRAWN), torch.rand(40, 2, 6, 6, generator=DRAWN)
 
 
-def find(folder: Path, criterion: str, model: Callable[[], nn.Module], data: Any) -> ticketzoo.Ticket:
+def find(
+    folder: Path, criterion: Any, model: Callable[[], nn.Module], data: Any, method: str = "at-init"
+) -> ticketzoo.Ticket:
     return ticketzoo.find(
         model=model,
         train=data,
-        evaluate=lambda network: {"accuracy": 0.5},
-        prune=criterion,
-        finder={"method": "at-init", "levels": 1, "rate": 0.4},
+        evaluate=lambda network: {"accuracy": 0.5, "loss": 1.0},
+        prune={"criterion": criterion},
+        finder={"method": method, "levels": 1, "rate": 0.4},
         training={"steps": "2it", "batch_size": 20},
         seeds=[0],
         arms=[],
@@ -89,7 +91,7 @@ def test_synflow_of_two_inputs(tmp_path: Path) -> None:
         ("phew", Two, Pairs(), "criterion 'phew': walks begin at one input, and the network takes 2"),
         ("synflow", tokens, (LABELS.expand(4, 40).T, LABELS), "no input of ones for a model that takes integers"),
         ("phew", tokens, (LABELS.expand(4, 40).T, LABELS), "no input of ones for a model that takes integers"),
-        ("synflow", lambda: nn.Sequential(table(), nn.Sigmoid()), (TABLE, LABELS), "twice the input gives"),
+        ("synflow", lambda: nn.Sequential(table(), nn.Sigmoid()), (TABLE, LABELS), "'1', a Sigmoid, gives other"),
     ],
 )
 def test_what_cannot_be_scored_is_refused_before_anything_is_trained(
@@ -97,5 +99,40 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_trained(
 ) -> None:
     with pytest.raises(RunError, match=said) as refused:
         find(tmp_path, criterion, model, data)
+    assert "\n" not in str(refused.value)
+    assert not [*tmp_path.rglob("*record*"), *tmp_path.rglob("*.safetensors")]
+
+
+def places() -> nn.Module:
+    """Return a network that scores classes at each of two places."""
+    return nn.Sequential(nn.Linear(8, 6), nn.Unflatten(1, (3, 2)))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "model", "data", "said"),
+    [
+        ("obd", places, (TABLE, LABELS[:, None].expand(40, 2)), "'obd': .* whose output is scores of classes, one row"),
+        ("obd", table, (TABLE, TABLE[:, :3]), "'obd': variants exact and lecun are of the mean cross-entropy"),
+        (
+            "obd",
+            lambda: nn.Sequential(nn.Conv1d(8, 3, 1), nn.Flatten()),
+            (TABLE[..., None], LABELS),
+            "of '0.weight', wh",
+        ),
+        ({"name": "obd", "variant": "lecun"}, lambda: nn.Sequential(table(), nn.Tanh()), (TABLE, LABELS), "no second"),
+        (
+            {"name": "snip", "examples_per_class": 3},
+            table,
+            (TABLE, LABELS),
+            "examples_per_class: own data has no classes",
+        ),
+        ({"name": "given", "masks": "no-such-file"}, table, (TABLE, LABELS), "no-such-file: cannot be read"),
+    ],
+)
+def test_what_imp_cannot_score_is_refused_before_dense_is_trained(
+    criterion: Any, model: Callable[[], nn.Module], data: Any, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises((RunError, RecipeError), match=said) as refused:
+        find(tmp_path, criterion, model, data, method="imp")
     assert "\n" not in str(refused.value)
     assert not [*tmp_path.rglob("*record*"), *tmp_path.rglob("*.safetensors")]

@@ -12,7 +12,7 @@ from torch import nn
 from transformers import AutoModelForQuestionAnswering, AutoModelForSequenceClassification, Trainer, TrainingArguments
 
 from ticketzoo import Ticket, TicketCallback, load_ticket
-from ticketzoo.errors import RecipeError, TicketError
+from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.finding.package import find_and_package, plan_find
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import Search, find_tickets
@@ -65,6 +65,21 @@ def caches(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def classes(data: Path) -> dict[str, Any]:
     dataset = {"path": str(data / "classes"), "validation": 0}
     return {"type": "text-classification", "dataset": dataset, "max_length": 16}
+
+
+@pytest.mark.parametrize(
+    ("criterion", "said"),
+    [
+        ("obd", "criterion 'obd': second derivatives need a network whose output is scores of classes"),
+        ("synflow", "criterion 'synflow': there is no input of ones for a model that takes texts: choose another"),
+    ],
+)
+def test_a_criterion_that_masked_words_do_not_fit_is_refused_before_the_head_is_trained(
+    criterion: str, said: str, base: Path, data: Path, caches: None, tmp_path: Path
+) -> None:
+    with pytest.raises(RunError, match=said):
+        find_and_package(recipe(base, data, finder={"prune": {"criterion": criterion}}), tmp_path)
+    assert not [*tmp_path.rglob("*.safetensors")]
 
 
 def recipe(base: Path, data: Path, **keys: Any) -> FindRecipe:

@@ -4,7 +4,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ticketzoo.errors import RecipeError
+import torch
+
+from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.finding.dead_layers import check_layers
 from ticketzoo.finding.method import Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
@@ -104,6 +106,29 @@ class RecipeLab:
     def _pruner(self) -> Pruner:
         finder = self.recipe.finder
         return Pruner.of(finder, create_from_architecture(self.model.architecture, seed=0), inverted=self.inverted)
+
+    def try_criterion(self) -> None:
+        """Score the network before any training, that of its head included, if the criterion cannot score every one.
+
+        Raises:
+            RunError: it cannot score this one.
+        """
+        config, criterion = self.recipe.finder.pruning.criterion, self._pruner.criterion
+        if criterion.tried is None:
+            return
+        state = self.model.state(self.seed)
+        begun = self._probe(Start(lambda: state), state, self.dense).under(self.dense)  # nothing of it is stored
+        try:
+            criterion.tried(begun, config)
+        except RunError as error:
+            named = str(error).startswith("criterion ")
+            raise error if named else RunError(f"criterion {criterion.name!r}: {error}") from None
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:  # such as a step without a second derivative
+            why = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+            what = f"criterion {criterion.name!r}: the network cannot be scored"
+            raise RunError(f"{what}: {why}; choose another criterion, such as magnitude") from error
 
     def units(self, masks: Masks) -> Masks:
         """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""

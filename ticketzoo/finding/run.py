@@ -15,10 +15,8 @@ from ticketzoo.finding.start import SourceModel, load_model
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.models import create_from_architecture
 from ticketzoo.pruning.config import dense_masks, included, prunable
-from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.reached import unreached
-from ticketzoo.runs.plan import Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
@@ -98,6 +96,7 @@ class Search:
             raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
         Pruner.of(recipe.finder, network).check(self.dense, recipe.finder.levels)
         recipe.check_widths()  # last: a network without convolutions is refused as such
+        self.lab(recipe.seeds[0]).try_criterion()
 
     def say_what_is_not_pruned(self) -> None:
         """Warn of parameters that the task does not train, in one line."""
@@ -112,8 +111,6 @@ class Search:
     def replicate(self, seed: int) -> Replicate:
         """Run the method with `seed` and measure every level that it yields. Raises as `find_tickets` does."""
         lab, finder = self.lab(seed), self.recipe.finder
-        if (tried := CRITERIA[finder.pruning.criterion.name].tried) and not isinstance(lab.initial.state, Unknown):
-            tried(lab.probe(lab.initial, lab.dense))
         found: list[Level] = []
         rows: list[Row] = []
 

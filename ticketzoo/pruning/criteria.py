@@ -101,7 +101,7 @@ class Criterion(Part):
             the number that stays of all.
         scored_anew: whether scoring in steps makes a difference; otherwise the key `iterations` is refused.
         of_weights: whether it looks at weights alone, never at what the network computes.
-        tried: fails, with RunError, of a network that cannot be scored at all: called before anything is trained.
+        tried: `tried(probe, config)` raises RunError of a network that cannot be scored; called before any training.
         sign: the key `sign`, of a criterion that is another one with it.
         asked: the keys that a recipe gave.
     """
@@ -114,7 +114,7 @@ class Criterion(Part):
     sets_layers: bool = False
     scored_anew: bool = True
     of_weights: bool = False
-    tried: Callable[[Probe], object] | None = None
+    tried: Callable[[Probe, Any], object] | None = None
     sign: Literal["same", "diff"] | None = None
     asked: PartConfig | None = None
 

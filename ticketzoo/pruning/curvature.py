@@ -18,6 +18,9 @@ LossOf: TypeAlias = Callable[[], tuple[Tensor, int]]
 _AT_ONCE = 1 << 24
 """Numbers of per-example gradients that are in memory together."""
 
+LABELS = 1e-3
+"""Error of labels that are worked out of the loss."""
+
 _KNOWN = ("Relu", "MaxPool", "View", "ReshapeAlias", "UnsafeView", "Add", "Squeeze", "Unsqueeze", "_Squared", "Clone")
 """Beginnings of the names of steps whose backward pass is that of second derivatives as well."""
 
@@ -46,6 +49,8 @@ def diagonal(model: nn.Module, names: list[str], losses: Iterator[LossOf], varia
     for loss_of in losses:
         loss, whole = loss_of()
         scores, count = taken.scores(), count + 1
+        if variant != "fisher":
+            _check_cross_entropy(loss, scores)
         parts = _lecun(taken, scores) if variant == "lecun" else _squares(taken, _columns(loss, scores, variant))
         for name, part in parts.items():
             sums[name] += part / whole
@@ -72,7 +77,8 @@ class _Taken:
 
     def scores(self) -> Tensor:
         if self._scores is None or self._scores.dim() != 2:
-            raise RunError("second derivatives need a network whose output is scores of classes, one row an example")
+            what = "second derivatives need a network whose output is scores of classes, one row an example"
+            raise RunError(f"{what}: choose another criterion, such as snip or magnitude")
         return self._scores
 
     def _take(self, name: str) -> Callable[..., None]:
@@ -98,7 +104,17 @@ def _layer(model: nn.Module, name: str) -> _Layer:
     plain = isinstance(layer, nn.Conv2d) and layer.padding_mode == "zeros" and not isinstance(layer.padding, str)
     if parameter == "weight" and isinstance(layer, nn.Linear | nn.Conv2d) and (plain or isinstance(layer, nn.Linear)):
         return layer
-    raise RunError(f"no second derivatives of '{name}', which is no weight of a linear or 2-D convolution layer")
+    what = f"no second derivatives of '{name}', which is no weight of a linear or 2-D convolution layer"
+    raise RunError(f"{what}: leave it out by finder.exclude, or choose another criterion")
+
+
+def _check_cross_entropy(loss: Tensor, scores: Tensor) -> None:
+    """Raise RunError unless the loss is the mean cross-entropy of the scores, whose derivatives the variants take."""
+    (slope,) = torch.autograd.grad(loss, scores, retain_graph=True, materialize_grads=True, allow_unused=True)
+    wanted = scores.detach().softmax(1) - slope * len(scores)  # the labels, as probabilities
+    if scores.shape[1] < 2 or bool((wanted < -LABELS).any()) or bool(((wanted.sum(1) - 1).abs() > LABELS).any()):
+        what = "variants exact and lecun are of the mean cross-entropy of at least two classes"
+        raise RunError(f"{what}: take variant: fisher, or another criterion")
 
 
 def _columns(loss: Tensor, scores: Tensor, variant: Variant) -> Iterator[Tensor]:

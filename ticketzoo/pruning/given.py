@@ -28,6 +28,10 @@ class GivenConfig(PartConfig):
     masks: str = Field(min_length=1)
 
 
+def _tried(probe: Probe, config: GivenConfig) -> Scores:
+    return given(probe, config)
+
+
 @CRITERIA.add(
     "given",
     config=GivenConfig,
@@ -37,6 +41,7 @@ class GivenConfig(PartConfig):
     inverts=False,
     scored_anew=False,
     of_weights=True,
+    tried=_tried,
 )
 def given(probe: Probe, config: GivenConfig) -> Scores:
     """Score weights that the masks keep by 1 and all others by 0."""

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from ticketzoo.pruning.criteria import CRITERIA, Scores
 from ticketzoo.pruning.probe import Probe
-from ticketzoo.pruning.saliency import DataConfig
+from ticketzoo.pruning.saliency import DataConfig, few
 
 
 class ObdConfig(DataConfig):
@@ -24,11 +24,16 @@ class ObdConfig(DataConfig):
     variant: Literal["exact", "lecun", "fisher"] = "exact"
 
 
+def _tried(probe: Probe, config: ObdConfig) -> Scores:
+    return obd(probe, few(config))
+
+
 @CRITERIA.add(
     "obd",
     config=ObdConfig,
     cite="LeCun et al. 1990, section 2",
     words="smallest second-order effect on the loss, second derivative x weight^2 / 2",
+    tried=_tried,
 )
 def obd(probe: Probe, config: ObdConfig) -> Scores:
     """Score by h w^2 / 2, h being the second derivative of the mean loss by the weight alone.

@@ -46,7 +46,7 @@ class PhewConfig(CriterionConfig):
     sets_layers=True,
     inverts=False,
     scored_anew=False,
-    tried=lambda probe: _way(probe),
+    tried=lambda probe, config: _way(probe),
 )
 def phew(probe: Probe, config: PhewConfig, count: int | None = None) -> Scores:
     """Score weights by how early a walk meets them: the first `count` stay, and those of more stay of fewer.

@@ -1,9 +1,10 @@
 """Criteria of the loss on a little data: SNIP, its gradient alone, GraSP."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from pydantic import Field
 
+from ticketzoo.distributed import processes
 from ticketzoo.pruning.criteria import CRITERIA, CriterionConfig, Scores
 from ticketzoo.pruning.probe import Probe, Scored
 
@@ -29,6 +30,17 @@ class DataConfig(CriterionConfig):
         return probe.on(Scored(self.examples_per_class, self.batch_size, temperature))
 
 
+DataConfigT = TypeVar("DataConfigT", bound=DataConfig)
+
+FEW = 2
+"""Examples of each process on which it is tried whether a network can be scored."""
+
+
+def few(config: DataConfigT) -> DataConfigT:
+    """Return the keys for one small batch: a network that cannot be scored is told by it as by all data."""
+    return config.model_copy(update={"batches": 1, "batch_size": FEW * processes.count()})
+
+
 class SnipConfig(DataConfig):
     """The keys of criterion `snip`.
 
@@ -39,11 +51,16 @@ class SnipConfig(DataConfig):
     name: str = "snip"
 
 
+def _snip_tried(probe: Probe, config: SnipConfig) -> Scores:
+    return snip(probe, few(config))
+
+
 @CRITERIA.add(
     "snip",
     config=SnipConfig,
     cite="Lee et al. 2019, section 4",
     words="smallest effect on the loss, |gradient x weight|",
+    tried=_snip_tried,
 )
 def snip(probe: Probe, config: SnipConfig) -> Scores:
     """Score by |g w|, with the gradient g of the mean loss on one batch at the weights as they are.
@@ -88,11 +105,16 @@ class GraspConfig(DataConfig):
     temperature: Annotated[float, Field(gt=0)] = 200.0
 
 
+def _grasp_tried(probe: Probe, config: GraspConfig) -> Scores:
+    return grasp(probe, few(config))
+
+
 @CRITERIA.add(
     "grasp",
     config=GraspConfig,
     cite="Wang et al. 2020, section 4",
     words="weights whose removal raises the gradient's norm most, or lowers it least, go",
+    tried=_grasp_tried,
 )
 def grasp(probe: Probe, config: GraspConfig) -> Scores:
     """Score by w (H g), with gradient g and Hessian H of the mean loss, its class scores divided by the temperature.
@@ -109,6 +131,7 @@ def grasp(probe: Probe, config: GraspConfig) -> Scores:
     config=GraspConfig,
     cite="Frankle et al. 2021, appendix E",
     words="weights whose removal changes the gradient's norm least go",
+    tried=_grasp_tried,
 )
 def grasp_abs(probe: Probe, config: GraspConfig) -> Scores:
     """Score by |w (H g)|, as in `grasp`."""

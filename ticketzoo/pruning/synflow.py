@@ -29,8 +29,8 @@ class SynflowConfig(CriterionConfig):
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 100
 
 
-def _tried(probe: Probe) -> Scores:
-    return synflow(probe, SynflowConfig())
+def _tried(probe: Probe, config: SynflowConfig) -> Scores:
+    return synflow(probe, config)
 
 
 @CRITERIA.add(
