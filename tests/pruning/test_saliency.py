@@ -135,8 +135,10 @@ def test_iterations_ask_for_scores_of_the_network_under_each_mask() -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        (nn.Tanh(), "times the output; it needs layers that multiply the output with the input"),
-        (nn.LayerNorm(2, elementwise_affine=False), "times the output; it needs layers"),
+        (nn.Tanh(), "'1', a Tanh, gives other than twice the output for twice the input; .*: put ReLU in its place"),
+        (nn.GELU(), "'1', a GELU, gives other .*: put ReLU in its place, or choose criterion snip, phew or magnitude$"),
+        (nn.LayerNorm(2), "'1', a LayerNorm, gives other than twice .*: put BatchNorm in its place"),
+        (nn.Sequential(nn.ReLU(), nn.Sigmoid()), r"'1\.1', a Sigmoid, gives other than twice"),
         (nn.Threshold(100, 0), "nothing flows from input to output"),
     ],
 )

@@ -1,6 +1,6 @@
 """SynFlow: the flow through each weight of a network in which all weights are positive, without data."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import torch
@@ -59,11 +59,11 @@ def synflow(probe: Probe, config: SynflowConfig) -> Scores:
         doubled = _flow(model, {name: 2 * tensor for name, tensor in ones.items()})
     if flow == 0 and not all(mask.all() for mask in probe.masks.values()):  # the masks let nothing through
         return {name: torch.zeros(mask.shape, dtype=torch.float64) for name, mask in probe.masks.items()}
+    unfit = torch.isfinite(flow) and (flow <= 0 or abs(doubled / flow - 2) > TOLERANCE)
+    if unfit and (why := _not_conserved(model, ones, certain=bool(flow > 0))):
+        raise RunError(f"criterion 'synflow': {why}")
     if not torch.isfinite(flow) or flow <= 0:
         raise RunError("criterion 'synflow': nothing flows from input to output, or more than a float64 holds")
-    if abs(doubled / flow - 2) > TOLERANCE:
-        needed = "it needs layers that multiply the output with the input: ReLU, linear, convolution, pooling"
-        raise RunError(f"criterion 'synflow': twice the input gives {doubled / flow:.4g} times the output; {needed}")
     slopes = torch.autograd.grad(flow, [*ones.values(), *parameters.values()], materialize_grads=True)
     at_ones, slopes = slopes[: len(ones)], slopes[len(ones) :]
     if abs(sum(at_one.sum() for at_one in at_ones) / flow - 1) > TOLERANCE:
@@ -106,6 +106,50 @@ def _flow(model: nn.Module, inputs: Mapping[Any, Tensor]) -> Tensor:
     if not isinstance(output, Tensor):
         raise RunError("criterion 'synflow': the network's output is no tensor")
     return output.sum()
+
+
+@torch.no_grad()
+def _not_conserved(model: nn.Module, inputs: Mapping[Any, Tensor], *, certain: bool) -> str:
+    """Return which module does not give twice its output for twice its input, the innermost of the first, and advice.
+
+    Where none is found that is "", or if one is `certain` to be there, the network.
+    """
+    calls: list[tuple[str, nn.Module, list[Any], Any]] = []
+
+    def note(name: str) -> Callable[..., None]:
+        def after(module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+            if isinstance(output, Tensor) and not kwargs:
+                copies = [one.clone() if isinstance(one, Tensor) else one for one in args]  # later ones may write there
+                calls.append((name, module, copies, output.clone()))
+
+        return after
+
+    hooks = [module.register_forward_hook(note(name), with_kwargs=True) for name, module in model.named_modules()]
+    _flow(model, inputs)
+    for hook in hooks:
+        hook.remove()
+    found = next(((name, module) for name, module, *call in calls if not _doubles(module, *call)), None)
+    if found is None and not certain:
+        return ""
+    told = f"{_called(*found or ('', model))} gives other than twice the output for twice the input"
+    needed = "synflow takes linear, convolution and pooling layers, BatchNorm and ReLU alone"
+    return f"{told}; {needed}: {_instead(*found or ('', model))}choose criterion snip, phew or magnitude"
+
+
+def _doubles(module: nn.Module, args: list[Any], output: Tensor) -> bool:
+    twice = [2 * one if isinstance(one, Tensor) and one.is_floating_point() else one for one in args]
+    return bool(torch.allclose(module(*twice), 2 * output, rtol=TOLERANCE, atol=0))
+
+
+def _called(name: str, module: nn.Module) -> str:
+    return f"'{name}', a {type(module).__name__}," if name else "the network"
+
+
+def _instead(name: str, module: nn.Module) -> str:
+    """Return which layer would do in the place of one that does not."""
+    if not name or next(module.children(), None) is not None:
+        return ""
+    return f"put {'BatchNorm' if 'Norm' in type(module).__name__ else 'ReLU'} in its place, or "
 
 
 def _first_line(error: Exception) -> str:
