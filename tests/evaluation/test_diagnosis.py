@@ -29,6 +29,15 @@ def test_one_answer_throughout_and_less_than_that() -> None:
     ]
 
 
+def test_what_was_never_trained_has_not_failed_to_learn() -> None:
+    """Its controls are there to be no better than a guess, and its loss may be huge."""
+    as_it_is: Any = {"level": 1, "trained": False, "step": 0}
+    rows = [row("chance", 0.37), row("dense", 0.9), row("ticket", 0.3, **as_it_is), row("random_mask", 0.3, **as_it_is)]
+    assert diagnose([*rows, row("ticket", 3e6, metric="test_loss", **as_it_is)]) == [
+        "ticket at level 1 is no better than the best constant guess, 37.00% (seed 0)"
+    ]
+
+
 def test_less_is_better_of_perplexities() -> None:
     keys = {"metric": "test_perplexity", "decides": True, "higher_is_better": False}
     rows = [row("chance", 300.0, **keys), row("dense", 40.0, **keys), row("ticket", 400.0, level=1, **keys)]

@@ -63,6 +63,17 @@ def test_the_best_guess_is_a_line_and_no_arm() -> None:
     assert table.caption.endswith(" A guess without a look at the input: 11.35 at best.")
 
 
+def test_the_caption_says_what_was_never_trained() -> None:
+    as_it_is = [
+        row | {"trained": False, "step": 0} for row in rows("ticket", [0.9] * 3) + rows("random_mask", [0.1] * 3)
+    ]
+    for table, ends in (
+        (arms_table(DENSE + as_it_is, target="mnist"), " on mnist: "),
+        (transfer_table(DENSE + as_it_is), ", ticket minus dense by seed: "),
+    ):
+        assert f" of networks as they are, untrained (dense at the end of training){ends}" in table.caption
+
+
 def test_arms_table_shows_one_target_only() -> None:
     other = rows("dense", [0.5] * 3, target="kmnist") + rows("ticket", [0.6] * 3, target="kmnist")
     table = arms_table(DENSE + rows("ticket", [0.98] * 3) + other, target="kmnist")

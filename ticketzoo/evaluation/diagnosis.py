@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ticketzoo.evaluation.arms import CHANCE, arm_label, one_of
+from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, one_of
 from ticketzoo.evaluation.metrics import DEFAULT, metric_of, with_unit
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, deciding_metrics, is_finite, less_is_better
@@ -19,7 +19,8 @@ def diagnose(rows: Sequence[Row]) -> list[str]:
 
     A training diverged where the test loss of a classifier is above `HUGE_LOSS`. It learned nothing where its deciding
     metric is no better than the best constant guess (rows of the arm `chance`), and gives one answer throughout where
-    it is just that guess.
+    it is just that guess. A ticket that is used as it is has learned nothing anyhow: it is told that it is no better,
+    and of its controls, which are there to be no better, nothing is said.
 
     Args:
         rows: of results.jsonl.
@@ -28,6 +29,7 @@ def diagnose(rows: Sequence[Row]) -> list[str]:
         TicketError: as `check_rows` raises it.
     """
     rows = [row for row in check_rows(rows) if row["at"] == "final" and is_finite(row["value"])]
+    rows = [row for row in rows if row.get("trained", True) or row["arm"] == TICKET]
     found: dict[tuple[str, str, str, int, str], set[int]] = defaultdict(set)
     for row, fault in [*_at_chance(rows), *_diverged(rows)]:
         found[row["ticket"], row["target"], one_of(row["arm"]), row["level"], fault].add(row["seed"])
@@ -51,10 +53,12 @@ def _at_chance(rows: Sequence[Row]) -> Iterable[tuple[Row, str]]:
         if row["value"] == guess:
             yield row, f"gives one answer throughout: it scores just what that does, {stated}"
         elif not better:
-            yield row, f"learned nothing: it is no better than the best constant guess, {stated}"
+            learned = "learned nothing: it " * row.get("trained", True)
+            yield row, f"{learned}is no better than the best constant guess, {stated}"
 
 
 def _diverged(rows: Sequence[Row]) -> Iterable[tuple[Row, str]]:
+    rows = [row for row in rows if row.get("trained", True)]
     classifiers = {_training(row) for row in rows if row["metric"] == DEFAULT}
     for row in rows:
         if row["metric"] == "test_loss" and _training(row) in classifiers and row["value"] > HUGE_LOSS:

@@ -15,7 +15,7 @@ from ticketzoo.evaluation.drawing import digest_of_rows, figure_of, short_label,
 from ticketzoo.evaluation.heat_map import draw_heat_map
 from ticketzoo.evaluation.metrics import DEFAULT, describe, metric_of, scale, titles, with_unit
 from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows, ticket_minus_dense
-from ticketzoo.evaluation.tables import MOMENTS
+from ticketzoo.evaluation.tables import moment
 from ticketzoo.util.text import counted, show_sparsity
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def plot_metric(
     groups = [group for group in group_rows(rows, metric=metric, at=at) if group.key.target == target]
     drawn = groups[0].metric if groups else DEFAULT
     label = describe([drawn], falling=falling_metrics(groups))
-    with _curves(groups, label, MOMENTS[at], metric=drawn) as figure:
+    with _curves(groups, label, moment((row for row in rows if row["target"] == target), at), metric=drawn) as figure:
         return _finished(figure, rows, path)
 
 
@@ -98,7 +98,7 @@ def plot_transfer(
     sparsities = {(group.key.ticket, group.key.level): group.sparsity for group in groups if group.key in cells}
     headings = dict(sorted(titles(metrics, falling=falling).items()))
     what = describe(metrics.values(), points=True, falling=falling)
-    title = f"{what} {MOMENTS[at]},\nticket minus dense; rows: ticket @ sparsity"
+    title = f"{what} {moment(rows, at)},\nticket minus dense; rows: ticket @ sparsity"
     lines = sorted(sparsities)
     labels = [f"{short_label(line[0])} @ {show_sparsity(sparsities[line])}" for line in lines]
     width = 0.09 * max(map(len, labels)) + 1.05 * len(headings) + 1.1

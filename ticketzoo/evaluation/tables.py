@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order
+from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order, one_of
 from ticketzoo.evaluation.metrics import DEFAULT, describe, show, titles
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import (
@@ -25,6 +25,23 @@ if TYPE_CHECKING:
 
 MOMENTS = {"final": "at the end of training", "best": "at the step of minimum validation loss"}
 """What a row's `at` means, in words."""
+
+
+def moment(rows: Iterable[Row], at: str) -> str:
+    """Return when the networks of `rows` were measured, in words; of those that were never trained that they were not.
+
+    Args:
+        rows: of results.jsonl.
+        at: "final" or "best".
+    """
+    arms: dict[bool, set[str]] = {True: set(), False: set()}
+    for row in rows:
+        if row["at"] == at and row["arm"] != CHANCE:
+            arms[row.get("trained", True)].add(one_of(row["arm"]))
+    if not arms[False]:
+        return MOMENTS[at]
+    trained = ", ".join(map(arm_label, in_order(arms[True] - arms[False])))
+    return "of networks as they are, untrained" + (f" ({trained} {MOMENTS[at]})" if trained else "")
 
 
 POOLED = " Each interval is of these differences alone; a verdict's pools the spread over levels, so it is another one."
@@ -117,7 +134,9 @@ def arms_table(
         (str(level), show_sparsity(sparsity), *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
         for level, sparsity in sorted(sparsities.items())
     ]
-    caption = _caption(f"{describe([metric], falling=falling_metrics(groups))} {MOMENTS[at]} on {target}", most, lines)
+    caption = _caption(
+        f"{describe([metric], falling=falling_metrics(groups))} {moment(wanted, at)} on {target}", most, lines
+    )
     for guess in (group for group in measured if group.key.arm == CHANCE):
         caption += f" A guess without a look at the input: {show(metric, guess.summary.mean)} at best."
     columns = ("level", "sparsity", *map(arm_label, arms), "verdict")
@@ -140,6 +159,7 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
     Raises:
         TicketError: as `group_rows` raises it.
     """
+    rows = list(rows)
     groups = group_rows(rows, metric=metric, at=at)
     differences = ticket_minus_dense(groups)
     most = max((difference.n for difference in differences.values()), default=0)
@@ -157,7 +177,7 @@ def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = 
         )
         for (ticket, level), sparsity in sorted(sparsities.items())
     ]
-    what = f"{describe(metrics.values(), points=True, falling=falling)} {MOMENTS[at]}, ticket minus dense by seed"
+    what = f"{describe(metrics.values(), points=True, falling=falling)} {moment(rows, at)}, ticket minus dense by seed"
     columns = ("ticket", "level", "sparsity", *(headings[target] for target in targets))
     caption = _caption(what, most, lines) + (POOLED if most > 1 else "")
     return Table(caption, columns, "lrr" + "r" * len(targets), tuple(lines))
