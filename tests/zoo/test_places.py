@@ -54,7 +54,13 @@ def test_a_registry_goes_before_runs_and_those_before_what_comes_with_ticketzoo(
         assert not caplog.records, "both have the same masks"
         make_ticket(replicates=make_ticket_of_seeds(1)).save_pretrained(here / "registry" / NAME)
         assert ticket_folder(NAME) == Path("registry", NAME)
-    assert f"the other is ./runs/{NAME}/{NAME}" in caplog.text
+    line = (
+        f"2 tickets are called '{NAME}', which means the one in registry/{NAME}; say ./runs/{NAME}/{NAME} for the other"
+    )
+    assert [record.getMessage() for record in caplog.records] == [line]
+    listed = CliRunner().invoke(app, ["list", "--filter", NAME])
+    assert line in listed.stderr
+    assert f"./runs/{NAME}/{NAME}" in listed.stdout
     assert [name for name in names(ticketzoo.search()) if NAME in name] == [NAME, f"./runs/{NAME}/{NAME}"]
     monkeypatch.setenv("TICKETZOO_REGISTRY", str(here / "elsewhere"))
     with pytest.raises(RegistryError, match="elsewhere: no such folder"):

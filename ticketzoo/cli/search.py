@@ -74,6 +74,9 @@ def show(hits: "Hits", as_json: bool) -> None:
 
     for reason in hits.left_out:
         say(f"ticketzoo: left out: {reason}")
+    for name in dict.fromkeys(one.folder.name for one in hits.summaries):
+        if name in hits.shared:
+            say(f"ticketzoo: warning: {hits.shared[name]}")
     if hits.hint and as_json:
         say(f"ticketzoo: {hits.hint}")
     if as_json:

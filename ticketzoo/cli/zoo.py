@@ -56,7 +56,7 @@ def list_tickets(
     hits = search(registry, Query(), limit=1000)
     wanted = [text.lower() for text in filters or []]
     shown = [one for one in hits.summaries if all(any(text in value for value in one.searchable) for text in wanted)]
-    show(Hits(shown, hits.left_out, hits.where), as_json)
+    show(Hits(shown, hits.left_out, hits.where, shared=hits.shared), as_json)
 
 
 def info(

@@ -91,7 +91,8 @@ def in_words(places: Sequence[Path]) -> str:
 def _by_name(name: str, places: Sequence[Path]) -> Path:
     folders = [folder for place in places for folder in ticket_folders(place)]
     if found := [folder for folder in folders if folder.name == name]:
-        _warn_of_others(found)
+        if line := shared_name([(folder, _masks(folder)) for folder in found]):
+            _log.warning("%s", line)
         return found[0]
     names = list(dict.fromkeys(folder.name for folder in folders))
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
@@ -106,13 +107,17 @@ def _by_name(name: str, places: Sequence[Path]) -> Path:
     raise RegistryError(f"no ticket {name!r} in {in_words(places)}; {hint}")
 
 
-def _warn_of_others(found: Sequence[Path]) -> None:
-    """Warn of tickets that have the name of the first, but other masks."""
-    first = _masks(found[0])
-    for other in found[1:]:
-        if _masks(other) != first:
-            means = f"{found[0].name!r} means the one in {found[0]}"
-            _log.warning("two tickets have one name: %s; the other is %s", means, folder_reference(other))
+def shared_name(found: Sequence[tuple[Path, str | None]]) -> str:
+    """Return a line on tickets of one name that have other masks than the first, which the name means; else nothing.
+
+    Args:
+        found: folders of tickets of one name, in the order in which names are looked up, and digests of their masks.
+    """
+    (first, masks), *others = found
+    if not (differing := [folder_reference(folder) for folder, other in others if other != masks]):
+        return ""
+    means = f"{len(differing) + 1} tickets are called {first.name!r}, which means the one in {first}"
+    return f"{means}; say {' or '.join(differing)} for the other{'s' * (len(differing) > 1)}"
 
 
 def _masks(folder: Path) -> str | None:

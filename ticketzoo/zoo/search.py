@@ -3,9 +3,9 @@
 import difflib
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ticketzoo.errors import RegistryError, TicketError
@@ -27,7 +27,7 @@ from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.files import hub_files
 from ticketzoo.ticket.verdict import LABELS, SHOWN
 from ticketzoo.util.text import for_terminal, show_names
-from ticketzoo.zoo.places import in_words, registries, ticket_folders
+from ticketzoo.zoo.places import in_words, registries, shared_name, ticket_folders
 from ticketzoo.zoo.summary import TicketSummary, read_summary
 
 AT_HAND = "; to search the tickets at hand, give their folder (--registry DIR, in Python registry=DIR)"
@@ -102,6 +102,8 @@ class Hits:
     where: str = ""
     hint: str = ""
     """Where nothing was found, the names near those asked for."""
+    shared: Mapping[str, str] = field(default_factory=dict)
+    """A line for each name that tickets with different masks have, by that name."""
 
 
 def search(registry: str | Path | None, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
@@ -135,16 +137,26 @@ def search(registry: str | Path | None, query: Query, *, limit: int = 100, token
 
 def _hits(query: Query, found: Iterable[TicketSummary | str], where: str) -> Hits:
     summaries: list[TicketSummary] = []
-    left_out, seen = [], []
+    left_out, seen = list[str](), list[TicketSummary]()
     for one in found:
         if isinstance(one, str):
             left_out.append(one)
             continue
-        seen.append(one.config)
+        known = one.title in (other.title for other in seen)
+        seen.append(one)
         if query.matches(one.config):
-            known = one.title in (other.title for other in summaries)
             summaries.append(replace(one, called=folder_reference(one.folder)) if known and not one.files.hub else one)
-    return Hits(summaries, left_out, where, "" if summaries else query.hint(seen))
+    hint = "" if summaries else query.hint([one.config for one in seen])
+    return Hits(summaries, left_out, where, hint, _shared_names(seen))
+
+
+def _shared_names(summaries: Sequence[TicketSummary]) -> dict[str, str]:
+    """Return by name a line on the tickets in folders that share it."""
+    named: dict[str, list[tuple[Path, str | None]]] = {}
+    for one in summaries:
+        if not one.files.hub:
+            named.setdefault(one.folder.name, []).append((one.folder, one.config.mask_sha256))
+    return {name: line for name, found in named.items() if (line := shared_name(found))}
 
 
 def _plain(key: str, name: str) -> str:

@@ -67,9 +67,8 @@ class TicketSummary:
     def searchable(self) -> tuple[str, ...]:
         """The texts that `--filter` looks at, in lower case."""
         verdict = self.config.verdict.shown if self.config.verdict else ""
-        return tuple(
-            text.lower() for text in (self.config.name, self.architecture, self.config.source.dataset, verdict)
-        )
+        texts = self.title, self.config.name, self.architecture, self.config.source.dataset, verdict
+        return tuple(text.lower() for text in texts)
 
     def as_json(self) -> dict[str, Any]:
         """Return the document of `info --json`."""
