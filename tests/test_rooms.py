@@ -28,7 +28,7 @@ ROOMS = [
         "training",
         "tasks",
     ),
-    *("data", "models", "hub", "distributed", "masks", "recipe", "util"),
+    *("data", "bridges", "models", "hub", "distributed", "masks", "recipe", "util"),
 ]
 """From the top down. What lies beside the rooms (errors, seeds, ...) is for all of them and uses none."""
 

@@ -56,6 +56,7 @@ for module in (
     "search",
     "add",
     "push_pull",
+    "bring",
     "repack",
     "compare",
     "export",

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -140,17 +140,41 @@ def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return renamed
 
 
-def base_state(library: object, name: object, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def base_state(architecture: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return pretrained weights under the names that a ticket of the architecture gives them.
 
+    Of a network of the user's own, whose tensors it lists, as `named_like` does.
+
     Raises:
-        ModelError: the architecture is unknown.
+        ModelError: the architecture is unknown, or a tensor is missing or of another shape.
     """
-    if library != "transformers":
-        return dict(state)
+    name, listed = architecture.get("name"), architecture.get("parameters")
+    if architecture.get("library") != "transformers":
+        return named_like(state, {one["name"]: one["shape"] for one in listed}) if listed else dict(state)
     if not isinstance(name, str) or name not in CONFIGS:
         raise ModelError(f"unknown model type {shorten(name)}; known are {', '.join(CONFIGS)}")
     return bare_state(state, CONFIGS[name].prefix)
+
+
+def named_like(state: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
+    """Return the tensors of a model under other names: those in `shapes`, or these after a common first part.
+
+    A file names a body's tensors `model.layers.0...`, say, and a ticket `layers.0...`. Tensors of no name in `shapes`
+    are left out.
+
+    Raises:
+        ModelError: a tensor is missing or has another shape.
+    """
+    missing = [name for name in shapes if name not in state]
+    ends = [f".{name}" for name in missing]
+    first = {key[: -len(ends[0]) + 1] for key in state if key.endswith(ends[0])} if ends else set()
+    prefix = max(sorted(first), key=lambda one: sum(one + name in state for name in missing), default="")
+    named = {name: state[name] if name in state else state.get(prefix + name) for name in shapes}
+    for name, shape in shapes.items():
+        if (tensor := named[name]) is None or tuple(tensor.shape) != tuple(shape):
+            there = "none" if tensor is None else tuple(tensor.shape)
+            raise ModelError(f"the base is of another model: {shorten(name)} is {there} in it, {tuple(shape)} here")
+    return {name: tensor for name, tensor in named.items() if tensor is not None}
 
 
 def _misfit(names: list[str], given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> str:

@@ -41,7 +41,7 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
             f"tickets: {ticket.name} was found on a pretrained model, {shorten(name)}, and does not hold all its "
             "weights: set base to the folder of that model, for dense to start from"
         )
-    return base_state(architecture.library, architecture.name, read_weights(FolderFiles(Path(base).expanduser())))
+    return base_state(architecture.model_dump(), read_weights(FolderFiles(Path(base).expanduser())))
 
 
 def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:

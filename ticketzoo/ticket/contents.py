@@ -73,6 +73,11 @@ class Contents:
         return self.config.name
 
     @property
+    def kind(self) -> str:
+        """`zero`, `frozen` or, where the mask comes with new values over frozen weights, `delta`."""
+        return "delta" if self.config.masked == "frozen" and self.config.values else self.config.masked
+
+    @property
     def levels(self) -> list[LevelEntry]:
         """The packaged levels, densest first."""
         return self.config.levels

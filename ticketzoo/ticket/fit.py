@@ -1,7 +1,7 @@
 """Put rewind weights and masks on a model, or change nothing and say everything that does not fit."""
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -13,7 +13,7 @@ from ticketzoo.masks.excluded import Masked
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.plain import plain_model
 from ticketzoo.masks.sharded import is_sharded, memory, part_of
-from ticketzoo.models.body import in_body, model_names_of, within
+from ticketzoo.models.body import bare_names, in_body, model_names_of, within
 from ticketzoo.models.patterns import is_bias
 from ticketzoo.models.transformers import differences
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
@@ -59,10 +59,8 @@ def fit(
             if not any(within(name, [module]) for name in targets):
                 raise TicketError(f"{key} '{module}' is not the name of a module with parameters in the model")
 
-    def is_left(name: str) -> bool:
-        return within(name, leave) or (not in_body(name, plain) if head is None else within(name, head))
-
-    covered = {name: mask for name, mask in _names_in(plain, masks, rename).items() if not is_left(name)}
+    is_left = left_by(plain, head, leave)
+    covered = {name: mask for name, mask in names_in(plain, masks, rename).items() if not is_left(name)}
     if masks and not covered and head is None:
         why = f"none of its masks is of a {type(plain).__name__}'s body"
         raise TicketError(f"the ticket does not fit the model: {why}{advice(named, plain)}")
@@ -74,7 +72,7 @@ def fit(
         for line in nearly_empty(masks, lambda: plain):
             layer = line.partition(" ")[0].rpartition(".")[0]
             warnings.warn(f"{ticket}: {line}, so little gets through it; {remedy}{[layer]}", stacklevel=4)
-    in_model = masks if state is None else _names_in(plain, state, rename)
+    in_model = masks if state is None else names_in(plain, state, rename)
     given = {name: tensor for name, tensor in in_model.items() if not is_left(name)}
     expected = given.keys() if state is None else {name for name in targets if not is_left(name)}
     _check_fit(given, {name: target for name, target in targets.items() if name in expected}, named, plain)
@@ -82,6 +80,27 @@ def fit(
     if state is not None:
         _copy(given, targets)
     attach(model, masks, masked=masked)
+
+
+def left_by(model: nn.Module, head: Sequence[str] | None, leave: Sequence[str]) -> Callable[[str], bool]:
+    """Return the function that tells of a name in `model`, not wrapped, whether its tensor stays the model's own."""
+
+    def is_left(name: str) -> bool:
+        return within(name, leave) or (not in_body(name, model) if head is None else within(name, head))
+
+    return is_left
+
+
+def heads(config: TicketConfig, model: nn.Module, head: str | Sequence[str] | None) -> Sequence[str] | None:
+    """Return the modules whose parameters stay the model's own; None for all beside the body.
+
+    A ticket of a network of the user's own is of its head, too, and so no module stays of a model that has all that the
+    ticket has.
+    """
+    if head is not None or (stated := config.architecture.parameters) is None:
+        return [head] if isinstance(head, str) else head
+    there = {name: list(one.shape) for name, one in bare_names(tensors_of(model), plain_model(model)).items()}
+    return [] if all(there.get(one.name) == one.shape for one in stated) else None
 
 
 def _copy(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
@@ -115,7 +134,7 @@ def _warn_of_another_base(repo_id: str, model: nn.Module) -> None:
         warnings.warn(f"{what}: use them together only if both have the same tokenizer", stacklevel=5)
 
 
-def _names_in(model: nn.Module, named: Mapping[str, Tensor], rename: Rename | None) -> dict[str, Tensor]:
+def names_in(model: nn.Module, named: Mapping[str, Tensor], rename: Rename | None) -> dict[str, Tensor]:
     """Return `named`, by names in a ticket, under the names in `model`."""
     return model_names_of(renamed(named, rename), model)
 

@@ -89,7 +89,7 @@ def pack(
     weights = None
     content["rewind"] = step_by_replicate(content["rewind"])
     if base is not None:
-        weights = base_state(content["architecture"].get("library"), content["architecture"].get("name"), base.state)
+        weights = base_state(content["architecture"], base.state)
         content = content | {"rewind": {**base.stated, "step": content["rewind"]["step"]}}
     stored: dict[int, StoredReplicate] = {}
     for found in replicates:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.masks.plain import plain_model
 from ticketzoo.models.body import body_of
+from ticketzoo.models.state import model_state
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
 
 POSITIONS = "embeddings.position_ids"
@@ -14,13 +15,18 @@ POSITIONS = "embeddings.position_ids"
 
 
 def has_base(model: nn.Module, config: TicketConfig) -> bool:
-    """Tell whether the model's own weights are, by their digest, the base weights that the ticket gives a model.
+    """Tell whether the model's own weights are, by their digest, the base weights that the ticket gives a model."""
+    return not (config.use == "as-is" and config.values) and is_base(model, config)
 
-    That can be told of a model just loaded from a base without a head. Of any other the answer is no, and the base is
-    read; so it is of one without memory (on the meta device).
+
+def is_base(model: nn.Module, config: TicketConfig) -> bool:
+    """Tell whether the model's own weights are, by their digest, the base weights of the ticket.
+
+    That can be told of a model just loaded from a base, without a head or with that of the base. Of any other the
+    answer is no, and the base is read; so it is of one without memory (on the meta device).
     """
     rewind = config.rewind
-    if not isinstance(rewind, BaseRewind) or (config.use == "as-is" and config.values):
+    if not isinstance(rewind, BaseRewind):
         return False
     states = list(_as_files(plain_model(model)))
     if any(tensor.is_meta for state in states for tensor in state.values()):
@@ -29,9 +35,11 @@ def has_base(model: nn.Module, config: TicketConfig) -> bool:
 
 
 def _as_files(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Yield what a file of the encoder may hold: its state, or that with its positions."""
+    """Yield what a file may hold: the encoder's state, or that with its positions, or the state of the whole."""
     body = body_of(model)
     state = body.state_dict()
     yield state
     if POSITIONS not in state and (positions := dict(body.named_buffers()).get(POSITIONS)) is not None:
         yield state | {POSITIONS: positions}
+    if body is not model:
+        yield model_state(model)

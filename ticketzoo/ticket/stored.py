@@ -174,7 +174,7 @@ def _refuse(config: TicketConfig, replicate: Replicate, levels: PackedLevels) ->
 
 def _read_base(files: Files, config: TicketConfig, rewind: BaseRewind, folder: Path | None) -> State:
     found = base_weights(rewind, files.hub_options, folder)
-    return base_state(config.architecture.library, config.architecture.name, found.state)
+    return base_state(config.architecture.model_dump(), found.state)
 
 
 def _pack_base(read: Callable[[], State], config: TicketConfig, replicate: Replicate, levels: PackedLevels) -> States:

@@ -7,7 +7,6 @@ from typing import Any
 from torch import nn
 
 from ticketzoo.hub.options import HubOptions
-from ticketzoo.masks.attach import detach
 from ticketzoo.masks.checks import reapply
 from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of
@@ -15,23 +14,24 @@ from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.build import build_network
 from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.delta import put_delta, take_off
 from ticketzoo.ticket.empty import refuse_empty
 from ticketzoo.ticket.files import ticket_files_of
-from ticketzoo.ticket.fit import check_kind, fit
+from ticketzoo.ticket.fit import check_kind, fit, heads
 from ticketzoo.ticket.found import Found, documents_of, pack
 from ticketzoo.ticket.held import has_base
+from ticketzoo.ticket.made import Made
 from ticketzoo.ticket.naming import Rename, module_at
-from ticketzoo.ticket.publish import Publishable
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.arguments import checked
 
 
-class Ticket(Publishable):
+class Ticket(Made):
     """A packaged ticket, seen at one level of one replicate: opened or made, and put on models.
 
-    Its content (`masks`, `rewind_state`, `results`, ...) and `at`, which gives another view, are those of
-    `ticketzoo.ticket.contents.Contents`; saving and publishing are those of `ticketzoo.ticket.publish.Publishable`.
+    Its content (`masks`, `results`, ...) and `at`, which gives another view, are `.contents.Contents`'; saving and
+    publishing `.publish.Publishable`'s; further ways to make one, such as `from_zeros`, `.made.Made`'s.
     """
 
     @classmethod
@@ -110,8 +110,7 @@ class Ticket(Publishable):
             rewinding: `weights`, `learning-rate` or `late-reset`; see `ticketzoo.ticket.rewinds`.
             rewind_kind: `packed`; `signed` where each masked parameter has one magnitude; `seed` where replicates give
                 the `draw_seed` of an initialisation.
-            base: instead of rewind states, the weights of a model on the Hub that all replicates rewind to. The ticket
-                holds their commit and digest, not the weights.
+            base: instead of rewind states, a model's weights on the Hub, of which the ticket holds commit and digest.
             package_from: the densest level to package; weights that no packaged level keeps are not stored.
             recipe_text: the whole recipe, as YAML.
             results: rows of measured numbers.
@@ -192,16 +191,19 @@ class Ticket(Publishable):
         """
         model = module_at(model, prefix)
         check_kind(self.config, model)
+        head, leave = heads(self.config, model, head), [leave] if isinstance(leave, str) else leave
+        if rewind and self.kind == "delta":
+            put_delta(self, model, head, leave, rename)
+            return
         state = self._weights if rewind and not has_base(model, self.config) else None
-        head, leave = [head] if isinstance(head, str) else head, [leave] if isinstance(leave, str) else leave
         kind, where = self.config.masked, self._at_level
         fit(model, self.masks, state, head=head, leave=leave, rename=rename, masked=kind, ticket=where)
 
     @staticmethod
     @checked
     def remove(model: nn.Module) -> None:
-        """Make `model` an ordinary one again; its pruned weights stay as they are until something trains them."""
-        detach(model)
+        """Make `model` an ordinary one again: a delta is taken out; pruned weights stay until something trains them."""
+        take_off(model)
 
     @staticmethod
     @checked

@@ -1,0 +1,67 @@
+"""Files of `torch.save`, read without unpickling anything but tensors, numbers and texts."""
+
+import pickle
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ticketzoo.errors import TicketError
+from ticketzoo.util.text import for_terminal
+
+MAX_BYTES = 200 * 2**30
+_EXPANSION = 4
+"""Tensors may share memory in the file: as many times its bytes may they take in all."""
+
+
+def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Return the tensors in a file by name, those of dicts inside under `outer/inner`, and its numbers and texts.
+
+    Raises:
+        TicketError: it needs pickle, is no such file, or holds more than its bytes can be.
+    """
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise TicketError(f"{where}: {size} bytes, more than the {MAX_BYTES} that are read of a .pth")
+    allowed = [np.ndarray, np.dtype, type(np.dtype(np.uint8)), type(np.dtype(np.bool_)), *_rebuilds()]
+    try:
+        with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
+            warnings.simplefilter("ignore")
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        first = for_terminal(str(error).split("\n")[0])[:200]
+        remedy = "save its state_dict as safetensors on a machine that trusts it"
+        raise TicketError(f"{where}: needs pickle, which runs code, and is not read ({first}): {remedy}") from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
+        raise TicketError(f"{where}: cannot be read as a .pth: {for_terminal(error)[:300]}") from None
+    tensors: dict[str, Tensor] = {}
+    facts: dict[str, Any] = {}
+    for name, value in _flat(content, ""):
+        if isinstance(value, Tensor):
+            tensors[name] = value.detach()
+        elif isinstance(value, np.ndarray):
+            tensors[name] = torch.from_numpy(value)
+        elif isinstance(value, str | int | float | bool):
+            facts[name] = value
+    if (held := sum(one.numel() * one.element_size() for one in tensors.values())) > _EXPANSION * size + 2**20:
+        raise TicketError(f"{where}: its tensors would take {held} bytes, and the file has {size}")
+    return tensors, facts
+
+
+def _rebuilds() -> list[Any]:
+    """Return the functions that make arrays of numpy, which hold no code, from a pickle."""
+    from numpy._core import multiarray  # numpy 2; files of numpy 1 name it otherwise
+
+    return [multiarray._reconstruct, (multiarray._reconstruct, "numpy.core.multiarray._reconstruct")]
+
+
+def _flat(content: object, prefix: str) -> Iterator[tuple[str, object]]:
+    if isinstance(content, Mapping):
+        for key, value in content.items():
+            yield from _flat(value, f"{prefix}/{key}" if prefix else str(key))
+    elif prefix:
+        yield prefix, content

@@ -1,0 +1,122 @@
+"""From a file of another tool to a ticket."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ticketzoo.bridges.brought import Brought, Options, Patch
+from ticketzoo.bridges.checkpoint import open_source
+from ticketzoo.bridges.formats import Format, format_of, guess
+from ticketzoo.errors import TicketError
+from ticketzoo.hub.references import hub_reference
+from ticketzoo.masks.masks import Masks
+from ticketzoo.models.state import State
+from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.makers import checked_masks, delta_of, ticket_of, under_of
+from ticketzoo.ticket.ticket import Ticket
+from ticketzoo.ticket.whole import Network, Whole, hub_base, of_source, whole_of
+
+
+def from_file(
+    source: str | Path,
+    name: str | None,
+    base: Network | None,
+    facts: Mapping[str, Any],
+    *,
+    keep: float | None = None,
+    task: str | None = None,
+) -> tuple[Ticket, Format]:
+    """Return the ticket of a file or folder, and the format that it was; see `Ticket.from_file`."""
+    opened = open_source(Path(source).expanduser())
+    form = format_of(name) if name else guess(opened)
+    network = None if base is None else whole_of(hub_base(base) or base)
+    if form.needs_base and network is None:
+        raise TicketError(f"{opened.where}: {form.words}: give its base (--base FOLDER or owner/name@commit)")
+    brought = form.make(opened, Options(keep, task, None if network is None else _as_there(network)))
+    facts = {"method": form.name, "words": {"method": form.words + (f" ({form.cite})" if form.cite else "")}, **facts}
+    if brought.patches:
+        assert network is not None
+        return _of_patches(brought, opened.where, network, base, facts), form
+    facts = {"masked": brought.masked, **facts}
+    if brought.weights is not None:
+        whole = of_source(type(opened)(opened.where, brought.weights, {}, opened.settings))
+        return ticket_of(whole, checked_masks(brought.masks, whole), base, facts), form
+    if network is None:
+        why = "holds masks alone, and no weights"
+        raise TicketError(f"{opened.where}: {why}: give the weights (--base FOLDER or owner/name@commit)")
+    return ticket_of(network, checked_masks(_named(brought.masks, network), network), base, facts, values=False), form
+
+
+def _as_there(network: Whole) -> State:
+    """Return the tensors of the base by the names in its own file."""
+    return {network.there.get(name, name): one for name, one in network.state.items()}
+
+
+def _named(tensors: Mapping[str, Any], network: Whole) -> dict[str, Any]:
+    """Return what is named as in a file under the names of the base: with or without the body's first part."""
+    named = network.named(tensors)
+    for start in ("model.", "base_model.model."):
+        if not any(name in network.state for name in named):
+            named = network.named({name.removeprefix(start): one for name, one in tensors.items()})
+    return named
+
+
+def _of_patches(brought: Brought, where: str, network: Whole, base: Network | None, facts: Mapping[str, Any]) -> Ticket:
+    """Return a delta: the base with the patches in it, masked where they are."""
+    masks: Masks = {}
+    state = dict(network.state)
+    for name, patch in _named(brought.patches, network).items():
+        if name not in state:
+            raise TicketError(f"{where}: '{name}' is no parameter of the base {network.where}: it is another model's")
+        masks[name], state[name] = _patched(patch, state[name], f"{where}: '{name}'")
+    by_reference = hub_base(base)
+    under = under_of(network, network, by_reference)
+    return delta_of(Whole(**{**vars(network), "state": state}), masks, under, by_reference, facts)
+
+
+def _patched(patch: Patch, old: Tensor, what: str) -> tuple[Tensor, Tensor]:
+    """Return the mask of the places of new values, and the base's tensor with these. Raises TicketError."""
+    if not torch.isfinite(patch.values).all():
+        bad = int((~torch.isfinite(patch.values)).sum())
+        raise TicketError(f"{what} holds NaN or infinity in {bad} of {patch.values.numel()} new values")
+    if not old.is_floating_point():
+        raise TicketError(f"{what} is {old.dtype} in the base: only floats can have new values")
+    places = patch.places
+    if places.ndim == 2:
+        if old.ndim != 2 or _outside(places[0], old.shape[0]) or _outside(places[1], old.shape[1]):
+            raise TicketError(f"{what} has indices outside {tuple(old.shape)}, its shape in the base: it is another")
+        places = places[0] * old.shape[1] + places[1]
+    elif _outside(places, old.numel()):
+        raise TicketError(f"{what} has indices outside its {old.numel()} weights in the base: it is another")
+    if len(places.unique()) < len(places):
+        raise TicketError(f"{what} has an index twice: which of the values holds cannot be told")
+    values = patch.values.to(old.dtype)
+    new = old.detach().cpu().flatten().clone()
+    new[places] = (new[places].float() + patch.values.float()).to(old.dtype) if patch.added else values
+    mask = torch.zeros(old.numel(), dtype=torch.bool)
+    mask[places] = True
+    return mask.view(old.shape), new.view(old.shape)
+
+
+def _outside(places: Tensor, size: int) -> bool:
+    return bool(len(places)) and (int(places.min()) < 0 or int(places.max()) >= size)
+
+
+def named_base(base: str | None, copy: Path | None) -> Network | None:
+    """Return the base that a command names: a folder or file, or a model on the Hub, read from a copy if there is one.
+
+    Raises:
+        TicketError: a copy without the commit that it is of.
+    """
+    if copy is None or base is None:
+        if copy is not None:
+            raise TicketError("--base-copy: say of which model, with --base owner/name@commit")
+        return base
+    found = hub_reference(base)
+    if not found.revision or not re.fullmatch("[0-9a-f]{40}", found.revision):
+        raise TicketError(f"--base {base}: name the whole commit that {copy} is a copy of: owner/name@<40 hex digits>")
+    return BaseWeights.from_folder(copy, found.repo_id, found.revision)
