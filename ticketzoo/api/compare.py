@@ -1,16 +1,20 @@
 """Compare the masks of tickets, and combine them."""
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ticketzoo.comparing.compare import compare_tickets
 from ticketzoo.comparing.comparison import Comparison
+from ticketzoo.comparing.stages import chosen, stages_of
 from ticketzoo.comparing.unread import Unread, read_unread, unread_in_data
+from ticketzoo.deriving.combine import combine_tickets
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import for_terminal, show_names
 from ticketzoo.zoo import load_ticket
+from ticketzoo.zoo.effective import card_of
 
 
 @checked
@@ -57,6 +61,43 @@ def compare(
     elif unread is not None and loaded:
         never = [read_unread(unread, loaded[0].config.shapes)] * len(loaded)
     return compare_tickets(loaded, level=level, sparsity=sparsity, unread=never)
+
+
+def combine_into(
+    tickets: Sequence[str | Path],
+    way: str,
+    out: Path,
+    *,
+    level: int | None = None,
+    sparsity: float | None = None,
+    name: str | None = None,
+    registry: str | Path | None = None,
+) -> Ticket:
+    """Save what tickets make in a new folder, with its card, and return it; see `ticketzoo combine`.
+
+    Args:
+        tickets: at least two names, folders or Hub ids.
+        way: `and`, `or` or `minus`.
+        out: the folder, which may not exist.
+        level: one level of the first ticket, instead of all that go together.
+        sparsity: instead of a level.
+        name: of the new ticket, by default that of the folder.
+        registry: folder in which names are looked up.
+
+    Raises:
+        TicketError: tickets of other networks or other starts, nothing to keep, or a folder that exists.
+        RegistryError: there is no such ticket.
+    """
+    if os.path.lexists(out):
+        raise TicketError(f"{out}: exists: choose another folder")
+    loaded = [load_ticket(one, registry=registry) for one in tickets]
+    stages = [one for one in stages_of(loaded) if len(one.levels) == len(loaded)]
+    levels = [[one.levels[place] for place in range(len(loaded))] for one in chosen(stages, loaded[0], level, sparsity)]
+    if not levels:
+        raise TicketError("combine: no level of the first ticket goes with one of every other: see ticketzoo compare")
+    made = combine_tickets(loaded, way, levels, name=name or out.name)
+    made.save_pretrained(out, extras={"README.md": card_of(made).encode()})
+    return made
 
 
 def _of_data(tickets: list[Ticket], data: Mapping[str, str | Path | None]) -> list[Unread | None]:

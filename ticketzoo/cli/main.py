@@ -59,6 +59,7 @@ for module in (
     "bring",
     "repack",
     "compare",
+    "combine",
     "export",
     "evaluate",
     "reproduce",

@@ -17,6 +17,7 @@ from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
+from ticketzoo.ticket.ways import WAYS
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
@@ -231,7 +232,7 @@ def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
     criterion = pruning.get("criterion") or (usual.criterion.name if "{criterion}" in words else "")
     name, _, keys = criterion.partition(" (")
     said = {
-        "method": _said(METHODS, method).replace("{criterion}", criterion),
+        "method": _said(METHODS, method).replace("{criterion}", criterion) or _said(WAYS, method),
         "criterion": _said(CRITERIA, name) + ("; " + keys.removesuffix(")") if keys and name in CRITERIA else ""),
         "structure": _said(STRUCTURES, pruning.get("structure") or usual.structure.name),
         "scope": _said(SCOPES, scope) or (METHODS[method].scopes.get(scope, "") if method in METHODS else ""),

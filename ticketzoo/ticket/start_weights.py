@@ -71,12 +71,13 @@ def differing_weight(first: StartWeights, second: StartWeights) -> str | None:
     return next(name for name in mine if state_sha256({name: mine[name]}) != state_sha256({name: other[name]}))
 
 
-def filled(first: StartWeights, second: StartWeights) -> State:
-    """Return the state with all values that either knows. They have to be of one start."""
-    state = dict(first.state)
+def joined(first: StartWeights, second: StartWeights) -> StartWeights:
+    """Return all values that either knows. They have to be of one start."""
+    state, places = dict(first.state), dict(first.known)
     for name, known in second.known.items():
-        state[name] = torch.where(known, second.state[name], first.state[name])
-    return state
+        state[name] = torch.where(known, second.state[name], state[name])
+        places[name] = places[name] | known
+    return StartWeights(first.base, state, places)
 
 
 def _shared(state: Mapping[str, Tensor], first: Masks, second: Masks) -> State:

@@ -13,6 +13,7 @@ from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.build import build_network
+from ticketzoo.ticket.combined import Combinable
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.delta import put_delta, take_off
 from ticketzoo.ticket.empty import refuse_empty
@@ -27,11 +28,12 @@ from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.arguments import checked
 
 
-class Ticket(Made):
+class Ticket(Combinable, Made):
     """A packaged ticket, seen at one level of one replicate: opened or made, and put on models.
 
     Its content (`masks`, `results`, ...) and `at`, which gives another view, are `.contents.Contents`'; saving and
-    publishing `.publish.Publishable`'s; further ways to make one, such as `from_zeros`, `.made.Made`'s.
+    publishing `.publish.Publishable`'s; further ways to make one, such as `from_zeros`, `.made.Made`'s; `&`, `|` and
+    `-` with another ticket `.combined.Combinable`'s.
     """
 
     @classmethod

@@ -44,7 +44,8 @@ def check_recipe(folder: Path, config: TicketConfig, stored: Stored) -> Iterator
     """
     recipe = stored.recipe
     if stored.recipe_text is None:
-        yield Check(CONFIG_FILE, f"NOTE: how it was found is only claimed: there is no {RECIPE_FILE}")
+        if not config.derived:
+            yield Check(CONFIG_FILE, f"NOTE: how it was found is only claimed: there is no {RECIPE_FILE}")
         return
     yield Check(RECIPE_FILE, counted(len(recipe), "key"))
     if "name" in recipe and recipe["name"] != config.name:

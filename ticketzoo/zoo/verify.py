@@ -16,6 +16,7 @@ from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.text import counted
 from ticketzoo.zoo.beside import check_beside
 from ticketzoo.zoo.checks import Check as Check
+from ticketzoo.zoo.derived import check_derived
 from ticketzoo.zoo.recipe_statements import check_recipe, check_targets
 from ticketzoo.zoo.statements import (
     check_card_beside,
@@ -76,6 +77,7 @@ def verify_ticket(folder: str | Path, *, results: bool = True, found_words: Foun
         checks += _check_weights(folder, config, replicate.seed, stored)
     if wrong := [entry.level for entry in config.levels if entry.level in nested and not entry.nested]:
         raise TicketError(f"{folder / CONFIG_FILE}: level {wrong[0]} is stated not to be nested, and is")
+    checks += check_derived(folder, config)
     if results:
         checks += check_card_beside(folder, config, documents, empty)
         checks += check_plots_beside(folder, config, documents)
