@@ -1,5 +1,7 @@
 """Sparse weight updates as trainers send them to inference servers: flat indices and new values."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -53,3 +55,19 @@ def read_patch(source: Source, options: Options) -> Brought:
 def _decoded(gaps: Tensor) -> Tensor:
     """Return indices given how many places lie between each and the one before."""
     return torch.cumsum(gaps.to(torch.int64) + 1, 0) - 1
+
+
+def write_patch(masks: Mapping[str, Tensor], tuned: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return tensors and metadata of an update to the values of `tuned` where the masks keep, and whole beside them.
+
+    Tensors without a mask are new values of all their weights, in `tuned` by their own names.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, tensor in tuned.items():
+        if name not in masks:
+            tensors[name] = tensor.contiguous()
+        elif masks[name].any():
+            places = masks[name].flatten().nonzero().flatten()
+            tensors[f"{name}.idx"] = places.to(torch.int32 if tensor.numel() < 2**31 else torch.int64)
+            tensors[f"{name}.val"] = tensor.flatten()[places]
+    return tensors, {"encoding": "raw", "sparse": "True"}

@@ -17,9 +17,8 @@ EMBEDDING = re.compile(r"(^|\.)(embed\w*|\w*embeddings?|wte|wpe|shared)(\.|$)")
 
 def _by_name(source: Source) -> bool:
     tensors = inner(source)
-    return bool(tensors) and all(
-        one.dtype in (torch.bool, torch.int32, torch.uint8, torch.int64) and one.ndim > 1 for one in tensors.values()
-    )
+    whole = all(one.dtype in (torch.bool, torch.int32, torch.uint8, torch.int64) for one in tensors.values())
+    return whole and any(one.ndim > 1 for one in tensors.values())
 
 
 @FORMATS.add(

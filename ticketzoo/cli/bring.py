@@ -41,6 +41,12 @@ def bring(
     name: Annotated[str | None, typer.Option(metavar="NAME", show_default="<network>.<format>")] = None,
     keep: Annotated[float | None, typer.Option(help="Of scores: the part of each layer that stays.")] = None,
     task: Annotated[str | None, typer.Option(help="Of masks of several tasks: the one to take.")] = None,
+    masked: Annotated[
+        str | None,
+        typer.Option(
+            metavar="zero|frozen", help="What masks exclude: 0.0, or as in BASE.", show_default="the format's"
+        ),
+    ] = None,
     license: Annotated[str | None, typer.Option(metavar="SPDX", help="License of masks and weights.")] = None,
     as_json: JsonOption = False,
     listing: Annotated[
@@ -60,7 +66,7 @@ def bring(
     from ticketzoo.cli.output import print_json, say
     from ticketzoo.ticket.bring import from_file, named_base
 
-    facts = {"name": name or out.resolve().name, "license": license}
+    facts = {"name": name or out.resolve().name, "license": license} | ({"masked": masked} if masked else {})
     under = named_base(base, base_copy)
     ticket, found = from_file(source, form, under, facts, keep=keep, task=task)
     folder = ticket.save_pretrained(out)

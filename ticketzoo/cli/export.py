@@ -13,13 +13,14 @@ def register(app: typer.Typer) -> None:
 
 def export(
     ticket: TicketArgument,
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file to write.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The safetensors file, or folder, to write.")],
     form: Annotated[
         str,
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="state-dict, trained, torch-prune, masks or small: the smaller dense network.",
+            help="state-dict, trained, torch-prune, masks; transformers: a folder for from_pretrained; shira or patch: "
+            "a delta as an adapter of peft, or as indices and values; small: the smaller dense network.",
         ),
     ] = "state-dict",
     trained: Annotated[
@@ -33,7 +34,7 @@ def export(
     registry: RegistryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one level of a ticket for other tools, as a safetensors file.
+    """Write one level of a ticket for other tools, as a safetensors file or a folder with one.
 
     Examples:
 

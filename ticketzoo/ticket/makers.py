@@ -19,6 +19,7 @@ from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.found import Found
+from ticketzoo.ticket.origin import CONFIG, NAMES
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.ticket.whole import Network, Whole, hub_base, of_source, settings_of, whole_of
 from ticketzoo.util.text import for_terminal
@@ -27,7 +28,6 @@ LEVEL = 1
 """The one level of a ticket that is brought."""
 FEW = 0.001
 """Sparsity below which zeros may be an accident."""
-CONFIG = "config.json"
 
 _log = logging.getLogger("ticketzoo")
 
@@ -132,7 +132,11 @@ def create(whole: Whole, found: Found, base: BaseWeights | None, facts: Mapping[
     pruning: dict[str, Any] = {"method": facts.pop("method"), "scope": "unknown", "rate": None}
     pruning |= {"words": facts.pop("words", {})} | dict(facts.pop("pruning", {}))
     name = facts.pop("name", None) or f"{_plain(whole.architecture['name'])}.{_plain(pruning['method'])}"
-    files = {CONFIG: json.dumps(whole.settings, indent=2).encode()} if "model_type" in whole.settings else {}
+    files = {}
+    if "model_type" in whole.settings:
+        outside = [name for name, there in whole.there.items() if there == name] if whole.prefix else []
+        files[CONFIG] = json.dumps(whole.settings, indent=2).encode()
+        files[NAMES] = json.dumps({"prefix": whole.prefix, "outside": outside}).encode()
     given: dict[str, Any] = {"task": "unknown", "source": {"dataset": "unknown"}, "files": files, **facts}
     made = {"name": name, "architecture": whole.architecture, "pruning": pruning, **given}
     return Ticket.create(replicates=[found], base=base, **made)

@@ -62,13 +62,15 @@ class Publishable(Contents):
 
     @checked
     def export(self, out: str | Path, to: str = "state-dict") -> nn.Module | None:
-        """Write this level for other tools, as a safetensors file; its folder is made.
+        """Write this level for other tools, as a safetensors file or a folder with one; its folder is made.
 
         Args:
-            out: the file, which may not exist.
-            to: `state-dict`, the rewind weights with pruned ones 0.0; `trained`, the trained ones likewise;
-                `torch-prune`, with masks as `torch.nn.utils.prune` has them; `masks` alone; `small`, the smaller dense
-                network that whole filters leave, and `small-trained`, that of the trained weights.
+            out: the file or folder, which may not exist.
+            to: `state-dict`, the rewind weights with pruned ones 0.0, or with a delta applied; `trained`, the trained
+                ones likewise; `torch-prune`, with masks as `torch.nn.utils.prune` has them; `masks` alone;
+                `transformers`, a folder for `from_pretrained`; of a delta `shira`, an adapter's folder for peft, and
+                `patch`, indices and new values; `small`, the smaller dense network that whole filters leave, and
+                `small-trained`, that of the trained weights.
 
         Returns:
             of `small` and `small-trained` the smaller network, in evaluation mode; else None.

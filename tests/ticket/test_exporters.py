@@ -1,0 +1,114 @@
+"""Tickets exported and imported again are the same, or differ as docs/bring-your-masks.md says."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from ticketzoo import Ticket
+from ticketzoo.errors import TicketError
+from ticketzoo.ticket.forms import FORMS
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "bring-your-masks.md"
+MASKS = {"0.weight": torch.arange(32).view(8, 4) % 3 != 0, "2.weight": torch.arange(64).view(8, 8) % 2 == 0}
+THE_SAME, MASKS_ALONE, WEIGHTS_ALONE, REFUSED = "the same", "masks alone", "weights alone", "refused"
+
+
+def net() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 8)).bfloat16()
+
+
+def tuned() -> nn.Sequential:
+    model = net()
+    with torch.no_grad():
+        for name, mask in MASKS.items():
+            model.get_parameter(name).add_(mask * torch.randn(mask.shape, generator=torch.Generator().manual_seed(1)))
+    return model
+
+
+def zeroed() -> nn.Sequential:
+    model = net()
+    with torch.no_grad():
+        for name, mask in MASKS.items():
+            model.get_parameter(name).mul_(mask)
+    return model
+
+
+TICKETS = {
+    "zero": lambda: Ticket.from_zeros(zeroed()),
+    "frozen": lambda: Ticket.from_masks(MASKS, net(), masked="frozen"),
+    "delta": lambda: Ticket.from_diff(net(), tuned()),
+}
+
+
+def applied(ticket: Ticket) -> dict[str, Tensor]:
+    model = copy.deepcopy(net())
+    ticket.apply(model)
+    return dict(model.state_dict())
+
+
+def kept(ticket: Ticket) -> dict[str, Tensor]:
+    return {name: mask for name, mask in ticket.masks.items() if mask.any()}
+
+
+def came_back(kind: str, form: str, folder: Path) -> str:
+    """In words, the ticket of `kind` after it was exported and imported over its base."""
+    ticket = TICKETS[kind]()
+    try:
+        ticket.export(folder / "out", form)
+    except TicketError:
+        return REFUSED
+    try:
+        facts = {"masked": kind} if form == "masks" and kind != "delta" else {}
+        again = Ticket.from_file(folder / "out", base=zeroed() if kind == "zero" else net(), **facts)
+    except TicketError as error:
+        assert "it is dense" in str(error)
+        if kind == "delta":
+            again = Ticket.from_diff(net(), folder / "out")
+            assert torch.equal(applied(again)["0.weight"], tuned()[0].weight)
+        return WEIGHTS_ALONE
+    assert kept(again).keys() == kept(ticket).keys()
+    assert all(torch.equal(mask, kept(ticket)[name]) for name, mask in kept(again).items())
+    one, other = applied(ticket), applied(again)
+    same = all(torch.equal(one[name], other[name]) for name in one)
+    return THE_SAME if same and again.kind == kind else MASKS_ALONE
+
+
+TABLE = {
+    "masks": (THE_SAME, THE_SAME, MASKS_ALONE),
+    "patch": (REFUSED, REFUSED, THE_SAME),
+    "shira": (REFUSED, REFUSED, THE_SAME),
+    "state-dict": (THE_SAME, WEIGHTS_ALONE, WEIGHTS_ALONE),
+    "torch-prune": (THE_SAME, REFUSED, REFUSED),
+    "trained": (REFUSED, REFUSED, WEIGHTS_ALONE),
+    "transformers": (REFUSED, REFUSED, REFUSED),  # of networks without a config.json
+}
+
+
+@pytest.mark.parametrize("form", sorted(FORMS))
+def test_the_way_out_and_in(form: str, tmp_path: Path) -> None:
+    found = []
+    for kind in TICKETS:
+        (tmp_path / kind).mkdir()
+        try:
+            found.append(came_back(kind, form, tmp_path / kind))
+        except TicketError as error:
+            found.append(str(error))
+    assert tuple(found) == TABLE[form]
+
+
+def test_an_adapter_that_cannot_hold_the_delta_is_refused(tmp_path: Path) -> None:
+    other = tuned()
+    with torch.no_grad():
+        other.get_parameter("0.bias").add_(1)
+    with pytest.raises(TicketError, match=r"linear layers alone, and '0.bias' changes, too: export a patch"):
+        Ticket.from_diff(net(), other).export(tmp_path / "out", "shira")
+    with pytest.raises(TicketError, match=r"is no delta but of kind zero"):
+        TICKETS["zero"]().export(tmp_path / "out", "patch")
+    with pytest.raises(TicketError, match=r"freezes what its masks exclude"):
+        TICKETS["frozen"]().export(tmp_path / "out", "torch-prune")
+    with pytest.raises(TicketError, match=r"knows no config.json"):
+        TICKETS["zero"]().export(tmp_path / "out", "transformers")
