@@ -67,6 +67,8 @@ def test_a_run_writes_rows_and_a_report_and_is_found_again(tmp_path: Path) -> No
     assert 0 < frozen["freeze-away", 2] < frozen["freeze", 2]
     assert "freeze less zero: " in report.text and "not decided, as one seed has no interval" in report.text
     assert "none is packaged" in report.text
+    assert report.tables[0].columns[:2] == ("sparsity", "zero")
+    assert report.tables[0].markdown() in (tmp_path / "report.md").read_text()
     assert (tmp_path / "freeze.png").is_file() and "Zhou et al. 2019" in (tmp_path / "report.md").read_text()
     run_study(recipe, tmp_path)
     assert (tmp_path / "results.jsonl").read_bytes() == written

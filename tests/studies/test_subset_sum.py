@@ -112,6 +112,7 @@ def test_a_network_of_random_weights_scores_as_the_trained_one(tmp_path: Path) -
     assert found["network", 20, "random_weights"] == 20 * (9 * 64 + 3 * 9 + 3 * 3)
     assert found["network", 20, "kept"] < found["network", 20, "random_weights"]
     assert "The single closest number" in report.text
+    assert report.tables[0].rows[0][0] == "trained"
     written = (tmp_path / "results.jsonl").read_bytes()
     assert run_study(recipe, tmp_path).rows == report.rows
     assert (tmp_path / "results.jsonl").read_bytes() == written

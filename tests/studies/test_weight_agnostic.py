@@ -144,6 +144,9 @@ def test_every_network_of_every_replicate_is_measured(ticket: Path, tmp_path: Pa
     assert all(by_value[seed, 1] == by_value[seed, 2] for seed in (0, 1))
     assert report.text.count("at 1, 2 (invariant by homogeneity)") == 2
     assert "No weight was trained" in report.text
+    (table,) = report.tables
+    assert table.columns == ("value", "shared values", "signed values")
+    assert [row[1] for row in table.rows if row[0] in ("1", "2")] == [table.rows[-1][1]] * 2
     assert run_study(recipe(ticket), tmp_path).rows == report.rows
 
 

@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 @recipe_command
 def study() -> "Work[StudyReport]":
-    """Run a study: an experiment with masks that packages nothing, and writes rows, a plot and a paragraph.
+    """Run a study: an experiment with masks that packages nothing, and writes rows, tables, a plot and a paragraph.
 
     A study's own name stands for its recipe on scikit-learn's digits. freeze: pruned weights at 0 or frozen where they
     began. subset-sum: a network's weights made of subsets of random ones. weight-agnostic: a ticket's mask with one
@@ -37,12 +37,17 @@ def study() -> "Work[StudyReport]":
 
 
 def _print(report: "StudyReport", as_json: bool) -> None:
-    from ticketzoo.cli.output import print_json
+    from dataclasses import asdict
+
+    from ticketzoo.cli.output import console, print_json
     from ticketzoo.util.text import for_terminal
 
     if as_json:
-        print_json({"folder": str(report.folder), "files": list(report.files), "text": report.text})
+        tables = [asdict(table) for table in report.tables]
+        print_json({"folder": str(report.folder), "files": list(report.files), "text": report.text, "tables": tables})
         return
+    for table in report.tables:
+        console().print(table.rich())
     print(for_terminal(report.text))
     print(f"report: {report.folder / 'report.md'}")
     print(report.folder)

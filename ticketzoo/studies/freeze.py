@@ -8,7 +8,9 @@ import torch
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 from torch import Tensor
 
+from ticketzoo.evaluation.metrics import describe, show
 from ticketzoo.evaluation.statistics import Summary, summarise
+from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import Start
@@ -21,7 +23,9 @@ from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.studies.actions import ACTIONS, Action, Round
 from ticketzoo.studies.study import STUDIES, Curve, NetworkStudyConfig, Outcome, Row, StudyRecipe, is_known
+from ticketzoo.studies.tables import table_of
 from ticketzoo.training.parametrisation import FROZEN, WEIGHTS
+from ticketzoo.util.text import show_sparsity
 
 
 class FreezeConfig(NetworkStudyConfig):
@@ -68,7 +72,8 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
     rows = [row for found in store.each(lambda chain: list(_chain(*chain)), chains) for row in found]
     decides = f"test_{search.task.metric.name}"
     curves = [Curve(action, _means(rows, action, decides)) for action in config.actions]
-    return Outcome(rows, _text(rows, config, decides), curves, ("sparsity", decides.replace("_", " ")))
+    axes = ("sparsity", decides.replace("_", " "))
+    return Outcome(rows, _text(rows, config, decides), curves, axes, tables=_tables(rows, config, decides))
 
 
 def _chain(search: Search, seed: int, name: str) -> Iterator[Row]:
@@ -146,6 +151,17 @@ def _values(rows: list[Row], action: str, metric: str) -> dict[float, dict[int, 
 
 def _means(rows: list[Row], action: str, metric: str) -> list[tuple[float, float]]:
     return [(level, statistics.fmean(own.values())) for level, own in _values(rows, action, metric).items()]
+
+
+def _tables(rows: list[Row], config: FreezeConfig, metric: str) -> tuple[Table, ...]:
+    values = {action: _values(rows, action, metric) for action in config.actions}
+    sparsities = sorted({level for of_action in values.values() for level in of_action})
+    lines = {
+        show_sparsity(level): {action: list(values[action].get(level, {}).values()) for action in config.actions}
+        for level in sparsities
+    }
+    caption = f"{describe([metric])} by what becomes of pruned weights"
+    return table_of(caption, "sparsity", lines, lambda _, value: show(metric, value))
 
 
 def _text(rows: list[Row], config: FreezeConfig, metric: str) -> str:

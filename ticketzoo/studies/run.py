@@ -9,6 +9,7 @@ import torch
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
 from ticketzoo.evaluation.rows import write_results
+from ticketzoo.evaluation.tables import Table
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
@@ -26,12 +27,14 @@ class StudyReport:
         text: a paragraph that says what was measured.
         files: names of the files written into `folder`.
         folder: the working folder.
+        tables: the numbers of the text, and those beside them.
     """
 
     rows: list[Row]
     text: str
     files: Sequence[str]
     folder: Path
+    tables: Sequence[Table] = ()
 
 
 def run_study(
@@ -93,9 +96,10 @@ def write_report(recipe: StudyRecipe, outcome: Outcome, out: Path) -> StudyRepor
     study = STUDIES[recipe.study.name]
     plot = draw(recipe.name, outcome, out / f"{study.name}.png").name
     cite = f"{study.words} ({study.cite})." if study.cite else f"{study.words}."
-    sections = [f"# {recipe.name}", cite[:1].upper() + cite[1:], outcome.text, f"![{study.name}]({plot})"]
+    tables = [table.markdown() for table in outcome.tables]
+    sections = [f"# {recipe.name}", cite[:1].upper() + cite[1:], *tables, outcome.text, f"![{study.name}]({plot})"]
     written = write_results(out, recipe, outcome.rows, {}, sections)
-    return StudyReport(outcome.rows, outcome.text, [*written, plot], out)
+    return StudyReport(outcome.rows, outcome.text, [*written, plot], out, outcome.tables)
 
 
 def draw(name: str, outcome: Outcome, path: Path) -> Path:

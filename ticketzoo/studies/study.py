@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, SerializeAsAny
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
 from ticketzoo.finding.run import Search
 from ticketzoo.finding.start import load_task
@@ -87,6 +88,7 @@ class Outcome:
         curves: of the plot.
         axes: words for the horizontal and the vertical axis.
         log: whether the vertical axis is logarithmic.
+        tables: the numbers of the text, and those beside them, as people look at them.
     """
 
     rows: list[Row]
@@ -94,6 +96,7 @@ class Outcome:
     curves: Sequence[Curve] = ()
     axes: tuple[str, str] = ("", "")
     log: bool = False
+    tables: Sequence[Table] = ()
 
 
 @dataclass(frozen=True)

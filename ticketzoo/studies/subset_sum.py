@@ -11,6 +11,8 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.metrics import describe, show
+from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.run import Search
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.masks.masks import Masks
@@ -19,6 +21,7 @@ from ticketzoo.runs.store import Job, Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.studies.closest import MOST, closest_sums
 from ticketzoo.studies.study import STUDIES, Curve, NetworkStudyConfig, Outcome, Row, StudyRecipe, is_known
+from ticketzoo.studies.tables import table_of
 from ticketzoo.training.parametrisation import NOTHING
 
 EPSILON = 0.01
@@ -167,7 +170,8 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
     curves = [Curve(f"{part}: median error", _curve(rows, part, metric)) for part, metric in pairs.items()]
     curves.append(Curve("network: largest error", _curve(rows, "network", "largest_error")))
     axes = ("random weights for each weight, n", "error of a weight")
-    return Outcome(rows, _text(rows, config), [one for one in curves if one.points], axes, log=True)
+    shown = [one for one in curves if one.points]
+    return Outcome(rows, _text(rows, config), shown, axes, log=True, tables=_tables(rows))
 
 
 def _network(
@@ -205,6 +209,23 @@ def _curve(rows: list[Row], part: str, metric: str) -> list[tuple[float, float]]
         if (row["part"], row["metric"]) == (part, metric) and row["n"]:
             by_count.setdefault(row["n"], []).append(row["value"])
     return [(count, statistics.fmean(values)) for count, values in by_count.items()]
+
+
+def _tables(rows: list[Row]) -> tuple[Table, ...]:
+    named = {"median_error": "median error", "largest_error": "largest error", "missed": f"off by over {EPSILON} (%)"}
+    named |= {row["metric"]: describe([row["metric"]]) for row in rows if row["metric"].startswith("test_")}
+    metric_of, lines = {words: metric for metric, words in named.items()}, dict[str, dict[str, list[float]]]()
+    for row in sorted(rows, key=lambda row: int(row["n"])):
+        if row["part"] == "network" and row["metric"] in named:
+            cells = lines.setdefault(str(row["n"] or "trained"), {})
+            cells.setdefault(named[row["metric"]], []).append(row["value"])
+
+    def shown(column: str, value: float) -> str:
+        if column.endswith("error"):
+            return f"{value:.1e}"
+        return f"{100 * value:.2f}" if metric_of[column] == "missed" else show(metric_of[column], value)
+
+    return table_of("The network with each weight a subset of n random numbers", "n", lines, shown)
 
 
 def _text(rows: list[Row], config: SubsetSumConfig) -> str:

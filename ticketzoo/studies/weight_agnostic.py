@@ -10,6 +10,8 @@ from torch import nn
 
 from ticketzoo.data.missing import check_path
 from ticketzoo.errors import ModelError, RecipeError
+from ticketzoo.evaluation.metrics import describe, show
+from ticketzoo.evaluation.tables import Table
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.recipe import Seed
 from ticketzoo.runs.plan import PlannedCells
@@ -17,6 +19,7 @@ from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.studies.homogeneous import common_groups, like_each_other
 from ticketzoo.studies.study import STUDIES, Curve, Outcome, Row, StudyConfig, StudyRecipe
+from ticketzoo.studies.tables import table_of
 from ticketzoo.studies.valued import Ensemble, valued
 from ticketzoo.tasks import TaskConfig, create_task
 from ticketzoo.tasks.task import Task
@@ -113,7 +116,7 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
     axes = ("value of every kept weight", metric.replace("_", " "))
     alike = {mode: common_groups([one[mode] for one in found]) for mode in ("shared", "signed")}
     text = _text(rows, alike, task, metric)
-    return Outcome(rows, text, [one for one in curves if one.points], axes)
+    return Outcome(rows, text, [one for one in curves if one.points], axes, tables=_tables(rows, metric))
 
 
 def _replicate(config: WeightAgnosticConfig, ticket: Ticket, task: Task, store: Store) -> tuple[list[Row], Alike]:
@@ -163,6 +166,15 @@ def _alike(model: nn.Module, ticket: Ticket, config: WeightAgnosticConfig, *, si
     ]
     groups = like_each_other(members, inputs[""].shape[1:]) if "" in inputs else []
     return [[config.values[number] for number in group] for group in groups]
+
+
+def _tables(rows: list[Row], metric: str) -> tuple[Table, ...]:
+    lines: dict[str, dict[str, list[float]]] = {}
+    for row in rows:
+        if row["mode"] in ("shared", "signed") and row["metric"] == metric:
+            lines.setdefault(f"{row['values'][0]:g}", {}).setdefault(f"{row['mode']} values", []).append(row["value"])
+    caption = f"{describe([metric])} with one value for all kept weights, without training"
+    return table_of(caption, "value", lines, lambda _, value: show(metric, value))
 
 
 def _curve(rows: list[Row], mode: str, metric: str) -> list[tuple[float, float]]:
