@@ -60,7 +60,9 @@ def test_biases_and_scales_that_no_mask_chooses_among_are_refused_before_anythin
         ("lenet-300-100", "default", "'fc1.bias' is not 0 throughout"),
         ("resnet-20", "kaiming_normal_bn_uniform", "'bn.weight' is not 1 throughout"),
     ]:
-        with pytest.raises(RecipeError, match=f"{method} seeks masks of weights alone, but {said}: choose an init"):
+        with pytest.raises(
+            RecipeError, match=f"{method} seeks masks of weights alone, but {said}: set model.kwargs.init to kaiming"
+        ):
             plan_find(recipe({"method": method}, model, init), tmp_path)
 
 

@@ -80,7 +80,7 @@ def test_of_equal_filters_the_first_goes() -> None:
 
 def test_a_layer_that_would_lose_every_filter_is_refused() -> None:
     """Of 2 filters 0.8 are 2 (1.6, rounded), of 3 they are 2."""
-    with pytest.raises(RecipeError, match="every filter of 'second' would go; ask for fewer levels, or lower its rate"):
+    with pytest.raises(RecipeError, match="every filter of 'second' would go; ask for fewer levels, or lower the rate"):
         pruner(Net(), 0.8).check(all_kept(Net()), 1)
     together = PruningConfig(rate=0.6, prune={"structure": "filters", "scope": "global"})
     masks = all_kept(Net())

@@ -258,3 +258,11 @@ def test_a_rate_of_the_original_weights_removes_as_many_every_round(scope: str) 
         assert counts == [[max(0, 20 - 3 * level), min(10, 30 - 3 * level)] for level in range(1, 10)]
     with pytest.raises(RecipeError, match="level 10 of 10 would keep no weight"):
         Pruner.of(config).check(all_kept(weights), 10)
+
+
+def test_a_level_that_keeps_nothing_names_the_key_that_the_schedule_has() -> None:
+    masks = {"a.weight": torch.ones(4, dtype=torch.bool)}
+    listed = "lower the sparsities of finder.prune.schedule.levels"
+    for keys, remedy in (({"rate": 0.9}, "lower the rate"), ({"prune": {"schedule": {"levels": [0.9]}}}, listed)):
+        with pytest.raises(RecipeError, match=rf"level 1 of 1 would keep no weight; ask for fewer, or {remedy}$"):
+            Pruner.of(PruningConfig.model_validate(keys)).check(masks, 1)

@@ -78,5 +78,5 @@ def check_neutral(lab: Lab, method: str) -> None:
             if name in masks or not (name.endswith("bias") or neutral) or bool((parameter == neutral).all()):
                 continue
             what = f"{method} seeks masks of weights alone, but '{name}' is not {neutral:g} throughout"
-            advice = "choose an init such as kaiming_normal, or method: mask-training for a pretrained model"
+            advice = "set model.kwargs.init to kaiming_normal, or finder.method to mask-training of a pretrained model"
             raise RecipeError(f"finder.method: {what}: {advice}")

@@ -8,9 +8,9 @@ from typing import Any, Literal
 
 from pydantic import model_validator
 
-from ticketzoo.finding.as_is import with_statistics
+from ticketzoo.finding.as_is import check_neutral, with_statistics
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
-from ticketzoo.finding.supermask import SupermaskConfig, as_it_is, sought, train_mask
+from ticketzoo.finding.supermask import SupermaskConfig, as_it_is, train_mask
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.signs import signed_constants
@@ -89,7 +89,8 @@ def bernoulli(lab: Lab, config: BernoulliConfig) -> Iterator[Level]:
     paper reports: `test_sampled_accuracy`. The logits need an own `training`: the paper's has SGD with lr 100.
     Running statistics of batch normalisation are gathered for each of these masks.
     """
-    sized = sought(lab, config)
+    check_neutral(lab, config.method)
+    sized = lab.prune(lab.initial, lab.dense, to=1)
     yield Level(lab.dense, lab.initial, lab.train(lab.dense, lab.initial))
     trained = train_mask(lab, config, sized)
     level = replace(as_it_is(trained), extras={})

@@ -12,6 +12,7 @@ from ticketzoo.finding.as_is import AsIsConfig, check_neutral, sizes
 from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
+from ticketzoo.pruning.schedule import SCHEDULES
 from ticketzoo.training.parametrisation import NOTHING
 from ticketzoo.training.scores import EdgePopup
 
@@ -97,7 +98,9 @@ def sought(lab: Lab, config: SupermaskConfig) -> Masks:
     check_neutral(lab, config.method)
     masks = lab.prune(lab.initial, lab.dense, to=1)
     if empty := [name for name, count in sizes(masks).items() if not count]:
-        raise RecipeError(f"finder: {config.method} would keep no weight of '{empty[0]}': lower the rate")
+        milder = SCHEDULES[config.pruning.schedule.name].milder or "keep more of it"
+        remedy = f"{milder}, or leave the layer out by finder.exclude"
+        raise RecipeError(f"finder: {config.method} would keep no weight of '{empty[0]}': {remedy}")
     return masks
 
 

@@ -12,6 +12,7 @@ from ticketzoo.masks.topk import keep_highest
 from ticketzoo.models.filter_flows import Flow, Flows, filter_flows
 from ticketzoo.models.patterns import layer_of, matches
 from ticketzoo.pruning.part import PartConfig
+from ticketzoo.pruning.schedule import SCHEDULES
 from ticketzoo.pruning.scope import Group, Layer
 from ticketzoo.pruning.structure import STRUCTURES, Structure
 from ticketzoo.ticket.fields import FilterLayer
@@ -42,6 +43,8 @@ class FilterStructure(Structure):
 
     flows: Mapping[str, Flow] = field(default_factory=dict)
     greedy: bool = False
+    milder: str = ""
+    """Advice by which key of the schedule more filters stay."""
 
     @property
     def stated(self) -> dict[str, FilterLayer]:
@@ -70,7 +73,8 @@ class FilterStructure(Structure):
             if self.greedy and len(names) > 1:
                 raise RecipeError("structure filters: order: greedy goes from layer to layer: set scope: layerwise")
             if len(names) == 1 and not count:
-                raise RecipeError(f"structure filters: {_all_gone(names[0])}; ask for fewer levels, or lower its rate")
+                milder = f", or {self.milder}" * bool(self.milder)
+                raise RecipeError(f"structure filters: {_all_gone(names[0])}; ask for fewer levels{milder}")
 
     def best(
         self, scores: Mapping[str, Tensor], masks: Masks, groups: Sequence[Group], by_magnitude: bool, scored: Masks
@@ -87,7 +91,8 @@ class FilterStructure(Structure):
             kept = keep_highest(sums, units, count)
             for name, left in kept.items():
                 if not left.any():
-                    raise RunError(f"structure filters: {_all_gone(name)}; lower the rate, or set scope: layerwise")
+                    milder = f"{self.milder}, or " * bool(self.milder)
+                    raise RunError(f"structure filters: {_all_gone(name)}; {milder}set scope: layerwise")
                 implied = implied_masks(masks, {name: left.nonzero().flatten().tolist()}, {name: self.stated[name]})
                 found |= {one: found[one] & mask for one, mask in implied.items()}
         return found
@@ -128,7 +133,8 @@ def _on(row: Structure, model: nn.Module | None, config: FiltersConfig, schedule
         why = next((f": '{layer_of(name)}' cannot, as {flow}" for name, flow in flows.items()), "")
         raise RecipeError(f"structure filters: the network has no convolution whose filters can go{why}")
     facts = {key: getattr(row, key) for key in row.__dataclass_fields__}
-    return FilterStructure(**facts, flows=chosen, greedy=config.order == "greedy")
+    milder = SCHEDULES[schedule.name].milder
+    return FilterStructure(**facts, flows=chosen, greedy=config.order == "greedy", milder=milder)
 
 
 def _check(flows: Flows, key: str, pattern: str) -> None:

@@ -105,7 +105,8 @@ class Pruner:
                     count -= kept[name]
             layers = {name: layer._replace(kept=kept[name]) for name, layer in layers.items()}
             if not any(kept.values()):
-                raise RecipeError(f"level {level} of {levels} would keep no weight; ask for fewer, or lower the rate")
+                milder = f", or {self.schedule.milder}" * bool(self.schedule.milder)
+                raise RecipeError(f"level {level} of {levels} would keep no weight; ask for fewer{milder}")
             if layers == before:
                 raise RecipeError(f"level {level} of {levels} would remove no weight; ask for fewer")
 

@@ -20,7 +20,12 @@ class Schedule(Part):
 
     `make(level, survivors, original, layer)` gives how many of `survivors`, left of `original`, stay at `level` (1, 2,
     ...). `layer` is the name of the parameter, or None where those of several are ranked together.
+
+    Attributes:
+        milder: advice, in words, by which key more weights stay; none where there is no such key.
     """
+
+    milder: str = ""
 
 
 SCHEDULES: Registry[Schedule] = Registry("schedule", Schedule, error=RecipeError)
@@ -53,6 +58,7 @@ class RateConfig(PartConfig):
     config=RateConfig,
     cite="Frankle & Carbin 2019, section 2; of the original weights: Chen et al. 2020, section 3",
     words="a fraction a round",
+    milder="lower the rate",
 )
 def by_rate(level: int, survivors: int, original: int, layer: str | None, *, config: RateConfig) -> int:
     """Keep all but `round(rate * survivors)`, half to even; with `rate_of: original`, of all weights."""
@@ -86,7 +92,11 @@ class LevelsConfig(PartConfig):
 
 
 @SCHEDULES.add(
-    "levels", config=LevelsConfig, cite="Frankle et al. 2021, section 2", words="a list of sparsities, one a level"
+    "levels",
+    config=LevelsConfig,
+    cite="Frankle et al. 2021, section 2",
+    words="a list of sparsities, one a level",
+    milder="lower the sparsities of finder.prune.schedule.levels",
 )
 def by_levels(level: int, survivors: int, original: int, layer: str | None, *, config: LevelsConfig) -> int:
     """Keep `round((1 - sparsity) * original)`, half to even, with the sparsity listed for the level."""

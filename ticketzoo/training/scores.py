@@ -244,7 +244,9 @@ def _check_counts(learn: str, kept: Mapping[str, int], masks: Masks) -> None:
         raise RecipeError(f"{learn} needs a count and a mask of the same parameters; only one is given of {differing}")
     for name, mask in masks.items():
         if mask.dim() < 2:
-            raise RecipeError(f"{learn} scores weights of two dimensions and more, and '{name}' has one: exclude it")
+            raise RecipeError(
+                f"{learn} scores weights of two dimensions and more: leave '{name}' out of finder.include"
+            )
         most = int(mask.count_nonzero())
         if not 1 <= kept[name] <= most:
             raise RecipeError(f"{learn}: cannot keep {kept[name]} weights of '{name}'; choose 1 to {most}")
