@@ -1,5 +1,6 @@
 """SNIP, GraSP and SynFlow with numbers worked by hand, and over iterations."""
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.saliency import GraspConfig
+from ticketzoo.pruning.score_data import too_few
 
 
 def test_snip_of_a_network_by_hand() -> None:
@@ -168,6 +170,14 @@ def test_a_scale_of_zero_stops_the_flow() -> None:
 
     with pytest.raises(RunError, match="'synflow': 2 of 2 scales of 1 are 0: nothing passes"):
         CRITERIA["synflow"].scores(Normed(**probe.__dict__))
+
+
+def test_more_examples_of_a_class_than_there_are_are_told() -> None:
+    """Of three classes, with 2, 4 and 1 to train on."""
+    task: Any = SimpleNamespace(train_labels=torch.tensor([0, 2, 2, 0, 2, 4, 2]))
+    assert too_few(task, None) == too_few(task, 1) == ""
+    said = "examples_per_class: 3 are asked for, but 2 of 3 classes have fewer (the smallest 1): all of these are taken"
+    assert too_few(task, 3).startswith(said)
 
 
 def test_classes_are_asked_for_where_there_are_none() -> None:

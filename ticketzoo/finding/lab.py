@@ -15,6 +15,7 @@ from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.state import State
 from ticketzoo.pruning.pruner import Pruner
+from ticketzoo.pruning.score_data import too_few
 from ticketzoo.pruning.task_probe import TaskProbe
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import NotTrainedYet, Unknown
@@ -118,6 +119,8 @@ class RecipeLab:
             return
         state = self.model.state(self.seed)
         begun = self._probe(Start(lambda: state), state, self.dense).under(self.dense)  # nothing of it is stored
+        if line := too_few(self.task, getattr(config, "examples_per_class", None)):
+            self.cells.progress.warn(f"criterion {criterion.name!r}: {line}")
         try:
             criterion.tried(begun, config)
         except RunError as error:

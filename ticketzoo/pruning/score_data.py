@@ -17,8 +17,23 @@ BATCH = 128
 
 def check_classes(task: Task, scored: Scored) -> None:
     """Raise RunError where examples of classes are asked for that the task does not have."""
-    if scored.per_class is not None and not isinstance(task, ScoringTask):
+    has_classes = isinstance(task, ScoringTask) and getattr(task, "train_labels", ...) is not None
+    if scored.per_class is not None and not has_classes:
         raise RunError(f"examples_per_class: {task.name} has no classes to take examples of; leave it out")
+
+
+def too_few(task: Task, per_class: int | None) -> str:
+    """Return a line where classes have fewer training examples than `per_class`, which are asked for; else nothing."""
+    labels = getattr(task, "train_labels", None)
+    if per_class is None or labels is None:
+        return ""
+    counts = labels.bincount()
+    counts = counts[counts > 0]
+    if not (short := int((counts < per_class).sum())):
+        return ""
+    asked = f"examples_per_class: {per_class:,} are asked for, but {short} of {len(counts)} classes have fewer"
+    others = ", and other classes fill up" * (short < len(counts))
+    return f"{asked} (the smallest {int(counts.min()):,}): all of these are taken{others}"
 
 
 def score_batches(task: Task, scored: Scored, seed: int, count: int, device: torch.device) -> Iterator[Any]:

@@ -101,6 +101,7 @@ class ImageClassification:
         self.normalised = {name: getattr(self._normalize, name).flatten().tolist() for name in ("mean", "std")}
         self._augment = config.augment.build()
         self._train = data.train if self._augment else self._normalized_once(data.train)
+        self.train_labels = self._train.labels
         self._held_out = {
             "validation": self._normalized_once(data.validation),
             "test": self._normalized_once(data.test),
@@ -140,8 +141,7 @@ class ImageClassification:
         self, batch_size: int, seed: int, count: int, device: torch.device, per_class: int = SCORED_PER_CLASS
     ) -> Iterator[Batch]:
         """Yield `count` batches for scores: `per_class` images of each, neither cropped at random nor augmented."""
-        rows = balanced_batches(self._train.labels, batch_size, seed, per_class=per_class)
-        chosen = list(islice(rows, count))
+        chosen = list(islice(balanced_batches(self.train_labels, batch_size, seed, per_class=per_class), count))
         order = [share_of(len(part)).of(part) for part in chosen]
         for part, (images, labels) in zip(chosen, self._train.in_order(order, device), strict=True):
             if not len(labels):

@@ -67,7 +67,11 @@ class Task(Protocol):
 
 @runtime_checkable
 class ScoringTask(Task, Protocol):
-    """A task that has data of its own for pruning scores; of others the first training batches serve."""
+    """A task that has data of its own for pruning scores; of others the first training batches serve.
+
+    It may have `train_labels`, int64 [n] of the training examples, or None where they have no classes: then a run says
+    where it is asked for more examples of a class than there are.
+    """
 
     def score_batches(
         self, batch_size: int, seed: int, count: int, device: torch.device, per_class: int = SCORED_PER_CLASS

@@ -88,6 +88,7 @@ class TextClassification:
         }
         self._tokenizer, self._is_regression, self._classes = tokenizer, data.is_regression, data.num_classes
         self._sequences, self._labels = data.sequences, data.labels
+        self.train_labels = None if self._is_regression else data.labels["train"]
         self._longest = max(part.longest for part in data.sequences.values())
 
     def steps_per_epoch(self, batch_size: int) -> int:
