@@ -5,11 +5,11 @@ The metadata `encoding` states, as JSON, the encoding of each tensor: see `ticke
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import safetensors.numpy
+import numpy as np
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import LevelEntry
@@ -22,10 +22,26 @@ from ticketzoo.util.text import for_terminal
 
 def masks_to_bytes(packed: PackedLevels) -> bytes:
     """Return the content of masks.safetensors; equal masks give equal bytes."""
+    return b"".join(mask_pieces(packed))
+
+
+def mask_pieces(packed: PackedLevels) -> Iterator[bytes | memoryview]:
+    """Yield the content of masks.safetensors, a tensor at a time, so that no second copy of all is in memory.
+
+    It is what `safetensors` writes: the header's length, its JSON, then the tensors by name.
+    """
     encoded = {_key(level, name): one for level, masks in packed.encoded.items() for name, one in masks.items()}
     stated = {key: one.encoding.name for key, one in encoded.items()}
-    metadata = {"encoding": json.dumps(stated, separators=(",", ":"))}
-    return safetensors.numpy.save({key: one.content for key, one in encoded.items()}, metadata=metadata)
+    header: dict[str, Any] = {"__metadata__": {"encoding": json.dumps(stated, separators=(",", ":"))}}
+    end = 0
+    for key in sorted(encoded):
+        begin, end = end, end + len(encoded[key].content)
+        header[key] = {"dtype": "U8", "shape": [end - begin], "data_offsets": [begin, end]}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    yield len(text).to_bytes(8, "little") + text
+    for key in sorted(encoded):
+        yield np.ascontiguousarray(encoded[key].content).data
 
 
 def read_masks(

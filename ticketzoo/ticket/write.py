@@ -1,19 +1,20 @@
 """Writing a ticket into a folder: all of it, or nothing."""
 
 import contextlib
+import hashlib
 import os
 import re
 import shutil
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import MASKS_FILE, RECIPE_FILE, RESULTS_FILE, REWIND_FILE, TicketConfig, check_config
-from ticketzoo.ticket.folder import CONFIG_FILE, entry_of, is_ours, replicate_path, replicate_paths
-from ticketzoo.ticket.masks_file import masks_to_bytes
+from ticketzoo.ticket.folder import CONFIG_FILE, is_ours, replicate_path, replicate_paths
+from ticketzoo.ticket.masks_file import mask_pieces
 from ticketzoo.ticket.state_file import states_to_bytes
 from ticketzoo.ticket.stored import Stored, StoredReplicate
 
@@ -28,37 +29,47 @@ def save(config: TicketConfig, stored: Stored, folder: Path, extras: Mapping[str
         for replicate in content["replicates"]:
             seed = replicate["seed"]
             replicate["files"] = {
-                path: _write(new, path, _content(config, stored.replicates[seed], seed, path))
+                path: write_pieces(new / path, _content(config, stored.replicates[seed], seed, path))
                 for path in replicate_paths(config, seed)
             }
         documents = {name: stored.read_document(name) for name in (RECIPE_FILE, RESULTS_FILE, *config.files)}
-        content["files"] = {name: _write(new, name, held) for name, held in documents.items() if held is not None}
+        held = {name: document for name, document in documents.items() if document is not None}
+        content["files"] = {name: write_pieces(new / name, [document]) for name, document in held.items()}
         for name, data in extras.items():
             write_file(new / name, data)
         write_file(new / CONFIG_FILE, check_config(content, str(folder)).to_json().encode())
     return folder
 
 
-def _content(config: TicketConfig, replicate: StoredReplicate, seed: int, path: str) -> bytes:
+Pieces: TypeAlias = Iterable[bytes | memoryview]
+"""The content of a file, in order."""
+
+
+def _content(config: TicketConfig, replicate: StoredReplicate, seed: int, path: str) -> Pieces:
     if path == replicate_path(seed, MASKS_FILE):
-        return masks_to_bytes(replicate.levels)
+        return mask_pieces(replicate.levels)
     if path == replicate_path(seed, REWIND_FILE):
-        return states_to_bytes(replicate.rewind, config.rewind.kind)
-    return states_to_bytes(replicate.values, "packed")
-
-
-def _write(folder: Path, name: str, content: bytes) -> dict[str, Any]:
-    write_file(folder / name, content)
-    return entry_of(content).model_dump()
+        return [states_to_bytes(replicate.rewind, config.rewind.kind)]
+    return [states_to_bytes(replicate.values, "packed")]
 
 
 def write_file(path: Path, content: bytes) -> None:
     """Write `content`, onto the disk and not only into its cache."""
+    write_pieces(path, [content])
+
+
+def write_pieces(path: Path, pieces: Pieces) -> dict[str, Any]:
+    """Write a file likewise, a piece at a time, and return its size and digest as ticket.json states them."""
     path.parent.mkdir(exist_ok=True)
+    size, digest = 0, hashlib.sha256()
     with path.open("xb") as file:
-        file.write(content)
+        for piece in pieces:
+            file.write(piece)
+            digest.update(piece)
+            size += len(piece)
         file.flush()
         os.fsync(file.fileno())
+    return {"bytes": size, "sha256": digest.hexdigest()}
 
 
 @contextmanager
