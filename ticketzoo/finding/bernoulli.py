@@ -93,7 +93,7 @@ def bernoulli(lab: Lab, config: BernoulliConfig) -> Iterator[Level]:
     sized = lab.prune(lab.initial, lab.dense, to=1)
     yield Level(lab.dense, lab.initial, lab.train(lab.dense, lab.initial))
     trained = train_mask(lab, config, sized)
-    level = replace(as_it_is(trained), extras={})
+    level = as_it_is(trained)
     if isinstance(trained.learned.weights, Unknown):
         level = replace(level, masks=sized)
     level = replace(level, start=with_statistics(lab, level.masks, level.start))

@@ -112,8 +112,7 @@ def train_mask(lab: Lab, config: SupermaskConfig, masks: Masks) -> Trained:
 
 def as_it_is(trained: Trained) -> Level:
     """Return the level of the mask that was trained: the network as it is."""
-    learned = trained.learned
-    return Level(learned.masks, trained.end(count_from=0), learn=NOTHING, extras=learned.extras)
+    return Level(trained.learned.masks, trained.end(count_from=0), learn=NOTHING)
 
 
 def _frozen(start: Start, config: SupermaskConfig, masks: Masks) -> State:
