@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 from finder_tables import Place, best_on_validation, by_place
 
 from ticketzoo.evaluation.statistics import Summary, summarise
-from ticketzoo.studies.subset_sum import slope
 
 Row = Mapping[str, Any]
 BySeed = Mapping[int, float]
@@ -16,6 +15,8 @@ Tickets = Callable[[str], "Shipped | None"]
 ZHOU = "Zhou et al. 2019"
 AGAIN = "their code, run by others"
 SHORT = "trained longer there"
+GUESS = 0.1135
+"""The largest class among MNIST's test images."""
 
 
 class Shipped(NamedTuple):
@@ -156,7 +157,7 @@ def masks_that_are_learned(tickets: Tickets) -> Iterator[Claim]:
         yield Claim("`biprop`, 50% kept, asked for", "95.1", found, biprop.budget, 0.951)
     for name, one in (("bernoulli", bernoulli), ("edge-popup", popup), ("biprop", biprop)):
         if one and (flipped := of_arm(one, "flipped_signs")):
-            yield Claim(f"`{name}`, all signs flipped", "worse than a guess", flipped, one.budget, most=0.1)
+            yield Claim(f"`{name}`, all signs flipped", "worse than the best guess", flipped, one.budget, most=GUESS)
         if one and (masked := of_arm(one, "random_mask")):
             lead = minus(of_arm(one, "ticket"), masked)
             yield Claim(f"`{name}` minus a random mask", "far above it", lead, one.budget, 0.5, signed=True)
@@ -192,13 +193,30 @@ def before_training(rows: Sequence[Row]) -> Iterator[Claim]:
     for finder in scored:
         if values := minus(at("imp", 0.98), at(finder, 0.98)):
             yield Claim(f"`imp` minus `{finder}`, 98%", f"above 0, {FRANKLE}", values, BUDGET, 0, signed=True)
-    if values := minus(at("synflow", 0.98), at("snip", 0.98)):
-        yield Claim("`synflow` minus `snip`, 98%", "above 0, Tanaka et al. 2020", values, BUDGET, 0, signed=True)
+    for finder, other, source in (
+        ("synflow", "snip", "Tanaka et al. 2020"),
+        ("phew", "synflow", "Patil & Dovrolis 2021"),
+        ("snip-iterated", "snip", "de Jorge et al. 2021"),
+        ("grasp-abs", "grasp", FRANKLE),
+        ("random-erk", "random-uniform", "Evci et al. 2020"),
+    ):
+        if values := minus(at(finder, 0.98), at(other, 0.98)):
+            yield Claim(f"`{finder}` minus `{other}`, 98%", f"above 0, {source}", values, BUDGET, 0, signed=True)
     for arm, said, least, most, why in ARMS:
         for finder in scored:
             if values := minus(at(finder, 0.98, arm), at(finder, 0.98)):
                 what = f"`{finder}`, 98%, `{arm}` minus ticket"
                 yield Claim(what, f"{said}, {FRANKLE}", values, BUDGET, least, most, why, signed=True)
+
+
+def at_init(tickets: Tickets) -> Iterator[Claim]:
+    """Tickets pruned before training, against chance at the densities of ERK."""
+    chance = tickets("lenet-300-100.mnist-random-erk")
+    for finder in ("grasp", "synflow", "phew"):
+        ticket = tickets(f"lenet-300-100.mnist-{finder}")
+        if ticket and chance:
+            lead = minus(of_arm(ticket, "ticket"), of_arm(chance, "ticket"))
+            yield Claim(f"`{finder}` minus `random-erk`, 95%", "above 0", lead, ticket.budget, 0, signed=True)
 
 
 def filters(tickets: Tickets) -> Iterator[Claim]:
@@ -210,34 +228,3 @@ def filters(tickets: Tickets) -> Iterator[Claim]:
     for arm, source in (("random_filters", "Mittal et al. 2018"), ("small_dense", "Liu et al. 2019")):
         lead = minus(of_arm(ticket, arm, last), own)
         yield Claim(f"filters by L1, `{arm}` minus ticket", f"as good, {source}", lead, ticket.budget, 0, signed=True)
-
-
-def subset_sum(rows: Sequence[Row]) -> Iterator[Claim]:
-    """Weights as subsets of random numbers (the study `subset-sum`)."""
-    network: dict[int, dict[int, float]] = defaultdict(dict)
-    medians: dict[int, float] = {}
-    for row in rows:
-        if (row["part"], row["metric"]) == ("network", "test_accuracy"):
-            network[row["n"]][row["seed"]] = row["value"]
-        if (row["part"], row["metric"]) == ("targets", "median_error") and row["n"] >= 8:
-            medians[row["n"]] = row["value"]
-    most = max(network)
-    lost = minus(network[most], network[0])
-    said = "97.19 and 97.19 with 21 numbers, Pensia et al. 2020"
-    yield Claim(f"network of subsets of {most} minus trained network", said, lost, "none after it", -0.001, signed=True)
-    bits = {0: slope(medians)}
-    yield Claim(
-        "bits of error a number more", "-1.1 to -0.85, asked for", bits, "none", -1.1, -0.85, scale=1, signed=True
-    )
-
-
-def freeze(rows: Sequence[Row], budget: str) -> Iterator[Claim]:
-    """Mask-0 actions at the last level (the study `freeze`)."""
-    last = max(row["level"] for row in rows)
-    found: dict[str, dict[int, float]] = defaultdict(dict)
-    for row in rows:
-        if row["level"] == last and row["metric"] == "test_accuracy":
-            found[row["action"]][row["seed"]] = row["value"]
-    for one, other in (("zero", "freeze"), ("freeze-away", "zero"), ("freeze-away-all", "zero")):
-        lead = minus(found[one], found[other])
-        yield Claim(f"pruned weights: `{one}` minus `{other}`", f"not below 0, {ZHOU}", lead, budget, 0, signed=True)

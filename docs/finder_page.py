@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import finder_claims as claims
+import study_tables as studies
 import yaml
 from finder_claims import Claim, Shipped, Tickets
-from finder_plots import plot_finders, plot_lengths
+from finder_plots import plot_finders, plot_lengths, plot_subsets
 from finder_tables import SPARSITIES, accuracies, sanity, supermask_lengths
 
 Rows = list[dict[str, Any]]
@@ -19,10 +20,13 @@ def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterat
     finders, supermasks = read("finders"), read("supermasks")
     plot_finders(finders, SPARSITIES, images / "finders.png")
     plot_lengths(supermasks, images / "supermask-lengths.png")
+    plot_subsets(read("subset-sum"), images / "subset-sum.png")
     yield "finders", accuracies(finders, SPARSITIES)
     yield "finders-sanity", sanity(finders, (0.9, 0.98))
     yield "supermask-lengths", supermask_lengths(supermasks)
-    yield "finder-claims", claims.table(list(published(finders, supermasks, shipped(ticket_rows, registry))))
+    found = [*published(finders, supermasks, shipped(ticket_rows, registry)), *of_studies(read)]
+    yield "finder-claims", claims.table(found)
+    yield "subset-sum", studies.subset_sum(read("subset-sum"))
 
 
 def published(finders: Rows, supermasks: Rows, tickets: Tickets) -> Iterator[Claim]:
@@ -31,7 +35,13 @@ def published(finders: Rows, supermasks: Rows, tickets: Tickets) -> Iterator[Cla
     yield from claims.masks_that_are_learned(tickets)
     yield from claims.criteria(tickets)
     yield from claims.before_training(finders)
+    yield from claims.at_init(tickets)
     yield from claims.filters(tickets)
+
+
+def of_studies(read: Read) -> Iterator[Claim]:
+    """The claims of the studies on MNIST."""
+    yield from studies.subset_sum_claims(read("subset-sum"))
 
 
 def shipped(ticket_rows: Read, registry: Path) -> Tickets:

@@ -1,6 +1,7 @@
 """Figures of docs/finders.md, from the rows of benchmarks/finders.py, benchmarks/supermasks.py and the studies."""
 
 import statistics
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,33 @@ def plot_lengths(rows: Sequence[Row], path: Path) -> Path:
         axes.set_xlabel("iterations before the weights are scored")
         axes.set_ylabel("untrained test accuracy (%)")
         axes.set_title("Supermasks of LeNet-300-100 on MNIST", loc="left", fontsize=11)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        axes.legend(frameon=False, fontsize=9, loc="lower left")
+        figure.rows_sha256 = digest_of_rows(rows)
+        return write_png(figure, path)
+
+
+def plot_subsets(rows: Sequence[Row], path: Path) -> Path:
+    """Draw the errors of subset sums against how many numbers there are: of targets, and of the network's weights."""
+    curves = {
+        "targets: median": ("targets", "median_error"),
+        "weights: median": ("network", "median_error"),
+        "weights: largest": ("network", "largest_error"),
+    }
+    with figure_of(7.2, 4.4) as (figure, axes):
+        for number, (label, place) in enumerate(curves.items()):
+            found: dict[int, list[float]] = defaultdict(list)
+            for row in rows:
+                if (row["part"], row["metric"]) == place and row["n"]:
+                    found[row["n"]].append(row["value"])
+            counts = sorted(found)
+            errors = [statistics.fmean(found[count]) for count in counts]
+            axes.plot(counts, errors, color=COLOURS[number], marker="os^"[number], ms=5, label=label)
+        axes.set_yscale("log")
+        axes.yaxis.set_major_formatter("{x:g}")  # that of log scales writes TeX, which the look does not parse
+        axes.set_xlabel("random numbers for each weight, n")
+        axes.set_ylabel("error of the closest subset sum")
+        axes.set_title("LeNet-300-100 on MNIST as subsets of random numbers", loc="left", fontsize=11)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         axes.legend(frameon=False, fontsize=9, loc="lower left")
         figure.rows_sha256 = digest_of_rows(rows)

@@ -111,6 +111,7 @@ def draw(name: str, outcome: Outcome, path: Path) -> Path:
             axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=4, label=short_label(curve.label))
         if outcome.log:
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter("{x:g}")  # that of log scales writes TeX, which the look does not parse
         axes.set_xlabel(outcome.axes[0])
         axes.set_ylabel(outcome.axes[1])
         axes.set_title(short_label(name), loc="left", fontsize=11)
