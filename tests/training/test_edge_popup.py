@@ -106,7 +106,7 @@ def test_scores_start_uniform_by_the_fan_in_and_by_the_seed() -> None:
 
 
 def test_a_bias_has_no_scores() -> None:
-    with pytest.raises(RecipeError, match="of two dimensions and more: leave 'bias' out of finder"):
+    with pytest.raises(RecipeError, match="scores matrices and kernels: leave 'bias' out of finder"):
         EdgePopup({"bias": 2}).install(nn.Linear(2, 3), {"bias": torch.ones(3, dtype=torch.bool)}, 0)
 
 

@@ -21,6 +21,7 @@ from ticketzoo.tasks import create_task
 from ticketzoo.tasks.image_classification import ImageClassificationConfig
 from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.callbacks import Callbacks, Resumption
+from ticketzoo.training.scores import EdgePopup
 from ticketzoo.training.statistics import gather_statistics
 from ticketzoo.util.signals import Interrupted, ending_by_itself, raise_when_interrupted
 
@@ -65,6 +66,32 @@ def train_on_images(sync_batchnorm: bool) -> Any:
         "final": record.final,
         "snapshots": list(snapshots.values()),
     }
+
+
+def train_a_mask() -> dict[str, Any]:
+    """The statistics and the mask that edge-popup comes to."""
+    torch.manual_seed(0)
+    layers = nn.Conv2d(1, 4, 3, bias=False), nn.BatchNorm2d(4, affine=False), nn.ReLU(), nn.Flatten()
+    model = nn.Sequential(*layers, nn.Linear(144, 3, bias=False))
+    masks = {"4.weight": torch.ones(3, 144, dtype=torch.bool), "0.weight": torch.ones(4, 1, 3, 3, dtype=torch.bool)}
+    learn = EdgePopup({"4.weight": 200, "0.weight": 18})
+    learn.install(model, masks, 0)
+    images = IMAGES | {"dataset": IMAGES["dataset"] | {"examples": 60}}
+    task = create_task(ImageClassificationConfig.model_validate(images))
+    train(model, task, TrainingConfig.model_validate(TRAINING), seed=3, device=CPU)
+    learned = learn.learned(model)
+    kept = {name: mask.flatten().tolist() for name, mask in learned.masks.items()}
+    return {"mean": learned.weights["1.running_mean"].tolist(), "var": learned.weights["1.running_var"].tolist()} | kept
+
+
+@pytest.mark.slow
+def test_statistics_of_a_mask_are_of_whole_batches_of_two_processes(tmp_path: Path) -> None:
+    """A ticket that is used as it is holds them; of the first process alone they would be of half the images."""
+    alone, (first, second) = train_a_mask(), results_of(2, train_a_mask, tmp_path)
+    assert first == second
+    assert first["mean"] == pytest.approx(alone["mean"], rel=1e-4)
+    assert first["var"] == pytest.approx(alone["var"], rel=1e-4)
+    assert first["0.weight"] == alone["0.weight"]
 
 
 def flat(content: Any) -> list[float]:

@@ -10,6 +10,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
+from ticketzoo.training.scores import Popup
 from ticketzoo.util.signals import interrupted
 
 
@@ -17,12 +18,13 @@ def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -
     """Return what to call in place of `model`, whose parameters it shares; each process calls it on its share.
 
     `model` itself changes its memory layout and its BatchNorm at most. It is compiled for each shape of batch apart,
-    since kernels for varying shapes are slower.
+    since kernels for varying shapes are slower. BatchNorm takes statistics of the whole batch that several processes
+    share where `config` says so, and where a mask is trained: a ticket that is used as it is holds them.
     """
     if config.channels_last:
         model.to(memory_format=torch.channels_last)
     several = processes.count() > 1
-    if several and config.sync_batchnorm:
+    if several and (config.sync_batchnorm or any(isinstance(module, Popup) for module in model.modules())):
         synchronise_batch_norm(model, device)
     called = processes.parallel(model, device, static=not config.compile) if several else model
     if config.compile:

@@ -70,14 +70,14 @@ class Scores:
             owner, weight = place_of(model, name)
             weights = owner.get_parameter(weight)
             drawn = self.drawn(weights, eligible, name, derive_seed(seed, "scores", name)).to(weights.device)
-            popup = _Popup(drawn, eligible.to(drawn.device), self.kept[name], self.effective, self.by_magnitude)
+            popup = Popup(drawn, eligible.to(drawn.device), self.kept[name], self.effective, self.by_magnitude)
             parametrize.register_parametrization(owner, weight, popup, unsafe=True)
             scores.append(popup.scores)
         return scores
 
     def learned(self, model: nn.Module) -> Learned:
         """Return what the network computes with, the statistics gathered and the masks; raises RunError on NaN."""
-        popups = parametrizations(model, _Popup)
+        popups = parametrizations(model, Popup)
         scores = {name: popup.scores.detach().cpu().contiguous() for name, popup in popups.items()}
         check_numbers(scores, "scores")
         masks = {name: popup.mask().cpu().contiguous() for name, popup in popups.items()}
@@ -180,7 +180,7 @@ class _StraightThrough(torch.autograd.Function):
     """The effective weights; to gradients of the scores, as if each weight were multiplied by |s|, or by s."""
 
     @staticmethod
-    def forward(context: Any, scores: Tensor, weights: Tensor, kept: Tensor, popup: "_Popup") -> Tensor:
+    def forward(context: Any, scores: Tensor, weights: Tensor, kept: Tensor, popup: "Popup") -> Tensor:
         context.save_for_backward(scores, weights)
         context.by_magnitude = popup.by_magnitude
         return popup.effective(weights, kept)
@@ -193,7 +193,7 @@ class _StraightThrough(torch.autograd.Function):
         return weights * gradients[0], None, None, None
 
 
-class _Popup(nn.Module):
+class Popup(nn.Module):
     """The scores of one weight tensor, and the weights that they leave of it."""
 
     def __init__(self, scores: Tensor, eligible: Tensor, count: int, effective: Effective, by_magnitude: bool) -> None:
@@ -244,9 +244,7 @@ def _check_counts(learn: str, kept: Mapping[str, int], masks: Masks) -> None:
         raise RecipeError(f"{learn} needs a count and a mask of the same parameters; only one is given of {differing}")
     for name, mask in masks.items():
         if mask.dim() < 2:
-            raise RecipeError(
-                f"{learn} scores weights of two dimensions and more: leave '{name}' out of finder.include"
-            )
+            raise RecipeError(f"{learn} scores matrices and kernels: leave '{name}' out of finder.include")
         most = int(mask.count_nonzero())
         if not 1 <= kept[name] <= most:
             raise RecipeError(f"{learn}: cannot keep {kept[name]} weights of '{name}'; choose 1 to {most}")
