@@ -19,6 +19,7 @@ def row(arm: str, value: float, *, level: int = 0, seed: int = 0, metric: str = 
 def test_all_is_well() -> None:
     assert diagnose([row("dense", 0.9), row("chance", 0.37), row("ticket", 0.8, level=1)]) == []
     assert diagnose([row("dense", 0.1)]) == []  # nothing is known of guesses
+    assert diagnose([row("chance", 0.37), row("shuffled_labels", 0.2, level=1)]) == []  # is there to learn nothing
 
 
 def test_one_answer_throughout_and_less_than_that() -> None:

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, one_of
+from ticketzoo.evaluation.arms import ARMS, CHANCE, TICKET, arm_label, one_of
 from ticketzoo.evaluation.metrics import DEFAULT, metric_of, with_unit
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Row, deciding_metrics, is_finite, less_is_better
@@ -29,7 +29,7 @@ def diagnose(rows: Sequence[Row]) -> list[str]:
         TicketError: as `check_rows` raises it.
     """
     rows = [row for row in check_rows(rows) if row["at"] == "final" and is_finite(row["value"])]
-    rows = [row for row in rows if row.get("trained", True) or row["arm"] == TICKET]
+    rows = [row for row in rows if row["arm"] == TICKET or (row.get("trained", True) and not _is_to_fail(row["arm"]))]
     found: dict[tuple[str, str, str, int, str], set[int]] = defaultdict(set)
     for row, fault in [*_at_chance(rows), *_diverged(rows)]:
         found[row["ticket"], row["target"], one_of(row["arm"]), row["level"], fault].add(row["seed"])
@@ -39,6 +39,11 @@ def diagnose(rows: Sequence[Row]) -> list[str]:
         of, on = f" of {ticket}" * (len(tickets) > 1), f" on {target}" * (len(targets) > 1)
         lines.append(f"{arm_label(arm)}{of} at level {level}{on} {fault} ({numbered('seed', seeds)})")
     return lines
+
+
+def _is_to_fail(arm: str) -> bool:
+    """Tell whether an arm is there to be no better than chance: its mask was trained on shuffled labels."""
+    return arm in ARMS and ARMS[arm].seeks
 
 
 def _at_chance(rows: Sequence[Row]) -> Iterable[tuple[Row, str]]:
