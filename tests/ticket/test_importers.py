@@ -10,11 +10,15 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils import prune
+from typer.testing import CliRunner
 
-from ticketzoo import Ticket
+from ticketzoo import Ticket, load_ticket
 from ticketzoo.bridges.checkpoint import open_source
-from ticketzoo.bridges.formats import guess
+from ticketzoo.bridges.formats import guess, names
+from ticketzoo.cli.main import app
 from ticketzoo.errors import TicketError
+from ticketzoo.ticket.bring import named_base
+from ticketzoo.zoo import verify_ticket
 
 
 def net() -> nn.Sequential:
@@ -181,6 +185,29 @@ def test_a_patch_by_indices_and_values(tmp_path: Path, base: Path) -> None:
     save_file(tensors, tmp_path / "patch.safetensors")
     ticket = Ticket.from_file(tmp_path / "patch.safetensors", base=base)
     assert (apply(ticket)["0.weight"][MASKS["0.weight"]] == 0.5).all()
+
+
+def test_the_command_says_which_format_it_took(tmp_path: Path, base: Path) -> None:
+    torch.save({name: mask.int() for name, mask in MASKS.items()}, tmp_path / "mask.pth")
+    words = ["import", str(tmp_path / "mask.pth"), str(tmp_path / "mine"), "--base", str(base)]
+    done = CliRunner().invoke(app, [*words, "--json", "--masked", "frozen", "--license", "mit"], catch_exceptions=False)
+    told = json.loads(done.stdout)
+    assert (told["format"], told["kind"], told["parameters"]) == ("masks", "frozen", 2)
+    assert load_ticket(tmp_path / "mine").config.license == "mit"
+    assert any(check.holds.startswith("NOTE: how it was found") for check in verify_ticket(tmp_path / "mine"))
+    listed = CliRunner().invoke(app, ["import", "--list"]).stdout
+    assert [line.split()[0] for line in listed.splitlines()] == names()
+    with pytest.raises(TicketError, match=r"--base owner/name: name the whole commit that .* is a copy of"):
+        named_base("owner/name", tmp_path)
+
+
+def test_a_copy_of_a_base_is_named_by_its_commit(tmp_path: Path) -> None:
+    save_file(STATE, tmp_path / "model.safetensors")
+    save_file({"0.weight.idx": torch.tensor([3]), "0.weight.val": torch.ones(1)}, tmp_path / "patch.safetensors")
+    base = named_base(f"lab/net@{'1' * 40}", tmp_path)
+    ticket = Ticket.from_file(tmp_path / "patch.safetensors", base=base)
+    assert ticket.config.rewind.kind == "base"
+    assert apply(ticket)["0.weight"][1, 0] == 1
 
 
 class Other:

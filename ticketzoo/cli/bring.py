@@ -38,7 +38,9 @@ def bring(
     base_copy: Annotated[
         Path | None, typer.Option("--base-copy", metavar="DIR", help="A copy of BASE's files, read instead of the Hub.")
     ] = None,
-    name: Annotated[str | None, typer.Option(metavar="NAME", show_default="<network>.<format>")] = None,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default="the folder's", help="Of the ticket.")
+    ] = None,
     keep: Annotated[float | None, typer.Option(help="Of scores: the part of each layer that stays.")] = None,
     task: Annotated[str | None, typer.Option(help="Of masks of several tasks: the one to take.")] = None,
     masked: Annotated[

@@ -5,10 +5,10 @@ A model's tensors are read from safetensors files alone, never from pickles, and
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
@@ -17,6 +17,7 @@ from ticketzoo.hub.folder import open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.masks.digests import state_sha256
+from ticketzoo.models.pretrained import CONFIG_FILE, read_config
 from ticketzoo.ticket.rewinds import BaseRewind
 from ticketzoo.ticket.tensor_file import open_tensors
 from ticketzoo.util.strict_json import parse_json
@@ -38,11 +39,13 @@ class BaseWeights:
         repo_id: `owner/name`.
         revision: the commit, in full.
         state: tensors by name, in their stored dtypes, on the CPU.
+        settings: content of its config.json, where that was looked for and is there.
     """
 
     repo_id: str
     revision: str
     state: Mapping[str, Tensor]
+    settings: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
 
     @cached_property
     def sha256(self) -> str:
@@ -72,7 +75,8 @@ class BaseWeights:
                 where they hold NaN.
         """
         options = HubOptions(Path(cache_dir) if cache_dir else None, token, local_files_only, force_download)
-        return _fetch(repo_id, revision, options)
+        hub = open_hub(repo_id, revision, options, known_by=(WHOLE, INDEX))
+        return cls(hub.repo_id, hub.commit, read_weights(hub), settings=_settings(hub))
 
     @classmethod
     def from_folder(cls, folder: str | Path, repo_id: str, revision: str) -> "BaseWeights":
@@ -85,7 +89,8 @@ class BaseWeights:
             TicketError: they are damaged.
             ModelError: they hold NaN.
         """
-        return cls(repo_id, revision, read_weights(FolderFiles(Path(folder).expanduser())))
+        files = FolderFiles(Path(folder).expanduser())
+        return cls(repo_id, revision, read_weights(files), settings=_settings(files))
 
 
 def base_weights(rewind: BaseRewind, options: HubOptions, folder: Path | None = None) -> BaseWeights:
@@ -128,6 +133,10 @@ def _named(rewind: BaseRewind) -> str:
 def _fetch(repo_id: str, revision: str | None, options: HubOptions) -> BaseWeights:
     hub = open_hub(repo_id, revision, options, known_by=(WHOLE, INDEX))
     return BaseWeights(hub.repo_id, hub.commit, read_weights(hub))
+
+
+def _settings(files: ModelFiles) -> dict[str, Any]:
+    return read_config(files) if files.has(CONFIG_FILE) else {}
 
 
 def read_weights(files: ModelFiles) -> dict[str, Tensor]:

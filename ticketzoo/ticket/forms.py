@@ -19,7 +19,7 @@ from ticketzoo.ticket.ticket import Ticket
 
 @dataclass(frozen=True)
 class Form:
-    """What is to be written: one safetensors file, or with a `name` that in a folder, with `texts` beside it."""
+    """Content to write: one safetensors file, or with a `name` that in a folder, with `texts` beside it."""
 
     tensors: Mapping[str, Tensor]
     facts: Mapping[str, str] = field(default_factory=dict)

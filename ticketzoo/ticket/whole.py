@@ -77,7 +77,8 @@ def whole_of(network: Network) -> Whole:
     if isinstance(network, nn.Module):
         return _of_module(plain_model(network))
     if isinstance(network, BaseWeights):
-        return of_source(Source(f"{network.repo_id}@{network.revision}", network.state))
+        where = f"{network.repo_id}@{network.revision}"
+        return of_source(Source(where, network.state, {}, network.settings))
     if isinstance(network, Mapping):
         return of_source(Source("the state dict", network))
     on_hub = hub_base(network)
