@@ -155,12 +155,21 @@ def masks_that_are_learned(tickets: Tickets) -> Iterator[Claim]:
     if biprop:
         found = of_arm(biprop, "ticket")
         yield Claim("`biprop`, 50% kept, asked for", "95.1", found, biprop.budget, 0.951)
-    for name, one in (("bernoulli", bernoulli), ("edge-popup", popup), ("biprop", biprop)):
-        if one and (flipped := of_arm(one, "flipped_signs")):
-            yield Claim(f"`{name}`, all signs flipped", "worse than the best guess", flipped, one.budget, most=GUESS)
-        if one and (masked := of_arm(one, "random_mask")):
-            lead = minus(of_arm(one, "ticket"), masked)
-            yield Claim(f"`{name}` minus a random mask", "far above it", lead, one.budget, 0.5, signed=True)
+    for name, one, source in (
+        ("bernoulli", bernoulli, ZHOU),
+        ("edge-popup", popup, "Ramanujan et al. 2020"),
+        ("biprop", biprop, "Diffenderfer & Kailkhura 2021"),
+    ):
+        if one is None:
+            continue
+        masked, dense = of_arm(one, "ticket"), of_arm(one, "dense", 0)
+        why = f"wider networks, and {SHORT}" if one is not bernoulli else ""
+        lead, said = minus(masked, dense), f"not below 0, {source}"
+        yield Claim(f"`{name}` minus trained dense", said, lead, one.budget, 0, why=why, signed=True)
+        lead = minus(masked, of_arm(one, "random_mask"))
+        yield Claim(f"`{name}` minus a random mask", "above 50, asked for", lead, one.budget, 0.5, signed=True)
+        flipped, said = of_arm(one, "flipped_signs"), "below the best guess, asked for"
+        yield Claim(f"`{name}`, all signs flipped", said, flipped, one.budget, most=GUESS)
     if popup and biprop:
         lead = minus(of_arm(biprop, "ticket"), of_arm(popup, "ticket"))
         what = "`biprop` minus `edge-popup`, each at its density"

@@ -27,6 +27,7 @@ def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterat
     found = [*published(finders, supermasks, shipped(ticket_rows, registry)), *of_studies(read)]
     yield "finder-claims", claims.table(found)
     yield "subset-sum", studies.subset_sum(read("subset-sum"))
+    yield "weight-agnostic", studies.weight_agnostic(read("weight-agnostic"))
 
 
 def published(finders: Rows, supermasks: Rows, tickets: Tickets) -> Iterator[Claim]:
@@ -42,6 +43,7 @@ def published(finders: Rows, supermasks: Rows, tickets: Tickets) -> Iterator[Cla
 def of_studies(read: Read) -> Iterator[Claim]:
     """The claims of the studies on MNIST."""
     yield from studies.subset_sum_claims(read("subset-sum"))
+    yield from studies.weight_agnostic_claims(read("weight-agnostic"))
 
 
 def shipped(ticket_rows: Read, registry: Path) -> Tickets:

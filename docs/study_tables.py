@@ -105,31 +105,33 @@ def weight_agnostic(rows: Sequence[Row]) -> str:
     """Ways to give kept weights values: the mean over values, the least, the tuned one and the ensemble."""
     lines = ["| weights | mean | least | tuned on validation | ensemble |", "|---|--:|--:|--:|--:|"]
     for mode, words in MODES.items():
-        own = accuracies(rows, mode)
-        tuned = {
-            seed: own[seed][max(own[seed], key=validation.__getitem__)]
-            for seed, validation in accuracies(rows, mode, "validation_accuracy").items()
-        }
-        together = {seed: value for seed, of in accuracies(rows, f"{mode} ensemble").items() for value in of.values()}
-        columns: list[BySeed] = [{seed: fmean(of.values()) for seed, of in own.items()}]
-        columns += [{seed: min(of.values()) for seed, of in own.items()}, tuned, together]
+        own, validation = accuracies(rows, mode), accuracies(rows, mode, "validation_accuracy")
+        columns: list[BySeed] = [
+            {seed: fmean(values) for seed, values in own.items()},
+            {seed: min(values) for seed, values in own.items()},
+            {seed: values[validation[seed].index(max(validation[seed]))] for seed, values in own.items()},
+            {seed: values[0] for seed, values in accuracies(rows, f"{mode} ensemble").items()},
+        ]
         cells = [shown(summarise(list(column.values()))) for column in columns]
         lines.append(f"| {words} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def accuracies(rows: Sequence[Row], mode: str, metric: str = ACCURACY) -> dict[int, dict[tuple[float, ...], float]]:
-    """The numbers of a mode by seed and by the values that its layers have."""
-    found: dict[int, dict[tuple[float, ...], float]] = defaultdict(dict)
+def accuracies(rows: Sequence[Row], mode: str, metric: str = ACCURACY) -> dict[int, list[float]]:
+    """The numbers of a mode's networks by seed, in the order of the rows."""
+    found: dict[int, list[float]] = defaultdict(list)
     for row in rows:
         if (row["mode"], row["metric"]) == (mode, metric):
-            found[row["seed"]][tuple(row["values"] or ())] = row["value"]
-    return found
+            found[row["seed"]].append(row["value"])
+    return dict(found)
 
 
 def weight_agnostic_claims(rows: Sequence[Row]) -> Iterator[Claim]:
-    """Signs turned round against signs as they are: a value below 0 against one above."""
-    found = accuracies(rows, "signed")
-    turned = {seed: next(value for values, value in of.items() if values[0] < 0) for seed, of in found.items()}
-    said = "worse than the best guess, asked for"
-    yield Claim("signs of a ticket turned round, untrained", said, turned, "none", most=GUESS)
+    """Each weight at its sign times 1, and with all signs turned round."""
+    for value, bounds, what, said in (
+        (1.0, (0.86, 1.0), "as they are", f"86, {ZHOU}"),
+        (-1.0, (0.0, GUESS), "turned round", "below the best guess, asked for"),
+    ):
+        signed = [row for row in rows if row["mode"] == "signed" and row["values"][0] == value]
+        found = {seed: values[0] for seed, values in accuracies(signed, "signed").items()}
+        yield Claim(f"signs of an IMP ticket {what}, one magnitude, untrained", said, found, "none after it", *bounds)
