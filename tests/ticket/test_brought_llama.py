@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ticketzoo import Ticket, TicketCallback, check, load_ticket
 from ticketzoo.masks.checks import strayed
+from ticketzoo.ticket import BaseWeights
 
 pytestmark = pytest.mark.slow
 
@@ -213,3 +214,27 @@ def test_a_delta_in_the_trainer_is_put_on_its_base_and_resumes(tuned: Any, tmp_p
         one, other = model.get_parameter(f"model.{name}"), base.get_parameter(f"model.{name}")
         assert torch.equal(one[~mask], other[~mask])
         assert (one[mask] != other[mask]).any()
+
+
+def test_masks_of_bert_tickets_over_a_file_with_names_of_old(tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+    from transformers import BertConfig, BertForMaskedLM
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16}
+    torch.manual_seed(0)
+    model = BertForMaskedLM(BertConfig(vocab_size=50, **sizes))
+    model.save_pretrained(tmp_path)
+    state = load_file(tmp_path / "model.safetensors")
+    old = {name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): one
+           for name, one in state.items()}  # fmt: skip
+    save_file(old | {"bert.embeddings.position_ids": torch.arange(512)[None]}, tmp_path / "model.safetensors")
+    name = "bert.encoder.layer.0.output.dense.weight"
+    torch.save({f"{name}_mask": (state[name] > 0).float()}, tmp_path / "mask.pt")
+    base = BaseWeights.from_folder(tmp_path, "lab/bert", "1" * 40)
+    for under in (tmp_path, base):
+        ticket = Ticket.from_file(tmp_path / "mask.pt", base=under)
+        assert list(ticket.masks) == [name.removeprefix("bert.")]
+        ticket.apply(other := BertForMaskedLM(BertConfig(vocab_size=50, **sizes)))
+        state[name] = state[name] * (state[name] > 0)
+        assert all(torch.equal(one, other.state_dict()[key]) for key, one in state.items())
+    assert ticket.config.rewind.kind == "base"

@@ -1,6 +1,7 @@
 """Files as other projects write them become tickets; what cannot be one is refused in one line."""
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -228,6 +229,8 @@ def damaged(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     torch.save({"a.weight_mask": torch.full((2, 2), 0.5)}, tmp_path / "half.pth")
     torch.save({"x": torch.zeros(1).expand(10**7)}, tmp_path / "bomb.pth")
     (tmp_path / "text.pth").write_text("not a file of torch")
+    with zipfile.ZipFile(tmp_path / "zip.pth", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zip/data/0", bytes(10**7))
     return {
         "outside": (adapter(tmp_path / "outside", "SHIRA", outside), r"'0.weight' has indices outside \(4, 3\)"),
         "nan": (adapter(tmp_path / "nan", "SHIRA", nan), "holds NaN or infinity in 1 of 8 new values"),
@@ -239,6 +242,7 @@ def damaged(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         "pickle": (tmp_path / "code.pth", "code.pth: needs pickle, which runs code, and is not read"),
         "half": (tmp_path / "half.pth", "'a.weight_mask' is no mask: it has values other than 0 and 1"),
         "bomb": (tmp_path / "bomb.pth", "its tensors would take 40000000 bytes, and the file has"),
+        "zip": (tmp_path / "zip.pth", "would unpack to 10000000 bytes, and the file has"),
         "text": (tmp_path / "text.pth", "text.pth: (needs pickle|cannot be read as a .pth)"),
         "missing": (tmp_path / "none.pth", "none.pth: there is no such file or folder"),
     }
@@ -246,7 +250,7 @@ def damaged(tmp_path: Path) -> dict[str, tuple[Path, str]]:
 
 @pytest.mark.parametrize(
     "which",
-    ["outside", "nan", "short", "twice", "absent", "far", "dense", "pickle", "half", "bomb", "text", "missing"],
+    ["outside", "nan", "short", "twice", "absent", "far", "dense", "pickle", "half", "bomb", "zip", "text", "missing"],
 )
 def test_damage_is_named_in_one_line(tmp_path: Path, base: Path, which: str) -> None:
     path, message = damaged(tmp_path)[which]

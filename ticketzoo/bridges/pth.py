@@ -2,7 +2,9 @@
 
 import pickle
 import warnings
+import zipfile
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise TicketError(f"{where}: {size} bytes, more than the {MAX_BYTES} that are read of a .pth")
+    if (unpacked := _unpacked(path)) > _EXPANSION * size + 2**20:
+        raise TicketError(f"{where}: would unpack to {unpacked} bytes, and the file has {size}")
     allowed = [np.ndarray, np.dtype, type(np.dtype(np.uint8)), type(np.dtype(np.bool_)), *_rebuilds()]
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
@@ -52,11 +56,20 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     return tensors, facts
 
 
+def _unpacked(path: Path) -> int:
+    """Return the bytes that a file of `torch.save`, a zip archive, says it unpacks to; 0 for any other file."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return sum(one.file_size for one in archive.infolist())
+    except (zipfile.BadZipFile, OSError, ValueError):
+        return 0
+
+
 def _rebuilds() -> list[Any]:
     """Return the functions that make arrays of numpy, which hold no code, from a pickle."""
-    from numpy._core import multiarray  # numpy 2; files of numpy 1 name it otherwise
-
-    return [multiarray._reconstruct, (multiarray._reconstruct, "numpy.core.multiarray._reconstruct")]
+    module = "numpy._core.multiarray" if np.__version__ >= "2" else "numpy.core.multiarray"
+    rebuild: Any = import_module(module)._reconstruct
+    return [(rebuild, f"{place}.multiarray._reconstruct") for place in ("numpy._core", "numpy.core")]
 
 
 def _flat(content: object, prefix: str) -> Iterator[tuple[str, object]]:

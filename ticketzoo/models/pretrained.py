@@ -129,15 +129,25 @@ def bare_state(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     """
     renamed: dict[str, Tensor] = {}
     for name, tensor in state.items():
-        bare = name.removeprefix(f"{prefix}.")
-        for old, new in _LEGACY.items():
-            if bare.endswith(old):
-                bare = bare.removesuffix(old) + new
+        bare = modern_name(name.removeprefix(f"{prefix}."))
         if bare in renamed:
             raise ModelError(f"the pretrained weights have two tensors for {shorten(bare)}")
-        if bare.rpartition(".")[2] not in _LEGACY_BUFFERS:
+        if not is_legacy_buffer(bare):
             renamed[bare] = tensor
     return renamed
+
+
+def modern_name(name: str) -> str:
+    """Return the name that `transformers` gives a tensor today: LayerNorm once had `gamma` and `beta`."""
+    for old, new in _LEGACY.items():
+        if name.endswith(old):
+            return name.removesuffix(old) + new
+    return name
+
+
+def is_legacy_buffer(name: str) -> bool:
+    """Tell whether a file's tensor is a buffer that models of today do not save."""
+    return name.rpartition(".")[2] in _LEGACY_BUFFERS
 
 
 def base_state(architecture: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -159,12 +169,13 @@ def base_state(architecture: Mapping[str, Any], state: Mapping[str, Tensor]) -> 
 def named_like(state: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]) -> dict[str, Tensor]:
     """Return the tensors of a model under other names: those in `shapes`, or these after a common first part.
 
-    A file names a body's tensors `model.layers.0...`, say, and a ticket `layers.0...`. Tensors of no name in `shapes`
-    are left out.
+    A file names a body's tensors `model.layers.0...`, say, and a ticket `layers.0...`; or it is old, with `gamma` and
+    `beta`. Tensors of no name in `shapes` are left out.
 
     Raises:
         ModelError: a tensor is missing or has another shape.
     """
+    state = {modern_name(name): tensor for name, tensor in state.items()} | dict(state)
     missing = [name for name in shapes if name not in state]
     ends = [f".{name}" for name in missing]
     first = {key[: -len(ends[0]) + 1] for key in state if key.endswith(ends[0])} if ends else set()

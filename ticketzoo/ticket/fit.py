@@ -95,12 +95,12 @@ def heads(config: TicketConfig, model: nn.Module, head: str | Sequence[str] | No
     """Return the modules whose parameters stay the model's own; None for all beside the body.
 
     A ticket of a network of the user's own is of its head, too, and so no module stays of a model that has all that the
-    ticket has.
+    ticket has, and nothing else.
     """
     if head is not None or (stated := config.architecture.parameters) is None:
         return [head] if isinstance(head, str) else head
     there = {name: list(one.shape) for name, one in bare_names(tensors_of(model), plain_model(model)).items()}
-    return [] if all(there.get(one.name) == one.shape for one in stated) else None
+    return [] if there == {one.name: one.shape for one in stated} else None
 
 
 def _copy(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:

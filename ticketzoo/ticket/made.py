@@ -7,11 +7,12 @@ from typing import Any, Literal, Self, cast
 from torch import Tensor, nn
 
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.combined import Combinable
 from ticketzoo.ticket.publish import Publishable
 from ticketzoo.util.arguments import checked
 
 
-class Made(Publishable):
+class Made(Combinable, Publishable):
     """Makes tickets of the three kinds.
 
     `zero`: pruned weights are 0.0. `frozen`: weights that the mask excludes stay where they are. `delta`: a mask and

@@ -13,7 +13,6 @@ from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.build import build_network
-from ticketzoo.ticket.combined import Combinable
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.delta import put_delta, take_off
 from ticketzoo.ticket.empty import refuse_empty
@@ -28,7 +27,7 @@ from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.arguments import checked
 
 
-class Ticket(Combinable, Made):
+class Ticket(Made):
     """A packaged ticket, seen at one level of one replicate: opened or made, and put on models.
 
     Its content (`masks`, `results`, ...) and `at`, which gives another view, are `.contents.Contents`'; saving and

@@ -16,6 +16,7 @@ from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.masks.plain import named_parameters, plain_model
 from ticketzoo.models import bare_names, body_prefix, model_state
+from ticketzoo.models.pretrained import is_legacy_buffer, modern_name
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.custom import custom_architecture
@@ -101,10 +102,12 @@ def hub_base(network: object) -> BaseWeights | None:
 
 def of_source(source: Source) -> Whole:
     """Return the network of a checkpoint. Raises TicketError for tensors that are quantised."""
-    prefix = _body_prefix(source)
-    state = {name.removeprefix(prefix): one for name, one in source.tensors.items()}
-    if len(state) < len(source.tensors):
-        state, prefix = dict(source.tensors), ""
+    prefix, old = _body_prefix(source), "model_type" in source.settings
+    names = {name: modern_name(name.removeprefix(prefix)) if old else name for name in source.tensors
+             if not (old and is_legacy_buffer(name))}  # fmt: skip
+    if len(set(names.values())) < len(names):
+        names, prefix = {name: name for name in source.tensors}, ""
+    state = {names[name]: source.tensors[name] for name in names}
     floats = {name for name, one in state.items() if one.is_floating_point() and name.rpartition(".")[2] not in BUFFERS}
     if wrong := [name for name, one in state.items() if _is_quantised(name, one, state)]:
         raise _quantised(source.where, wrong[0], state[wrong[0]].dtype)
@@ -113,7 +116,7 @@ def of_source(source: Source) -> Whole:
     listed = [{"name": key, "shape": list(one.shape)} for key, one in state.items()]
     described = {"library": CUSTOM, "name": name[:200], "kwargs": {}, "parameters": listed}
     embedded = frozenset(key for key in state if EMBEDDING.search(key))
-    there = dict(zip(state, source.tensors, strict=True))
+    there = {name: name_there for name_there, name in names.items()}
     return Whole(source.where, state, described, prefix, there, frozenset(floats), embedded, {}, source.settings)
 
 
