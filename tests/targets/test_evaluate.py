@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from image_folders import numbered, write_folder
 from typer.testing import CliRunner
 
 from ticketzoo.cli.main import app
-from ticketzoo.errors import RecipeError, TicketError
+from ticketzoo.errors import DataError, RecipeError, TicketError
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.targets.evaluate import evaluate_ticket
@@ -106,3 +107,14 @@ def test_command(tmp_path: Path, ticket: Ticket) -> None:
     done = CliRunner().invoke(app, ["eval", str(folder), "--device", "cpu"])
     assert done.stdout.startswith("level 2, sparsity 0.360, seed 0\n")
     assert "constant guess" in done.stdout
+
+
+def test_a_folder_with_a_split_to_test_on_alone(ticket: Ticket, tmp_path: Path, caches: Path) -> None:
+    """Its classes are numbered as the ticket's: 2 is not the second of those that there are."""
+    images = {"0": numbered(4), "2": numbered(6, 10)}
+    photos = write_folder(tmp_path / "photos", {"test": images})
+    scores = evaluate_ticket(ticket, data=photos, overrides=["task.dataset.image_size=8"])
+    assert (scores.examples, scores.guess["accuracy"]) == (10, 0.6)
+    write_folder(tmp_path / "photos", {"test": {"cat": numbered(2)}})
+    with pytest.raises(DataError, match="has a class 'cat', and the network knows 0, 1, 2: name its folders as these"):
+        evaluate_ticket(ticket, data=photos, overrides=["task.dataset.image_size=8"])

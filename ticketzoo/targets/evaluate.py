@@ -91,7 +91,7 @@ def evaluate_ticket(
         _log.info(
             "%s: nothing is trained: a split to train on is read for its classes, and for what is drawn of it", data
         )
-    _, task = source_of(ticket, data=data, overrides=overrides)
+    _, task = source_of(ticket, data=data, overrides=overrides, trained=False)
     _compare_classes(ticket, task)
     if split not in ("test", "validation") or not task.examples[split]:
         raise RecipeError(f"split {split!r}: the data of {task.name} have no such split; give test or validation")

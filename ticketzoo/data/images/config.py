@@ -1,6 +1,7 @@
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, PrivateAttr, field_validator, model_validator
 
 from ticketzoo.data.stored import Share, StoredDataset
 
@@ -42,6 +43,18 @@ class ImageDataset(StoredDataset):
     in_memory: bool | None = None
     on_error: Literal["error", "skip"] = "error"
     workers: Annotated[int | None, Field(ge=0, le=256, exclude=True)] = None
+    _known: tuple[str, ...] | None = PrivateAttr(default=None)
+
+    def measuring(self, known: Sequence[str]) -> "ImageDataset":
+        """Return the section for a network that knows these classes: data need no split to train on."""
+        section = self.model_copy()
+        section._known = tuple(known)
+        return section
+
+    @property
+    def known(self) -> tuple[str, ...] | None:
+        """Names of the classes of a network that is measured and not trained; None where one is trained."""
+        return self._known
 
     @property
     def is_users(self) -> bool:

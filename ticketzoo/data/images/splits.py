@@ -1,6 +1,7 @@
 """The images that a recipe's `dataset:` section names, split and ready to be batched."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
 from ticketzoo.data.images.format import ImageFormat, channels_of
 from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_names, remark_on_parts, remark_on_splits
+from ticketzoo.data.images.measured import measured_alone, nothing_to_train_on
 from ticketzoo.data.images.repeats import Repeats
 from ticketzoo.data.images.source import open_source
 from ticketzoo.data.splits import evenly_spread
@@ -75,6 +77,8 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     remarks = source.remarks
     if remarks.odd:
         remarks.log(where)
+    if dataset.known is not None and nothing_to_train_on(dataset, source):
+        return _of_measured(dataset, measured_alone(dataset, source, dataset.known), dataset.known)
     used = dataset.splits_in_use(source.splits)
     tables, class_names = source.tables(used)
     every = list(range(len(class_names)))
@@ -114,6 +118,21 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
         class_names=names,
         fingerprint=_fingerprint_of_pixels(in_memory) if whole else _fingerprint_of_sample(parts, image_format),
         laid_out=remarks.for_card() if dataset.is_users else [],
+        unreadable=unreadable,
+    )
+
+
+def _of_measured(dataset: ImageDataset, parts: dict[str, Part], names: Sequence[str]) -> ImageSplits:
+    unreadable = Unreadable(skip=dataset.on_error == "skip")
+    image_format = _image_format(dataset, parts["test"], unreadable)
+    splits = _loaded(dataset, [parts["test"]], parts, image_format, unreadable, crop_train=False)
+    return ImageSplits(
+        **splits,
+        num_classes=len(names),
+        in_shape=image_format.shape,
+        class_names=list(names),
+        fingerprint=_fingerprint_of_sample(parts, image_format),
+        laid_out=[],
         unreadable=unreadable,
     )
 
