@@ -46,6 +46,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     """Print a ticket that was found: its numbers, its verdict and where it is."""
     from ticketzoo.cli.output import console, print_json
     from ticketzoo.evaluation.diagnosis import diagnose
+    from ticketzoo.evaluation.evidence import density_lines
     from ticketzoo.evaluation.statistics import deciding_metrics
     from ticketzoo.targets import arms_table, sentence
     from ticketzoo.ticket.effective import effective_sparsity
@@ -62,6 +63,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
                 "verdict": ticket.config.model_dump(mode="json")["verdict"],
                 "empty_layers": ticket.empty_layers,
                 "effective": asdict(effective_sparsity(ticket)),
+                "densities": density_lines(ticket.results, ticket.config.verdict),
                 "faults": diagnose(ticket.results),
             }
         )
@@ -70,6 +72,8 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
         console().print(arms_table(rows, target=rows[0]["target"], verdict=verdict).rich())
         if verdict:
             print(f"verdict: {for_terminal(sentence(verdict))}")
+        for line in density_lines(rows, verdict):
+            print(f"controls: {for_terminal(line)}")
         for line in ticket.empty_layers:
             print(f"{heading(line)}: {for_terminal(line)}")
         for line in effective_sparsity(ticket).lines():

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import numbers_in
-from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.evidence import DENSITIES, ticket_card
 from ticketzoo.evaluation.free_texts import claiming_texts
 from ticketzoo.evaluation.own_words import claims, speaks_of_results
 from ticketzoo.evaluation.statistics import Row
@@ -68,6 +68,7 @@ def check_card(
     card = unstamped(card)
     cost = cost_of(config, card)
     lines: dict[str, Any] = {"empty": empty, "effective": effective() if f"\n- {BEGINS} " in card else ()}
+    lines["densities"] = f"\n- {DENSITIES} " in card
     expected = ticket_card(config, rows, plots=plots, cost=cost, recipe_text=recipe_text, **lines)
     known: dict[str, Table] = {}
     for one in _table_lines(expected):

@@ -11,16 +11,20 @@ from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.distances import DISTANCES, Read, distance_plots
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.rows import check_rows
-from ticketzoo.evaluation.statistics import Row, deciding_metrics, group_rows, is_finite
+from ticketzoo.evaluation.statistics import Group, Row, deciding_metrics, group_rows, is_finite
 from ticketzoo.evaluation.tables import arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge, sentence
 from ticketzoo.ticket.card import Evidence, ExpectedArm, render_card
 from ticketzoo.ticket.card_metadata import Measurement
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.verdict_words import masks_again_words
+from ticketzoo.util.text import numbered
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
+
+DENSITIES = "Only its layer densities matter"
+"""First words of the lines of `density_lines`."""
 
 
 def card_files(config: TicketConfig, rows: Sequence[Row], read: Read | None = None, **extras: Any) -> dict[str, bytes]:
@@ -64,7 +68,9 @@ def plots_of(config: TicketConfig, rows: Sequence[Row], read: Read | None = None
     return {**plots, **distance_plots(config.files, read)}
 
 
-def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, **extras: Any) -> str:
+def ticket_card(
+    config: TicketConfig, rows: Sequence[Row], *, source: str | None = None, densities: bool = True, **extras: Any
+) -> str:
     """Return the model card of the ticket with this ticket.json and these rows.
 
     Args:
@@ -72,6 +78,7 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
         rows: of results.jsonl.
         source: the target, among the rows', that the ticket was found on; default the one that its verdict is about,
             or the only one.
+        densities: whether it says where a matching ticket is not above random positions; older cards do not.
         extras: further arguments of `render_card`.
 
     Raises:
@@ -81,7 +88,43 @@ def ticket_card(config: TicketConfig, rows: Sequence[Row], *, source: str | None
     rows = check_rows(rows)
     found = evidence(rows, source=source or source_of(config, rows), verdict=config.verdict)
     again = tuple(_masks_again(rows, len(config.replicates)))
+    again += tuple(density_lines(rows, config.verdict)) if densities else ()
     return render_card(config, replace(found, arms=found.arms + again), **extras)
+
+
+def density_lines(rows: Sequence[Row], verdict: Verdict | None) -> list[str]:
+    """Return a line for each target with matching levels whose interval is not above that of random positions.
+
+    As many weights of each layer, wherever they are, then do as well (Frankle et al. 2021, section 4): of levels with
+    three seeds of each.
+
+    Args:
+        rows: of results.jsonl.
+        verdict: on them.
+    """
+    if verdict is None:
+        return []
+    found: dict[str, list[int]] = {}
+    groups = {(one.key.target, one.key.level, one.key.arm): one for one in group_rows(rows, at=verdict.at)}
+    for level in verdict.levels:
+        ticket, other = (groups.get((level.target, level.level, arm)) for arm in (TICKET, "random_mask"))
+        if level.label == "matching" and ticket and other and not _above(ticket, other):
+            found.setdefault(level.target, []).append(level.level)
+    several = len({level.target for level in verdict.levels}) > 1
+    why = "the 95% interval of the ticket is not above that of random mask"
+    return [
+        f"{DENSITIES}{f' on {target}' * several} at {numbered('level', levels)}, as far as these seeds show: {why}"
+        for target, levels in found.items()
+    ]
+
+
+def _above(ticket: Group, other: Group) -> bool:
+    """Tell whether the ticket's whole interval is better than the other's, or too few seeds say anything."""
+    ours, theirs = ticket.summary, other.summary
+    if min(ours.n, theirs.n) < 3 or None in (ours.low, ours.high, theirs.low, theirs.high):
+        return True
+    assert ours.low is not None and ours.high is not None and theirs.low is not None and theirs.high is not None
+    return ours.low > theirs.high if ticket.higher_is_better else ours.high < theirs.low
 
 
 def _masks_again(rows: Sequence[Row], replicates: int) -> Iterator[str]:

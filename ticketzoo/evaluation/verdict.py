@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pydantic import ValidationError
 
 from ticketzoo.errors import TicketError
+from ticketzoo.evaluation.arms import TICKET
 from ticketzoo.evaluation.families import judge_families, overall
 from ticketzoo.evaluation.looks import looks_words
 from ticketzoo.evaluation.metrics import DEFAULT
@@ -84,7 +85,7 @@ def judge(
             default all are: rows alone do not say the source. `terms_of` tells them of a ticket.
         pretrained: True for a ticket that rewinds to a pretrained model, which it names: one-shot magnitude takes the
             place of fresh weights.
-        use: "as-is" for rows measured without training; "filters" of whole filters, as their arms among the rows say.
+        use: "as-is" for rows measured without training, "filters" of whole filters, as rows of either say themselves.
         until: how seeds were added until the levels were decided; every look of which the seeds are among the rows is
             made, and the verdict is that of the last.
 
@@ -92,6 +93,9 @@ def judge(
         ValueError: the rows are about several tickets.
         TicketError: as `group_rows` raises it.
     """
+    rows = check_rows(rows)
+    if any(row["arm"] == TICKET and not row.get("trained", True) for row in rows):
+        use = "as-is"
     groups = group_rows(rows, metric=metric, at=at)
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
