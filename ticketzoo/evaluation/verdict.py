@@ -63,6 +63,10 @@ def _claims(targets: Sequence[Target], use: Use) -> Use:
     return "filters" if use == "train" and any(target.structured for target in targets) else use
 
 
+def _use_of(rows: Sequence[Row], use: Use) -> Use:
+    return "as-is" if any(row["arm"] == TICKET and not row.get("trained", True) for row in rows) else use
+
+
 def judge(
     rows: Iterable[Row],
     *,
@@ -93,13 +97,10 @@ def judge(
         ValueError: the rows are about several tickets.
         TicketError: as `group_rows` raises it.
     """
-    rows = check_rows(rows)
-    if any(row["arm"] == TICKET and not row.get("trained", True) for row in rows):
-        use = "as-is"
+    use = _use_of(rows := check_rows(rows), use)
     groups = group_rows(rows, metric=metric, at=at)
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
-    metrics = sorted({group.metric for group in groups}) or [metric or DEFAULT]
     known = {group.key.target for group in groups}
     carried = known if transfer is None else known & set(transfer)
 
@@ -113,7 +114,7 @@ def judge(
         label, sparsity = overall(levels, carried)
         return Verdict(
             rule=rule(sorted(falling_metrics(groups)), _claims(targets_of(groups, margin), use), until),
-            metric=", ".join(metrics),
+            metric=", ".join(sorted({group.metric for group in groups}) or [metric or DEFAULT]),
             at=at,
             label=label,
             sparsity=sparsity,
