@@ -11,6 +11,8 @@ from pathlib import Path
 
 from comparisons import chen_2020, rewinding
 from finder_page import parts
+from overlap_tables import draw, table_layers, table_levels, table_near
+from overlap_tables import words as overlap_words
 from sentences import encoder_words, frankle_2019_trials, rewinding_words, stable_where, zoo_words
 
 from ticketzoo.evaluation.again import rows_on_source
@@ -304,6 +306,12 @@ def main() -> None:
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
+    overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"
+    replace(page, "overlaps-words", overlap_words(overlaps, 0.893))
+    replace(page, "overlaps-levels", table_levels(overlaps))
+    replace(page, "overlaps-layers", table_layers(overlaps))
+    replace(page, "overlaps", table_near(overlaps, 0.893))
+    draw(overlaps, IMAGES / "overlaps.png")
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())

@@ -10,15 +10,14 @@ from ticketzoo.hub.references import HubReference, hub_reference, parse_referenc
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import counted
-from ticketzoo.zoo import Check, ticket_folder, verify_ticket
+from ticketzoo.zoo import Check, load_ticket, ticket_folder, verify_ticket
 from ticketzoo.zoo import search as searching
 from ticketzoo.zoo.effective import card_of
 from ticketzoo.zoo.pull import pull_ticket
-from ticketzoo.zoo.summary import COLUMNS
 
 
 @checked
-def search(
+def search(  # noqa: PLR0913 - every part of a description, by keyword
     registry: str | Path | None = None,
     *,
     architecture: str | None = None,
@@ -26,6 +25,7 @@ def search(
     source: str | None = None,
     sparsity: float | None = None,
     verdict: str | None = None,
+    like: str | Path | Ticket | None = None,
     limit: int = 100,
     token: str | bool | None = None,
 ) -> Table:
@@ -41,6 +41,8 @@ def search(
         source: data set that the ticket was found on, such as `ylecun/mnist`.
         sparsity: of a packaged level, in [0, 1), to within the bands of 0.5, 0.8, 0.9, 0.95, 0.98 and 0.99.
         verdict: on the source, such as `winning`.
+        like: a ticket, by name, folder or Hub id, or loaded: only tickets of its network, those that share most of its
+            masks first, beside chance. Of one that is loaded at its level and seed in hand, else at `sparsity`.
         limit: repositories on the Hub to look at, at most.
         token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
 
@@ -50,12 +52,17 @@ def search(
     Raises:
         RegistryError: there is no such folder, the Hub cannot be searched, or a value that cannot be.
     """
+    if like is not None and not isinstance(like, Ticket):
+        like = load_ticket(like, sparsity=sparsity, masks_only=True, token=token)
+    if like is not None and architecture is None:
+        architecture = like.config.architecture.name
     query = searching.Query(architecture, task, source, sparsity, verdict)
     hits = searching.search(registry, query, limit=limit, token=token)
+    hits = hits if like is None else hits.like(like)
     left_out = "".join(f" Left out: {reason}." for reason in hits.left_out)
     hint = f" {hits.hint}" if hits.hint else ""
     caption = f"{counted(len(hits.summaries), 'ticket')} in {hits.where}.{hint}{left_out}"
-    return Table(caption, COLUMNS, "lllrrrrll", tuple(summary.cells() for summary in hits.summaries))
+    return Table(caption, hits.columns, "lllrrrrlll"[: len(hits.columns)], tuple(map(hits.cells, hits.summaries)))
 
 
 @checked

@@ -25,6 +25,13 @@ def search(
     verdict: Annotated[
         str | None, typer.Option(help="Such as winning, matching, undecided, below or 'not measured', on its source.")
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TICKET",
+            help="Only tickets of the network of this one, those that share most of its masks first; at --sparsity.",
+        ),
+    ] = None,
     registry: Annotated[
         str | None,
         typer.Option(
@@ -44,13 +51,19 @@ def search(
         ticketzoo search --architecture lenet-300-100 --sparsity 0.9
 
         ticketzoo search --source ylecun/mnist --verdict winning --registry registry
+
+        ticketzoo search --like lenet-300-100.mnist-imp --sparsity 0.9 --registry registry
     """
+    from ticketzoo import load_ticket
     from ticketzoo.cli.output import quiet_transfers, say
     from ticketzoo.hub.errors import HubUnreachable
     from ticketzoo.zoo.search import AT_HAND, Query
     from ticketzoo.zoo.search import search as find
 
     quiet_transfers()
+    ticket = load_ticket(like, sparsity=sparsity, masks_only=True) if like is not None else None
+    if ticket is not None and architecture is None:
+        architecture = ticket.config.architecture.name
     query = Query(architecture, task, source, sparsity, verdict)
     try:
         hits = find("hub:" if registry is None else registry, query, limit=limit)
@@ -59,7 +72,7 @@ def search(
             raise
         say(f"ticketzoo: warning: {str(error).removesuffix(AT_HAND)}; these are the tickets at hand")
         hits = find(None, query)
-    show(hits, as_json)
+    show(hits if ticket is None else hits.like(ticket), as_json)
 
 
 def show(hits: "Hits", as_json: bool) -> None:
@@ -70,7 +83,6 @@ def show(hits: "Hits", as_json: bool) -> None:
 
     from ticketzoo.cli.output import WIDE, console, print_json, say
     from ticketzoo.util.text import for_terminal
-    from ticketzoo.zoo.summary import COLUMNS
 
     for reason in hits.left_out:
         say(f"ticketzoo: left out: {reason}")
@@ -80,20 +92,20 @@ def show(hits: "Hits", as_json: bool) -> None:
     if hits.hint and as_json:
         say(f"ticketzoo: {hits.hint}")
     if as_json:
-        print_json([summary.as_json() for summary in hits.summaries])
+        print_json(hits.as_json())
         return
     if not hits.summaries:
         print(f"no such tickets in {for_terminal(hits.where)}{f'; {hits.hint}' if hits.hint else ''}")
         return
-    table = Table(*COLUMNS)
+    table = Table(*hits.columns)
     for summary in hits.summaries:
-        table.add_row(*(escape(cell) for cell in summary.cells()))
+        table.add_row(*(escape(cell) for cell in hits.cells(summary)))
     screen = console()
     if Measurement.get(screen, screen.options.update_width(WIDE), table).maximum <= screen.width:
         screen.print(table)
         return
     for summary in hits.summaries:  # a name is one word on a line of its own, however narrow the terminal
-        name, *cells = summary.cells()
+        name, *cells = hits.cells(summary)
         print(name)
-        facts = (f"{column} {cell}" for column, cell in zip(COLUMNS[1:], cells, strict=True) if cell)
+        facts = (f"{column} {cell}" for column, cell in zip(hits.columns[1:], cells, strict=True) if cell)
         screen.print(Padding(escape(", ".join(facts)), (0, 0, 0, 4)))

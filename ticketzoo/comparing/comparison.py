@@ -4,9 +4,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from ticketzoo.comparing.layers import Layer
+from ticketzoo.comparing.means import Group, Place, Summary
 from ticketzoo.comparing.pairs import ALL, READ, UNREAD, WHOLE, Found
 from ticketzoo.comparing.stages import Stage
 from ticketzoo.evaluation.tables import Table
@@ -15,97 +16,12 @@ from ticketzoo.util.text import show_sparsity
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
 
-START_WORDS = {"same": "the same start", "other": "other starts", "unknown": "starts not known"}
-
 CHANCE_WORDS = (
     "Overlap: intersection over union of two masks, mean over pairs of replicates. Chance: its mean for random masks "
     "with as many weights in each layer. Times chance: one as a multiple of the other, and in brackets the least and "
     "the most of a pair. z: likewise how far the number of shared weights is from chance, in standard deviations. By "
     "input: as a multiple of what random masks have that are as dense in each input of a layer, too."
 )
-
-
-class Group(NamedTuple):
-    """Pairs that are of one kind: the places of their tickets, and how their starts compare."""
-
-    first: int
-    second: int
-    start: str
-
-    def words(self, names: Sequence[str]) -> str:
-        """Return the group in words. names: of the tickets, by place."""
-        one, other = names[self.first], names[self.second]
-        which = f"{one}, two seeds" if self.first == self.second else f"{one} and {other}"
-        return f"{which}, {START_WORDS[self.start]}"
-
-
-class Place(NamedTuple):
-    """The overlaps that are one mean: of a stage by its place, a group of pairs, a parameter, a part of its weights."""
-
-    stage: int
-    group: Group
-    parameter: str
-    part: str
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The overlaps of a group of pairs at one stage, of one layer or all, of one part: at least one of them."""
-
-    group: Group
-    stage: Stage
-    parameter: str
-    part: str
-    found: tuple[Found, ...]
-
-    @property
-    def iou(self) -> float:
-        """Mean intersection over union of pairs that keep anything; NaN where none does."""
-        return _mean([one.overlap.iou for one in self.found])
-
-    @property
-    def expected(self) -> float:
-        """Mean of what chance gives."""
-        return _mean([one.overlap.expected for one in self.found])
-
-    @property
-    def ratio(self) -> float:
-        """Mean overlap as a multiple of what chance gives."""
-        return self.iou / self.expected if self.expected else float("nan")
-
-    @property
-    def by_input(self) -> float:
-        """Mean overlap as a multiple of what masks give that are as dense in each input."""
-        expected = _mean([one.by_input.expected for one in self.found])
-        return self.iou / expected if expected else float("nan")
-
-    @property
-    def ratios(self) -> list[float]:
-        """The multiple of each pair."""
-        return [one.overlap.ratio for one in self.found if one.overlap.ratio is not None]
-
-    @property
-    def zs(self) -> list[float]:
-        """The distance from chance of each pair, in standard deviations."""
-        return [one.overlap.z for one in self.found if one.overlap.z is not None]
-
-    def row(self, names: Sequence[str]) -> dict[str, Any]:
-        """Return all of it by column. names: of the tickets, by place."""
-        facts = {"iou": self.iou, "expected": self.expected, "ratio": self.ratio, "ratio_by_input": self.by_input}
-        return {
-            "first": names[self.group.first],
-            "second": names[self.group.second],
-            "start": self.group.start,
-            "first_level": self.stage.levels[self.group.first],
-            "second_level": self.stage.levels[self.group.second],
-            "sparsity": self.stage.sparsity,
-            "parameter": self.parameter,
-            "part": self.part,
-            "pairs": len(self.found),
-            **{key: value if value == value else None for key, value in facts.items()},
-            **{f"ratio_{end.__name__}": end(self.ratios, default=None) for end in (min, max)},
-            **{f"z_{end.__name__}": end(self.zs, default=None) for end in (min, max)},
-        }
 
 
 @dataclass(frozen=True)
@@ -250,8 +166,3 @@ def _cells(summary: Summary) -> tuple[str, ...]:
 def _times(summary: Summary | None, key: str) -> str:
     value = float("nan") if summary is None else getattr(summary, key)
     return f"{value:.2f}" if value == value else ""
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return fmean(known) if known else float("nan")

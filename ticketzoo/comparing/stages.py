@@ -79,5 +79,11 @@ def _pruned(config: TicketConfig) -> dict[int, float]:
     return {level: number for level, number in kept.items() if number < config.prunable_weights}
 
 
+def nearest_level(config: TicketConfig, kept: int) -> int | None:
+    """Return the level, not a dense one, that keeps the nearest number of weights; None where there is none."""
+    counts = _pruned(config)
+    return _nearest(counts, kept) if counts else None
+
+
 def _nearest(counts: dict[int, float], kept: float) -> int:
     return min(counts, key=lambda level: (abs(counts[level] - kept), level))

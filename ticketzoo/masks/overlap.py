@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 Groups = NDArray[np.int64]
 """Shape (groups, 4): of each the positions, those that the first mask keeps, the second, both."""
 
-EXACT = 4096
-"""Up to as many values of the number kept by both are summed one by one; of more, moments tell as much."""
+EXACT, FEW = 4096, 32
+"""Up to as many values of the number kept by both, of so few groups, are summed one by one; else moments do."""
 WIDTH = 1.959963984540054
 """Standard deviations on each side of the mean that hold 95% of a normal distribution."""
 
@@ -68,7 +68,7 @@ def overlap(groups: Groups) -> Overlap:
     mean, variance = _moments(groups)
     z = (both - mean) / variance**0.5 if variance > 0 else None
     kept = first + second
-    if _supports(groups).sum() <= EXACT:
+    if len(groups) <= FEW and _supports(groups).sum() <= EXACT:
         expected, low, high = _exact(groups, kept)
     else:
         expected = _iou(mean, kept) + kept / (kept - mean) ** 3 * variance

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub import limits as hub_limits
@@ -24,11 +25,13 @@ from ticketzoo.ticket.card_metadata import (
     verdict_tag,
 )
 from ticketzoo.ticket.config import TicketConfig
+from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.files import hub_files
 from ticketzoo.ticket.verdict import LABELS, SHOWN
 from ticketzoo.util.text import for_terminal, show_names
+from ticketzoo.zoo.alike import COLUMN, Likeness, by_likeness
 from ticketzoo.zoo.places import in_words, registries, shared_name, ticket_folders
-from ticketzoo.zoo.summary import TicketSummary, read_summary
+from ticketzoo.zoo.summary import COLUMNS, TicketSummary, read_summary
 
 AT_HAND = "; to search the tickets at hand, give their folder (--registry DIR, in Python registry=DIR)"
 """Advice where the Hub does not answer."""
@@ -104,6 +107,33 @@ class Hits:
     """Where nothing was found, the names near those asked for."""
     shared: Mapping[str, str] = field(default_factory=dict)
     """A line for each name that tickets with different masks have, by that name."""
+    likeness: Mapping[str, Likeness] = field(default_factory=dict)
+    """Where tickets like one in hand were asked for, how much they are like it, by place."""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns of the table."""
+        return (*COLUMNS, COLUMN) if self.likeness else COLUMNS
+
+    def cells(self, summary: TicketSummary) -> tuple[str, ...]:
+        """Return the row of one of its tickets."""
+        like = self.likeness.get(summary.place)
+        return (*summary.cells(), like.cell) if like else summary.cells()
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """Return the documents of the tickets."""
+        like = {place: {"likeness": one.as_json()} for place, one in self.likeness.items()}
+        return [summary.as_json() | like.get(summary.place, {}) for summary in self.summaries]
+
+    def like(self, ticket: Contents) -> "Hits":
+        """Return those of the network of `ticket`, the ones that share most of its masks first."""
+        found, left_out = by_likeness(ticket, self.summaries)
+        return replace(
+            self,
+            summaries=[summary for summary, _ in found],
+            left_out=[*self.left_out, *left_out],
+            likeness={summary.place: one for summary, one in found},
+        )
 
 
 def search(registry: str | Path | None, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
