@@ -41,7 +41,7 @@ class Likeness:
 
     @property
     def cell(self) -> str:
-        """What a table says: "5.08 at 0.893, seed 0"."""
+        """The words of a table: "5.08 at 0.893, seed 0"."""
         return f"{self.ratio:.2f} at {show_sparsity(self.sparsity)}, seed {self.seed}"
 
     def as_json(self) -> dict[str, Any]:
