@@ -147,6 +147,43 @@ def sharded(folder: str) -> dict[str, Any]:
     return {"before": before, "after": after, "strayed": strayed(model)}
 
 
+def changed() -> Any:
+    model = llama()
+    with torch.no_grad():
+        for name, one in model.named_parameters():
+            one.add_((torch.rand(one.shape, generator=torch.Generator().manual_seed(len(name))) < 0.1) * 0.25)
+    return model
+
+
+def sharded_delta() -> dict[str, bool]:
+    """Put a delta on a model that is cut up already, and take it out again."""
+    from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import fully_shard
+
+    def whole(model: nn.Module) -> dict[str, Tensor]:
+        state: dict[str, Any] = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
+        return state
+
+    def same(one: dict[str, Tensor], other: nn.Module) -> bool:
+        return not one or all(torch.equal(one[name], value) for name, value in other.state_dict().items())
+
+    ticket = Ticket.from_diff(llama(), changed())
+    model = llama(seed=5)
+    mesh = init_device_mesh("cpu", (2,))
+    for layer in model.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    ticket.apply(model)
+    on = same(whole(model), changed())
+    ticket.remove(model)
+    return {"on": on, "off": same(whole(model), llama())}
+
+
+def test_a_delta_under_fsdp2(tmp_path: Path) -> None:
+    assert results_of(2, sharded_delta, tmp_path) == [{"on": True, "off": True}] * 2
+
+
 def test_fsdp2_on_two_processes(folder: Path, tmp_path: Path) -> None:
     first, second = results_of(2, sharded, tmp_path, str(folder))
     assert first["after"] == first["before"]

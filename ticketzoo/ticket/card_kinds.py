@@ -5,6 +5,9 @@ import json
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
 from ticketzoo.util.text import show_numbers
 
+UNKNOWN = "unknown"
+"""Stated, of masks that were brought, where nobody said what they were found on and ranked within."""
+
 
 def summary_words(config: TicketConfig) -> str:
     """Return words for what the ticket is: masks, of which weights and to what end."""
@@ -26,7 +29,7 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
     whole = isinstance(config.pruning.structure, Filters) and not own and config.masked == "zero"
     small = f"written by ticketzoo export {config.name} --to small OUT"
     return [
-        ("use", "as it is: it was measured without training the weights" if config.use == "as-is" else None),
+        ("use", _use_words(config) if config.use == "as-is" else None),
         ("inputs", config.source.normalised.words if config.source.normalised else None),
         ("excluded weights", "stay at their start values" if config.masked == "frozen" else None),
         ("trained values", f"of level {show_numbers(values.levels)}, in `trained_state`" if values else None),
@@ -34,6 +37,12 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
         ("smaller dense network", small if whole else None),
         ("network", "its author's own: build it yourself, then ticket.apply(model)" if own else None),
     ]
+
+
+def _use_words(config: TicketConfig) -> str:
+    if config.masked == "frozen" and config.values:
+        return "as a delta: `apply` gives the network with the new values, `remove` the base again"
+    return "as it is: it was measured without training the weights"
 
 
 def found_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
@@ -57,6 +66,8 @@ def rewind_words(config: TicketConfig) -> str:
     if isinstance(rewind, SeedRewind):
         return f"the initialization drawn from seed {show_numbers(rewind.seeds)}"
     own = "; each level has its own" if rewind.levels else ""
+    if config.pruning.scope == UNKNOWN:
+        return f"the weights that its masks came with{own}"
     if rewind.rewinding == "learning-rate":
         return f"the learning rate of iteration {rewind.shown_step}; the weights are trained ones, not early ones{own}"
     first = "the weights before training" if config.architecture.library == "transformers" else "initialisation"

@@ -18,6 +18,7 @@ from ticketzoo.masks.topk import keep_largest
 from ticketzoo.models.pretrained import base_state
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.card_kinds import UNKNOWN
 from ticketzoo.ticket.found import Found
 from ticketzoo.ticket.origin import CONFIG, NAMES
 from ticketzoo.ticket.ticket import Ticket
@@ -64,7 +65,7 @@ def from_diff(base: Network, tuned: Network, keep: float | None, threshold: floa
     whole, by_reference = whole_of(tuned), hub_base(base)
     under = under_of(whole_of(by_reference or base), whole, by_reference)
     masks = changed(under, whole, keep, threshold)
-    facts = {"method": "difference", "words": {"method": "the weights that a fine-tune changed"}, **facts}
+    facts = {"method": "delta", "words": {"method": "the weights that a fine-tune changed"}, **facts}
     if by_reference is None and whole.trained:
         _log.info("the base is no model on the Hub, so the ticket holds all of it")
     return delta_of(whole, masks, under, by_reference, facts)
@@ -129,7 +130,7 @@ def ticket_of(
 def create(whole: Whole, found: Found, base: BaseWeights | None, facts: Mapping[str, Any]) -> Ticket:
     """Return a ticket of what was found on a network, with what is not known said so."""
     facts = dict(facts)
-    pruning: dict[str, Any] = {"method": facts.pop("method"), "scope": "unknown", "rate": None}
+    pruning: dict[str, Any] = {"method": facts.pop("method"), "scope": UNKNOWN, "rate": None}
     pruning |= {"words": facts.pop("words", {})} | dict(facts.pop("pruning", {}))
     name = facts.pop("name", None) or f"{_plain(whole.architecture['name'])}.{_plain(pruning['method'])}"
     files = {}
@@ -137,7 +138,7 @@ def create(whole: Whole, found: Found, base: BaseWeights | None, facts: Mapping[
         outside = [name for name, there in whole.there.items() if there == name] if whole.prefix else []
         files[CONFIG] = json.dumps(whole.settings, indent=2).encode()
         files[NAMES] = json.dumps({"prefix": whole.prefix, "outside": outside}).encode()
-    given: dict[str, Any] = {"task": "unknown", "source": {"dataset": "unknown"}, "files": files, **facts}
+    given: dict[str, Any] = {"task": UNKNOWN, "source": {"dataset": UNKNOWN}, "files": files, **facts}
     made = {"name": name, "architecture": whole.architecture, "pruning": pruning, **given}
     return Ticket.create(replicates=[found], base=base, **made)
 
