@@ -89,8 +89,9 @@ def freeze_claims(rows: Sequence[Row], budget: str) -> Iterator[Claim]:
     last = max(sparsity for _, sparsity in found)
     for one, other in (("zero", "freeze"), ("freeze-away", "zero"), ("freeze-away-all", "zero")):
         lead = minus(found[one, last], found[other, last])
-        what = f"pruned weights, {last:.1%}: `{one}` minus `{other}`"
-        yield Claim(what, f"not below 0, {ZHOU}", lead, budget, 0, signed=True)
+        what = f"pruned weights, {last:.0%}: `{one}` minus `{other}`"
+        why = "see [freeze](#freeze)" if one == "freeze-away-all" else ""
+        yield Claim(what, f"not below 0, {ZHOU}", lead, budget, 0, why=why, signed=True)
 
 
 MODES = {
