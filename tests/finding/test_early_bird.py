@@ -301,3 +301,12 @@ def test_a_plot_says_where_it_shows_some_seeds_of_more() -> None:
     assert [axes.get_ylabel() for axes in plot.axes][-1] == "distance / that of random masks"
     plot = distance_plots(PATHS, lambda path: save(HELD))["mask-distances.png"]()
     assert [axes.get_ylabel() for axes in plot.axes][-1] == "distance / that of random masks (8 of 9 seeds)"
+
+
+def test_masks_differ_where_either_keeps_and_not_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By one matrix product for each few columns."""
+    here, there = (torch.rand(rows, 37, generator=torch.Generator().manual_seed(rows)) < 0.4 for rows in (3, 5))
+    expected = (here[:, None] ^ there).count_nonzero(2).double()
+    for at_once in (early_bird.AT_ONCE, 40):
+        monkeypatch.setattr(early_bird, "AT_ONCE", at_once)
+        assert torch.equal(early_bird.differing(here, there), expected)

@@ -20,6 +20,9 @@ from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.recipe import Config, Steps
 from ticketzoo.runs.plan import Unknown
 
+AT_ONCE = 1 << 24
+"""Numbers of a mask matrix that are in memory as floats together, at most 2^24."""
+
 FILE = "mask-distances"
 """Name of the further file of a ticket that holds the distances."""
 
@@ -117,7 +120,8 @@ class Watched:
     def of(cls, masks: Sequence[Drawn], others: Sequence[Drawn]) -> "Watched":
         """Return the distance of each of `masks` to each of `others`."""
         there = torch.stack([one.flat for one in others])
-        counts = torch.stack([(there ^ one.flat).count_nonzero(1) for one in masks]).double().cpu()
+        here = there if masks is others else torch.stack([one.flat for one in masks])
+        counts = differing(here, there).cpu()
         first, second = (torch.stack([one.density for one in drawn]) for drawn in (masks, others))
         weight = masks[0].sizes / masks[0].sizes.sum()
         chance = first * weight @ (1 - second).T + (1 - first) * weight @ second.T
@@ -127,6 +131,25 @@ class Watched:
     def parts(self) -> Tensor:
         """The distances as parts of `chance`; masks that do not differ have 0."""
         return torch.where(self.distances > 0, self.distances / self.chance, 0.0)
+
+
+def differing(here: Tensor, there: Tensor) -> Tensor:
+    """Return in how many units masks differ from others: those that either keeps, less twice those that both do.
+
+    The latter are products of zeros and ones, exact in float32 up to 2^24 of them, which are summed in float64.
+
+    Args:
+        here: bool [masks, units].
+        there: bool [others, units].
+
+    Returns:
+        float64 [masks, others].
+    """
+    both = torch.zeros(len(here), len(there), dtype=torch.float64, device=here.device)
+    width = max(1, AT_ONCE // max(len(here), len(there)))
+    for some, others in zip(here.split(width, 1), there.split(width, 1), strict=True):
+        both += (some.float() @ others.float().T).double()
+    return here.count_nonzero(1)[:, None] + there.count_nonzero(1) - 2 * both
 
 
 def near(drawn: Sequence[Drawn], window: int) -> tuple[float, float]:
