@@ -25,8 +25,9 @@ RECIPES = sorted(path.stem for path in FOLDER.glob("*.yaml"))
 ALIKE = {
     "biprop-binary", "edge-popup", "filters-greedy", "grad", "grasp-abs", "large-init-large-final",
     "magnitude-increase", "movement", "random-er", "random-smart-ratio", "random-uniform", "small-final",
+    "wanda",
 }  # fmt: skip
-"""Recipes that differ from another one by a key or by a criterion of the same kind."""
+"""Recipes that differ from another one by a key or by a criterion of the same kind, or are slow."""
 
 
 def shortened(value: Any, key: str = "") -> Any:

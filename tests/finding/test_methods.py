@@ -74,6 +74,9 @@ class Journal:
         pruned[kept(masks)[0]] = False
         return {"w": pruned}
 
+    def rewritten(self, at: Start, masks: Masks, *, to: int) -> Start:
+        return at
+
     def units(self, masks: Masks) -> Masks:
         return masks
 

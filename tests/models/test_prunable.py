@@ -7,7 +7,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from ticketzoo.errors import ModelError
 from ticketzoo.masks.attach import attach
-from ticketzoo.models import model_state, prunable_parameters
+from ticketzoo.models import inputs_first, model_state, prunable_parameters
 from ticketzoo.ticket.fit import fit
 
 
@@ -66,16 +66,13 @@ def test_tied_weights_count_once_by_any_of_their_names(pattern: str, decoder_fir
 
 def test_gpt_2_by_its_own_convolutions() -> None:
     model = gpt2()
-    assert prunable_parameters(model) == {}
     block = "transformer.h.0"
-    assert list(prunable_parameters(model, include=["*.c_attn", "*.c_fc", "*.c_proj"])) == [
-        f"{block}.attn.c_attn.weight",
-        f"{block}.attn.c_proj.weight",
-        f"{block}.mlp.c_fc.weight",
-        f"{block}.mlp.c_proj.weight",
-    ]
+    layers = [f"{block}.{name}.weight" for name in ("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj")]
+    assert list(prunable_parameters(model)) == layers
+    assert list(prunable_parameters(model, include=["*.c_attn", "*.c_fc", "*.c_proj"])) == layers
+    assert inputs_first(model) == set(layers)
     for pattern in ("lm_head", "*wte*", "lm_head.weight"):
-        assert list(prunable_parameters(model, include=[pattern])) == ["transformer.wte.weight"]
+        assert list(prunable_parameters(model, include=[pattern])) == ["transformer.wte.weight", *layers]
 
 
 def test_a_pattern_that_matches_nothing_lists_names() -> None:

@@ -171,8 +171,8 @@ def test_impossible_or_dangerous_arguments_are_named(kwargs: dict[str, Any], mes
 def test_an_unknown_model_type() -> None:
     with pytest.raises(ModelError, match=r"unknown model type 'deberta'; did you mean (deberta-v2|.*albert)"):
         create_model("transformers/deberta", seed=0)
-    with pytest.raises(ModelError, match="unknown model type 'gpt2'; known are albert, bert,"):
-        create_from_architecture({"library": "transformers", "name": "gpt2", "kwargs": {}}, seed=0)
+    with pytest.raises(ModelError, match="unknown model type 't5'; known are albert, bert,"):
+        create_from_architecture({"library": "transformers", "name": "t5", "kwargs": {}}, seed=0)
 
 
 @pytest.mark.parametrize("head", HEADS)
@@ -250,7 +250,7 @@ def test_weights_without_a_pooler_are_not_whole() -> None:
         ({"is_decoder": True}, "is_decoder is set: it is a decoder"),
         ({"quantization_config": {"bits": 4}}, "quantization_config is set: its weights are quantized"),
         ({"position_embedding_type": "relative_key"}, "position_embedding_type is 'relative_key'"),
-        ({"model_type": "gpt2"}, "model_type 'gpt2' cannot be used here; known are albert, bert"),
+        ({"model_type": "t5"}, "model_type 't5' cannot be used here; known are albert, bert"),
         ({"model_type": None}, "model_type None cannot be used here"),
         ({"hidden_size": 10**9}, "config: hidden_size=1000000000: should be less than"),
     ],

@@ -1,8 +1,8 @@
 """The lab that methods work in: trainings and prunings of one seed, by a recipe."""
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import torch
 
@@ -11,6 +11,7 @@ from ticketzoo.finding.dead_layers import check_layers
 from ticketzoo.finding.method import Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
+from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.state import State
@@ -18,7 +19,7 @@ from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.score_data import too_few
 from ticketzoo.pruning.task_probe import TaskProbe
 from ticketzoo.recipe import Steps
-from ticketzoo.runs.plan import NotTrainedYet, Unknown
+from ticketzoo.runs.plan import NotTrainedYet, PlannedCells, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
@@ -86,10 +87,12 @@ class RecipeLab:
         keep: Collection[int] = (),
         training: TrainingConfig | None = None,
         what: str = "",
+        keep_final: bool = True,
     ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
-        `what` ends the label, where a level has several trainings; by default it says what is measured as it is.
+        The trained weights are kept, too, unless nobody asks for them (`keep_final`). `what` ends the label, where a
+        level has several trainings; by default it says what is measured as it is.
 
         Raises:
             RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
@@ -99,7 +102,9 @@ class RecipeLab:
         if not self.inverted:
             allowed, warn = self.recipe.finder.allow_dead_layers, self.cells.progress.warn
             check_layers(masks, self.model.architecture, label, lambda: start.state, allowed=allowed, warn=warn)
-        cell = self.cells.run(self.job(masks, start, learn, training), label, keep_final=True, snapshot_steps=keep)
+        cell = self.cells.run(
+            self.job(masks, start, learn, training), label, keep_final=keep_final, snapshot_steps=keep
+        )
         self.records.append(cell.record)
         return Trained(cell, start, masks)
 
@@ -143,15 +148,52 @@ class RecipeLab:
         Raises:
             RunError: a weight that `masks` keeps is NaN.
         """
-        weights = _weights(at)
-        if isinstance(weights, Unknown):
+        weights, in_order = _weights(at), self._pruner.criterion.in_order
+        if isinstance(weights, Unknown) or (in_order and self._planned):
             return self._pruner.sized(masks, to=to)
+        if in_order:
+            stored = self._in_order(at, masks, to)
+            return {name: stored[_MASKS + name] for name in masks}
         scored = at.masks if isinstance(at, Trained) else at.known or self.dense
 
         def warn(line: str) -> None:
             self.cells.progress.warn(f"{self.label}seed {self.seed} level {to}/{self.levels}: {line}")
 
         return self._pruner(self._probe(at, weights, scored), to=to, masks=masks, warn=warn)
+
+    def rewritten(self, at: Start, masks: Masks, *, to: int) -> Start:
+        """Return `at` with the weights that `prune(at, masks, to=to)` changed; itself if it changed none."""
+        if self._planned or not getattr(self._pruner.criterion.asked, "update", False):
+            return at
+        return replace(at, read=partial(self._rewritten, at, to))
+
+    def _rewritten(self, at: Start, to: int) -> State:
+        changed = self._in_order(at, self.dense, to)
+        return at.state | {key.removeprefix(_VALUES): new for key, new in changed.items() if key.startswith(_VALUES)}
+
+    @property
+    def _planned(self) -> bool:
+        return isinstance(self.cells, PlannedCells)
+
+    def _in_order(self, at: Trained | Start, masks: Masks, to: int) -> State:
+        """Return the masks, and the new values, of a criterion that prunes as it scores: found once and kept."""
+        weights, pruning = _weights(at), self.recipe.finder.pruning
+        specification = {
+            "architecture": self.model.architecture,
+            "task": self.task.identity,
+            "weights": state_sha256(weights),
+            "masks": masks_sha256(masks),
+            "seed": self.seed,
+            "pruning": pruning.model_dump(mode="json"),
+            "level": to,
+        }
+
+        def compute() -> State:
+            found, values = self._pruner.pruned(self._probe(at, weights, masks), to=to)
+            kinds = {_MASKS: found, _VALUES: values}
+            return {f"{kind}{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
+
+        return self.cells.remember("pruned", specification, compute)
 
     def probe(self, at: Trained | Start, masks: Masks) -> TaskProbe:
         """Return what is to be seen of the weights `at` under `masks`; data are looked at only if asked for.
@@ -176,6 +218,10 @@ class RecipeLab:
             device=self.cells.device,
             remember=self.cells.remember,
         )
+
+
+_MASKS, _VALUES = "masks/", "values/"
+"""Beginnings of the names of what is kept of a pruning."""
 
 
 def _weights(at: Trained | Start) -> State:

@@ -188,11 +188,14 @@ class Lab(Protocol):
         all of them.
         """
 
+    def rewritten(self, at: Start, masks: Masks, *, to: int) -> Start:
+        """Return `at` with the weights that `prune(at, masks, to=to)` changed, if it changed any."""
+
     def units(self, masks: Masks) -> Masks:
         """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""
 
     def probe(self, at: Trained | Start, masks: Masks) -> Probe:
-        """Return what is to be seen of the weights `at` under `masks`, for methods with scores of their own."""
+        """Return what there is to see of the weights `at` under `masks`, for methods with scores of their own."""
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,7 @@ def make_ticket(recipe: FindRecipe, task: Task, finding: Finding) -> Ticket:
         ),
         license=recipe.license,
         use=use,
+        masked=finding.replicates[0].found[-1].learn.masked,
         files={name: content for one in finding.replicates for name, content in extra_files(one)},
     )
 

@@ -16,7 +16,8 @@ from ticketzoo.evaluation.verdict import judge
 from ticketzoo.finding.as_is import AsIsConfig
 from ticketzoo.finding.config import MethodConfig, RewindingConfig
 from ticketzoo.finding.method import METHODS
-from ticketzoo.hub.references import HubReference
+from ticketzoo.hub.references import FolderReference, HubReference
+from ticketzoo.models.gguf import SUFFIX
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.models.small import takes_widths
 from ticketzoo.pruning.structure import STRUCTURES
@@ -34,8 +35,8 @@ class ModelConfig(Config):
             `transformers/<folder>` and `transformers/owner/name@commit` stand for a pretrained model, weights and
             tokenizer.
         kwargs: keyword arguments that build the architecture, such as `{width: 0.5}`; none by default.
-        mirror: folder that holds a copy of the Hub model and is read in its place; not written down with a run. By
-            default the Hub is read.
+        mirror: folder that holds a copy of the Hub model, or a copy of its GGUF file, which is read in its place; not
+            written down with a run. By default the Hub is read.
     """
 
     name: str
@@ -50,7 +51,10 @@ class ModelConfig(Config):
     @property
     def tokenizer(self) -> str | None:
         """Folder or Hub id (`owner/name@revision`) of a pretrained model's tokenizer."""
-        return None if pretrained_reference(self.here) is None else self.here.removeprefix(PREFIX)
+        reference = pretrained_reference(self.here)
+        if isinstance(reference, FolderReference) and self.here.endswith(SUFFIX):
+            return str(reference.path)
+        return None if reference is None else self.here.removeprefix(PREFIX)
 
     @model_validator(mode="before")
     @classmethod

@@ -20,6 +20,7 @@ from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
+from ticketzoo.training.parametrisation import NOTHING
 from ticketzoo.training.record import Record
 
 
@@ -117,7 +118,8 @@ class Search:
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
-                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn)
+                kept = level.learn != NOTHING
+                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn, keep_final=kept)
                 found.append(replace(level, masks={}, trained=replace(trained, masks={})))
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks

@@ -20,7 +20,7 @@ from ticketzoo.models import create_from_architecture, load_base, model_state
 from ticketzoo.models.body import in_body
 from ticketzoo.models.create import architecture_for, arguments_for
 from ticketzoo.models.pretrained import pretrained_reference
-from ticketzoo.models.signature import Vocabulary
+from ticketzoo.models.signature import NextTokens, Vocabulary
 from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import TASKS, TaskConfig, create_task
@@ -101,6 +101,8 @@ def load_model(recipe: FindRecipe, task: Task) -> SourceModel:
         _log.warning("%s: it starts from random ones, and the ticket holds its weights itself", what)
         base = None
     has_head = any(not in_body(name, model) for name in model_state(model).keys() - fresh)
+    if isinstance(task.signature.output, NextTokens) and any(not in_body(name, model) for name in fresh):
+        raise RecipeError(f"model: {recipe.model.name} has no head that says the next token: take a whole model")
     if isinstance(task.signature.output, Vocabulary) and recipe.head_first is None and not has_head:
         raise RecipeError(
             f"model: {recipe.model.name} has no head for {recipe.task.type}: train one first, by head_first"

@@ -11,12 +11,14 @@ from ticketzoo.models.create import create_model as create_model
 from ticketzoo.models.create import model_names as model_names
 from ticketzoo.models.layers import head_modules as head_modules
 from ticketzoo.models.layers import head_of as head_of
+from ticketzoo.models.layers import inputs_first as inputs_first
 from ticketzoo.models.layers import prunable_parameters as prunable_parameters
 from ticketzoo.models.pretrained import load_base as load_base
 from ticketzoo.models.signature import Actions as Actions
 from ticketzoo.models.signature import Classes as Classes
 from ticketzoo.models.signature import Features as Features
 from ticketzoo.models.signature import Image as Image
+from ticketzoo.models.signature import NextTokens as NextTokens
 from ticketzoo.models.signature import Observation as Observation
 from ticketzoo.models.signature import Signature as Signature
 from ticketzoo.models.signature import Spans as Spans

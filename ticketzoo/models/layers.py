@@ -21,6 +21,16 @@ def weight_layers(model: nn.Module) -> Iterator[tuple[str, nn.Linear | nn.Conv2d
             yield name, module  # type: ignore[misc]
 
 
+def is_conv1d(module: nn.Module) -> bool:
+    """Tell whether a module is the linear layer of GPT-2, whose weight is [inputs, outputs]."""
+    return type(module).__name__ == "Conv1D" and type(module).__module__.startswith("transformers.")
+
+
+def inputs_first(model: nn.Module) -> frozenset[str]:
+    """Return the names of weights [inputs, outputs]; all others are [outputs, inputs, ...]."""
+    return frozenset(_join(name, "weight") for name, module in model.named_modules() if is_conv1d(module))
+
+
 def prunable_parameters(
     model: nn.Module, include: Sequence[str] = (), exclude: Sequence[str] = ()
 ) -> dict[str, nn.Parameter]:
@@ -29,7 +39,8 @@ def prunable_parameters(
     By default these are the weights of linear and convolution layers, and the query, key and value projections that
     `nn.MultiheadAttention` keeps as parameters of its own, but no weight tied to an embedding. Of a `transformers`
     model they are the linear layers of the encoder and the pooler: 85,524,480 weights of BERT-base (Chen et al. 2020,
-    arXiv 2007.12223). A tied parameter counts once, under the name that `model_state` gives it.
+    arXiv 2007.12223); of a decoder those of its blocks, GPT-2's `Conv1D` too, never embeddings or the head. A tied
+    parameter counts once, under the name that `model_state` gives it.
 
     Args:
         model: the network.
@@ -76,8 +87,8 @@ def _prunable_of_encoder(model: nn.Module) -> dict[str, nn.Parameter]:
     prefix = body_prefix(model)
     names = {
         _join(prefix + name, "weight")
-        for name, layer in weight_layers(body_of(model))
-        if isinstance(layer, nn.Linear) and not name.startswith("embeddings")
+        for name, layer in body_of(model).named_modules()
+        if (isinstance(layer, nn.Linear) or is_conv1d(layer)) and not name.startswith("embeddings")
     }
     return {name: parameter for name, parameter in model.named_parameters() if name in names}
 

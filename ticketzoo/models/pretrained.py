@@ -17,6 +17,7 @@ from ticketzoo.models import transformers
 from ticketzoo.models.architecture import LIBRARIES, Library
 from ticketzoo.models.arguments import shorten
 from ticketzoo.models.body import body_prefix, in_body, model_names_of, within
+from ticketzoo.models.gguf import folder_of
 from ticketzoo.models.state import live_state
 from ticketzoo.models.transformer_configs import CONFIGS
 
@@ -24,22 +25,28 @@ PREFIX = "transformers/"
 CONFIG_FILE = "config.json"
 _MAX_CONFIG_BYTES = 2**20
 _LEGACY = {"LayerNorm.gamma": "LayerNorm.weight", "LayerNorm.beta": "LayerNorm.bias"}
-_LEGACY_BUFFERS = ("position_ids", "token_type_ids")
-_LAYER = re.compile(r"layers?\.(\d+)\.")
+_BUFFER = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|h\.\d+\.attn\.(masked_)?bias)$")
+"""Tensors that files of some models have and that are no parameters."""
+_LAYER = re.compile(r"(?:layers?|h)\.(\d+)\.")
 
 
 def pretrained_reference(name: str) -> HubReference | FolderReference | None:
     """Return the pretrained model that an architecture's name refers to; None for one that is initialized afresh.
 
+    A GGUF file counts as the folder that it is converted to.
+
     Raises:
         RegistryError: it refers to nothing.
+        ModelError: it is neither a folder nor a Hub id, or a GGUF file that cannot be read.
     """
     reference = name.removeprefix(PREFIX)
     if not name.startswith(PREFIX) or reference in CONFIGS or not re.search(r"[/~\\:]|^\.", reference):
         return None
     match parse_reference(reference):
-        case HubReference() | FolderReference() as found:
+        case HubReference() as found:
             return found
+        case FolderReference(path):
+            return FolderReference(folder_of(path))
     raise ModelError(f"{shorten(reference)} is neither a folder nor the Hub id of a model")
 
 
@@ -147,7 +154,7 @@ def modern_name(name: str) -> str:
 
 def is_legacy_buffer(name: str) -> bool:
     """Tell whether a file's tensor is a buffer that models of today do not save."""
-    return name.rpartition(".")[2] in _LEGACY_BUFFERS
+    return _BUFFER.search(name) is not None
 
 
 def base_state(architecture: Mapping[str, Any], state: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -80,6 +80,15 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
+class NextTokens:
+    """Scores of `count` tokens as the next one after each place: float [b, t, count]; None where the model decides."""
+
+    words: ClassVar[str] = "next tokens"
+
+    count: int | None = None
+
+
+@dataclass(frozen=True)
 class Spans:
     """Scores of each place as the first and as the last token of an answer: two of float [b, t]."""
 

@@ -4,39 +4,28 @@ Keys, meanings and defaults are those of `transformers`' config of the same mode
 that names code, a file or a precision.
 """
 
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
-from ticketzoo.recipe import Config
+from ticketzoo.models.decoder_configs import GPT2Config, LlamaConfig
+from ticketzoo.models.network_config import (
+    Activation,
+    Few,
+    Layers,
+    NetworkConfig,
+    Positions,
+    Probability,
+    Scale,
+    Token,
+    Types,
+    Units,
+    Vocabulary,
+)
 
-Units = Annotated[int, Field(ge=1, le=65_536)]
-Layers = Annotated[int, Field(ge=1, le=128)]
-Few = Annotated[int, Field(ge=1, le=1024)]
-Vocabulary = Annotated[int, Field(ge=1, le=2_000_000)]
-Positions = Annotated[int, Field(ge=1, le=131_072)]
-Types = Annotated[int, Field(ge=0, le=1024)]
-Probability = Annotated[float, Field(ge=0, lt=1)]
-Scale = Annotated[float, Field(ge=0, le=1)]
-Token = Annotated[int, Field(ge=0)]
-Activation = Literal[
-    "gelu", "gelu_new", "gelu_fast", "gelu_pytorch_tanh", "quick_gelu", "relu", "silu", "swish", "tanh"
-]
 
-
-class EncoderConfig(Config):
-    """The keys of every encoder.
-
-    Attributes:
-        prefix: names the bare encoder in the models with a head.
-        positions_from_pad: whether a text's first position is `pad_token_id` + 1, so that texts have that many
-            tokens fewer than there are positions.
-    """
-
-    model_config = ConfigDict(strict=True)
-
-    prefix: ClassVar[str]
-    positions_from_pad: ClassVar[bool] = False
+class EncoderConfig(NetworkConfig):
+    """The keys of every encoder."""
 
     vocab_size: Vocabulary = 30522
     max_position_embeddings: Positions = 512
@@ -44,15 +33,8 @@ class EncoderConfig(Config):
     pad_token_id: Token | None = 0
     tie_word_embeddings: bool = True
 
-    def sizes(self) -> tuple[int, int]:
-        """Return the units of a layer, and attention heads that share them."""
-        raise NotImplementedError
-
     @model_validator(mode="after")
-    def _fits_together(self) -> "EncoderConfig":
-        units, heads = self.sizes()
-        if units % heads:
-            raise ValueError(f"{units} hidden units cannot be shared by {heads} attention heads")
+    def _padding_fits(self) -> "EncoderConfig":
         if self.pad_token_id is not None and self.pad_token_id >= min(self.vocab_size, self.max_position_embeddings):
             raise ValueError(f"pad_token_id {self.pad_token_id} is beyond the vocabulary or the positions")
         return self
@@ -190,12 +172,14 @@ class DebertaV2Config(_LayeredConfig):
     legacy: bool = True
 
 
-CONFIGS: dict[str, type[EncoderConfig]] = {
+CONFIGS: dict[str, type[NetworkConfig]] = {
     "albert": AlbertConfig,
     "bert": BertConfig,
     "deberta-v2": DebertaV2Config,
     "distilbert": DistilBertConfig,
     "electra": ElectraConfig,
+    "gpt2": GPT2Config,
+    "llama": LlamaConfig,
     "mpnet": MPNetConfig,
     "roberta": RobertaConfig,
     "xlm-roberta": XLMRobertaConfig,
@@ -223,4 +207,5 @@ def known_keys(model_type: str, config: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{key} is set: {why}, and cannot be used here")
     if (positions := config.get("position_embedding_type", "absolute")) != "absolute":
         raise ValueError(f"position_embedding_type is {str(positions)[:80]!r}; only absolute ones can be used here")
+    config = CONFIGS[model_type].with_old_keys(config)
     return {key: config[key] for key in CONFIGS[model_type].model_fields if key in config}

@@ -1,7 +1,8 @@
-"""Encoders of `transformers`, bare or under a task's head, built from their configuration with random weights.
+"""Networks of `transformers`, bare or under a task's head, built from their configuration with random weights.
 
-An architecture's name is a model type such as `bert`. What is built always has the whole bare encoder, its pooler
-included, also under the heads that `transformers` builds without one: so the same masks fit under every head.
+An architecture's name is a model type such as `bert`, or of a decoder `gpt2`. What is built always has the whole bare
+network, an encoder's pooler included, also under the heads that `transformers` builds without one: so the same masks
+fit under every head.
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,7 @@ from torch import nn
 from ticketzoo.errors import ModelError
 from ticketzoo.models.arguments import ClassCount, parse_arguments, shorten, suggest
 from ticketzoo.models.body import body_prefix
-from ticketzoo.models.signature import Accepts, Classes, Features, Spans, Tokens, Vocabulary
+from ticketzoo.models.signature import Accepts, Classes, Features, NextTokens, Spans, Tokens, Vocabulary
 from ticketzoo.models.transformer_configs import CONFIGS, known_keys
 from ticketzoo.recipe import Config
 from ticketzoo.seeds import derive_seed
@@ -22,14 +23,26 @@ from ticketzoo.seeds import derive_seed
 MAX_PARAMETERS = 1_000_000_000
 DEFAULT_LABELS = 2
 
-Head = Literal["fill-mask", "text-classification", "question-answering"]
+Head = Literal["fill-mask", "text-classification", "question-answering", "causal-language-modelling"]
 
-_SIZES = ("hidden_size", "dim", "num_hidden_layers", "n_layers", "intermediate_size", "hidden_dim", "vocab_size")
+_SIZES = (
+    "hidden_size",
+    "dim",
+    "num_hidden_layers",
+    "n_layers",
+    "intermediate_size",
+    "hidden_dim",
+    "n_embd",
+    "n_layer",
+    "num_key_value_heads",
+    "vocab_size",
+)
 _HINTS = {"vocab_size": " (its tokenizer is another; if you added tokens, resize the embeddings after applying)"}
 _HEADS = {
     "fill-mask": "AutoModelForMaskedLM",
     "text-classification": "AutoModelForSequenceClassification",
     "question-answering": "AutoModelForQuestionAnswering",
+    "causal-language-modelling": "AutoModelForCausalLM",
 }
 
 ACCEPTS: Accepts = {
@@ -37,6 +50,7 @@ ACCEPTS: Accepts = {
     (Tokens, Classes): lambda tokens, classes: {"head": "text-classification", "num_labels": classes.count},
     (Tokens, Features): lambda tokens, features: {"head": "text-classification", "num_labels": features.size},
     (Tokens, Spans): lambda tokens, spans: {"head": "question-answering"},
+    (Tokens, NextTokens): lambda tokens, vocabulary: {"head": "causal-language-modelling"},
 }
 """By signature, the head. Encoders bring a vocabulary of their own, which tasks compare with their tokenizer's."""
 
@@ -61,9 +75,19 @@ def architecture(model_type: str, kwargs: dict[str, Any]) -> dict[str, Any]:
         raise ModelError(f"unknown model type {shorten(model_type)}; {hint}")
     arguments = parse_arguments(f"transformers/{model_type}", TransformersArguments, kwargs)
     config = parse_arguments(f"transformers/{model_type} config", CONFIGS[model_type], arguments.config)
+    _check_head(model_type, arguments.head)
     labels = arguments.num_labels if arguments.head == "text-classification" else DEFAULT_LABELS
     checked = {"config": config.model_dump(mode="json"), "head": arguments.head, "num_labels": labels}
     return {"library": "transformers", "name": model_type, "kwargs": checked}
+
+
+def _check_head(model_type: str, head: Head | None) -> None:
+    """Raise ModelError for a decoder under an encoder's head, or the other way round."""
+    decodes = CONFIGS[model_type].decodes
+    if head is not None and decodes != (head == "causal-language-modelling"):
+        needed = [name for name, config in CONFIGS.items() if config.decodes != decodes]
+        what = f"transformers/{model_type} {'says the next token' if decodes else 'reads whole texts'}"
+        raise ModelError(f"{what} and has no head for {head}: choose a model of type {', '.join(needed)}")
 
 
 def pretrained_architecture(
@@ -137,7 +161,12 @@ def differences(described: Mapping[str, Any], model: nn.Module) -> list[str]:
 def _build(model_type: str, seed: int, config: dict[str, Any], head: Head | None, num_labels: int) -> nn.Module:
     import transformers
 
-    settings = transformers.AutoConfig.for_model(model_type, **config, num_labels=num_labels)
+    known = CONFIGS[model_type]
+    fewer = known.decodes and config["vocab_size"] <= known.ends
+    unused = {"bos_token_id": None, "eos_token_id": None} if fewer else {}
+    settings = transformers.AutoConfig.for_model(model_type, **config, num_labels=num_labels, **unused)
+    if known.decodes:
+        settings.use_cache = False
     if head is None:
         return _build_body(settings, seed)
     torch.default_generator.manual_seed(derive_seed(seed, "head"))

@@ -18,7 +18,11 @@ from ticketzoo.pruning.schedule import SCHEDULES, Rate, RateConfig
 from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Config
+from ticketzoo.util.registry import Registry
 from ticketzoo.util.text import show_names
+
+COMPARED = {"rows": "rows", "layer": "layerwise", "model": "global"}
+"""Scopes by what is compared with what, as the literature of language models says."""
 
 
 class PruneConfig(Config):
@@ -30,7 +34,8 @@ class PruneConfig(Config):
         criterion: score of a weight: those with the smallest are removed.
         structure: weights that are removed as one: single weights, or by `filters` whole filters with what reads them;
             `filter` masks their rows only and is deprecated.
-        scope: weights that are ranked together, or densities that the layers are given.
+        scope: weights that are ranked together, or densities that the layers are given. `compared: rows`, `layer` or
+            `model` is another word for the scopes `rows`, `layerwise` and `global`.
         schedule: number of weights that each level keeps: a fraction a round, or a list of sparsities.
     """
 
@@ -44,13 +49,21 @@ class PruneConfig(Config):
     @model_validator(mode="before")
     @classmethod
     def _usual_scope(cls, content: Any) -> Any:
-        """Add the scope that goes with a structure, where none is given."""
-        if not isinstance(content, dict) or "scope" in content:
+        """Read `compared` as a scope; add the scope that goes with structure or criterion, where none is given."""
+        if not isinstance(content, dict):
             return content
-        structure = content.get("structure")
-        name = structure.get("name") if isinstance(structure, dict) else structure
-        usual = STRUCTURES[name].scope if isinstance(name, str) and name in STRUCTURES else "global"
-        return content | {"scope": usual} if usual != "global" else content
+        if (compared := content.get("compared")) in COMPARED and "scope" not in content:
+            content = {key: value for key, value in content.items() if key != "compared"}
+            return content | {"scope": COMPARED[compared]}
+        if "scope" in content:
+            return content
+        tables: tuple[tuple[str, Registry[Any]], ...] = (("structure", STRUCTURES), ("criterion", CRITERIA))
+        for part, table in tables:
+            name = content.get(part)
+            name = name.get("name") if isinstance(name, dict) else name
+            if isinstance(name, str) and name in table and table[name].scope != "global":
+                return content | {"scope": table[name].scope}
+        return content
 
     @model_validator(mode="after")
     def _parts_go_together(self) -> "PruneConfig":
@@ -61,6 +74,13 @@ class PruneConfig(Config):
         single = row.of_single_weights or row.keys.sign is not None
         if single and not STRUCTURES[self.structure.name].single:
             raise ValueError(f"criterion {row.name} scores single weights: it goes with structure: weight")
+        scope = SCOPES[self.scope.name]
+        if scope.by_rows and self.structure.name != "weight":
+            what = f"scope {scope.name} (compared: rows) ranks the weights of each output alone"
+            raise ValueError(f"{what}: it goes with structure: weight, not {self.structure.name}")
+        if row.in_order and scope.name == "global":
+            what = f"criterion {row.name} prunes block by block, so that layers are ranked alone"
+            raise ValueError(f"{what}: set scope: {row.scope}")
         if row.sets_layers and self.scope.name != "global":
             raise ValueError(
                 f"criterion {row.name} decides how many weights of a layer stay: it goes with scope: global"

@@ -1,7 +1,8 @@
 """The table of criteria: what the weights of a network are worth. Each is a function from a probe to scores.
 
-Weights of highest score stay. The rows are magnitude and chance here, those of Zhou et al. 2019 in `zhou.py`, and those
-that look at data or at the network in `saliency.py`, `synflow.py`, `phew.py` and `obd.py`.
+Weights of highest score stay. The row here is magnitude; chance is in `chance.py`, those of Zhou et al. 2019 in
+`zhou.py`, and those that look at data or at the network in `saliency.py`, `synflow.py`, `phew.py`, `obd.py`, `wanda.py`
+and `sparsegpt.py`.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +18,6 @@ from ticketzoo.masks.masks import Masks, kept
 from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.pruning.probe import Probe
 from ticketzoo.recipe.reading import EVERY_KEY
-from ticketzoo.seeds import derive_seed
 from ticketzoo.util.registry import Registry
 from ticketzoo.util.text import for_terminal
 
@@ -31,6 +31,10 @@ class Ranking(NamedTuple):
     scores: Scores
     eligible: Mapping[str, Tensor] | None = None
     """A bool for each weight, by parameter name; None where all are eligible."""
+    masks: Masks | None = None
+    """What stays, of a criterion that prunes as it scores; scores are then none."""
+    values: Mapping[str, Tensor] | None = None
+    """New values of the weights that such a criterion changed."""
 
     def inverted(self, by_magnitude: bool) -> "Ranking":
         """Return the ranking in which whatever went last goes first; equal scores go by their places as before."""
@@ -44,11 +48,17 @@ class Ranking(NamedTuple):
 
     def only_eligible(self, masks: Masks) -> Masks:
         """Return the kept weights that are eligible."""
-        return (
-            {name: mask & self.eligible[name].to(mask.device) for name, mask in masks.items()}
-            if self.eligible
-            else masks
-        )
+        eligible = self.eligible or masks
+        return {name: mask & eligible[name].to(mask.device) for name, mask in masks.items()}
+
+
+class OnTheWay(NamedTuple):
+    """All that a criterion needs that prunes as it scores: see `Pruner`."""
+
+    keep: Mapping[str, int]
+    """How many weights of each parameter stay."""
+    best: Callable[[Scores], Masks]
+    """Gives the masks of the parameters that have scores, as the recipe's scope and structure say."""
 
 
 class CriterionConfig(PartConfig):
@@ -101,6 +111,9 @@ class Criterion(Part):
             the number that stays of all.
         scored_anew: whether scoring in steps makes a difference; otherwise the key `iterations` is refused.
         of_weights: whether it looks at weights alone, never at what the network computes.
+        in_order: whether it prunes a network part by part as it scores, so that layers cannot be ranked together. Its
+            `make` is also given `on_the_way`, an `OnTheWay`, and gives a `Ranking` of masks.
+        scope: of recipes that state none.
         tried: `tried(probe, config)` raises RunError of a network that cannot be scored; called before any training.
         sign: the key `sign`, of a criterion that is another one with it.
         asked: the keys that a recipe gave.
@@ -114,6 +127,8 @@ class Criterion(Part):
     sets_layers: bool = False
     scored_anew: bool = True
     of_weights: bool = False
+    in_order: bool = False
+    scope: str = "global"
     tried: Callable[[Probe, Any], object] | None = None
     sign: Literal["same", "diff"] | None = None
     asked: PartConfig | None = None
@@ -145,21 +160,26 @@ class Criterion(Part):
         """Return the scores of `ranking`."""
         return self.ranking(probe).scores
 
-    def ranking(self, probe: Probe, count: int | None = None) -> Ranking:
+    def ranking(self, probe: Probe, count: int | None = None, on_the_way: OnTheWay | None = None) -> Ranking:
         """Return scores and eligibility of all masked parameters, checked but for NaN, which ranking finds.
 
         Args:
             probe: the network that is scored.
             count: how many weights are to stay, for a criterion that sets the layers' numbers; default: all.
+            on_the_way: how to prune, for a criterion that prunes as it scores.
 
         Raises:
             RunError: they do not fit the masks; the message says what came.
         """
         keywords: dict[str, Any] = {"count": count} if self.sets_layers else {}
+        if self.in_order:
+            keywords["on_the_way"] = on_the_way
         if self.config not in (PartConfig, CriterionConfig):
             keywords["config"] = self.asked or self.config(name=self.name)
         made = self.make(probe, **keywords)
-        scores, eligible = made if isinstance(made, Ranking) else Ranking(made)
+        if isinstance(made, Ranking) and made.masks is not None:
+            return made
+        scores, eligible, *_ = made if isinstance(made, Ranking) else Ranking(made)
         if not isinstance(scores, Mapping):
             raise RunError(f"criterion {self.name!r} returned {_described(scores)}, not a tensor for each parameter")
         for name, mask in probe.masks.items():
@@ -227,22 +247,3 @@ CRITERIA: Registry[Criterion] = Registry("criterion", Criterion, error=RecipeErr
 def magnitude(probe: Probe) -> Scores:
     """Score by |w|, of the weights as they are."""
     return probe.weights
-
-
-@CRITERIA.add(
-    "random",
-    cite="the control of Gale et al. 2019",
-    words="chance",
-    of_single_weights=True,
-    inverts=False,
-    scored_anew=False,
-    of_weights=True,
-)
-def random(probe: Probe) -> Scores:
-    """Score each layer by one random permutation of the recipe's seed, so that levels nest."""
-    scores = {}
-    for name, mask in probe.masks.items():
-        generator = torch.Generator().manual_seed(derive_seed(probe.seed, "random-criterion", name))
-        ranks = torch.randperm(mask.numel(), generator=generator).double()
-        scores[name] = ((ranks + 1) / (mask.numel() + 1)).view(mask.shape)
-    return scores

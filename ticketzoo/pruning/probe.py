@@ -1,6 +1,6 @@
 """Views of a network for a criterion: weights, where they came from, gradients, curvature, norms of inputs."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias
 
@@ -73,6 +73,13 @@ class Probe(Protocol):
         """Return what the model takes, of one example, all numbers 1; a dict of a model that takes it by name."""
         ...
 
+    def losses(self, model: nn.Module, examples: int) -> Iterator[Callable[[], Tensor]]:
+        """Yield, for each of so many training examples, a function that computes the task's loss of it on `model`.
+
+        Of several processes, each gets its share.
+        """
+        ...
+
     def gradients(self, batches: int = 1) -> State:
         """Return the gradient of the task's mean loss over `batches` batches, for every masked parameter."""
         ...
@@ -114,6 +121,10 @@ class Weights:
     def model(self) -> nn.Module:
         """Raise RunError: there is none."""
         raise RunError("this criterion needs the model and its data, and only weights are given")
+
+    def losses(self, model: nn.Module, examples: int) -> Iterator[Callable[[], Tensor]]:
+        """Raise RunError: there are no data."""
+        raise RunError("this criterion needs data, and only weights are given")
 
     def gradients(self, batches: int = 1) -> State:
         """Raise RunError: there is no model."""

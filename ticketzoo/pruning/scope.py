@@ -1,13 +1,13 @@
 """Scopes: which weights are ranked together, and how many of each group stay."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import prod
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.pruning.part import Part
+from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.util.registry import Registry
 
 
@@ -15,6 +15,7 @@ class Layer(NamedTuple):
     """A prunable parameter: its shape, and its units (single weights, or what the structure removes as one)."""
 
     shape: tuple[int, ...]
+    """Outputs first."""
     units: int
     kept: int
     """Units that survived so far."""
@@ -41,9 +42,20 @@ class Scope(Part):
 
     Attributes:
         takes_rates: whether layers may have rates of their own.
+        by_rows: whether of each layer the weights of each output are ranked alone, as many staying as of any other.
+        outliers: `outliers(probe, scope's config, criterion's config)` gives a number for each layer, from what its
+            network computes, and `make` is given it as `outliers=`; None where shapes alone decide.
     """
 
     takes_rates: bool = False
+    by_rows: bool = False
+    outliers: Callable[[Any, Any, Any], Mapping[str, float]] | None = None
+    asked: Any = None
+    """The keys that a recipe gave."""
+
+    def configured(self, config: PartConfig) -> "Scope":
+        """Return the row with the keys that a recipe gives it."""
+        return replace(super().configured(config), asked=config)
 
 
 def on_the_way(groups: list[Group], layers: Layers, iterations: int) -> Iterator[list[Group]]:
@@ -93,6 +105,18 @@ def model_wide(layers: Layers, left: Left) -> list[Group]:
 def layerwise(layers: Layers, left: Left) -> list[Group]:
     """Rank each layer's weights alone; each loses the same fraction, or that of its own rate."""
     return [Group((name,), left(layer.kept, layer.units, name)) for name, layer in layers.items()]
+
+
+@SCOPES.add("rows", cite="Sun et al. 2024, section 3", words="the weights of each output ranked alone", by_rows=True)
+def rows(layers: Layers, left: Left) -> list[Group]:
+    """Rank the weights of each output alone; each loses as many as any other of its layer, rounded down."""
+    return [Group((name,), in_rows(layer, left(layer.kept, layer.units, name))) for name, layer in layers.items()]
+
+
+def in_rows(layer: Layer, count: int) -> int:
+    """Return how many weights of a layer stay where `count` are asked for and all outputs lose equally many."""
+    outputs = layer.shape[0]
+    return min(layer.kept, layer.units - (layer.units - count) // outputs * outputs)
 
 
 @SCOPES.add("uniform", cite="Zhu & Gupta 2017", words="one density in all layers")

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
-from ticketzoo.pruning.probe import Scored
+from ticketzoo.models.signature import End, Image, Named, Observation
+from ticketzoo.pruning.probe import Inputs, Scored
 from ticketzoo.tasks.task import ScoringTask, Task
 
 BATCH = 128
@@ -60,6 +61,17 @@ def set_temperature(model: nn.Module, temperature: float) -> None:
     """Divide by `temperature` what a network gives from now on."""
     if temperature != 1:
         model.register_forward_hook(partial(_divided, by=temperature))
+
+
+def inputs_of_ones(end: End, device: torch.device) -> Inputs:
+    """Return one example of an input, all numbers 1. Raises RunError where it is not made of floats."""
+    if isinstance(end, Image):
+        return (torch.ones(1, end.channels, end.height, end.width, device=device),)
+    if isinstance(end, Observation):
+        return (torch.ones(1, *end.shape, device=device),)
+    if isinstance(end, Named):
+        return {name: torch.ones(1, *shape, device=device) for name, shape in end.shapes}
+    raise RunError(f"there is no input of ones for a model that takes {end.words}: choose another criterion")
 
 
 def _batch_size(task: Task, scored: Scored) -> int:

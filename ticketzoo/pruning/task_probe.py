@@ -17,11 +17,10 @@ from ticketzoo.masks.attach import attach
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import create_from_architecture, load_model_state
-from ticketzoo.models.signature import End, Image, Named, Observation
 from ticketzoo.models.state import State
 from ticketzoo.pruning.curvature import Variant, diagonal
 from ticketzoo.pruning.probe import USUAL, Inputs, Scored
-from ticketzoo.pruning.score_data import check_classes, score_batches, set_temperature, stated
+from ticketzoo.pruning.score_data import check_classes, inputs_of_ones, score_batches, set_temperature, stated
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 
@@ -94,6 +93,15 @@ class TaskProbe:
         for module in model.modules():  # cuDNN differentiates recurrent layers in training mode alone
             module.training = isinstance(module, _BatchNorm | nn.RNNBase)
         return model
+
+    def losses(self, model: nn.Module, examples: int) -> Iterator[Callable[[], Tensor]]:
+        """Yield, for each of this process's examples, a function that computes the loss of it on `model`.
+
+        They are the first training examples in an order that belongs to scores alone.
+        """
+        each = replace(self, scored=Scored(batch_size=processes.count()))
+        for batch in each._batches(model, -(-examples // processes.count())):
+            yield partial(self.task.loss, model, batch)
 
     def gradients(self, batches: int = 1) -> State:
         """Return the gradient of the mean loss over `batches` batches, on the CPU, as float32; 0 of pruned weights."""
@@ -215,17 +223,6 @@ class TaskProbe:
         for _ in self._losses(model, batches):
             pass
         return {name: total.sqrt() for name, total in _over_processes(squares).items()}
-
-
-def inputs_of_ones(end: End, device: torch.device) -> Inputs:
-    """Return one example of an input, all numbers 1. Raises RunError where it is not made of floats."""
-    if isinstance(end, Image):
-        return (torch.ones(1, end.channels, end.height, end.width, device=device),)
-    if isinstance(end, Observation):
-        return (torch.ones(1, *end.shape, device=device),)
-    if isinstance(end, Named):
-        return {name: torch.ones(1, *shape, device=device) for name, shape in end.shapes}
-    raise RunError(f"there is no input of ones for a model that takes {end.words}: choose another criterion")
 
 
 def _gradient(loss: Tensor, parameters: Mapping[str, Tensor], *, create_graph: bool = False) -> dict[str, Tensor]:

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ticketzoo.data.text.tokenizer import Tokenizer, load_tokenizer
 from ticketzoo.errors import DataError
+from ticketzoo.tasks import causal_language_modelling as causal_language_modelling
 from ticketzoo.tasks import fill_mask as fill_mask
 from ticketzoo.tasks import image_classification as image_classification
 from ticketzoo.tasks import own as own
@@ -31,12 +32,16 @@ def create_task(config: TaskSection, *, tokenizer: str | Path | None = None) -> 
         return task_type.make(config)
     asked = getattr(config, "tokenizer", None)
     chosen = asked or tokenizer
+    if getattr(config, "vocabulary", None) is not None:
+        if chosen is not None:
+            raise DataError(f"task.vocabulary trains a tokenizer, and the model brings its own, {chosen}: leave it out")
+        return task_type.make(config, None)
     if chosen is None:
         raise DataError(
             f"task.tokenizer is missing: {config.type} needs one, and the model brings none: give a folder or Hub id, "
             "or in a transfer recipe the tickets' model as base"
         )
-    loaded = load_tokenizer(chosen)
+    loaded = load_tokenizer(chosen, pads=task_type.pads)
     if asked and tokenizer:
         _check_same_tokens(loaded, tokenizer)
     return task_type.make(config, loaded)
@@ -48,7 +53,7 @@ def _check_same_tokens(chosen: Tokenizer, own: str | Path) -> None:
     Two vocabularies of one size, such as of a cased and an uncased model, would pass for each other.
     """
     try:
-        vocabulary = load_tokenizer(own).backend.get_vocab()
+        vocabulary = load_tokenizer(own, pads=False).backend.get_vocab()
     except DataError:
         return
     if vocabulary != chosen.backend.get_vocab():

@@ -71,6 +71,7 @@ MATTHEWS = METRICS.put(Metric("matthews", unit="points", words="Matthews correla
 PEARSON = METRICS.put(Metric("pearson", unit="points", words="Pearson r", hub_name="pearsonr"))
 SPEARMAN = METRICS.put(Metric("spearman", unit="points", words="Spearman rank correlation", hub_name="spearmanr"))
 PERPLEXITY = METRICS.put(Metric("perplexity", higher_is_better=False))
+BITS_PER_BYTE = METRICS.put(Metric("bits_per_byte", higher_is_better=False))
 LOSS = METRICS.put(Metric("loss", higher_is_better=False))
 
 

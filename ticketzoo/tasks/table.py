@@ -45,6 +45,7 @@ class TaskType:
         config: the section's type.
         words: what a card calls it.
         texts: of a task on texts, which needs the model's tokenizer: its signature, but for the number of classes.
+        pads: whether the tokenizer has to have a padding token.
     """
 
     name: str
@@ -52,6 +53,7 @@ class TaskType:
     config: type[TaskSection]
     words: str
     texts: Signature | None = None
+    pads: bool = True
 
 
 TASKS: Registry[TaskType] = Registry("task", TaskType, error=RecipeError)

@@ -17,6 +17,7 @@ from ticketzoo.hub.folder import open_hub
 from ticketzoo.hub.model_files import FolderFiles, ModelFiles
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.masks.digests import state_sha256
+from ticketzoo.models.gguf import folder_of
 from ticketzoo.models.pretrained import CONFIG_FILE, read_config
 from ticketzoo.ticket.rewinds import BaseRewind
 from ticketzoo.ticket.tensor_file import open_tensors
@@ -82,6 +83,8 @@ class BaseWeights:
     def from_folder(cls, folder: str | Path, repo_id: str, revision: str) -> "BaseWeights":
         """Read a copy, in `folder`, of the safetensors of the Hub model `repo_id` at the commit `revision`, in full.
 
+        In place of a folder there may be a copy of one of its GGUF files, which counts as it is converted here.
+
         That it is a copy cannot be seen here; it is found out when a ticket made with it is loaded from the Hub.
 
         Raises:
@@ -89,7 +92,7 @@ class BaseWeights:
             TicketError: they are damaged.
             ModelError: they hold NaN.
         """
-        files = FolderFiles(Path(folder).expanduser())
+        files = FolderFiles(folder_of(Path(folder).expanduser()))
         return cls(repo_id, revision, read_weights(files), settings=_settings(files))
 
 

@@ -1,5 +1,6 @@
 """A column of text as token sequences: lines as they are, or everything cut into blocks of one length."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -7,6 +8,8 @@ from torch import Tensor
 
 from ticketzoo.data import tensor_cache
 from ticketzoo.data.progress_bar import with_progress
+from ticketzoo.data.tables.files import Reading, Tables
+from ticketzoo.data.tables.load import load_tables
 from ticketzoo.data.text.columns import text_columns
 from ticketzoo.data.text.rows import TextDataset, TextRows
 from ticketzoo.data.text.sequences import Sequences, sequences_of
@@ -23,14 +26,33 @@ _PART = 2000
 """Texts tokenised at a time."""
 
 
+EMBEDDED = "emma"
+"""The first chapters of Jane Austen's Emma, which are in the public domain, as a data set of paragraphs."""
+
+
 class CorpusDataset(TextDataset):
-    """The `dataset:` section of a recipe for fill-mask: any column of text.
+    """The `dataset:` section of a recipe for language modelling: any column of text.
 
     Attributes:
+        path: Hub id of the data set, a folder that `datasets.load_dataset` reads, or "emma" (the first chapters of Jane
+            Austen's novel, which need no download).
         column: name of the column of texts; by default "text", or the only one.
     """
 
     column: str | None = None
+
+    @property
+    def is_users(self) -> bool:
+        """True for a folder of the user's own."""
+        return not self._is_embedded and super().is_users
+
+    @property
+    def _is_embedded(self) -> bool:
+        return self.path == EMBEDDED and self.mirror is None
+
+    def load(self) -> Tables:
+        """Return its splits. Raises DataError where they cannot be read."""
+        return load_tables(Path(__file__).with_name(EMBEDDED), None, Reading()) if self._is_embedded else super().load()
 
     def find_column(self, table: "Dataset") -> str:
         """Return the column of text.

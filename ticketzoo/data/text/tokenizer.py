@@ -37,6 +37,7 @@ class Tokenizer:
     limit: int | None
     """The longest sequence that its model takes, if it says so."""
     pad: int
+    """-1 if there is none."""
     mask: int | None
     special: Tensor
     has_segments: bool
@@ -80,8 +81,12 @@ class Tokenizer:
         return self.backend.num_special_tokens_to_add(is_pair=True)
 
 
-def load_tokenizer(path: str | Path) -> Tokenizer:
+def load_tokenizer(path: str | Path, *, pads: bool = True) -> Tokenizer:
     """Return the tokenizer in a folder or Hub repository (`owner/name[@revision]`), running no code from there.
+
+    Args:
+        path: the folder or repository.
+        pads: whether it has to have a padding token.
 
     Raises:
         DataError: it is missing or unreadable, needs code of its own, is not fast, or cannot pad.
@@ -98,7 +103,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
     backend = getattr(loaded, "backend_tokenizer", None)
     if not isinstance(backend, tokenizers.Tokenizer):
         raise DataError(f"tokenizer {path} is not a fast one (it has no tokenizer.json): choose a model that has one")
-    if loaded.pad_token_id is None:
+    if loaded.pad_token_id is None and pads:
         raise DataError(f"tokenizer {path} has no padding token: give it a pad_token")
     if len(loaded) <= len(loaded.all_special_ids):
         raise DataError(f"tokenizer {path} has no vocabulary: give the folder of a model with its tokenizer.json")
@@ -113,7 +118,7 @@ def load_tokenizer(path: str | Path) -> Tokenizer:
         backend=backend,
         vocabulary=len(loaded),
         limit=loaded.model_max_length if loaded.model_max_length < _NO_LIMIT else None,
-        pad=loaded.pad_token_id,
+        pad=-1 if loaded.pad_token_id is None else loaded.pad_token_id,
         mask=loaded.mask_token_id,
         special=special,
         has_segments="token_type_ids" in loaded.model_input_names,
