@@ -8,13 +8,14 @@ import torch
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.finding.dead_layers import check_layers
-from ticketzoo.finding.method import Start, Trained
+from ticketzoo.finding.method import Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models import create_from_architecture
 from ticketzoo.models.state import State
+from ticketzoo.pruning.in_order import pruned_in_order
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.score_data import too_few
 from ticketzoo.pruning.task_probe import TaskProbe
@@ -23,7 +24,7 @@ from ticketzoo.runs.plan import NotTrainedYet, PlannedCells, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
-from ticketzoo.training.parametrisation import HEAD, WEIGHTS, Parametrisation, is_untrained
+from ticketzoo.training.parametrisation import HEAD, NOTHING, WEIGHTS, Parametrisation, is_untrained
 from ticketzoo.training.record import Record
 
 
@@ -108,6 +109,13 @@ class RecipeLab:
         self.records.append(cell.record)
         return Trained(cell, start, masks)
 
+    def measured(self, level: Level) -> Trained:
+        """Return the training of a level that its method did not train; of one measured as it is no weights are kept.
+
+        Raises as `train` does.
+        """
+        return self.train(level.masks, level.start, learn=level.learn, keep_final=level.learn != NOTHING)
+
     @cached_property
     def _pruner(self) -> Pruner:
         finder = self.recipe.finder
@@ -189,7 +197,7 @@ class RecipeLab:
         }
 
         def compute() -> State:
-            found, values = self._pruner.pruned(self._probe(at, weights, masks), to=to)
+            found, values = pruned_in_order(self._pruner, self._probe(at, weights, masks), masks, to)
             kinds = {_MASKS: found, _VALUES: values}
             return {f"{kind}{name}": tensor for kind, named in kinds.items() for name, tensor in named.items()}
 

@@ -20,7 +20,6 @@ from ticketzoo.pruning.reached import unreached
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.levels import PackedLevels, pack_levels
-from ticketzoo.training.parametrisation import NOTHING
 from ticketzoo.training.record import Record
 
 
@@ -118,8 +117,7 @@ class Search:
         def measured() -> Iterator[tuple[int, Masks]]:
             for number, level in enumerate(METHODS[finder.method].make(lab, finder)):
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
-                kept = level.learn != NOTHING
-                trained = level.trained or lab.train(level.masks, level.start, learn=level.learn, keep_final=kept)
+                trained = level.trained or lab.measured(level)
                 found.append(replace(level, masks={}, trained=replace(trained, masks={})))
                 rows.extend(self._level_rows(seed, number, level, trained))
                 yield number, level.masks

@@ -43,7 +43,6 @@ class NOfMStructure(Structure):
 
     n: int = 2
     m: int = 4
-    inputs_first: frozenset[str] = frozenset()
 
     def layers(self, masks: Masks) -> dict[str, Layer]:
         """Return the parameters. Raises RecipeError where `m` does not divide the inputs of an output."""

@@ -57,6 +57,12 @@ class Scope(Part):
         """Return the row with the keys that a recipe gives it."""
         return replace(super().configured(config), asked=config)
 
+    def groups(self, layers: Layers, left: Left, probe: Any = None, criterion: Any = None) -> list[Group]:
+        """Return the groups of one level; a scope with `outliers` asks for them where there is a probe."""
+        looked = {} if self.outliers is None or probe is None else self.outliers(probe, self.asked, criterion)
+        groups: list[Group] = self.make(layers, left, **({"outliers": looked} if looked else {}))
+        return groups
+
 
 def on_the_way(groups: list[Group], layers: Layers, iterations: int) -> Iterator[list[Group]]:
     """Yield the groups of every iteration, the last as they are: their units fall by the same factor each time.

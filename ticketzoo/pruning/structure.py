@@ -1,7 +1,7 @@
 """Structures: what is removed as one."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
+from ticketzoo.masks.rows import keep_in_rows
 from ticketzoo.masks.topk import keep_highest, keep_largest
+from ticketzoo.models.layers import inputs_first
 from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.pruning.scope import Group, Layer
 from ticketzoo.util.registry import Registry
@@ -31,6 +33,7 @@ class Structure(Part):
             Scopes and schedules count units. Raises RecipeError for parameters that have none.
         single: whether a unit is a weight, so that all criteria go with it.
         scope: of recipes that state none.
+        inputs_first: names of the parameters that are [inputs, outputs].
         on: `on(row, model, config, schedule)` gives the structure on a network, of rows that follow its graph.
     """
 
@@ -38,17 +41,21 @@ class Structure(Part):
     single: bool = False
     scope: str = "global"
     on: "Callable[[Structure, nn.Module | None, Any, PartConfig], Structure] | None" = None
+    inputs_first: frozenset[str] = frozenset()
 
     def fitted(self, config: PartConfig, model: nn.Module | None, schedule: PartConfig) -> "Structure":
         """Return the row with the keys that a recipe gives it, on a network where it needs one."""
-        return self.configured(config) if self.on is None else self.on(self, model, config, schedule)
+        if self.on is not None:
+            return self.on(self, model, config, schedule)
+        return replace(self.configured(config), inputs_first=frozenset() if model is None else inputs_first(model))
 
     def layers(self, masks: Masks) -> dict[str, Layer]:
         """Return the parameters that may lose units, and how many each has left."""
         found = {}
         for name, mask in masks.items():
-            each = self.weights_of_one(name, tuple(mask.shape))
-            found[name] = Layer(tuple(mask.shape), mask.numel() // each, -(-int(mask.count_nonzero()) // each))
+            each, shape = self.weights_of_one(name, tuple(mask.shape)), tuple(mask.shape)
+            shape = shape[::-1] if name in self.inputs_first else shape
+            found[name] = Layer(shape, mask.numel() // each, -(-int(mask.count_nonzero()) // each))
         return found
 
     def units(self, masks: Masks) -> Masks:
@@ -74,6 +81,18 @@ class Structure(Part):
         for names, count in groups:
             found |= self.make(scores, {name: masks[name] for name in names}, count, by_magnitude)
         return {name: found[name] for name in masks}
+
+    def best_in_rows(
+        self,
+        scores: Mapping[str, Tensor],
+        masks: Masks,
+        groups: Sequence[Group],
+        by_magnitude: bool,
+        eligible: Mapping[str, Tensor] | None,
+    ) -> Masks:
+        """Return the masks that keep of each output of a layer the single weights of highest score."""
+        counts, turned = {name: keep for (name,), keep in groups}, self.inputs_first
+        return keep_in_rows(scores, masks, counts, inputs_first=turned, by_magnitude=by_magnitude, eligible=eligible)
 
 
 STRUCTURES: Registry[Structure] = Registry("structure", Structure, error=RecipeError)
