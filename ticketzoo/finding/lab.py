@@ -92,8 +92,7 @@ class RecipeLab:
     ) -> Trained:
         """Train to the end from `start` under `masks`, unless that is done; keep the states after the steps in `keep`.
 
-        The trained weights are kept, too, unless nobody asks for them (`keep_final`). `what` ends the label, where a
-        level has several trainings; by default it says what is measured as it is.
+        The trained weights are kept, too, unless `keep_final` is False. `what` ends the label; see `Lab`.
 
         Raises:
             RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
@@ -110,10 +109,7 @@ class RecipeLab:
         return Trained(cell, start, masks)
 
     def measured(self, level: Level) -> Trained:
-        """Return the training of a level that its method did not train; of one measured as it is no weights are kept.
-
-        Raises as `train` does.
-        """
+        """Return the training of a level that its method did not train; of one measured as it is keep no weights."""
         return self.train(level.masks, level.start, learn=level.learn, keep_final=level.learn != NOTHING)
 
     @cached_property

@@ -184,8 +184,7 @@ class Lab(Protocol):
     def prune(self, at: Trained | Start, masks: Masks, *, to: int) -> Masks:
         """Return the masks of level `to`: `masks` less what the recipe's pruning removes of the weights `at`.
 
-        Weights of a `Trained` are scored at its end, under the masks it trained with; those of a `Start` as they are,
-        all of them.
+        Those of a `Trained` are scored at its end, under the masks it trained with; those of a `Start` as they are.
         """
 
     def rewritten(self, at: Start, masks: Masks, *, to: int) -> Start:
@@ -195,7 +194,7 @@ class Lab(Protocol):
         """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""
 
     def probe(self, at: Trained | Start, masks: Masks) -> Probe:
-        """Return what there is to see of the weights `at` under `masks`, for methods with scores of their own."""
+        """Return a view of the weights `at` under `masks`, for methods with scores of their own."""
 
 
 @dataclass(frozen=True)

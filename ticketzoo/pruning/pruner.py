@@ -21,10 +21,7 @@ from ticketzoo.pruning.structure import STRUCTURES, Structure
 
 @dataclass(frozen=True)
 class Pruner:
-    """Takes a network from one level to the next. All is counted in the structure's units: single weights, or filters.
-
-    Each part is a row of its table, with the keys that a recipe gave.
-    """
+    """Takes a network from one level to the next, counting in units of the structure. Parts have a recipe's keys."""
 
     criterion: Criterion
     structure: Structure
@@ -56,8 +53,7 @@ class Pruner:
         Args:
             probe: the network that is scored.
             to: the level: 1, 2, ...
-            masks: those of the level before, where the network is scored under others: one-shot pruning scores the
-                dense network once for all levels. Default: the probe's.
+            masks: those of the level before, where others are scored, as in one-shot pruning; default: the probe's.
             warn: told in one line how many weights that are not eligible stay, where fewer are than stay.
 
         Raises:
