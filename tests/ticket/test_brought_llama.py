@@ -144,7 +144,8 @@ def sharded(folder: str) -> dict[str, Any]:
         optimizer.step()
     state = get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))
     after = {name: int((one == 0).sum()) for name, one in state.items() if name in before}
-    return {"before": before, "after": after, "strayed": strayed(model)}
+    masks = [Ticket.from_zeros(one).config.mask_sha256 for one in (model, folder)]
+    return {"before": before, "after": after, "strayed": strayed(model), "same": masks[0] == masks[1]}
 
 
 def changed() -> Any:
@@ -188,6 +189,7 @@ def test_fsdp2_on_two_processes(folder: Path, tmp_path: Path) -> None:
     first, second = results_of(2, sharded, tmp_path, str(folder))
     assert first["after"] == first["before"]
     assert first["strayed"] == second["strayed"] == {}
+    assert first["same"] and second["same"]  # a ticket of the zeros of a model that is cut up is that of the whole
 
 
 def test_a_checkpoint_with_zeros_goes_out_and_in(folder: Path, tmp_path: Path) -> None:

@@ -123,7 +123,7 @@ def test_tall_masks_over_their_base(tmp_path: Path, base: Path) -> None:
     assert guess(open_source(tmp_path / "TALL_mask_2task.npy")).name == "tall"
     ticket = Ticket.from_file(tmp_path / "TALL_mask_2task.npy", base=base, task="Cars")
     assert ticket.kind == "frozen"
-    assert all(torch.equal(ticket.masks[name], mask) for name, mask in MASKS.items())
+    assert all(torch.equal(ticket.masks[name], mask) for name, mask in whole.items())
     with pytest.raises(TicketError, match=r"masks of several tasks: give --task Cars\|MNIST"):
         Ticket.from_file(tmp_path / "TALL_mask_2task.npy", base=base)
 

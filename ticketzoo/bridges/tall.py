@@ -38,4 +38,4 @@ def read_strings(source: Source, options: Options) -> Brought:
     bits = torch.from_numpy(np.unpackbits(content, count=total).view(np.bool_))
     parts = bits.split([one.numel() for one in floats.values()])
     masks = {name: part.view(floats[name].shape).clone() for name, part in zip(floats, parts, strict=True)}
-    return Brought({name: mask for name, mask in masks.items() if mask.ndim > 1}, masked="frozen")
+    return Brought(masks, masked="frozen")

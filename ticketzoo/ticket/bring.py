@@ -48,7 +48,10 @@ def from_file(
     if network is None:
         why = "holds masks alone, and no weights"
         raise TicketError(f"{opened.where}: {why}: give the weights (--base FOLDER or owner/name@commit)")
-    return ticket_of(network, checked_masks(_named(brought.masks, network), network), base, facts, values=False), form
+    masks = _named(brought.masks, network)
+    if form.needs_base:  # masks of all that the base's file has, buffers too
+        masks = {name: mask for name, mask in masks.items() if name in network.trained}
+    return ticket_of(network, checked_masks(masks, network), base, facts, values=False), form
 
 
 def _as_there(network: Whole) -> State:

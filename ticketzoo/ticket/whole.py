@@ -15,6 +15,7 @@ from ticketzoo.bridges.plain import EMBEDDING
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.masks.plain import named_parameters, plain_model
+from ticketzoo.masks.sharded import is_sharded
 from ticketzoo.models import bare_names, body_prefix, model_state
 from ticketzoo.models.pretrained import is_legacy_buffer, modern_name
 from ticketzoo.models.state import State
@@ -123,7 +124,8 @@ def of_source(source: Source) -> Whole:
 def _of_module(model: nn.Module) -> Whole:
     if packed := [name for name, part in model.named_modules() if ".quantized" in type(part).__module__]:
         raise TicketError(f"'{packed[0]}' is a quantised module: masks are of floats; load the model unquantised")
-    state = bare_names(model_state(model), model)
+    given: dict[str, Any] = bare_names(model_state(model), model)
+    state: State = {name: one.full_tensor() if is_sharded(one) else one for name, one in given.items()}
     named = named_parameters(model)
     for name, parameter in named.items():
         if parameter.ndim > 1 and not (parameter.is_floating_point() or parameter.is_complex()):
