@@ -76,19 +76,19 @@ def measured(folders: dict[str, str]) -> Iterator[dict[str, Any]]:
         tickets, unread = zip(*map(load, names), strict=True)
         near = min(tickets[0].levels, key=lambda entry: abs(entry.sparsity - NEAR)).level
         found = compare_tickets(tickets, unread=unread, level=None if names in CURVES else near)
-        yield from rows_of(found, near)
+        yield from rows_of(found, near, layers=names in CURVES)
         print(" and ".join(names), flush=True)
     for names in CURVES:
         ticket, unread = load(names[0])
-        yield from rows_of(compare_tickets([ticket, largest_initial(ticket)], unread=[unread] * 2), -1)
+        yield from rows_of(compare_tickets([ticket, largest_initial(ticket)], unread=[unread] * 2), -1, layers=False)
         print(f"{names[0]} and the largest of its initial weights", flush=True)
 
 
-def rows_of(found: Comparison, near: int) -> Iterator[dict[str, Any]]:
-    """Yield the means of a comparison: at the level `near` of the first ticket all, else of two tickets' layers."""
+def rows_of(found: Comparison, near: int, *, layers: bool) -> Iterator[dict[str, Any]]:
+    """Yield the means of a comparison: of all layers, and with `layers` of each at the first ticket's level `near`."""
     for summary in found.summaries():
-        of_two = summary.group.first != summary.group.second and summary.parameter == WHOLE
-        if of_two or summary.stage.levels[0] == near:
+        whole, at = summary.parameter == WHOLE, summary.stage.levels[0] == near
+        if (whole and summary.group.first != summary.group.second) or (at and (whole or layers)):
             kept = [summary.stage.kept[place] for place in (summary.group.first, summary.group.second)]
             row = {"comparison": " and ".join(found.names), **summary.row(found.names)}
             yield {**row, "first_kept": kept[0], "second_kept": kept[1]}
