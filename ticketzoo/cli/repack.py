@@ -39,7 +39,8 @@ def repack(
 
     Masks are encoded in another way, and start weights that are the initialisation left to their seed. Masks, weights,
     results and all other documents stay as they are. Releases of ticketzoo that do not know the encoding or kind
-    refuse the copy in one line.
+    refuse the copy in one line. What PyTorch draws depends on the processor's instructions: where a seed draws other
+    start weights the ticket is refused when they are asked for, so keep them in tickets for others.
 
     Examples:
 

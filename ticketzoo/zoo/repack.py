@@ -47,7 +47,8 @@ def repack_ticket(
         encoding: of the masks, `bits` or `range`. Default: as they are.
         out: the new folder. Default: `<name>-<encoding>`, or `<name>-seed`, in the current folder.
         rewind: `seed` leaves out start weights that are the initialisation: they are drawn again when the ticket is
-            loaded, and compared with their digest. Default: as they are.
+            loaded, and compared with their digest. Normal draws of PyTorch depend on the processor's instructions, so
+            that a ticket may be refused on another machine. Default: as they are.
         registry: folder in which a name is looked up.
 
     Raises:
