@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from causal_tables import causal_order, causal_table
 from comparisons import chen_2020, rewinding
 from finder_page import parts
 from overlap_tables import draw, table_layers, table_levels, table_near
@@ -312,6 +313,9 @@ def main() -> None:
     replace(page, "overlaps-layers", table_layers(overlaps))
     replace(page, "overlaps", table_near(overlaps, 0.893))
     draw(overlaps, IMAGES / "overlaps.png")
+    causal, page = read_rows("causal"), ROOT / "docs" / "causal-lms.md"
+    replace(page, "causal", causal_table(causal))
+    replace(page, "causal-order", causal_order(causal))
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())

@@ -21,7 +21,7 @@ def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
     for folder in ("docs", "registry"):
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=ignored)
     subprocess.run([sys.executable, "build.py"], cwd=tmp_path / "docs", check=True)
-    for page in ("reproductions", "transfer", "verdicts", "reliability", "finders", "comparing"):
+    for page in ("reproductions", "transfer", "verdicts", "reliability", "finders", "comparing", "causal-lms"):
         document = f"docs/{page}.md"
         assert (tmp_path / document).read_text() == (ROOT / document).read_text(), f"{document}: run docs/build.py"
     assert (tmp_path / "registry/README.md").read_text() == (ROOT / "registry/README.md").read_text()

@@ -13,6 +13,7 @@ from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.finding.start import load_task
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.recipe import parse_recipe
+from ticketzoo.zoo.verify import verify_ticket
 
 SIZES = {"vocab_size": 256, "n_positions": 16, "n_embd": 16, "n_layer": 2, "n_head": 2}
 QUIET = {"resid_pdrop": 0.0, "embd_pdrop": 0.0, "attn_pdrop": 0.0}
@@ -44,7 +45,9 @@ def recipe_of(texts: Path, finder: dict[str, Any], **keys: Any) -> FindRecipe:
 
 
 def found(recipe: FindRecipe, out: Path) -> Ticket:
-    return load_ticket(str(find_and_package(recipe, out)[1]))
+    folder = find_and_package(recipe, out)[1]
+    verify_ticket(str(folder))
+    return load_ticket(str(folder))
 
 
 def perplexities(ticket: Ticket) -> dict[int, float]:
@@ -128,3 +131,5 @@ def test_levels_are_listed(texts: Path) -> None:
         recipe_of(texts, {"method": "post-training", "levels": 1, "prune": prune})
     with pytest.raises(RecipeError, match="calibrate must be longer than 0"):
         recipe_of(texts, {"method": "lota", "calibrate": "0it"})
+    with pytest.raises(RecipeError, match=r"lota ranks by movement over all layers, .*: leave prune out"):
+        recipe_of(texts, {"method": "lota", "prune": "magnitude"})

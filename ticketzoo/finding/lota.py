@@ -7,19 +7,19 @@ from pydantic import Field, model_validator
 
 from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Lab, Level
-from ticketzoo.masks.masks import total
-from ticketzoo.masks.topk import keep_highest
+from ticketzoo.pruning.config import PruneConfig
 from ticketzoo.recipe import Steps
 from ticketzoo.training.parametrisation import FROZEN
 
 
 class LotaConfig(MethodConfig):
-    """The keys of method `lota`. Criterion, structure and scope are the method's own: movement over all layers.
+    """The keys of method `lota`, which ranks weights by their movement, those of all layers together.
 
     Attributes:
         levels: 1.
         calibrate: length of the fine-tuning of all weights whose changes are ranked.
         keep: fraction of the prunable weights that are trained, those that it changed most.
+        prune: follows from `keep`; leave it out.
     """
 
     method: str = "lota"
@@ -27,16 +27,25 @@ class LotaConfig(MethodConfig):
     calibrate: Steps = Steps(100, "it")
     keep: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
+    @model_validator(mode="before")
+    @classmethod
+    def _prune_by_movement(cls, content: Any) -> Any:
+        keep = content.get("keep", 0.1) if isinstance(content, dict) else None
+        if not isinstance(keep, int | float) or not 0 < keep < 1 or content.get("prune") is not None:
+            return content
+        return content | {"prune": _pruning(keep)}
+
     @model_validator(mode="after")
     def _nothing_else_ranks(self) -> "LotaConfig":
-        self.check_learned()
+        if self.prune != PruneConfig.model_validate(_pruning(self.keep)):
+            raise ValueError("lota ranks by movement over all layers, as many as keep says: leave prune out")
         if self.calibrate.count <= 0:
             raise ValueError("calibrate must be longer than 0: otherwise no weight has moved")
         return self
 
-    def stated(self) -> dict[str, Any]:
-        """Return what a ticket states of its pruning."""
-        return {"scope": "global", "criterion": "movement"}
+
+def _pruning(keep: float) -> dict[str, Any]:
+    return {"criterion": "movement", "scope": "global", "schedule": {"levels": [round(1 - keep, 12)]}}
 
 
 @METHODS.add(
@@ -53,7 +62,4 @@ def lota(lab: Lab, config: LotaConfig) -> Iterator[Level]:
     step = lab.steps(config.calibrate)
     dense = lab.train(lab.dense, lab.initial, keep=[step])
     yield Level(lab.dense, lab.initial, dense)
-    probe = lab.probe(dense.as_of(step), lab.dense)
-    moved = {name: (probe.weights[name].double() - probe.start[name].double()).abs() for name in lab.dense}
-    masks = keep_highest(moved, lab.dense, max(1, round(config.keep * total(lab.dense))))
-    yield Level(masks, lab.initial, learn=FROZEN)
+    yield Level(lab.prune(dense.as_of(step), lab.dense, to=1), lab.initial, learn=FROZEN)

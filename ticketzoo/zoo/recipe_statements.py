@@ -130,7 +130,10 @@ def _of_model(config: TicketConfig, recipe: Mapping[str, Any]) -> Iterator[Pair]
         yield Pair("architecture", f"{prefix}{architecture.name}", name, name is not None)
     kwargs = _section(section, "kwargs")
     for key in sorted(kwargs.keys() & architecture.kwargs.keys()):
-        yield Pair(f"architecture.kwargs.{for_terminal(key)[:40]}", architecture.kwargs[key], kwargs[key])
+        stated, given = architecture.kwargs[key], kwargs[key]
+        if isinstance(stated, dict) and isinstance(given, dict):  # a ticket writes every default out
+            stated = {name: stated.get(name) for name in given}
+        yield Pair(f"architecture.kwargs.{for_terminal(key)[:40]}", stated, given)
 
 
 def _of_pruning(config: TicketConfig, finder: Mapping[str, Any]) -> Iterator[Pair]:
