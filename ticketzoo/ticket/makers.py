@@ -136,7 +136,8 @@ def create(whole: Whole, found: Found, base: BaseWeights | None, facts: Mapping[
     files = {}
     if "model_type" in whole.settings:
         outside = [name for name, there in whole.there.items() if there == name] if whole.prefix else []
-        files[CONFIG] = json.dumps(whole.settings, indent=2).encode()
+        settings = {key: value for key, value in whole.settings.items() if key != "_name_or_path"}  # a folder here
+        files[CONFIG] = json.dumps(settings, indent=2).encode()
         files[NAMES] = json.dumps({"prefix": whole.prefix, "outside": outside}).encode()
     given: dict[str, Any] = {"task": UNKNOWN, "source": {"dataset": UNKNOWN}, "files": files, **facts}
     made = {"name": name, "architecture": whole.architecture, "pruning": pruning, **given}
