@@ -16,7 +16,7 @@ class LotaConfig(MethodConfig):
     """The keys of method `lota`, which ranks weights by their movement, those of all layers together.
 
     Attributes:
-        levels: 1.
+        levels: number of pruned levels, which is 1.
         calibrate: length of the fine-tuning of all weights whose changes are ranked.
         keep: fraction of the prunable weights that are trained, those that it changed most.
         prune: follows from `keep`; leave it out.

@@ -22,7 +22,7 @@ class NOfMConfig(PartConfig):
 
     Attributes:
         name: name of the structure.
-        n: weights that stay.
+        n: number of weights that stay.
         m: consecutive inputs of an output that they stay of.
     """
 
