@@ -146,6 +146,11 @@ def test_a_saved_combination_is_made_again_by_verify(tmp_path: Path, monkeypatch
     edit_config(tmp_path / "both", lambda config: config["derived"].update(method="union"))
     with pytest.raises(TicketError, match=r"not the union of its parents': 'fc1.weight' at level 1 \(seed 0\)"):
         verify(tmp_path / "both", results=False)
+    own = {"name": "both", "mask_sha256": made.config.mask_sha256}
+    stated = made.config.derived.model_dump(mode="json")["parents"]
+    edit_config(tmp_path / "both", lambda config: config["derived"].update(parents=[own, own]))
+    assert any("only claimed, as both" in str(check) for check in verify(tmp_path / "both", results=False))
+    edit_config(tmp_path / "both", lambda config: config["derived"].update(parents=stated))
     edit_config(tmp_path / "both", lambda config: config["derived"]["arguments"].update(levels=[[1, 1]]))
     with pytest.raises(TicketError, match=r"derived.arguments: levels are \[\[1, 1\]\], and the ticket has \[1, 2\]"):
         verify(tmp_path / "both", results=False)
@@ -162,3 +167,16 @@ def test_a_combination_whose_parents_are_not_at_hand_is_only_claimed(
     assert note.startswith("NOTE: made from others by union: that is only claimed, as lenet.digits-imp (masks ")
     with pytest.raises(TicketError, match="exists: choose another folder"):
         combine_into(["lenet.digits-imp", "turned"], "or", tmp_path / "alone" / "either", registry=tmp_path / "parents")
+
+
+def test_parents_of_another_network_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TICKETZOO_REGISTRY", str(tmp_path))
+    save_two(tmp_path)
+    made = combine_into(["lenet.digits-imp", "turned"], "and", tmp_path / "both")
+    other = toy("other")
+    other.save_pretrained(tmp_path / "other")
+    parents = [{"name": "other", "mask_sha256": other.config.mask_sha256}] * 2
+    edit_config(tmp_path / "both", lambda config: config["derived"].update(parents=parents))
+    assert made.config.shapes != other.config.shapes
+    with pytest.raises(TicketError, match="its masks are not of the parameters that 'other' masks"):
+        verify(tmp_path / "both", results=False)

@@ -69,6 +69,12 @@ def test_of_many_weights_moments_say_what_the_sum_does(monkeypatch: pytest.Monke
     assert moments.high == pytest.approx(exact.high, rel=0.02)
 
 
+def test_no_masks_share_more_than_either_keeps() -> None:
+    """Of 39 inputs the one weight stays, of one more one of two: both masks keep 40, and share 39 or all."""
+    found = overlap(counts(*[(1, 1, 1, 1)] * 39, (2, 1, 1, 1)))
+    assert (found.low, found.iou, found.high) == (39 / 41, 1, 1)
+
+
 masks = st.lists(st.booleans(), min_size=12, max_size=12).map(lambda bits: torch.tensor(bits).view(3, 4))
 
 

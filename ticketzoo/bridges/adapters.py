@@ -34,7 +34,7 @@ def _is(source: Source, kind: str, tensor: str) -> bool:
 
 
 def _checked(source: Source, values: Tensor, places: Tensor, module: str) -> Patch:
-    if places.shape[-1] != values.numel() or values.ndim != 1:
+    if values.ndim != 1 or places.shape[-1] != values.numel():
         raise TicketError(f"{source.where}: '{module}' has {places.shape[-1]} indices and {values.numel()} values")
     if not torch.equal(places, places.round() if places.is_floating_point() else places):
         raise TicketError(f"{source.where}: '{module}' has indices that are no whole numbers")
@@ -78,6 +78,9 @@ def read_flat(source: Source, options: Options) -> Brought:
         raise TicketError(f"{source.where}: has no 'supertuning_values'")
     if any("supertuning_lora" in name for name in source.tensors):
         raise TicketError(f"{source.where}: has low-rank parts beside its sparse ones: merge it and use from_diff")
+    for module, (_, places) in found.items():
+        if places.ndim != 1:
+            raise TicketError(f"{source.where}: the indices of '{module}' have shape {tuple(places.shape)}, not (n,)")
     patches = {f"{module}.weight": _checked(source, values, places, module)
                for module, (values, places) in found.items()}  # fmt: skip
     return Brought(patches=patches, masked="frozen")

@@ -47,11 +47,13 @@ class Patch:
         places: int64, 1-D: their flat indices in C order; or 2-D, (2, n): rows and columns.
         values: 1-D.
         added: whether the values are added to the base's, or take their place.
+        shape: of the parameter, where all of it is here; None where the source does not say.
     """
 
     places: Tensor
     values: Tensor
     added: bool = False
+    shape: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ def read_scores(source: Source, options: Options) -> Brought:
     scores = {f"{name[:-7]}.weight": one for name, one in tensors.items() if name.endswith(".scores")}
     if not scores:
         raise TicketError(f"{source.where}: has no layer with `scores`")
+    if damaged := [name for name, one in scores.items() if bool(one.isnan().any())]:
+        raise TicketError(f"{source.where}: the scores of '{damaged[0]}' hold NaN: the training diverged")
     masks = {name: _mask(one, options.keep, source.where) for name, one in scores.items()}
     return Brought(masks, {name: one for name, one in tensors.items() if not name.endswith(".scores")})
 

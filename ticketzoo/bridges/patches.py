@@ -39,14 +39,16 @@ def read_patch(source: Source, options: Options) -> Brought:
             if f"{name}{indices}" not in source.tensors:
                 continue
             raw = source.tensors[f"{name}{indices}"]
+            if raw.is_floating_point() or raw.is_complex() or raw.dtype is torch.bool:
+                raise TicketError(f"{source.where}: the indices of '{name}' are {raw.dtype}, no whole numbers")
             places = _decoded(raw) if encoding == _GAPS else raw.to(torch.int64)
             if places.ndim != 1 or places.shape != source.tensors[key].shape:
                 both = f"{tuple(places.shape)} and {tuple(source.tensors[key].shape)}"
                 raise TicketError(f"{source.where}: indices and values of '{name}' have shapes {both}")
             patches[name] = Patch(places, source.tensors[key])
             used |= {key, f"{name}{indices}"}
-    whole = {name: Patch(torch.arange(one.numel()), one.flatten()) for name, one in source.tensors.items()
-             if name not in used}  # fmt: skip
+    whole = {name: Patch(torch.arange(one.numel()), one.flatten(), shape=tuple(one.shape))
+             for name, one in source.tensors.items() if name not in used}  # fmt: skip
     if not patches:
         raise TicketError(f"{source.where}: has no pair of indices and values")
     return Brought(patches=patches | whole, masked="frozen")

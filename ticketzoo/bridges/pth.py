@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ticketzoo.errors import TicketError
@@ -18,6 +19,10 @@ from ticketzoo.util.text import for_terminal
 MAX_BYTES = 200 * 2**30
 _EXPANSION = 4
 """Tensors may share memory in the file: as many times its bytes may they take in all."""
+_ARCHIVE = b"PK\x03\x04"
+"""First bytes of a file that `torch.load` takes for a zip archive."""
+_DEPTH, _ENTRIES = 32, 1_000_000
+"""Dicts inside one another, and entries of them all: one dict may stand in many places, itself included."""
 
 
 def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -40,15 +45,15 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
         first = for_terminal(str(error).split("\n")[0])[:200]
         remedy = "save its state_dict as safetensors on a machine that trusts it"
         raise TicketError(f"{where}: needs pickle, which runs code, and is not read ({first}): {remedy}") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
         raise TicketError(f"{where}: cannot be read as a .pth: {for_terminal(error)[:300]}") from None
     tensors: dict[str, Tensor] = {}
     facts: dict[str, Any] = {}
-    for name, value in _flat(content, ""):
+    for name, value in _flat(content, where):
         if isinstance(value, Tensor):
             tensors[name] = value.detach()
-        elif isinstance(value, np.ndarray):
-            tensors[name] = torch.from_numpy(value)
+        elif isinstance(value, np.ndarray) and value.dtype.kind in "biuf":
+            tensors[name] = _of_array(value, f"{where}: '{for_terminal(name)[:200]}'")
         elif isinstance(value, str | int | float | bool):
             facts[name] = value
     if (held := sum(one.numel() * one.element_size() for one in tensors.values())) > _EXPANSION * size + 2**20:
@@ -57,12 +62,26 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
 
 
 def _unpacked(path: Path) -> int:
-    """Return the bytes that a file of `torch.save`, a zip archive, says it unpacks to; 0 for any other file."""
+    """Return the bytes that a file of `torch.save`, a zip archive, says it unpacks to; 0 for any other file.
+
+    Raises:
+        TicketError: it begins as an archive does, and is none.
+    """
+    with path.open("rb") as file:
+        if file.read(len(_ARCHIVE)) != _ARCHIVE:
+            return 0
     try:
         with zipfile.ZipFile(path) as archive:
             return sum(one.file_size for one in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError):
-        return 0
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise TicketError(f"{path}: cannot be read as a .pth: {for_terminal(error)[:300]}: save it again") from None
+
+
+def _of_array(array: NDArray[Any], what: str) -> Tensor:
+    try:
+        return torch.from_numpy(array)
+    except (TypeError, ValueError):
+        raise TicketError(f"{what} is an array of {array.dtype}, which no tensor has: save it as a tensor") from None
 
 
 def _rebuilds() -> list[Any]:
@@ -72,9 +91,17 @@ def _rebuilds() -> list[Any]:
     return [(rebuild, f"{place}.multiarray._reconstruct") for place in ("numpy._core", "numpy.core")]
 
 
-def _flat(content: object, prefix: str) -> Iterator[tuple[str, object]]:
-    if isinstance(content, Mapping):
-        for key, value in content.items():
-            yield from _flat(value, f"{prefix}/{key}" if prefix else str(key))
-    elif prefix:
-        yield prefix, content
+def _flat(content: object, where: str) -> Iterator[tuple[str, object]]:
+    """Yield what is in dicts and dicts inside them, by path. Raises TicketError for endless ones."""
+    waiting, seen = [("", content, 0)], 0
+    while waiting:
+        prefix, value, depth = waiting.pop()
+        if not isinstance(value, Mapping):
+            if prefix:
+                yield prefix, value
+            continue
+        seen += len(value)
+        if depth > _DEPTH or seen > _ENTRIES:
+            raise TicketError(f"{where}: its dicts are too deep or too many to be a checkpoint: save its state_dict")
+        inside = [(f"{prefix}/{key}" if prefix else str(key), one, depth + 1) for key, one in value.items()]
+        waiting += reversed(inside)

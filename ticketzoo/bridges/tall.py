@@ -29,9 +29,12 @@ def read_strings(source: Source, options: Options) -> Brought:
     task = options.task or next(iter(source.tensors))
     if task not in source.tensors:
         raise TicketError(f"{source.where}: has no mask of '{task}': choose {', '.join(source.tensors)}")
+    mask = source.tensors[task]
+    if mask.dtype is not torch.uint8 or mask.ndim != 1:
+        raise TicketError(f"{source.where}: '{task}' is no string of bits, but {mask.dtype} of {mask.ndim} dimensions")
     floats = {name: one for name, one in sorted(options.base.items()) if one.is_floating_point()}
     total = sum(one.numel() for one in floats.values())
-    content = source.tensors[task].numpy()
+    content = mask.numpy()
     if len(content) != (total + 7) // 8:
         held = f"{len(content)} bytes, and the base's {total} weights need {(total + 7) // 8}"
         raise TicketError(f"{source.where}: the mask of '{task}' has {held}: the base is another")

@@ -33,6 +33,9 @@ def check_combination(ticket: Contents, parents: Sequence[Contents]) -> bool:
     ):
         if [each[0] for each in given] != stated:
             raise TicketError(f"derived.arguments: {key} are {given}, and the ticket has {stated}")
+    for parent in parents:
+        if parent.config.shapes != ticket.config.shapes:
+            raise TicketError(f"its masks are not of the parameters that '{for_terminal(parent.name)}' masks")
     weights = True
     for of_seed in seeds:
         for of_level in levels:

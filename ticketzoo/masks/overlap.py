@@ -72,7 +72,9 @@ def overlap(groups: Groups) -> Overlap:
         expected, low, high = _exact(groups, kept)
     else:
         expected = _iou(mean, kept) + kept / (kept - mean) ** 3 * variance
-        low, high = (_iou(max(0.0, mean + side * WIDTH * variance**0.5), kept) for side in (-1, 1))
+        least, most = _bounds(groups)
+        ends = (mean + side * WIDTH * variance**0.5 for side in (-1, 1))
+        low, high = (_iou(min(max(end, least), most), kept) for end in ends)
     return Overlap(weights, first, second, both, expected, low, high, z)
 
 
@@ -98,6 +100,12 @@ def _supports(groups: Groups) -> NDArray[np.int64]:
     """Return how many numbers kept by both are possible in each group."""
     weights, first, second, _ = groups.T
     return np.minimum(first, second) - np.maximum(0, first + second - weights) + 1
+
+
+def _bounds(groups: Groups) -> tuple[int, int]:
+    """Return the least and the most that both can keep."""
+    weights, first, second, _ = groups.T
+    return int(np.maximum(0, first + second - weights).sum()), int(np.minimum(first, second).sum())
 
 
 def _exact(groups: Groups, kept: int) -> tuple[float, float, float]:

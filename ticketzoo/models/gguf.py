@@ -52,8 +52,9 @@ def _convert(path: Path, folder: Path) -> None:
     try:
         with tempfile.TemporaryDirectory(dir=folder.parent) as place:
             made = Path(place) / "model"
-            AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name).save_pretrained(made)
-            model = AutoModelForCausalLM.from_pretrained(path.parent, gguf_file=path.name)
+            given: dict[str, Any] = {"gguf_file": path.name, "trust_remote_code": False}
+            AutoTokenizer.from_pretrained(path.parent, **given).save_pretrained(made)
+            model = AutoModelForCausalLM.from_pretrained(path.parent, **given)
             write_tensors(made / "model.safetensors", {name: one.float() for name, one in model_state(model).items()})
             config: dict[str, Any] = model.config.to_dict()
             config.pop("quantization_config", None)
@@ -61,6 +62,10 @@ def _convert(path: Path, folder: Path) -> None:
                 raise ModelError(f"it holds a {config['model_type']}, and known are {', '.join(CONFIGS)}")
             keys = known_keys(config["model_type"], config)
             (made / "config.json").write_text(json.dumps({"model_type": config["model_type"], **keys}, indent=2))
-            made.rename(folder)
+            try:
+                made.rename(folder)
+            except OSError:
+                if not folder.is_dir():  # otherwise another process was faster
+                    raise
     except Exception as error:  # transformers, gguf and tokenizers raise dozens of unrelated types here
         raise ModelError(f"{path}: cannot be read as GGUF: {one_line(error)[:300]}") from error

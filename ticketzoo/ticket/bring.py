@@ -88,6 +88,8 @@ def _patched(patch: Patch, old: Tensor, what: str) -> tuple[Tensor, Tensor]:
         raise TicketError(f"{what} holds NaN or infinity in {bad} of {patch.values.numel()} new values")
     if not old.is_floating_point():
         raise TicketError(f"{what} is {old.dtype} in the base: only floats can have new values")
+    if patch.shape not in (None, tuple(old.shape)):
+        raise TicketError(f"{what} has shape {patch.shape}, and {tuple(old.shape)} in the base: it is another")
     places = patch.places
     if places.ndim == 2:
         if old.ndim != 2 or _outside(places[0], old.shape[0]) or _outside(places[1], old.shape[1]):

@@ -42,6 +42,7 @@ def put_delta(
     here = names_in(plain, {name: torch.empty(0) for name in values.tensors}, rename)
     names = dict(zip(values.tensors, here, strict=True)) if len(here) == len(values.tensors) else {}
     under: dict[str, Under] = {}
+    plain.__dict__[_UNDER] = under  # before the first is written: what fails half-way is taken out again
     with torch.no_grad():
         for name, tensor in values.tensors.items():
             there = names.get(name) or next(iter(names_in(plain, {name: tensor}, rename)), "")
@@ -52,7 +53,6 @@ def put_delta(
                 tensor if mask is None else torch.zeros(mask.shape, dtype=tensor.dtype).masked_scatter_(mask, tensor)
             )
             under[there] = _put(dense, mask, targets[there])
-    plain.__dict__[_UNDER] = under
 
 
 def _put(dense: Tensor, mask: Tensor | None, target: Tensor) -> Under:

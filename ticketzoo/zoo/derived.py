@@ -48,6 +48,8 @@ def parent_in(folder: Path, parent: Parent) -> Path | None:
     """Return the folder of a parent, by its name and the digest of its masks; None where there is none."""
     beside = [one for one in folder.parent.iterdir() if one.name == parent.name and (one / CONFIG_FILE).is_file()]
     for one in (*beside, *_looked_up(parent.name)):
+        if one.samefile(folder):  # a ticket that names itself proves nothing
+            continue
         try:
             config = read_config(one)
         except TicketError:
