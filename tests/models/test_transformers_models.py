@@ -24,6 +24,7 @@ from ticketzoo.models import (
     pretrained_architecture,
     prunable_parameters,
 )
+from ticketzoo.models.transformer_configs import known_keys
 
 DEBERTA = {"relative_attention": True, "position_buckets": 8, "norm_rel_ebd": "layer_norm", "pos_att_type": "p2c|c2p"}
 DEBERTA |= {"share_att_key": True, "position_biased_input": False}
@@ -303,3 +304,9 @@ def test_real_pretrained_weights() -> None:
     assert counted == 6 * (4 * 384 * 384 + 2 * 384 * 1536) + 384 * 384
     model.eval()
     assert scores(model, "fill-mask").shape == (*tokens().shape, 30522)
+
+
+@pytest.mark.parametrize("theta", [[1], "10000", float("nan"), -1])
+def test_a_base_of_rotations_that_is_no_number_is_refused(theta: object) -> None:
+    with pytest.raises(ValueError, match="rope_theta is a number above 0 and at most 1e9, not"):
+        known_keys("llama", {"rope_parameters": {"rope_theta": theta}})

@@ -119,3 +119,9 @@ def test_what_cannot_be_scored() -> None:
     both = nn.ModuleDict({"layers": nn.ModuleList([linear(WEIGHT)]), "head": linear(WEIGHT)})
     with pytest.raises(RunError, match=r"'head.weight' lies outside the blocks: add it to exclude"):
         pruned(probe_of(both, EXAMPLE), criterion="wanda", schedule=HALF)
+
+
+@pytest.mark.parametrize("word", ["row", ["rows"]])
+def test_an_unknown_comparison_is_told_with_those_there_are(word: object) -> None:
+    with pytest.raises(ValueError, match=r"compared: .*: choose rows, layer, model"):
+        PruneConfig.model_validate({"compared": word})

@@ -81,6 +81,8 @@ class LlamaConfig(NetworkConfig):
         if not isinstance(rope, dict) or rope.get("rope_type", rope.get("type", "default")) != "default":
             raise ValueError("rope_parameters stretch the positions; only rope_type: default can be used here")
         theta = rope.get("rope_theta", config.get("rope_theta"))
+        if theta is not None and (type(theta) not in (int, float) or not 0 < theta <= 1e9):
+            raise ValueError(f"rope_theta is a number above 0 and at most 1e9, not {theta!r:.100}")
         return config | ({} if theta is None else {"rope_theta": float(theta)})
 
     @model_validator(mode="after")

@@ -52,7 +52,9 @@ class PruneConfig(Config):
         """Read `compared` as a scope; add the scope that goes with structure or criterion, where none is given."""
         if not isinstance(content, dict):
             return content
-        if (compared := content.get("compared")) in COMPARED and "scope" not in content:
+        if (compared := content.get("compared")) is not None and "scope" not in content:
+            if not isinstance(compared, str) or compared not in COMPARED:
+                raise ValueError(f"compared: {compared!r}: choose {', '.join(COMPARED)}")
             content = {key: value for key, value in content.items() if key != "compared"}
             return content | {"scope": COMPARED[compared]}
         if "scope" in content:
