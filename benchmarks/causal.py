@@ -11,7 +11,7 @@ import argparse
 import json
 from pathlib import Path
 
-FINDERS = ("wanda-owl", "wanda", "sparsegpt", "magnitude-rows", "magnitude-layer", "magnitude-model", "random")
+FINDERS = ("owl", "wanda", "sparsegpt", "magnitude-rows", "magnitude-layer", "magnitude-model", "random")
 KEYS = ("level", "sparsity", "arm", "seed", "metric", "value")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 Row = Mapping[str, Any]
 NAMES = {
     "wanda": "Wanda, rows",
-    "wanda-owl": "Wanda, rows, OWL's densities",
+    "owl": "Wanda, rows, OWL's densities",
     "sparsegpt": "SparseGPT, masks alone",
     "magnitude-rows": "magnitude, rows",
     "magnitude-layer": "magnitude, layer",
