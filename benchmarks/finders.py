@@ -15,16 +15,20 @@ from typing import Any
 
 import torch
 
-from ticketzoo.finding.method import METHODS
+from ticketzoo.finding.method import METHODS, Level
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import Finding, Search, find_tickets
 from ticketzoo.finding.start import load_task
+from ticketzoo.masks.masks import sparsity
+from ticketzoo.models import create_from_architecture
+from ticketzoo.models.effective_masks import effective_masks
 from ticketzoo.recipe import parse_recipe, read_content
 from ticketzoo.recipe.reading import apply_override
 from ticketzoo.runs.executor import EXECUTORS
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks.task import Task
+from ticketzoo.ticket.effective import biases_of, example_inputs
 
 ROOT = Path(__file__).resolve().parents[1]
 SPARSITIES = (0.8, 0.9, 0.95, 0.98)
@@ -115,7 +119,7 @@ def recipes(name: str, overrides: list[str]) -> Iterator[FindRecipe]:
 
 
 def measured(name: str, recipe: FindRecipe, task: Task, cells: Store) -> Iterator[dict[str, Any]]:
-    """Yield a row for each test accuracy at the end, and one a seed and level of what the mask cost."""
+    """Yield a row for each test accuracy at the end, and of each seed and level what the mask cost and is worth."""
     finding = find_tickets(recipe, task, cells)
     for row in finding.rows:
         if row["metric"] == "test_accuracy" and row["at"] == "final":
@@ -128,13 +132,27 @@ def measured(name: str, recipe: FindRecipe, task: Task, cells: Store) -> Iterato
 
 
 def costs(name: str, recipe: FindRecipe, search: Search, finding: Finding) -> Iterator[dict[str, Any]]:
-    """Yield the seconds of ranking alone, by running the method again with every training at hand and no scores."""
+    """Yield the seconds of ranking alone, by running the method again with every training at hand and no scores.
+
+    Beside them the effective sparsity of each level.
+    """
     for replicate in finding.replicates:
-        lab = search.lab(replicate.seed)
+        lab, levels = search.lab(replicate.seed), []
         began = time.perf_counter()
-        for level, _ in enumerate(METHODS[recipe.finder.method].make(lab, recipe.finder)):
-            labels = {"finder": name, "recipe": recipe.name, "level": level, "seed": replicate.seed}
+        for number, level in enumerate(METHODS[recipe.finder.method].make(lab, recipe.finder)):
+            labels = {"finder": name, "recipe": recipe.name, "level": number, "seed": replicate.seed}
             yield {**labels, "metric": "ranking_seconds", "value": time.perf_counter() - began}
+            levels.append((labels, level))
+        for labels, level in levels:
+            value = effective(level, search.model.architecture)
+            yield {**labels, "sparsity": sparsity(level.masks), "metric": "effective_sparsity", "value": value}
+
+
+def effective(level: Level, architecture: dict[str, Any]) -> float:
+    """Return the fraction of the prunable weights that the masks remove or that lies on no path."""
+    inputs = example_inputs(architecture["library"], architecture["name"], architecture["kwargs"])
+    model = create_from_architecture(architecture, seed=0)
+    return sparsity(effective_masks(model, level.masks, inputs, biases_of(level.start.state)))
 
 
 if __name__ == "__main__":

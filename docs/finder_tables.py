@@ -34,15 +34,16 @@ def by_place(rows: Iterable[Row]) -> dict[Place, dict[int, float]]:
 
 
 def accuracies(rows: Sequence[Row], sparsities: Sequence[float]) -> str:
-    """Finders by sparsity: test accuracy with its interval, trainings before the mask, seconds of ranking."""
-    found = by_place(rows)
-    lines = [f"| finder | {' | '.join(f'{one:.0%}' for one in sparsities)} | trainings | ranking (s) |"]
-    lines.append("|---|" + "--:|" * (len(sparsities) + 2))
+    """Finders by sparsity: test accuracy with its interval, effective sparsity, trainings before the mask, seconds."""
+    found, last = by_place(rows), sparsities[-1]
+    heads = [*(f"{one:.0%}" for one in sparsities), f"effective at {last:.0%}", "trainings", "ranking (s)"]
+    lines = [f"| finder | {' | '.join(heads)} |", "|---|" + "--:|" * len(heads)]
     first = next(iter(dict.fromkeys(row["finder"] for row in rows)))
     dense = shown(summarise(list(found[Place(first, 0.0, "dense")].values())))
-    lines.append(f"| *dense* | {' | '.join([dense] + [''] * (len(sparsities) - 1))} | 1 | |")
+    lines.append(f"| *dense* | {' | '.join([dense] + [''] * len(sparsities))} | 1 | |")
     for finder in dict.fromkeys(row["finder"] for row in rows):
         cells = [shown(summarise(list(found[Place(finder, one, "ticket")].values()))) for one in sparsities]
+        cells.append(f"{effective_sparsity(rows, finder, last):.2%}")
         seconds = f"{ranking_seconds(rows, finder):.2f}"
         lines.append(f"| `{finder}` | {' | '.join(cells)} | {TRAININGS.get(finder, NO_TRAINING)} | {seconds} |")
     return "\n".join(lines)
@@ -62,6 +63,12 @@ def sanity(rows: Sequence[Row], sparsities: Sequence[float]) -> str:
                 cells.append(shown(summarise(lost), signed=True) if lost else "")
         lines.append(f"| `{finder}` | {' | '.join(cells)} |")
     return "\n".join(lines)
+
+
+def effective_sparsity(rows: Sequence[Row], finder: str, at: float) -> float:
+    """The mean over seeds of the effective sparsity of masks of a sparsity, in hundredths."""
+    of_finder = (row for row in rows if row["finder"] == finder and row["metric"] == "effective_sparsity")
+    return fmean(row["value"] for row in of_finder if round(row["sparsity"], 2) == at)
 
 
 def ranking_seconds(rows: Sequence[Row], finder: str) -> float:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from ticketzoo.ticket.verdict import Verdict
+from ticketzoo.ticket.verdict import GOOD, Verdict
 
 ROOT = Path(__file__).parents[1]
-ORDER = {"winning": 0, "matching": 0, "undecided": 1, "below": 2}
+ORDER = dict.fromkeys(GOOD, 0) | {"undecided": 1, "below": 2}
 
 
 def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
