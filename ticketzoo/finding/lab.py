@@ -165,8 +165,8 @@ class RecipeLab:
 
         return self._pruner(self._probe(at, weights, scored), to=to, masks=masks, warn=warn)
 
-    def rewritten(self, at: Start, masks: Masks, *, to: int) -> Start:
-        """Return `at` with the weights that `prune(at, masks, to=to)` changed; itself if it changed none."""
+    def rewritten(self, at: Start, *, to: int) -> Start:
+        """Return `at` with the weights that `prune(at, dense, to=to)` changed; itself if it changed none."""
         if self._planned or not getattr(self._pruner.criterion.asked, "update", False):
             return at
         return replace(at, read=partial(self._rewritten, at, to))

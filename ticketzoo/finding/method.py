@@ -187,8 +187,8 @@ class Lab(Protocol):
         Those of a `Trained` are scored at its end, under the masks it trained with; those of a `Start` as they are.
         """
 
-    def rewritten(self, at: Start, masks: Masks, *, to: int) -> Start:
-        """Return `at` with the weights that `prune(at, masks, to=to)` changed, if it changed any."""
+    def rewritten(self, at: Start, *, to: int) -> Start:
+        """Return `at` with the weights that `prune(at, dense, to=to)` changed, if it changed any."""
 
     def units(self, masks: Masks) -> Masks:
         """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""

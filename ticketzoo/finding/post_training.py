@@ -61,4 +61,4 @@ def post_training(lab: Lab, config: PostTrainingConfig) -> Iterator[Level]:
     yield Level(lab.dense, start, learn=learn)
     for level in range(1, lab.levels + 1):
         masks = lab.prune(start, lab.dense, to=level)
-        yield Level(masks, lab.rewritten(start, masks, to=level), learn=learn)
+        yield Level(masks, lab.rewritten(start, to=level), learn=learn)

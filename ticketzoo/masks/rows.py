@@ -40,7 +40,9 @@ def keep_in_rows(
         values, here = _rows(scores[name].detach().to(mask.device), turned), _rows(mask, turned)
         if bool((values.isnan() & here).any()):
             raise RunError(f"the score of '{name}' is NaN where its mask keeps the weight")
-        keep = counts[name] // len(values)
+        keep, over = divmod(counts[name], max(len(values), 1))
+        if over:
+            raise RunError(f"{counts[name]:,} weights of '{name}' are no whole number an output")
         if len(values) and keep > int(here.sum(1).min()):
             raise RunError(f"'{name}' has outputs of fewer than {keep:,} weights left: rank other groups together")
         order = (values.abs().float() if by_magnitude else values.double()).argsort(dim=1, stable=True)

@@ -81,11 +81,16 @@ class GradConfig(DataConfig):
     name: str = "grad"
 
 
+def _grad_tried(probe: Probe, config: GradConfig) -> Scores:
+    return grad(probe, few(config))
+
+
 @CRITERIA.add(
     "grad",
     config=GradConfig,
     cite="Zhou et al. 2019, their code",
     words="smallest gradient of the loss",
+    tried=_grad_tried,
 )
 def grad(probe: Probe, config: GradConfig) -> Scores:
     """Score by |g|, with the gradient g of `snip`, and without the weight that it is multiplied by there."""

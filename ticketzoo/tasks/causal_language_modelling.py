@@ -150,7 +150,7 @@ class CausalLanguageModelling:
         mean = loss / tokens
         return {
             "loss": mean,
-            "perplexity": math.exp(mean) if mean < 700 else math.inf,
+            "perplexity": math.inf if mean >= 700 else math.exp(mean),
             "bits_per_byte": mean * self._bits[split],
         }
 
