@@ -57,7 +57,7 @@ def changed_config(folder: Path, name: str, **keys: Any) -> None:
         (["model=./base"], "of an encoder transformers/OWNER/NAME on the Hub or transformers/./FOLDER"),
         (["task.dataset.path=vowels/data/train-00000-of-00001.jsonl"], "is a file: give the folder that it is in"),
         (["task.dataset.name=mnli"], "(its name, 'mnli', is as in the recipe: unset it for a folder without)"),
-        (["model=transformers/./gpt"], "model_type 'gpt2' cannot be used here; known are albert, bert"),
+        (["model=transformers/./gpt"], "has no head for text-classification: choose a model of type albert, bert"),
         (["model=transformers/./base", FILL_MASK], "transformers/./base has no head for fill-mask: train one first"),
         (["model=lenet-300-100", "task.tokenizer=./base"], "lenet-300-100 reads images, and the data are texts"),
         (["task={type: image-classification, dataset: {path: digits}}"], "base reads texts, and the data are images"),

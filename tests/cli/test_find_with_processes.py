@@ -169,6 +169,7 @@ def test_when_a_process_is_killed_the_other_names_it_and_nothing_is_lost(tmp_pat
     assert_same_but_for_rounding(*found)
 
 
+@pytest.mark.slow
 def test_sigterm_to_one_process_stops_all_with_a_checkpoint(tmp_path: Path) -> None:
     long = (*LONG[:3], "training.steps=1000000it", "--checkpoint-seconds", "3600")
     first, second = start(tmp_path, 2, *long)

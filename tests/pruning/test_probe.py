@@ -132,6 +132,7 @@ def gradients_of_processes() -> list[list[float]]:
     return [part["fc2.weight"].flatten()[::10].tolist() for part in found]
 
 
+@pytest.mark.slow
 def test_processes_share_the_work_and_end_with_the_same_bits(tmp_path: Path) -> None:
     alone = gradients_of_processes()
     first, second = results_of(2, gradients_of_processes, tmp_path)

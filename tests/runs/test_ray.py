@@ -102,6 +102,7 @@ def test_what_is_done_between_trainings_is_done_by_one_thread_at_a_time(two_work
         assert inner == [[drawn(seed), drawn(seed + 1)] for seed in range(20)]
 
 
+@pytest.mark.slow
 def test_a_cluster_transfers_alike(two_workers: None, tmp_path: Path) -> None:
     """Two tickets are compared with one dense network, which is trained once."""
     tickets = []

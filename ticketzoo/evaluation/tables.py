@@ -129,6 +129,8 @@ def arms_table(
     arms = in_order(group.key.arm for group in groups)
     most = max((len(group.by_seed) for group in groups), default=0)
     cells = {(group.key.level, group.key.arm): _cell(group.summary, metric, most) for group in groups}
+    if any(row["arm"] == TICKET and not row.get("trained", True) for row in wanted):
+        cells.pop((0, TICKET), None)  # dense, trained: no ticket that is used as it is
     sparsities = {group.key.level: group.sparsity for group in groups}
     lines = [
         (str(level), show_sparsity(sparsity), *(cells.get((level, arm), "") for arm in arms), labels.get(level, ""))
