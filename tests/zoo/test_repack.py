@@ -18,6 +18,7 @@ from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.repack import repack_ticket
 
 NAME = "lenet-300-100.digits-imp"
+REGISTRY = Path(__file__).parents[2] / "registry"
 
 
 @pytest.fixture(autouse=True)
@@ -98,7 +99,7 @@ seeds: [0, 5]
     with pytest.raises(TicketError, match="cannot be stored as 'drawn': choose seed"):
         repack_ticket("./tiny-seed", rewind="drawn", out="again")
     with pytest.raises(TicketError, match=r"lenet-300-100\.mnist-imp-rewind-100it: its start weights are not"):
-        repack_ticket("lenet-300-100.mnist-imp-rewind-100it", rewind="seed", out="again")
+        repack_ticket(REGISTRY / "lenet-300-100.mnist-imp-rewind-100it", rewind="seed", out="again")
     assert not (here / "again").exists()
 
 
