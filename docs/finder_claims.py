@@ -176,6 +176,15 @@ def masks_that_are_learned(tickets: Tickets) -> Iterator[Claim]:
         yield Claim(what, "within 2 points", lead, biprop.budget, -0.02, 0.02, signed=True)
 
 
+def masks_of_drawn_weights(rows: Sequence[Row]) -> Iterator[Claim]:
+    """Bernoulli masks of weights as they were drawn, without rescaling."""
+    plain = Shipped(rows, "20 epochs of SGD")
+    for metric, what in (("test_accuracy", "its mask"), ("test_sampled_accuracy", "the mean of sampled ones")):
+        found, words = of_arm(plain, "ticket", metric=metric), f"`bernoulli`, weights as drawn, {what}"
+        yield Claim(words, f"95.3, {ZHOU}", found, plain.budget, 0.953, why=SHORT)
+        yield Claim("the same, asked for", "92.5 after 20 epochs", found, plain.budget, 0.925)
+
+
 FRANKLE = "Frankle et al. 2021"
 BUDGET = "4 epochs of SGD"
 ARMS = (

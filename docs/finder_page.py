@@ -28,7 +28,8 @@ def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterat
     yield "finders", accuracies(finders, SPARSITIES)
     yield "finders-sanity", sanity(finders, (0.9, 0.98))
     yield "supermask-lengths", supermask_lengths(supermasks)
-    found = [*published(finders, supermasks, shipped(ticket_rows, registry)), *of_studies(read)]
+    plain = claims.masks_of_drawn_weights(read("bernoulli-plain"))
+    found = [*published(finders, supermasks, shipped(ticket_rows, registry)), *plain, *of_studies(read)]
     yield "finder-claims", claims.table(found)
     yield "subset-sum", studies.subset_sum(read("subset-sum"))
     yield "freeze", studies.freeze(read("freeze"))

@@ -28,7 +28,9 @@ def judge_again(folder: Path) -> None:
     known = {"cost": cost, "recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
     if BEGINS in card.read_text():
         known["effective"] = effective_sparsity(ticket).lines()
-    for name, held in card_files(ticket.config, ticket.results, **known).items():
+    for name, held in card_files(
+        ticket.config, ticket.results, lambda path: (folder / path).read_bytes(), **known
+    ).items():
         (folder / name).write_bytes(held)
 
 
