@@ -407,7 +407,7 @@ def test_biprop_learns_scales_of_normalisation_where_it_is_told_to(norms: bool, 
 
 
 def test_weights_left_out_do_not_widen_the_look_for_the_dividing_value() -> None:
-    """What is excluded is -inf; around that every value would be looked at for ever."""
+    """Excluded ones are -inf; around that every value would be looked at for ever."""
     generator, select = torch.Generator().manual_seed(0), Highest()
     scores = torch.rand(2000, generator=generator)
     scores[::3] = -math.inf

@@ -120,7 +120,7 @@ def test_processes_train_what_one_trains(count: int, tmp_path: Path) -> None:
 
 
 def gathered_statistics() -> dict[str, list[float]]:
-    """What BatchNorm is given of four batches of 15 images, of which two processes see 7 and 8."""
+    """Return statistics of BatchNorm over four batches of 15 images, of which two processes see 7 and 8."""
     torch.manual_seed(0)
     model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, 3))
     images = IMAGES | {"dataset": IMAGES["dataset"] | {"examples": 60}}
