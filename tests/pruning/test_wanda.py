@@ -3,12 +3,15 @@
 import pytest
 import torch
 from calibrated import EXAMPLE, HALF, Stack, linear, probe_of, pruned
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
 from ticketzoo.errors import RunError
 from ticketzoo.masks.rows import keep_in_rows
 from ticketzoo.pruning.config import PruneConfig
-from ticketzoo.pruning.owl import densities, outliers
+from ticketzoo.pruning.owl import OwlConfig, densities, outliers, owl
+from ticketzoo.pruning.scope import Layer, check_groups
 from ticketzoo.pruning.wanda import WandaConfig
 
 WEIGHT = [[1.0, -2.0], [3.0, 0.5]]
@@ -75,6 +78,34 @@ def test_owl_densities() -> None:
     found = densities({"a": 0.02, "b": 0.04, "c": 0.06}, 0.3, 0.08)
     assert [round(1 - one, 12) for one in found.values()] == [0.78, 0.70, 0.62]
     assert densities({"a": 0.1, "b": 0.1}, 0.3, 0.08) == {"a": 0.3, "b": 0.3}
+
+
+def test_owl_gives_what_one_layer_cannot_take_to_the_others() -> None:
+    """At density .95 the three would be .87, .95 and 1.03: the .03 that do not fit go to the two others, .015 each."""
+    found = densities({"a": 0.02, "b": 0.04, "c": 0.06}, 0.95, 0.08)
+    assert [round(one, 12) for one in found.values()] == [0.885, 0.965, 1.0]
+    layers = {"a": Layer((2, 5), 10, 10), "b": Layer((6, 5), 30, 30)}
+    found = densities({"a": 0.0, "b": 0.1}, 0.5, 0.2, layers)
+    assert [round(one, 12) for one in found.values()] == [0.2, 0.6], "b has three times the weights: (2 + 18) / 40"
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 6), st.integers(1, 9), st.floats(0, 1)), min_size=1, max_size=6),
+    st.floats(0, 0.5),
+    st.floats(0, 1),
+)
+def test_owl_keeps_the_asked_number_of_weights_to_one_a_row(
+    sizes: list[tuple[int, int, float]], spread: float, density: float
+) -> None:
+    layers = {
+        str(at): Layer((rows, inputs), rows * inputs, rows * inputs) for at, (rows, inputs, _) in enumerate(sizes)
+    }
+    count = round(density * sum(layer.units for layer in layers.values()))
+    shares = {str(at): share for at, (*_, share) in enumerate(sizes)}
+    groups = owl(layers, lambda *_: count, config=OwlConfig(spread=spread), outliers=shares)
+    check_groups(groups, layers, "owl")
+    assert all(keep % layers[name].shape[0] == 0 for (name,), keep in groups)
+    assert 0 <= sum(keep for _, keep in groups) - count < max(rows for rows, *_ in sizes)
 
 
 def test_owl_counts_scores_above_five_times_the_mean_of_a_block_and_gives_it_more_weights() -> None:

@@ -181,7 +181,7 @@ class RecipeLab:
 
     def _in_order(self, at: Trained | Start, masks: Masks, to: int) -> State:
         """Return the masks, and the new values, of a criterion that prunes as it scores: found once and kept."""
-        weights, pruning = _weights(at), self.recipe.finder.pruning
+        weights, pruning, revision = _weights(at), self.recipe.finder.pruning, self._pruner.scope.revision
         specification = {
             "architecture": self.model.architecture,
             "task": self.task.identity,
@@ -190,6 +190,7 @@ class RecipeLab:
             "seed": self.seed,
             "pruning": pruning.model_dump(mode="json"),
             "level": to,
+            **({"revision": revision} if revision > 1 else {}),
         }
 
         def compute() -> State:

@@ -45,11 +45,13 @@ class Scope(Part):
         by_rows: whether of each layer the weights of each output are ranked alone, as many staying as of any other.
         outliers: `outliers(probe, scope's config, criterion's config)` gives a number for each layer, from what its
             network computes, and `make` is given it as `outliers=`; None where shapes alone decide.
+        revision: raised where the same keys give other groups than before, so that no stored masks are taken for it.
     """
 
     takes_rates: bool = False
     by_rows: bool = False
     outliers: Callable[[Any, Any, Any], Mapping[str, float]] | None = None
+    revision: int = 1
     asked: Any = None
     """The keys that a recipe gave."""
 
