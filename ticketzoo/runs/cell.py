@@ -1,6 +1,7 @@
 """A training in a store: a folder with its record and tensors, and how one is trained into being."""
 
-from collections.abc import Collection
+import shutil
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import nn
 from ticketzoo.distributed import processes
 from ticketzoo.models.state import State
 from ticketzoo.runs.files import environment, read_document, read_state, unreadable, write_document, write_state
+from ticketzoo.runs.outdated import outdated, rules_of
 from ticketzoo.runs.progress import Progress
 from ticketzoo.tasks.task import SkippingTask
 from ticketzoo.training.callbacks import Callbacks, Resumption
@@ -81,8 +83,17 @@ class Training:
         return self.folder.with_name(self.folder.name + ".partial")
 
 
-def read_cell(folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -> Cell | None:
-    """Return the cell in `folder`, or None where it is not finished or lacks a tensor that is asked for.
+def read_cell(
+    folder: Path, job: Job, keep_final: bool, snapshot_steps: Collection[int], due_again: Callable[[str], None]
+) -> Cell | None:
+    """Return the cell of `job`, or None where it is not finished, lacks a tensor that is asked for, or is due again.
+
+    Args:
+        folder: of the cell.
+        job: that it is of.
+        keep_final: whether its trained weights are asked for.
+        snapshot_steps: after which its states are asked for.
+        due_again: told why, where a finished cell is.
 
     Raises:
         RunError: its record cannot be read.
@@ -91,6 +102,9 @@ def read_cell(folder: Path, keep_final: bool, snapshot_steps: Collection[int]) -
     if not all((folder / name).is_file() for name in wanted):
         return None
     record = read_document(folder / "cell.json", "record")
+    if why := outdated(job, read_document(folder / "cell.json", "environment")):
+        due_again(why)
+        return None
     try:
         return Cell(Record(**record), folder)
     except TypeError:
@@ -150,20 +164,25 @@ def finish_cell(training: Training, model: nn.Module, record: Record, measured_i
     """Make the unfinished cell a finished one: of the trained `model`, its record, and the environment of both."""
     job = training.job
     record.left_out = job.task.left_out if isinstance(job.task, SkippingTask) else 0
-    content = {"specification": training.specification, "record": vars(record), "environment": measured_in}
+    noted = measured_in | rules_of(job)
+    content = {"specification": training.specification, "record": vars(record), "environment": noted}
     learned = job.learn.learned(model)
     states = {_LEARNED: split_learned(learned)} | ({_FINAL: learned.weights} if training.keep_final else {})
-    processes.from_first(lambda: _finish(training.half_done, training.folder, content, states))
+    processes.from_first(lambda: _finish(training, content, states))
 
 
-def _finish(half_done: Path, folder: Path, content: dict[str, Any], states: dict[str, State]) -> None:
+def _finish(training: Training, content: dict[str, Any], states: dict[str, State]) -> None:
     """Make the unfinished cell a finished one, all at once."""
+    half_done, folder = training.half_done, training.folder
     with writing_into(half_done):
         for name, state in states.items():
             if state:
                 write_state(half_done / name, state)
         write_document(half_done / "cell.json", content)
         remove_checkpoints(half_done)
+        if folder.exists() and not read_cell(folder, training.job, False, (), lambda why: None):
+            (folder / "cell.json").unlink(missing_ok=True)
+            shutil.rmtree(folder)
         if folder.exists():  # finished before, but without a tensor that is asked for now
             for file in half_done.iterdir():
                 file.replace(folder / file.name)

@@ -130,7 +130,7 @@ class PlannedCells(Store):
     def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
         """As `Store.run`, but an unfinished cell is noted, not trained: its record is empty."""
         _, folder = self.address(job.specification())
-        cell = read_cell(folder, keep_final, snapshot_steps)
+        cell = read_cell(folder, job, keep_final, snapshot_steps, self._due_again(label))
         if folder not in self._asked_for:
             self._asked_for.add(folder)
             self._finished += cell is not None

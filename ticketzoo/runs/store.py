@@ -106,9 +106,10 @@ class Store:
             training = Training(job, label, specification, folder, keep_final, tuple(snapshot_steps))
             self._executor.train(training, self.progress)
 
-        cell, new = self._once(
-            label, job.specification(), lambda folder: read_cell(folder, keep_final, snapshot_steps), train
-        )
+        def read(folder: Path) -> Cell | None:
+            return read_cell(folder, job, keep_final, snapshot_steps, self._due_again(label))
+
+        cell, new = self._once(label, job.specification(), read, train)
         self.progress.finished(label, cell.record, job.task.metric.name, trained=new)
         stop_if_interrupted()
         return cell
@@ -183,6 +184,9 @@ class Store:
                 processes.from_first(partial(write_into, folder, partial(write_document, folder / name, document)))
 
         return self._once(kind, specification, read, write)
+
+    def _due_again(self, label: str) -> Callable[[str], None]:
+        return lambda why: self.progress.warn(f"{label} {why}: it is due again")
 
     def address(self, specification: Mapping[str, Any]) -> tuple[Content, Path]:
         """Return `specification` as JSON reads it, and the folder of what it specifies."""
