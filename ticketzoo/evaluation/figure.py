@@ -6,10 +6,14 @@ from contextlib import contextmanager
 
 import matplotlib
 import matplotlib.style
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from ticketzoo import __version__
+from ticketzoo.evaluation.few_colours import with_few_colours
 
 LOOK = {
     "font.size": 11.0,
@@ -26,7 +30,7 @@ ROWS, DRAWN_BY = "Rows", "Drawn by"
 
 def drawn_by() -> str:
     """Return the versions that decide how a figure looks."""
-    return f"ticketzoo {__version__}, matplotlib {matplotlib.__version__}"
+    return f"ticketzoo {__version__}, matplotlib {matplotlib.__version__}, few colours"
 
 
 @contextmanager
@@ -46,15 +50,20 @@ class Plot(Figure):
     rows_sha256: str | None = None
 
     def png(self) -> bytes:
-        """Return the figure as a PNG file without anything that changes from run to run.
+        """Return the figure as a PNG file of few colours without anything that changes from run to run.
 
         Its texts say of which rows it was drawn, and by what.
         """
-        image = io.BytesIO()
-        stated = {ROWS: self.rows_sha256, DRAWN_BY: drawn_by()} if self.rows_sha256 else {}
+        texts = PngInfo()
+        if self.rows_sha256:
+            texts.add_text(ROWS, self.rows_sha256)
+            texts.add_text(DRAWN_BY, drawn_by())
         with look():
-            FigureCanvasAgg(self).print_png(image, metadata={"Software": None, **stated})
-        return image.getvalue()
+            canvas = FigureCanvasAgg(self)
+            canvas.draw()
+        image = with_few_colours(Image.fromarray(np.asarray(canvas.buffer_rgba())))
+        image.save(file := io.BytesIO(), "PNG", optimize=True, dpi=(self.dpi, self.dpi), pnginfo=texts)
+        return file.getvalue()
 
     def _repr_png_(self) -> bytes:
         return self.png()
