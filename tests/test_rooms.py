@@ -14,6 +14,7 @@ ROOMS = [
     *(
         "cli",
         "api",
+        "connecting",
         "targets",
         "instability",
         "studies",

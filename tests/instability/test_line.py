@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ticketzoo.connecting.barriers import barrier
 from ticketzoo.errors import RunError
 from ticketzoo.instability.line import Line, errors_along, recompute_batch_norm
 from ticketzoo.instability.measure import instability
@@ -114,6 +115,13 @@ def test_a_convex_error_has_no_barrier(tmp_path: Path) -> None:
         points, _ = errors_along(line(first, second, ByItself()), cells, "convex")
     assert [point.error for point in points] == pytest.approx([1, 0.25, 0, 0.25, 1])
     assert instability([point.error for point in points]) == pytest.approx(0)
+    assert barrier(points) <= 0
+
+
+def test_the_same_state_twice_has_no_barrier(tmp_path: Path) -> None:
+    with Store(tmp_path, device=CPU) as cells:
+        points, _ = errors_along(line(network((0, 1)), network((0, 1))), cells, "same")
+    assert barrier(points) == instability([point.error for point in points]) == 0
 
 
 class Stopped(Exception):

@@ -51,6 +51,7 @@ for module in (
     "find",
     "transfer",
     "stability",
+    "connect",
     "study",
     "zoo",
     "search",

@@ -1,0 +1,4 @@
+"""Connectivity: the error along lines between networks that finished runs keep, with no new training."""
+
+from ticketzoo.connecting.config import LevelsConfig as LevelsConfig
+from ticketzoo.connecting.report import run_levels as run_levels
