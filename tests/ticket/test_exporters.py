@@ -1,6 +1,10 @@
 """Tickets exported and imported again are the same, or differ as docs/bring-your-masks.md says."""
 
 import copy
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -112,3 +116,46 @@ def test_an_adapter_that_cannot_hold_the_delta_is_refused(tmp_path: Path) -> Non
         TICKETS["frozen"]().export(tmp_path / "out", "torch-prune")
     with pytest.raises(TicketError, match=r"knows no config.json"):
         TICKETS["zero"]().export(tmp_path / "out", "transformers")
+
+
+KILLED = """
+import os, signal
+from test_exporters import TICKETS
+
+ticket, synced, fsync = TICKETS["delta"](), [], os.fsync
+
+def until_the_second_file(handle):
+    synced.append(handle)
+    if len(synced) == 3:  # the first file, its folder, the second file
+        os.kill(os.getpid(), signal.SIGKILL)
+    fsync(handle)
+
+os.fsync = until_the_second_file
+ticket.export("out", "shira")
+"""
+
+
+@pytest.mark.slow
+def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
+    """Killed between its files, an export leaves nothing of the name that was asked for; the next one clears up."""
+    paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    assert [path.name for path in tmp_path.iterdir()] == [".out.new"]
+    TICKETS["delta"]().export(tmp_path / "out", "shira")
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_what_is_there_is_never_written_into(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / ".new.new").mkdir()
+    (tmp_path / ".new.new" / "half").touch()
+    with pytest.raises(TicketError, match=r"out: exists; choose another name$"):
+        TICKETS["delta"]().export(tmp_path / "out", "shira")
+    TICKETS["delta"]().export(tmp_path / "new", "shira")
+    assert {path.name for path in tmp_path.rglob("*")} == {"out", "new", *ADAPTER}
+
+
+ADAPTER = {"adapter_model.safetensors", "adapter_config.json"}

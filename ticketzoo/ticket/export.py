@@ -1,6 +1,7 @@
 """Tickets written in other tools' forms: a safetensors file, or a folder."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from torch import Tensor
@@ -9,7 +10,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.ticket.forms import FORMS, Form, trained_weights
 from ticketzoo.ticket.small import Small, small_of
 from ticketzoo.ticket.ticket import Ticket
-from ticketzoo.util.files import write_atomically, write_tensors
+from ticketzoo.util.files import making_folder, write_atomically, write_tensors
 from ticketzoo.util.os_errors import remedy, why
 
 SMALL = {"small": False, "small-trained": True}
@@ -46,15 +47,25 @@ def export_ticket(ticket: Ticket, form: str, out: str | Path) -> Small | None:
 
 
 def _write_form(out: Path, form: Form) -> None:
-    _write(out / form.name if form.name else out, form.tensors, form.facts)
-    for name, content in form.texts.items():
-        write_atomically(out / name, content)
+    if not form.name:
+        _write(out, form.tensors, form.facts)
+        return
+    with _in_one_line(out), making_folder(out) as folder:
+        write_tensors(folder / form.name, dict(form.tensors), {"format": "pt", **form.facts})
+        for name, content in form.texts.items():
+            write_atomically(folder / name, content)
 
 
 def _write(out: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, str]) -> None:
-    try:
+    with _in_one_line(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         write_tensors(out, dict(tensors), {"format": "pt", **facts})
+
+
+@contextmanager
+def _in_one_line(out: Path) -> Iterator[None]:
+    try:
+        yield
     except (OSError, RuntimeError) as error:
         problem = f"{why(error)}; {remedy(error)}" if isinstance(error, OSError) else error
         raise TicketError(f"{out}: cannot be written: {problem}") from None

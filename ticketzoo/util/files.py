@@ -1,7 +1,8 @@
-"""Write files so that a crash leaves the old file or the new one."""
+"""Write files so that a crash leaves the old file or the new one, and folders as a whole or not at all."""
 
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,6 +57,26 @@ def replacing_file(path: Path) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def making_folder(folder: Path) -> Iterator[Path]:
+    """Give a new folder beside `folder` that becomes it after the block: all that is written there is there, or none.
+
+    Its name is the same in every process, so that the next one replaces what a killed one had not finished. Raises
+    OSError where `folder` holds something already.
+    """
+    temporary = folder.resolve().with_name(f".{folder.resolve().name}.new")
+    try:
+        if temporary.exists():
+            shutil.rmtree(temporary)
+        temporary.mkdir(parents=True)
+        yield temporary
+        sync_folder(temporary)
+        temporary.rename(folder)
+        sync_folder(temporary.parent)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def write_atomically(path: Path, content: bytes) -> None:
