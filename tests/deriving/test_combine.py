@@ -84,11 +84,28 @@ def test_levels_of_nested_tickets_nest() -> None:
         assert [entry.nested for entry in made.levels] == [True, nested, nested]
 
 
-def test_replicates_are_paired_by_seed_or_are_those_in_hand() -> None:
+def test_replicates_are_paired_by_the_numbers_of_their_seeds(caplog: pytest.LogCaptureFixture) -> None:
+    """The toy has seeds 7 and 3; what goes together by no number, or with none, is told in a line."""
     both = Ticket.create(**fields())
     assert (both & both).seeds == [7, 3]
-    assert (both & mirrored(seed=3).at(seed=3)).seeds == [7]
+    assert not caplog.messages
+    other = both & mirrored(seed=3)
+    assert (other.seeds, other.config.derived.arguments["seeds"]) == ([3], [[3, 3]]), "not the first of each"
+    assert (mirrored(seed=3) & both).seeds == [3]
+    assert caplog.messages == ["combined replicates: seed 7 of 'toy.numbers-imp' left out"] * 2
+
+
+def test_replicates_in_hand_go_together_where_one_is_chosen_or_no_number_is_shared(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    both = Ticket.create(**fields())
     assert flat((both.at(level=4, seed=3) & mirrored().at(level=4)).masks) == [[4, 7, 8, 9], [0]]
+    assert (toy() & mirrored(seed=5)).config.derived.arguments["seeds"] == [[7, 5]]
+    assert caplog.messages == [
+        "combined replicates: seed 3 of 'toy.numbers-imp' goes with seed 7 of 'mirrored'; "
+        "seed 7 of 'toy.numbers-imp' left out",
+        "combined replicates: seed 7 of 'toy.numbers-imp' goes with seed 5 of 'mirrored'",
+    ]
 
 
 def test_tickets_that_make_none_are_refused_in_one_line() -> None:

@@ -1,6 +1,7 @@
 """Tickets of one network and one start, combined: their masks weight by weight, and the weights they start from."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -16,17 +17,19 @@ from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.found import Found
 from ticketzoo.ticket.start_weights import StartWeights, differing_weight, joined, same_start
 from ticketzoo.ticket.ways import Way, way_called
-from ticketzoo.util.text import for_terminal
+from ticketzoo.util.text import for_terminal, numbered
 
 CombinedT = TypeVar("CombinedT", bound=Contents)
 MOST_LETTERS = 96
+
+_log = logging.getLogger("ticketzoo")
 
 
 class Combinable(Contents):
     """A ticket that makes others with `&`, `|` and `-`.
 
-    The masks are those of the two levels in hand. Replicates are paired by seed, all seeds that both have; where the
-    two in hand are of different seeds, these two alone. Rows and verdict do not go along: nothing was measured.
+    The masks are those of the two levels in hand. Replicates are paired by the numbers of their seeds: see
+    `paired_seeds`. Rows and verdict do not go along: nothing was measured.
     """
 
     def __and__(self: CombinedT, other: object) -> CombinedT:
@@ -60,6 +63,8 @@ def combined(
     for other in tickets[1:]:
         _check_alike(first, other)
     seeds = paired_seeds(tickets)
+    if line := seeds_in_words(tickets, seeds):
+        _log.warning("combined replicates: %s", line)
     found = [_replicate(tickets, row, each, levels) for each in seeds]
     rewind, base = first.config.rewind, None
     if isinstance(rewind, BaseRewind):
@@ -86,17 +91,27 @@ def combined(
 
 
 def paired_seeds(tickets: Sequence[Contents]) -> list[tuple[int, ...]]:
-    """Return the seeds of the replicates that go together: those in hand where these differ, else all in common.
+    """Return the seeds of the replicates that go together: all numbers that every ticket has.
 
-    Raises:
-        TicketError: there are none.
+    Those in hand go together where they differ and one of them was chosen (is not its ticket's first), or where
+    tickets have no number in common.
     """
-    if len({ticket.seed for ticket in tickets}) > 1:
-        return [tuple(ticket.seed for ticket in tickets)]
+    hand = tuple(ticket.seed for ticket in tickets)
+    chosen = len({*hand}) > 1 and any(ticket.seed != ticket.seeds[0] for ticket in tickets)
     common = [seed for seed in tickets[0].seeds if all(seed in ticket.seeds for ticket in tickets)]
-    if not common:
-        raise TicketError(f"{_names(tickets)} have no seed in common: choose replicates with at(seed=...)")
-    return [(seed,) * len(tickets) for seed in common]
+    return [hand] if chosen or not common else [(seed,) * len(tickets) for seed in common]
+
+
+def seeds_in_words(tickets: Sequence[Contents], pairs: Sequence[tuple[int, ...]]) -> str:
+    """Return in one line which replicates of unlike numbers go together, and which go with none; empty if all agree."""
+    said = []
+    if any(len({*pair}) > 1 for pair in pairs):
+        together = (f"seed {seed} of '{for_terminal(one.name)}'" for one, seed in zip(tickets, pairs[0], strict=True))
+        said.append(f"{' goes with '.join(together)}")
+    for place, ticket in enumerate(tickets):
+        if left := [seed for seed in ticket.seeds if seed not in {pair[place] for pair in pairs}]:
+            said.append(f"{numbered('seed', left)} of '{for_terminal(ticket.name)}' left out")
+    return "; ".join(said)
 
 
 def joined_name(names: Sequence[str], short: str) -> str:
