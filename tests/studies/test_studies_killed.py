@@ -12,8 +12,9 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = (path.stem for path in (ROOT / "recipes" / "studies").glob("*.yaml"))
-RECIPES = sorted(name for name in STUDIES if not name.endswith("-mnist"))  # whose data come from the Hub
+RECIPES = sorted(name for name in STUDIES if "-" not in name.removeprefix("subset-").removeprefix("weight-"))
 SHORT: dict[str, dict[str, Any]] = {
+    "forgetting": {"ways": ["all", "lotto"], "calibrate": "3it", "training": {"steps": "10it"}},
     "freeze": {"levels": 2, "training": {"steps": "10it"}},
     "subset-sum": {"counts": [4, 10], "draws": 2, "targets": 20, "training": {"steps": "10it"}},
     "weight-agnostic": {"draws": 2},

@@ -47,18 +47,22 @@ class NetworkStudyConfig(StudyConfig):
     task: TaskConfig
     training: TrainingConfig = TrainingConfig()
 
-    def search(self, name: str, store: Store, **keys: Any) -> Search:
-        """Return a search in whose labs networks are trained and pruned; `keys` are further ones of a find recipe."""
+    def search(self, name: str, store: Store, task: TaskConfig | None = None, **keys: Any) -> Search:
+        """Return a search in whose labs networks are trained and pruned, on `task` if it is another than the study's.
+
+        `keys` are further ones of a find recipe.
+        """
+        task = task or self.task
         recipe = FindRecipe(
             name=name,
             model=self.model,
-            task=self.task,
+            task=task,
             training=self.training,
             arms=("ticket", "dense"),
             seeds=self.seeds,
             **keys,
         )
-        return Search(recipe, load_task(self.task, self.model), store)
+        return Search(recipe, load_task(task, self.model), store)
 
 
 class StudyRecipe(Config):
