@@ -106,11 +106,12 @@ def _of_seed(searches: Sequence[tuple[Search, int]], seed: int, ways: Sequence[s
 
 
 def _told_apart(trained: Trained, way: str) -> State:
-    """Return the trained weights; in a plan, where nobody knows them, others for each way."""
+    """Return the trained weights; in a plan, where nobody knows them, others for each way and task."""
     state = trained.final
     if is_known(state):
         return state
-    return Unknown({name: tensor + 0.01 * list(WAYS).index(way) for name, tensor in state.items()})
+    shift = 0.01 * (len(WAYS) + 1 + list(WAYS).index(way))  # once or twice, and no two sums are equal
+    return Unknown({name: tensor + shift for name, tensor in state.items()})
 
 
 def _rows(labs: Sequence[RecipeLab], start: Start, way: str, trained: int) -> list[Row]:
