@@ -25,8 +25,8 @@ class KeptCells(Store):
 
     def run(self, job: Job, label: str, *, keep_final: bool = False, snapshot_steps: Collection[int] = ()) -> Cell:
         """Return the finished training of `job`. Raises RunError where it, or its weights, are not here."""
-        folder = self.address(job.specification())[1]
-        cell = processes.from_first(lambda: read_cell(folder, keep_final, snapshot_steps))
+        folder, again = self.address(job.specification())[1], self._due_again(label)
+        cell = processes.from_first(lambda: read_cell(folder, job, keep_final, snapshot_steps, again))
         if cell is None:
             what = f"does not keep the trained weights of {label}"
             raise RunError(f"{self.folder.parent}: {what}; finish it first: ticketzoo find with --out of this folder")
