@@ -13,6 +13,7 @@ from toy_zoo import found, make_ticket, save_ticket
 
 from ticketzoo import Ticket, load_ticket, verify
 from ticketzoo.api.compare import combine_into
+from ticketzoo.deriving.again import check_combination
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket import Found
 from ticketzoo.ticket.combined import combined, joined_name
@@ -171,6 +172,22 @@ def test_a_saved_combination_is_made_again_by_verify(tmp_path: Path, monkeypatch
     edit_config(tmp_path / "both", lambda config: config["derived"]["arguments"].update(levels=[[1, 1]]))
     with pytest.raises(TicketError, match=r"derived.arguments: levels are \[\[1, 1\]\], and the ticket has \[1, 2\]"):
         verify(tmp_path / "both", results=False)
+
+
+def test_weights_of_every_level_are_those_of_the_parents() -> None:
+    """Of tickets with weights of their own by level; those of the first level alone are changed."""
+    masks_of = {level: masks(level) for level in KEPT}
+
+    def ticket(name: str, by: float = 0.0, **changed: Any) -> Ticket:
+        moved = {"fc2.bias": rewind_state()["fc2.bias"] + by}
+        states = {level: rewind_state() | (moved if level == min(KEPT) else {}) for level in KEPT}
+        return Ticket.create(**fields(name=name, replicates=[Found(7, masks_of, rewind_levels=states)], **changed))
+
+    parents = [ticket("one"), ticket("other")]
+    made = combined(parents, "and", levels=[[level, level] for level in KEPT])
+    assert check_combination(made, parents)
+    with pytest.raises(TicketError, match=r"not those of its parents: 'fc2.bias' differs at level 1 \(seed 7\)"):
+        check_combination(ticket("changed", 1.0, derived=made.config.derived.model_dump(mode="json")), parents)
 
 
 def test_a_combination_whose_parents_are_not_at_hand_is_only_claimed(

@@ -18,6 +18,8 @@ def is_combination(config: TicketConfig) -> bool:
 def check_combination(ticket: Contents, parents: Sequence[Contents]) -> bool:
     """Hold the masks of a ticket, and the weights that it starts from, against those that its parents give.
 
+    Masks of every level and seed; weights of every seed, and of every level where it or a parent has its own by level.
+
     Returns:
         whether weights were at hand, of all, and compared.
 
@@ -36,14 +38,16 @@ def check_combination(ticket: Contents, parents: Sequence[Contents]) -> bool:
     for parent in parents:
         if parent.config.shapes != ticket.config.shapes:
             raise TicketError(f"its masks are not of the parameters that '{for_terminal(parent.name)}' masks")
+    by_level = any(one.config.rewind.levels is not None for one in (ticket, *parents))
     weights = True
     for of_seed in seeds:
-        for of_level in levels:
+        for number, of_level in enumerate(levels):
             pairs = zip(parents, of_level, of_seed, strict=True)
             views = [parent.at(level=level, seed=seed) for parent, level, seed in pairs]
             view = ticket.at(level=of_level[0], seed=of_seed[0])
             _check_masks(view, views, derived.method)
-        weights &= _check_weights(view, views)
+            if by_level or number == 0:
+                weights &= _check_weights(view, views, by_level)
     return weights
 
 
@@ -55,7 +59,7 @@ def _check_masks(view: Contents, parents: Sequence[Contents], way: str) -> None:
             raise TicketError(f"its masks are not the {way} of its parents': {where} differs")
 
 
-def _check_weights(view: Contents, parents: Sequence[Contents]) -> bool:
+def _check_weights(view: Contents, parents: Sequence[Contents], by_level: bool) -> bool:
     mine, whole = start_weights(view), True
     for other in map(start_weights, parents):
         if mine is None or other is None:
@@ -63,7 +67,8 @@ def _check_weights(view: Contents, parents: Sequence[Contents]) -> bool:
         elif mine.base != other.base:
             raise TicketError("its base weights are not those of its parents")
         elif not mine.base and (name := differing_weight(mine, other)) is not None:
-            differs = f"'{for_terminal(name)}' differs (seed {view.seed})"
+            at = f" at level {view.level}" * by_level
+            differs = f"'{for_terminal(name)}' differs{at} (seed {view.seed})"
             raise TicketError(f"its rewind weights are not those of its parents: {differs}")
     return whole
 
