@@ -23,6 +23,7 @@ ROOMS = [
         "comparing",
         "deriving",
         "evaluation",
+        "aligning",
         "pruning",
         "runs",
         "ticket",
