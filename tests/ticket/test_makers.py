@@ -153,6 +153,36 @@ def test_a_delta_keeps_the_largest_changes(net: Net, keep: float | None, thresho
     assert mask.view(-1).nonzero().flatten().tolist() == list(range(4 - count, 4))
 
 
+def test_rounding_to_the_dtype_of_the_tuned_network_is_no_change(net: Net) -> None:
+    """A bf16 copy of a float32 base with two new weights; all others, and running averages, are the base's."""
+    net.norm.running_mean.fill_(0.1)
+    other = copy.deepcopy(net).bfloat16()
+    with torch.no_grad():
+        other.fc1.weight.view(-1)[[1, 2]] += 2
+    ticket = Ticket.from_diff(net, other)
+    assert {name: int(mask.sum()) for name, mask in ticket.masks.items() if mask.any()} == {"fc1.weight": 2}
+    ticket.apply(model := Net())
+    places = [1, 2]
+    assert torch.equal(model.fc1.weight.view(-1)[places], other.fc1.weight.view(-1)[places].float())
+    with torch.no_grad():
+        model.fc1.weight.view(-1)[places] = net.fc1.weight.view(-1)[places]
+    assert same(model, net)
+
+
+def test_how_far_a_weight_moved_is_from_the_value_of_the_base_itself() -> None:
+    """bf16 has steps of 1/128 from 1 on: 1 + 1/300 rounds to 1 there, and 1 + 1/128 is .0045 from it, not .0078."""
+    base = nn.Linear(2, 1, bias=False)
+    base.weight.data = torch.tensor([[1 + 1 / 300, 1.0]])
+    other = copy.deepcopy(base).bfloat16()
+    other.weight.data = torch.tensor([[1 + 1 / 128, 1 + 1 / 128]], dtype=torch.bfloat16)
+    assert Ticket.from_diff(base, other, threshold=0.006).masks["weight"].tolist() == [[False, True]]
+    assert Ticket.from_diff(base, other, keep=0.5).masks["weight"].tolist() == [[False, True]]
+    assert Ticket.from_diff(base, other).masks["weight"].tolist() == [[True, True]]
+    twice = copy.deepcopy(base).double()
+    twice.weight.data = base.weight.double() + torch.tensor([[1e-9, 2e-9]], dtype=torch.float64)
+    assert Ticket.from_diff(base, twice, keep=0.5).masks["weight"].tolist() == [[False, True]], "beyond float32"
+
+
 def test_what_torch_prune_pruned_becomes_a_ticket(net: Net) -> None:
     prune.random_unstructured(net.fc1, "weight", amount=6)
     ticket = Ticket.from_torch_prune(net)

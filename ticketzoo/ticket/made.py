@@ -86,13 +86,16 @@ class Made(Combinable, Publishable):
     ) -> Self:
         """Return a fine-tune as a delta: a mask and the new values of the weights that it keeps, over a base.
 
-        `apply` gives the tuned network, to the bit if all changes are kept, and `remove` the base again.
+        `apply` gives the tuned network, to the bit if all changes are kept and both are of one dtype, and `remove` the
+        base again. A weight has changed where its new value is not the base's rounded to the tuned network's dtype: a
+        bf16 copy of a float32 base has no changes, and its delta leaves the others at the base's float32 values.
 
         Args:
             base: the network before.
             tuned: the network after.
-            keep: the part of all weights to keep, those that changed most; by default all that changed.
-            threshold: keep only changes larger than this.
+            keep: the part of all weights to keep, those that changed most; by default all that changed. How far a
+                weight moved is computed in the wider dtype, from the base's value as it is.
+            threshold: keep only changes larger than this, likewise.
             **facts: as of `from_zeros`.
 
         Raises:

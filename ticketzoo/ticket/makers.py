@@ -74,6 +74,10 @@ def from_diff(base: Network, tuned: Network, keep: float | None, threshold: floa
 def changed(under: State, whole: Whole, keep: float | None, threshold: float) -> Masks:
     """Return the masks of the weights that differ by more than `threshold`, or of the part `keep` that does most.
 
+    A weight differs where its new value is another than the base's in the dtype of the new one: what rounding alone
+    moves is no change. How far it moved is computed in the wider of both dtypes, float32 at least, from the base's
+    value as it is.
+
     Raises:
         TicketError: none differ, or NaN.
     """
@@ -86,10 +90,11 @@ def changed(under: State, whole: Whole, keep: float | None, threshold: float) ->
         if not torch.isfinite(new).all():
             bad = int((~torch.isfinite(new)).sum())
             raise TicketError(f"{whole.where}: '{name}' holds NaN or infinity in {bad} of {new.numel()} values")
-        old = under[name].detach().cpu().to(new.dtype)
-        masks[name] = new != old
+        old = under[name].detach().cpu()
+        masks[name] = new != old.to(new.dtype)
         if keep is not None or threshold > 0:
-            moved[name] = (new.float() - old.float()).abs()
+            wide = torch.promote_types(torch.promote_types(new.dtype, old.dtype), torch.float32)
+            moved[name] = (new.to(wide) - old.to(wide)).abs()
             masks[name] &= moved[name] > threshold
     if not kept(masks):
         raise TicketError(f"{whole.where}: no weight differs from the base's by more than {threshold}: nothing to keep")
@@ -105,7 +110,7 @@ def delta_of(whole: Whole, masks: Masks, under: State, base: BaseWeights | None,
     """
     values = {name: whole.state[name] for name in masks}
     others = {name: one for name, one in whole.state.items() if name not in masks and name not in whole.trained}
-    values |= {name: one for name, one in others.items() if not torch.equal(one.cpu(), under[name].cpu())}
+    values |= {name: one for name, one in others.items() if not torch.equal(one.cpu(), under[name].cpu().to(one.dtype))}
     found = Found(0, {LEVEL: masks}, None if base else under, values={LEVEL: values})
     return create(whole, found, base, {"masked": "frozen", "use": "as-is", **facts})
 
