@@ -159,3 +159,20 @@ def test_what_is_there_is_never_written_into(tmp_path: Path) -> None:
 
 
 ADAPTER = {"adapter_model.safetensors", "adapter_config.json"}
+
+
+def test_a_patch_with_running_averages_comes_back_the_same(tmp_path: Path) -> None:
+    """Averages and the count of batches have no masks, and are whole in the patch as in the delta."""
+    torch.manual_seed(0)
+    base = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    other = copy.deepcopy(base)
+    with torch.no_grad():
+        other[0].weight[0, 1] += 1
+        for _, buffer in other.named_buffers():
+            buffer += 2
+    ticket = Ticket.from_diff(base, other)
+    ticket.export(tmp_path / "patch.safetensors", "patch")
+    again = Ticket.from_file(tmp_path / "patch.safetensors", base=base)
+    assert {name: mask.nonzero().tolist() for name, mask in kept(again).items()} == {"0.weight": [[0, 1]]}
+    again.apply(model := copy.deepcopy(base))
+    assert all(torch.equal(one, other.state_dict()[name]) for name, one in model.state_dict().items())

@@ -69,13 +69,15 @@ def _named(tensors: Mapping[str, Any], network: Whole) -> dict[str, Any]:
 
 
 def _of_patches(brought: Brought, where: str, network: Whole, base: Network | None, facts: Mapping[str, Any]) -> Ticket:
-    """Return a delta: the base with the patches in it, masked where they are."""
+    """Return a delta: the base with the patches in it, masked where they are; running averages have no masks."""
     masks: Masks = {}
     state = dict(network.state)
     for name, patch in _named(brought.patches, network).items():
         if name not in state:
             raise TicketError(f"{where}: '{name}' is no parameter of the base {network.where}: it is another model's")
-        masks[name], state[name] = _patched(patch, state[name], f"{where}: '{name}'")
+        mask, state[name] = _patched(patch, state[name], f"{where}: '{name}'")
+        if name in network.trained:
+            masks[name] = mask
     by_reference = hub_base(base)
     under = under_of(network, network, by_reference)
     return delta_of(Whole(**{**vars(network), "state": state}), masks, under, by_reference, facts)
@@ -86,7 +88,7 @@ def _patched(patch: Patch, old: Tensor, what: str) -> tuple[Tensor, Tensor]:
     if not torch.isfinite(patch.values).all():
         bad = int((~torch.isfinite(patch.values)).sum())
         raise TicketError(f"{what} holds NaN or infinity in {bad} of {patch.values.numel()} new values")
-    if not old.is_floating_point():
+    if not old.is_floating_point() and (patch.shape is None or patch.values.dtype is not old.dtype):
         raise TicketError(f"{what} is {old.dtype} in the base: only floats can have new values")
     if patch.shape not in (None, tuple(old.shape)):
         raise TicketError(f"{what} has shape {patch.shape}, and {tuple(old.shape)} in the base: it is another")
