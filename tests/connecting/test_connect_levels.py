@@ -6,39 +6,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from small_run import made_run
 
 from ticketzoo.connecting import run_levels
-from ticketzoo.connecting.config import levels_config
+from ticketzoo.connecting.config import LevelsConfig, config_of
 from ticketzoo.connecting.kept import KeptRun
 from ticketzoo.connecting.report import ConnectReport
 from ticketzoo.errors import RecipeError, RunError
-from ticketzoo.finding import FindRecipe, find_and_package
-from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.ticket import Ticket
 
 pytestmark = pytest.mark.slow
 
-RECIPE = {
-    "name": "small",
-    "model": {"name": "lenet-300-100", "kwargs": {"width": 0.05}},
-    "task": {"type": "image-classification", "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 64}},
-    "training": {"steps": "8it", "batch_size": 16, "optimizer": {"lr": 0.1}},
-    "finder": {"levels": 2, "rate": 0.5},
-    "arms": ["ticket", "dense"],
-    "seeds": [0, 1],
-}
-
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("run")
-    find_and_package(parse_recipe(RECIPE, FindRecipe, "small"), folder)
-    return folder
+    return made_run(tmp_path_factory.mktemp("run"))
 
 
 def connect(run: Path, out: Path, progress: Quiet | None = None, **asked: Any) -> ConnectReport:
-    config = levels_config("small", {"points": 3, "split": "test", **asked})
+    config = config_of(LevelsConfig, "small", {"points": 3, "split": "test", **asked})
     return run_levels(config, KeptRun.read(run), out=out, progress=progress)
 
 

@@ -9,6 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from ticketzoo.aligning.permutation import permuted
+from ticketzoo.aligning.weights import matched
 from ticketzoo.connecting.barriers import barrier
 from ticketzoo.errors import RunError
 from ticketzoo.instability.line import Line, errors_along, recompute_batch_norm
@@ -16,6 +18,7 @@ from ticketzoo.instability.measure import instability
 from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.models import architecture_of, create_from_architecture
 from ticketzoo.models.state import State
+from ticketzoo.models.unit_groups import unit_groups
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks.metrics import ACCURACY
@@ -84,6 +87,15 @@ def test_between_permuted_twins_there_is_a_barrier(tmp_path: Path) -> None:
     assert [point.position for point in points] == [0, 0.25, 0.5, 0.75, 1]
     assert [point.error for point in points] == [0, 0, 0.5, 0, 0]
     assert instability([point.error for point in points]) == 0.5
+
+
+def test_permuted_twins_have_no_barrier_once_they_are_aligned(tmp_path: Path) -> None:
+    target, moved = network((0, 1)), network((1, 0))
+    groups = unit_groups(create_from_architecture(ARCHITECTURE, 0))
+    back = permuted(moved, groups, matched(groups, target, moved, torch.Generator().manual_seed(0)))
+    with Store(tmp_path, device=CPU) as cells:
+        points, _ = errors_along(line(back, target), cells, "aligned")
+    assert barrier(points) == 0
 
 
 def test_between_networks_that_differ_in_scale_there_is_none(tmp_path: Path) -> None:

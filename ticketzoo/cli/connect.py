@@ -1,5 +1,5 @@
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,9 +18,21 @@ def connect(
     run: Annotated[
         Path, typer.Argument(metavar="RUN", help="Working folder of a finished ticketzoo find, or its ticket's folder.")
     ],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="OTHER", help="Another run of the same network.", show_default="replicates of RUN"),
+    ] = None,
     levels: Annotated[
         bool, typer.Option("--levels", help="Lines between successive levels, and from dense to each.")
     ] = False,
+    align: Annotated[
+        str,
+        typer.Option(
+            metavar="none|weights|activations",
+            help="Put the hidden units of one network in the order of the other's, as far as they can be matched.",
+        ),
+    ] = "none",
+    level: Annotated[int, typer.Option(min=0, help="Level of the networks at the ends of lines between runs.")] = 0,
     points: Annotated[int, typer.Option(min=3, max=1000, help="Points on each line, both ends included.")] = 11,
     split: Annotated[str, typer.Option(metavar="test|validation", help="Split to measure the error on.")] = "test",
     threshold: Annotated[
@@ -49,30 +61,41 @@ def connect(
     """Measure the error along lines between networks that a finished run keeps; nothing is trained.
 
     With --levels (Paul et al. 2023): a level is expected to match dense where no barrier lies between it and the level
-    before. Prints barriers beside errors, how often the two agree, and the sparsest level that barriers predict. Give
-    the same command again after it was stopped.
+    before. Prints barriers beside errors, how often the two agree, and the sparsest level that barriers predict.
+
+    Without it, lines go between the replicates of a run, or of two, as they are and with --align after their hidden
+    units were matched (Ainsworth et al. 2023); masks are compared in the same way. Give the same command again after
+    it was stopped.
 
     Examples:
 
         ticketzoo connect runs/lenet-300-100.mnist-imp --levels
 
         ticketzoo connect runs/lenet-300-100.mnist-imp --levels --points 5 --seed 0 --epsilon 0.002
+
+        ticketzoo connect runs/lenet-300-100.mnist-imp --align weights --seed 0 --seed 1
     """
     from ticketzoo.api.progress import RunProgress
-    from ticketzoo.connecting import run_levels
-    from ticketzoo.connecting.config import levels_config
+    from ticketzoo.connecting import LevelsConfig, PairsConfig, run_levels, run_pairs
+    from ticketzoo.connecting.config import config_of
     from ticketzoo.connecting.kept import KeptRun
     from ticketzoo.distributed.device import training_device
     from ticketzoo.util.signals import interruptible
 
-    if not levels:
-        raise typer.BadParameter("say what to connect: --levels")
+    if levels and (other is not None or align != "none" or level):
+        raise typer.BadParameter("--levels goes without OTHER, --align and --level: it connects the levels of one run")
     stopped = f"interrupted; the same command goes on from what is kept in {run}"
     with interruptible(stopped), RunProgress() as progress:
         kept = KeptRun.read(run, data=data, overrides=overrides or ())
-        asked = {"points": points, "split": split, "threshold": threshold, "epsilon": epsilon, "seeds": seeds}
-        config = levels_config(kept.ticket.name, asked)
-        report = run_levels(config, kept, out=out, device=training_device(device), progress=progress)
+        asked: dict[str, Any] = {"points": points, "split": split, "seeds": seeds}
+        where: dict[str, Any] = {"out": out, "device": training_device(device), "progress": progress}
+        if levels:
+            of_levels = config_of(LevelsConfig, kept.ticket.name, {**asked, "threshold": threshold, "epsilon": epsilon})
+            report = run_levels(of_levels, kept, **where)
+        else:
+            of_pairs = config_of(PairsConfig, kept.ticket.name, {**asked, "align": align, "level": level})
+            second = kept if other is None else KeptRun.read(other, data=data, overrides=overrides or ())
+            report = run_pairs(of_pairs, kept, second, **where)
     _print(report, as_json)
 
 

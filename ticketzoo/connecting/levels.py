@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ticketzoo.connecting.barriers import barrier
-from ticketzoo.connecting.config import LevelsConfig
+from ticketzoo.connecting.config import LevelsConfig, LinesConfig
 from ticketzoo.connecting.kept import KeptRun, Networks, final_state
 from ticketzoo.errors import RecipeError
 from ticketzoo.evaluation.metrics import with_unit
@@ -31,7 +31,7 @@ def measure_levels(config: LevelsConfig, run: KeptRun, store: Store) -> list[Row
     return [row for seed in seeds for row in _of_seed(config, networks, seed)]
 
 
-def check_split(config: LevelsConfig, run: KeptRun) -> None:
+def check_split(config: LinesConfig, run: KeptRun) -> None:
     """Raise RecipeError where the task has no split of which the error is asked for."""
     if config.line.split == "validation" and not run.task.has_validation:
         raise RecipeError(f"--split: {run.task.name} has no validation split; choose test")
@@ -51,7 +51,7 @@ def _of_seed(config: LevelsConfig, networks: Networks, seed: int) -> Iterator[Ro
 
 
 def points_between(
-    config: LevelsConfig, networks: Networks, ends: tuple[State, State], seed: int, label: str
+    config: LinesConfig, networks: Networks, ends: tuple[State, State], seed: int, label: str
 ) -> list[Point]:
     """Return the errors along the line between two states of one network, and tell of its barrier."""
     run, store = networks.run, networks.store
