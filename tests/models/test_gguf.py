@@ -1,5 +1,8 @@
 """Pretrained models in GGUF files."""
 
+import hashlib
+import os
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +21,25 @@ def test_what_is_no_gguf(tmp_path: Path) -> None:
     assert folder_of(tmp_path) == tmp_path
     with pytest.raises(ModelError, match=r"none\.gguf: there is no such file$"):
         folder_of(tmp_path / "none.gguf")
+
+
+@pytest.mark.slow
+def test_what_was_converted_is_found_by_the_content_of_the_file(tmp_path: Path, caches: Path) -> None:
+    """A file of the same name, size and time with other bytes is another; a copy elsewhere is the same."""
+    pytest.importorskip("gguf")
+    file = tmp_path / "model.gguf"
+    file.write_bytes(b"GGUF" + bytes(100))
+    times = file.stat()
+    digest = hashlib.sha256(file.read_bytes() + f"1 {version('gguf')}".encode()).hexdigest()
+    converted = Path(os.environ["TICKETZOO_CACHE"]) / "gguf" / digest
+    converted.mkdir(parents=True)
+    copy = tmp_path / "elsewhere.gguf"
+    copy.write_bytes(file.read_bytes())
+    assert folder_of(file) == folder_of(copy) == converted
+    file.write_bytes(b"GGUF" + bytes(99) + b"1")
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(ModelError, match=r"model\.gguf: cannot be read as GGUF"):
+        folder_of(file)
 
 
 @pytest.mark.slow
