@@ -5,7 +5,7 @@ import torch
 from calibrated import EXAMPLE, HALF, Stack, linear, probe_of, pruned
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from ticketzoo.errors import RunError
 from ticketzoo.masks.rows import keep_in_rows
@@ -39,6 +39,32 @@ def test_a_block_sees_inputs_through_the_pruned_block_before() -> None:
     found = pruned(probe_of(net, [[1.0, 1.0]]), criterion="wanda", schedule=HALF)
     assert found["layers.0.weight"].tolist() == [[False, True], [False, True]]
     assert found["layers.1.weight"].tolist() == [[False, True]]
+
+
+class ByKeyword(Stack):
+    """As `Stack`, whose blocks and layers are called with keywords alone."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        for layer in self.layers:
+            inputs = layer(scale=1.0, hidden=inputs)
+        return inputs
+
+
+class Keyed(nn.Module):
+    def __init__(self, layer: nn.Linear) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, hidden: Tensor, scale: float) -> Tensor:
+        return self.layer(input=hidden) * scale
+
+
+def test_blocks_and_layers_that_are_called_with_keywords() -> None:
+    """The numbers of the test above."""
+    net = ByKeyword(Keyed(linear([[2.0, 3.0], [1.0, -1.5]])), Keyed(linear([[1.0, 2.5]])))
+    found = pruned(probe_of(net, [[1.0, 1.0]]), criterion="wanda", schedule=HALF)
+    assert found["layers.0.layer.weight"].tolist() == [[False, True], [False, True]]
+    assert found["layers.1.layer.weight"].tolist() == [[False, True]]
 
 
 def test_orthonormal_inputs_leave_the_order_of_magnitudes_in_each_row() -> None:

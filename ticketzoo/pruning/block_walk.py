@@ -1,5 +1,6 @@
 """A network's blocks in their order, each with the inputs that its layers see through the blocks before it."""
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -50,12 +51,16 @@ class Block:
         """
         sums: dict[str, Tensor] = {}
 
-        def note(name: str, layer: nn.Module, given: tuple[Any, ...]) -> None:
+        def note(name: str, layer: nn.Module, given: tuple[Any, ...], keywords: dict[str, Any]) -> None:
             axis = 1 if isinstance(layer, _ConvNd) else -1
-            part = reduce(given[0].detach().float().movedim(axis, -1).flatten(0, -2))
+            inputs: Tensor = given[0] if given else next(iter(keywords.values()))
+            part = reduce(inputs.detach().float().movedim(axis, -1).flatten(0, -2))
             sums[name] = sums[name] + part if name in sums else part
 
-        hooks = [layer.register_forward_pre_hook(partial(note, name)) for name, layer in self.layers.items()]
+        hooks = [
+            layer.register_forward_pre_hook(partial(note, name), with_kwargs=True)
+            for name, layer in self.layers.items()
+        ]
         try:
             self.run()
         finally:
@@ -77,8 +82,16 @@ class Block:
         for arguments, keywords in self.inputs:
             output = self.module(*arguments, **keywords)
             hidden = output[0] if isinstance(output, tuple) else output
-            given.append(((hidden, *arguments[1:]), keywords))
+            if arguments:
+                given.append(((hidden, *arguments[1:]), keywords))
+            else:
+                given.append(((), keywords | {self._first(keywords): hidden}))
         return given
+
+    def _first(self, keywords: dict[str, Any]) -> str:
+        """Return the keyword of what goes from block to block: the first parameter of `forward`, or the first given."""
+        named = inspect.signature(self.module.forward).parameters
+        return next((name for name in named if name in keywords), next(iter(keywords)))
 
 
 class _Reached(Exception):
