@@ -7,12 +7,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from toy_ticket import KEPT, fields, masks, rewind_state
-from toy_zoo import make_ticket
+from toy_zoo import make_ticket, save_ticket
 
 import ticketzoo
+from ticketzoo import load_ticket
 from ticketzoo.comparing.compare import compare_tickets
 from ticketzoo.comparing.layers import dead_units
-from ticketzoo.comparing.pairs import WHOLE
+from ticketzoo.comparing.pairs import WHOLE, pairs_of
 from ticketzoo.comparing.unread import _seen_by, read_unread, unread_in_data
 from ticketzoo.errors import TicketError, TicketzooError
 from ticketzoo.ticket import Found, Ticket
@@ -46,6 +47,16 @@ def test_the_overlap_of_two_seeds_is_counted_in_each_layer() -> None:
     assert (overlaps["fc2.weight"].both, overlaps["fc2.weight"].iou) == (0, 0)
     assert overlaps[WHOLE].iou == 1 / 9
     assert {one.pair.start for one in found.found} == {"same"}
+
+
+def test_start_weights_are_let_go_once_a_pair_is_compared(tmp_path: Path) -> None:
+    """A ticket keeps what it has read; of what comparing reads it keeps no weights."""
+    ticket = load_ticket(save_ticket(tmp_path / "lenet.digits-imp"))
+    replicates = ticket._stored.replicates
+    pairs = pairs_of([ticket, ticket])
+    assert [pair.start for pair in pairs] == ["other", "other", "same", "other", "other", "same"]
+    assert not [seed for seed, one in replicates.items() if "rewind" in vars(one)]
+    assert ticket.rewind_state and "rewind" in vars(replicates[ticket.seed])
 
 
 def test_two_tickets_in_either_order_give_the_same() -> None:

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from itertools import combinations, product
+from itertools import combinations, groupby, product
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from ticketzoo.comparing.unread import Unread, columns, either
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.overlap import Groups, Overlap, joined, overlap
 from ticketzoo.ticket.contents import Contents
-from ticketzoo.ticket.start_weights import same_start, start_weights
+from ticketzoo.ticket.start_weights import StartWeights, same_start, start_weights
 from ticketzoo.util.text import for_terminal
 
 WHOLE = "all layers"
@@ -101,12 +102,20 @@ def difference(first: Contents, other: Contents) -> str | None:
 
 
 def pairs_of(tickets: Sequence[Contents]) -> list[Pair]:
-    """Return every pair of replicates: of one ticket and of two."""
+    """Return every pair of replicates: of one ticket and of two. The weights of two are in memory at a time."""
     replicates = [[(place, seed) for seed in ticket.seeds] for place, ticket in enumerate(tickets)]
-    starts = {one: start_weights(tickets[one[0]].at(seed=one[1])) for ones in replicates for one in ones}
     within = [pair for ones in replicates for pair in combinations(ones, 2)]
     between = [pair for ones, others in combinations(replicates, 2) for pair in product(ones, others)]
-    return [Pair(one, other, STARTS[same_start(starts[one], starts[other])]) for one, other in within + between]
+    found = []
+    for one, pairs in groupby(within + between, key=itemgetter(0)):
+        start = _start(tickets, one)
+        found += [Pair(one, other, STARTS[same_start(start, _start(tickets, other))]) for _, other in pairs]
+    return found
+
+
+def _start(tickets: Sequence[Contents], replicate: tuple[int, int]) -> StartWeights | None:
+    place, seed = replicate
+    return start_weights(tickets[place].at(seed=seed), afresh=True)
 
 
 def overlaps(

@@ -1,7 +1,7 @@
 """The weights that two tickets start from, compared: are they of one initialisation, or of one base?"""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -39,8 +39,16 @@ class StartWeights:
         return cls(None, ticket.known_state, ticket.known_rewind)
 
 
-def start_weights(ticket: "Contents") -> StartWeights | None:
-    """Return the weights that a replicate starts from; None where they are not at hand."""
+def start_weights(ticket: "Contents", *, afresh: bool = False) -> StartWeights | None:
+    """Return the weights that a replicate starts from; None where they are not at hand.
+
+    With `afresh` they are read from the ticket's files again, and the ticket keeps nothing of them.
+    """
+    if afresh:
+        stored = ticket._stored
+        replicates = {seed: replace(one) for seed, one in stored.replicates.items()}  # the fields, not what was read
+        stored = replace(stored, replicates=replicates)
+        ticket = ticket._view(ticket.config, stored, level=ticket.level, sparsity=None, seed=ticket.seed)
     try:
         return StartWeights.of(ticket)
     except (TicketError, RegistryError):
