@@ -14,7 +14,7 @@ from torch.nn.utils import prune
 from typer.testing import CliRunner
 
 from ticketzoo import Ticket, load_ticket
-from ticketzoo.bridges.checkpoint import open_source
+from ticketzoo.bridges.checkpoint import _unwrapped, open_source
 from ticketzoo.bridges.formats import guess, names
 from ticketzoo.cli.main import app
 from ticketzoo.errors import TicketError
@@ -61,6 +61,26 @@ def checked(path: Path, name: str, **options: Any) -> Ticket:
     assert all(torch.equal(ticket.masks[key], mask) for key, mask in MASKS.items())
     assert equal(apply(ticket), zeroed())
     return ticket
+
+
+class Name(str):
+    """A name that counts how often its parts are looked at."""
+
+    looked = 0
+
+    def rpartition(self, separator: str) -> tuple[str, str, str]:
+        Name.looked += 1
+        return super().rpartition(separator)
+
+
+def test_names_are_unwrapped_group_by_group_and_each_is_looked_at_a_few_times() -> None:
+    """As many dicts in a file as there are names; those of one keep what not all in it have."""
+    tensors = {Name(f"{group}/module._orig_mod.weight"): torch.ones(1) for group in range(300)}
+    tensors |= {Name("0/module._orig_mod.bias"): torch.ones(1), Name("1/bias"): torch.ones(1)}
+    found = list(_unwrapped(tensors))
+    assert found[:3] == ["0/weight", "1/module._orig_mod.weight", "2/weight"]
+    assert found[-2:] == ["0/bias", "1/bias"]
+    assert Name.looked <= 3 * len(tensors)
 
 
 def test_pairs_of_torch_prune_as_a_training_saves_them(tmp_path: Path) -> None:

@@ -105,13 +105,15 @@ def _settings_beside(path: Path) -> dict[str, Any]:
 
 def _unwrapped(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """Return tensors without what DataParallel and `torch.compile` put before all names."""
-    outer = {name.rpartition("/")[0] for name in tensors}
-    for group in outer:
-        names = [name for name in tensors if name.rpartition("/")[0] == group]
+    groups: dict[str, list[str]] = {}
+    for name in tensors:
+        outer, slash, _ = name.rpartition("/")
+        groups.setdefault(outer + slash, []).append(name)
+    short: dict[str, str] = {}
+    for group, names in groups.items():
+        inside = [name.removeprefix(group) for name in names]
         for wrapper in _WRAPPERS:
-            start = f"{group}/{wrapper}" if group else wrapper
-            if names and all(name.startswith(start) for name in names):
-                short = {name: f"{group}/" * bool(group) + name.removeprefix(start) for name in names}
-                tensors = {short.get(name, name): tensor for name, tensor in tensors.items()}
-                names = list(short.values())
-    return tensors
+            if all(name.startswith(wrapper) for name in inside):
+                inside = [name.removeprefix(wrapper) for name in inside]
+        short |= {name: group + one for name, one in zip(names, inside, strict=True)}
+    return {short[name]: tensor for name, tensor in tensors.items()}
