@@ -1,5 +1,7 @@
 """Files that no tool writes: refused in one line, and neither a traceback nor masks made of them."""
 
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,8 @@ from safetensors.torch import save_file
 from test_importers import STATE, adapter, flat
 
 from ticketzoo import Ticket
+from ticketzoo.bridges.pth import read_pth
+from ticketzoo.bridges.pth_records import check_records
 from ticketzoo.errors import TicketError
 
 FLAT = flat("supertuning_values", "supertuning_indices")
@@ -87,3 +91,51 @@ def test_arrays_in_the_byte_order_of_another_machine(tmp_path: Path) -> None:
     swapped = np.ones((2, 2), dtype=np.dtype(np.uint16).newbyteorder("S"))
     torch.save({"a.weight": torch.zeros(2, 2), "b": swapped}, tmp_path / "swapped.pth")
     refused(tmp_path / "swapped.pth", "swapped.pth: ")
+
+
+def rewritten(path: Path, change: Callable[[bytes], bytes]) -> None:
+    """Change the pickle in an archive of `torch.save`; its records stay."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, one in content.items():
+            archive.writestr(name, change(one) if name.endswith("data.pkl") else one)
+
+
+def test_tensors_that_claim_more_than_their_record_holds(tmp_path: Path) -> None:
+    """Whatever torch does: 4 floats of 16 bytes that are said to be 200; in an old file, of 1,000 all the bytes."""
+    torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "more.pth")
+    four, many = b"K\x04tq", b"K\xc8tq"  # BININT1 4, the end of the tuple
+    rewritten(tmp_path / "more.pth", lambda content: content.replace(four, many, 1))
+    with pytest.raises(TicketError, match=r"a tensor needs 800 bytes, and its record '0' has 16 bytes$"):
+        check_records(zipfile.ZipFile(tmp_path / "more.pth"), "more.pth")
+    refused(tmp_path / "more.pth", "more.pth: a tensor needs 800 bytes, and its record '0' has 16 bytes")
+
+    torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "gone.pth")
+    rewritten(tmp_path / "gone.pth", lambda content: content.replace(b"X\x01\x00\x00\x000", b"X\x01\x00\x00\x007", 1))
+    refused(tmp_path / "gone.pth", "gone.pth: a tensor needs 16 bytes, and its record '7' is missing")
+
+    torch.save({"a.weight": torch.zeros(2, 2)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    content = (tmp_path / "old.pth").read_bytes()
+    place = content.index(b"cpu") + len(b"cpu")
+    place = content.index(b"K\x04", place)
+    (tmp_path / "old.pth").write_bytes(content[:place] + b"J" + (10**9).to_bytes(4, "little") + content[place + 2 :])
+    refused(tmp_path / "old.pth", "old.pth: its tensors need 4000000000 bytes, and the file has")
+
+
+def test_tensors_of_every_kind_are_read(tmp_path: Path) -> None:
+    floats = [torch.float64, torch.float32, torch.bfloat16, torch.float16, torch.complex64]
+    kinds = [*floats, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool]
+    state = {str(kind): torch.zeros(3).to(kind) for kind in kinds} | {
+        "part": torch.zeros(9)[2:4],
+        "none": torch.zeros(0),
+    }
+    for new in (True, False):
+        torch.save({"state_dict": state}, tmp_path / "kinds.pth", _use_new_zipfile_serialization=new)
+        assert list(read_pth(tmp_path / "kinds.pth", "kinds.pth")[0]) == [f"state_dict/{name}" for name in state]
+    torch.save({"a": torch.zeros(3).to(torch.float8_e4m3fn)}, tmp_path / "new.pth")
+    assert list(read_pth(tmp_path / "new.pth", "new.pth")[0]) == ["a"]
+    torch.save(
+        {"a": torch.zeros(3).to(torch.float8_e4m3fn)}, tmp_path / "old.pth", _use_new_zipfile_serialization=False
+    )
+    refused(tmp_path / "old.pth", "old.pth: cannot be read as a .pth: ")

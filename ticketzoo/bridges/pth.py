@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ticketzoo.bridges.pth_records import check_records, check_stream
 from ticketzoo.errors import TicketError
 from ticketzoo.util.text import for_terminal
 
@@ -34,8 +35,7 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise TicketError(f"{where}: {size} bytes, more than the {MAX_BYTES} that are read of a .pth")
-    if (unpacked := _unpacked(path)) > _EXPANSION * size + 2**20:
-        raise TicketError(f"{where}: would unpack to {unpacked} bytes, and the file has {size}")
+    _check_sizes(path, where)
     allowed = [np.ndarray, np.dtype, type(np.dtype(np.uint8)), type(np.dtype(np.bool_)), *_rebuilds()]
     try:
         with warnings.catch_warnings(), torch.serialization.safe_globals(allowed):
@@ -45,7 +45,8 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
         first = for_terminal(str(error).split("\n")[0])[:200]
         remedy = "save its state_dict as safetensors on a machine that trusts it"
         raise TicketError(f"{where}: needs pickle, which runs code, and is not read ({first}): {remedy}") from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError, TypeError, MemoryError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, MemoryError,
+            AttributeError, AssertionError) as error:  # fmt: skip
         raise TicketError(f"{where}: cannot be read as a .pth: {for_terminal(error)[:300]}") from None
     tensors: dict[str, Tensor] = {}
     facts: dict[str, Any] = {}
@@ -61,19 +62,25 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
     return tensors, facts
 
 
-def _unpacked(path: Path) -> int:
-    """Return the bytes that a file of `torch.save`, a zip archive, says it unpacks to; 0 for any other file.
+def _check_sizes(path: Path, where: str) -> None:
+    """Hold what a file of `torch.save` says of its sizes against the bytes that it has.
 
     Raises:
-        TicketError: it begins as an archive does, and is none.
+        TicketError: it would unpack to more, its tensors claim more than their records hold, or it begins as an
+            archive does, and is none.
     """
+    size = path.stat().st_size
     with path.open("rb") as file:
-        if file.read(len(_ARCHIVE)) != _ARCHIVE:
-            return 0
+        is_archive = file.read(len(_ARCHIVE)) == _ARCHIVE
+    if not is_archive:
+        check_stream(path, where)
+        return
     try:
         with zipfile.ZipFile(path) as archive:
-            return sum(one.file_size for one in archive.infolist())
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            if (unpacked := sum(one.file_size for one in archive.infolist())) > _EXPANSION * size + 2**20:
+                raise TicketError(f"{where}: would unpack to {unpacked} bytes, and the file has {size}")
+            check_records(archive, where)
+    except (zipfile.BadZipFile, OSError, ValueError, RuntimeError) as error:  # of them NotImplementedError
         raise TicketError(f"{path}: cannot be read as a .pth: {for_terminal(error)[:300]}: save it again") from None
 
 
