@@ -118,8 +118,9 @@ def test_tickets_that_make_none_are_refused_in_one_line() -> None:
         toy() | make_ticket()
     with pytest.raises(TicketError, match="masked is zero and frozen"):
         toy() | toy("frozen", masked="frozen")
-    with pytest.raises(TicketError, match=r"unknown way to combine tickets 'unoin'; did you mean union\?"):
-        combined([toy(), toy()], "unoin")
+    with pytest.raises(TicketError, match=r"unknown way to combine tickets 'xor'; known are and, or, minus$"):
+        combined([toy(), toy()], "xor")
+    assert combined([toy(), toy()], "union").name == "toy.numbers-imp-or-toy.numbers-imp"
     low = {"fc1.weight": (torch.arange(10) < 5).view(2, 5), "fc2.weight": torch.tensor([[True, False]])}
     left, right = toy("left", kept={1: low}), toy("right", kept={1: {name: ~mask for name, mask in low.items()}})
     with pytest.raises(TicketError, match="no rewind weight in common"):

@@ -63,6 +63,22 @@ def checked(path: Path, name: str, **options: Any) -> Ticket:
     return ticket
 
 
+def test_files_of_a_ticket_are_no_files_of_another_tool(tmp_path: Path) -> None:
+    """Its masks look like those of several tasks; alone they are known by how they are encoded."""
+    folder = Ticket.from_masks(MASKS, net(), name="net.given").save_pretrained(tmp_path / "net.given")
+    load = r"load the folder with load_ticket\('[^']*net.given'\)$"
+    for path in (folder, folder / "seed-0", *(folder / "seed-0").iterdir()):
+        with pytest.raises(TicketError, match="this is a ticket.*: " + load):
+            Ticket.from_file(path)
+    alone = tmp_path / "mine.safetensors"
+    alone.write_bytes((folder / "seed-0" / "masks.safetensors").read_bytes())
+    done = CliRunner().invoke(app, ["import", str(alone), str(tmp_path / "out")])
+    assert isinstance(done.exception, TicketError)
+    assert str(done.exception).endswith(
+        "this is a ticket's own file: load the folder it was in with load_ticket(FOLDER)"
+    )
+
+
 class Name(str):
     """A name that counts how often its parts are looked at."""
 

@@ -8,14 +8,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ticketzoo.bridges.brought import Brought, Options, Patch
-from ticketzoo.bridges.checkpoint import open_source
+from ticketzoo.bridges.brought import Brought, Options, Patch, Source
+from ticketzoo.bridges.checkpoint import SETTINGS, open_source
 from ticketzoo.bridges.formats import Format, format_of, guess
 from ticketzoo.errors import TicketError
 from ticketzoo.hub.references import hub_reference
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.config import MASKS_FILE, REWIND_FILE, VALUES_FILE
+from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.makers import checked_masks, delta_of, ticket_of, under_of
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.ticket.whole import Network, Whole, hub_base, of_source, whole_of
@@ -31,7 +33,7 @@ def from_file(
     task: str | None = None,
 ) -> tuple[Ticket, Format]:
     """Return the ticket of a file or folder, and the format that it was; see `Ticket.from_file`."""
-    opened = open_source(Path(source).expanduser())
+    opened = _opened(Path(source).expanduser())
     form = format_of(name) if name else guess(opened)
     network = None if base is None else whole_of(hub_base(base) or base)
     if form.needs_base and network is None:
@@ -52,6 +54,24 @@ def from_file(
     if form.needs_base:  # masks of all that the base's file has, buffers too
         masks = {name: mask for name, mask in masks.items() if name in network.trained}
     return ticket_of(network, checked_masks(masks, network), base, facts, values=False), form
+
+
+def _opened(path: Path) -> Source:
+    """Return what is in a file or folder of another tool.
+
+    Raises:
+        TicketError: it is a ticket, or a ticket's own file, which would be taken for other masks than it holds; or as
+            `open_source`.
+    """
+    folder = next((one for one in (path, *path.absolute().parents[:2]) if (one / CONFIG_FILE).is_file()), None)
+    others = path.is_dir() and any((path / name).exists() for name in SETTINGS)
+    if folder is not None and not others and (path.is_dir() or path.name in (MASKS_FILE, REWIND_FILE, VALUES_FILE)):
+        what = "a ticket" if folder == path else "a ticket's own file"
+        raise TicketError(f"{path}: this is {what}: load the folder with load_ticket({str(folder)!r})")
+    opened = open_source(path)
+    if "encoding" in opened.facts and all(re.match(r"level-\d+/", name) for name in opened.tensors):
+        raise TicketError(f"{path}: this is a ticket's own file: load the folder it was in with load_ticket(FOLDER)")
+    return opened
 
 
 def _as_there(network: Whole) -> State:

@@ -9,6 +9,7 @@ from torch import Tensor
 from ticketzoo.errors import TicketError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.util.registry import Registry
+from ticketzoo.util.text import for_terminal
 
 
 @dataclass(frozen=True)
@@ -56,5 +57,9 @@ def _first_alone(first: Tensor, second: Tensor) -> Tensor:
 
 
 def way_called(name: str) -> Way:
-    """Return the way of that name, or short name. Raises TicketError, with the near names, where there is none."""
-    return next((way for way in WAYS.values() if way.short == name), None) or WAYS[name]
+    """Return the way of that short name, or the one that files have. Raises TicketError for any other."""
+    found = next((way for way in WAYS.values() if name in (way.short, way.name)), None)
+    if found is None:
+        known = ", ".join(way.short for way in WAYS.values())
+        raise TicketError(f"unknown way to combine tickets {for_terminal(repr(name))[:100]}; known are {known}")
+    return found
