@@ -418,6 +418,19 @@ def test_weights_left_out_do_not_widen_the_look_for_the_dividing_value() -> None
     assert select._near[1] < 0.1
 
 
+@pytest.mark.parametrize("count", [1, 4, 11, 12])
+def test_weights_in_the_place_of_ones_are_those_of_the_highest_scores(count: int) -> None:
+    """Also where some of equal scores are kept (of 0.5 one of four), and of kernels laid out by channels."""
+    scores = torch.tensor([0.5, 0.2, 0.9, 0.5, 0.1, 0.5, 0.3, 0.2, 0.5, 0.7, 0.8, 0.2]).view(1, 3, 2, 2)
+    weights = torch.arange(1.0, 13.0).view(1, 3, 2, 2)
+    for layout in (torch.contiguous_format, torch.channels_last):
+        laid = [one.clone(memory_format=layout) for one in (scores, scores, weights)]
+        expected = Highest()(laid[0], count) * weights
+        assert torch.equal(Highest()(laid[1], count, laid[2]), expected)
+        assert int(expected.count_nonzero()) == count
+        assert torch.equal(laid[2], weights)
+
+
 def test_the_dividing_value_is_found_wherever_it_went() -> None:
     """Values that drift, jump, tie and lose their spread: the memory of the call before never decides."""
     generator, select = torch.Generator().manual_seed(0), Highest()

@@ -10,7 +10,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.tasks.task import Task
 from ticketzoo.training.config import TrainingConfig
-from ticketzoo.training.scores import Popup
+from ticketzoo.training.popup import Popup
 from ticketzoo.util.signals import interrupted
 
 

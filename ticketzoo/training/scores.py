@@ -1,14 +1,13 @@
 """Masks by scores: the weights stay as they are, and training finds which of them the network computes with."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils import parametrize
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.masks.attach import Masked
@@ -16,12 +15,9 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.models.state import State, copy_state
 from ticketzoo.seeds import derive_seed
 from ticketzoo.training.parametrisation import PARAMETRISATIONS, Learned, Parametrisation
-from ticketzoo.training.selection import Highest
+from ticketzoo.training.popup import Effective, Popup
 
 ModuleT = TypeVar("ModuleT", bound=nn.Module)
-
-Effective = Callable[[Tensor, Tensor], Tensor]
-"""`effective(weights, kept)`: what the network computes with, put into `kept`, which is 1.0 for those kept, else 0."""
 
 
 class MaskLearner(Parametrisation, Protocol):
@@ -56,6 +52,11 @@ class Scores:
         """Return its name and what it was made with; the counts by parameter name."""
         return {"learn": {"name": self.name, "kept": dict(self.kept)}}
 
+    @property
+    def effective_of(self) -> Effective | None:
+        """Return what makes of kept weights those that the network computes with; None where they are the same."""
+        return None
+
     def install(self, model: nn.Module, masks: Masks, seed: int) -> list[nn.Parameter]:
         """Give each weight in `kept` a score; return the scores.
 
@@ -70,8 +71,8 @@ class Scores:
             owner, weight = place_of(model, name)
             weights = owner.get_parameter(weight)
             drawn = self.drawn(weights, eligible, name, derive_seed(seed, "scores", name)).to(weights.device)
-            popup = Popup(drawn, eligible.to(drawn.device), self.kept[name], self.effective, self.by_magnitude)
-            parametrize.register_parametrization(owner, weight, popup, unsafe=True)
+            popup = Popup(drawn, eligible.to(drawn.device), self.kept[name], self.effective_of, self.by_magnitude)
+            popup.put_on(owner, weight)
             scores.append(popup.scores)
         return scores
 
@@ -96,11 +97,6 @@ class Scores:
         scores = torch.empty(weights.shape, dtype=weights.dtype)
         nn.init.kaiming_uniform_(scores, a=math.sqrt(5), generator=torch.Generator().manual_seed(seed))
         return scores
-
-    @staticmethod
-    def effective(weights: Tensor, kept: Tensor) -> Tensor:
-        """Return what the network computes with, in the place of floats that are 1 where a weight is kept, else 0."""
-        return kept.mul_(weights)
 
 
 @PARAMETRISATIONS.add(
@@ -146,6 +142,11 @@ class Biprop(Scores):
         learn = {"name": self.name, "kept": dict(self.kept)}
         return {"learn": learn | ({"norms": True} if self.norms else {})}
 
+    @property
+    def effective_of(self) -> Effective:
+        """Return `effective`."""
+        return self.effective
+
     def install(self, model: nn.Module, masks: Masks, seed: int) -> list[nn.Parameter]:
         """Give each weight in `kept` a score; return the scores and, with `norms`, scales and shifts."""
         norms = [one for one in model.modules() if self.norms and isinstance(one, _BatchNorm)]
@@ -174,50 +175,6 @@ def _mean_kept(weights: Tensor, kept: Tensor) -> Tensor:
 def counts(masks: Masks, density: float) -> dict[str, int]:
     """Return the fraction `density` of each layer's kept weights as a count (round half to even), by parameter name."""
     return {name: round(density * int(mask.count_nonzero())) for name, mask in masks.items()}
-
-
-class _StraightThrough(torch.autograd.Function):
-    """The effective weights; to gradients of the scores, as if each weight were multiplied by |s|, or by s."""
-
-    @staticmethod
-    def forward(context: Any, scores: Tensor, weights: Tensor, kept: Tensor, popup: "Popup") -> Tensor:
-        context.save_for_backward(scores, weights)
-        context.by_magnitude = popup.by_magnitude
-        return popup.effective(weights, kept)
-
-    @staticmethod
-    def backward(context: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        scores, weights = context.saved_tensors
-        if context.by_magnitude:
-            return scores.sign().mul_(weights).mul_(gradients[0]), None, None, None
-        return weights * gradients[0], None, None, None
-
-
-class Popup(nn.Module):
-    """The scores of one weight tensor, and the weights that they leave of it."""
-
-    def __init__(self, scores: Tensor, eligible: Tensor, count: int, effective: Effective, by_magnitude: bool) -> None:
-        super().__init__()
-        self.scores, self.count = nn.Parameter(scores), count
-        self.effective, self.by_magnitude, self._highest = effective, by_magnitude, Highest()
-        self.excluded: Tensor | None
-        self.register_buffer("excluded", None if eligible.all() else ~eligible, persistent=False)
-
-    @torch.compiler.disable
-    def forward(self, weights: Tensor) -> Tensor:
-        """Return what the network computes with: of `weights` those whose scores are among the highest, 0 elsewhere."""
-        effective: Tensor = _StraightThrough.apply(self.scores, weights, self._kept(), self)
-        return effective
-
-    def mask(self) -> Tensor:
-        """Return which weights are kept, as bool."""
-        return self._kept().bool()
-
-    def _kept(self) -> Tensor:
-        scores = self.scores.detach()
-        ranked = scores.abs() if self.by_magnitude else scores.clone()
-        ranked = ranked if self.excluded is None else ranked.masked_fill_(self.excluded, -math.inf)
-        return self._highest(ranked, self.count)
 
 
 def parametrizations(model: nn.Module, kind: type[ModuleT]) -> dict[str, ModuleT]:

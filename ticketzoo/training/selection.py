@@ -5,7 +5,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-_WIDEST = 64
+_WIDEST = 256
 """Of so many values one is to be looked at, at most."""
 
 
@@ -20,37 +20,43 @@ class Highest:
         self._near: tuple[float, float] | None = None
         """The last dividing value, and how far around it to look."""
 
-    def __call__(self, scores: Tensor, count: int) -> Tensor:
-        """Return 1.0 where the `count` highest of `scores` are, else 0.0; of equal ones the later stay.
+    def __call__(self, scores: Tensor, count: int, weights: Tensor | None = None) -> Tensor:
+        """Return `weights`, or 1.0, where the `count` highest of `scores` are, else 0.0; of equal ones the later stay.
 
         Args:
             scores: floats, which may be overwritten: torch is many times faster where nothing is allocated.
             count: how many, from 1 to all.
+            weights: floats of the shape of `scores`.
         """
-        flat = scores.flatten()
-        gone = len(flat) - count
+        gone = scores.numel() - count
         if gone == 0:
-            return torch.ones_like(scores)
-        if flat.device.type != "cpu":
-            return unseen_highest(flat, count).to(scores.dtype).view(scores.shape)
+            return torch.ones_like(scores) if weights is None else weights.clone()
+        flat = scores.flatten()
+        if not flat.is_cpu:
+            kept = unseen_highest(flat, count).to(scores.dtype).view_as(scores)
+            return kept if weights is None else kept.mul_(weights)
         values = flat.numpy()
         below, above = self._dividing(values, gone)
-        missing = count - above
-        ties = np.flatnonzero(values == below) if missing else np.empty(0, np.int64)
-        flat.gt_(float(below))
-        if missing:
-            flat[torch.from_numpy(ties[len(ties) - missing :])] = 1.0
-        return flat.view(scores.shape)
+        ties = torch.from_numpy(np.flatnonzero(values == below)[above - count :]) if above < count else None
+        if weights is None:
+            flat.gt_(float(below))
+        else:  # one pass over memory in the place of a comparison and a product
+            torch.ops.aten.threshold_backward.grad_input(weights.flatten(), flat, float(below), grad_input=flat)
+        if ties is not None:
+            flat[ties] = 1.0 if weights is None else weights.flatten()[ties]
+        return flat.view_as(scores)
 
     def _dividing(self, values: NDArray[np.float32], gone: int) -> tuple[np.float32, int]:
         """Return the highest of the `gone` lowest values, and how many are above it."""
         last, width = self._near or (0.0, -1.0)
-        below, to_high = values < np.float32(last - width), values <= np.float32(last + width)
-        near = values[np.flatnonzero(np.greater(to_high, below))]
-        place, others = gone - 1 - int(np.count_nonzero(below)), len(values) - len(near)
+        below, around = values < np.float32(last - width), values <= np.float32(last + width)
+        place = gone - 1 - int(np.count_nonzero(below))
+        np.greater(around, below, out=around)  # numpy's fastest "and not"; memory just written is at hand
+        near = values[around.nonzero()[0]]
         if 0 <= place < len(near):
-            found = np.partition(near, place)[place]
-            above = int(np.count_nonzero(near > found)) + others - (gone - 1 - place)
+            near.partition(place)
+            found = near[place]
+            above = int(np.count_nonzero(near > found)) + len(values) - len(near) - (gone - 1 - place)
             width = width / 2 if len(near) * _WIDEST > len(values) else width
         else:  # numpy's partition takes a tenth of the time that torch's kthvalue does
             found = np.partition(values, gone - 1)[gone - 1]
