@@ -164,6 +164,16 @@ def test_a_place_of_a_kernel_that_meets_only_black_pixels_sees_nothing() -> None
     assert _seen_by(torch.nn.Conv2d(1, 1, 2), varies).tolist() == [[[False, True], [False, True]]]
 
 
+def test_times_chance_is_a_ratio_of_means_and_says_so() -> None:
+    """Of replicates that keep 10 and 5 of 12, the pairs have unlike chances."""
+    unlike = [Found(7, {1: masks(1)}, rewind_state()), Found(3, {1: masks(4)}, rewind_state())]
+    found = compare_tickets([toy(name="a", replicates=unlike), toy(name="b", replicates=unlike)])
+    (summary,) = [one for one in found.summaries(parameter=WHOLE) if one.group.first != one.group.second]
+    assert summary.ratio == summary.iou / summary.expected
+    assert summary.ratio != pytest.approx(sum(summary.ratios) / len(summary.ratios), rel=0.01)
+    assert "Times chance: the first mean over the second" in found.overlap_table().caption
+
+
 def test_a_comparison_is_shown_as_tables_and_figure(tmp_path: Path) -> None:
     found = compare_tickets([toy(), mirrored()])
     assert found._repr_html_().count("<table>") == 3

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
 
 CHANCE_WORDS = (
-    "Overlap: intersection over union of two masks, mean over pairs of replicates. Chance: its mean for random masks "
-    "with as many weights in each layer. Times chance: one as a multiple of the other, and in brackets the least and "
-    "the most of a pair. z: likewise how far the number of shared weights is from chance, in standard deviations. By "
-    "input: as a multiple of what random masks have that are as dense in each input of a layer, too."
+    "Overlap: intersection over union of two masks, mean over the pairs of replicates of which either keeps anything. "
+    "Chance: its mean for random masks with as many weights in each layer, likewise. Times chance: the first mean over "
+    "the second, and in brackets the least and the most of a pair's own multiple; the mean of these would be another "
+    "number. z: the least and the most of how far a pair's number of shared weights is from chance, in standard "
+    "deviations. By input: the mean overlap over the mean for random masks that are as dense in each input of a layer, "
+    "too."
 )
 
 

@@ -56,18 +56,18 @@ class Summary:
 
     @property
     def ratio(self) -> float:
-        """Mean overlap as a multiple of what chance gives."""
+        """Mean overlap over the mean of what chance gives: a ratio of means, and not the mean of `ratios`."""
         return self.iou / self.expected if self.expected else float("nan")
 
     @property
     def by_input(self) -> float:
-        """Mean overlap as a multiple of what masks give that are as dense in each input."""
+        """Mean overlap over the mean of what masks give that are as dense in each input."""
         expected = _mean([one.by_input.expected for one in self.found])
         return self.iou / expected if expected else float("nan")
 
     @property
     def ratios(self) -> list[float]:
-        """The multiple of each pair."""
+        """The multiple of each pair where chance gives anything."""
         return [one.overlap.ratio for one in self.found if one.overlap.ratio is not None]
 
     @property
