@@ -14,7 +14,7 @@ from comparisons import chen_2020, rewinding
 from finder_page import parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
-from sentences import encoder_words, frankle_2019_trials, rewinding_words, stable_where, zoo_words
+from sentences import encoder_words, first_result, frankle_2019_trials, rewinding_words, stable_where, zoo_words
 
 from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.statistics import Group, group_rows
@@ -61,6 +61,10 @@ STABILITY = {
 def read_rows(name: str) -> list[dict]:
     """The rows of docs/results/`name`.jsonl."""
     return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines()]
+
+
+FIRST = "lenet-300-100.mnist-imp"
+"""The ticket whose result README begins with."""
 
 
 def ticket_rows(name: str) -> list[dict]:
@@ -286,6 +290,8 @@ def main() -> None:
     replace(ROOT / "docs" / "verdicts.md", "verdict-errors-until-decided", verdict_errors_until_decided(added))
     summaries = map(read_summary, ticket_folders(ROOT / "registry"))
     replace(ROOT / "registry" / "README.md", "tickets", markdown_table(summaries))
+    verdict = json.loads((ROOT / "registry" / FIRST / "ticket.json").read_text())["verdict"]
+    replace(ROOT / "README.md", "first", first_result(ticket_rows(FIRST), verdict["label"], verdict["sparsity"]))
     trials = read_rows("lenet-300-100.mnist-imp-frankle2019")
     claims = claims_2019(trials)
     directed = [same for *_, same in claims if same is not None]
@@ -315,6 +321,7 @@ def main() -> None:
     draw(overlaps, IMAGES / "overlaps.png")
     causal, page = read_rows("causal"), ROOT / "docs" / "causal-lms.md"
     replace(page, "causal", causal_table(causal))
+    replace(page, "causal-retrained", causal_table(causal, retrained=True))
     replace(page, "causal-order", causal_order(causal))
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))

@@ -53,6 +53,24 @@ def frankle_2019_trials(rows: list[Row], stops: Mapping[tuple[str, int], Group],
     )
 
 
+def first_result(rows: list[Row], label: str, sparsity: float) -> str:
+    """The verdict of a ticket beside its controls, there and at the sparsest level that has them."""
+    groups = {(group.key.arm, group.key.level): group for group in group_rows(rows)}
+    controls = {"random_reinit": "re-initialised", "random_mask": "with random masks"}
+    seeds, dense = len(groups["dense", 0].by_seed), groups["dense", 0].summary.mean
+    told = []
+    last = max(level for arm, level in groups if arm == "random_mask")
+    for level in (next(level for (_, level), one in groups.items() if one.sparsity == sparsity), last):
+        beside = listed(f"{100 * groups[arm, level].summary.mean:.2f} {words}" for arm, words in controls.items())
+        ticket = groups["ticket", level]
+        told.append(f"with {ticket.sparsity:.1%} of the weights removed {100 * ticket.summary.mean:.2f}, and {beside}")
+    return wrapped(
+        f"LeNet-300-100 on MNIST, {counted(seeds, 'seed')}, test accuracy in percent, mean: dense {100 * dense:.2f}; "
+        f"{'; '.join(told)}. The verdict: *{label}* up to {sparsity:.1%}, by a rule whose error rates are known "
+        "([docs/verdicts.md](docs/verdicts.md)). How many seeds the levels behind it need is on its card."
+    )
+
+
 def stable_where(rows: list[Row], threshold: float) -> str:
     """The instability of each network from each step, and which are below the threshold."""
     measured = instabilities(rows)

@@ -1,4 +1,4 @@
-"""What the README shows works as shown."""
+"""The examples of README and of the pages on using and finding tickets work as shown."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from ticketzoo.finding import FindRecipe
 from ticketzoo.recipe import parse_recipe
 
 ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = ("README.md", "docs/use.md", "docs/find.md")
 
 
 LEARNS = """
@@ -31,8 +31,9 @@ assert min(gradients[f"bert.encoder.layer.{n}.attention.self.value.weight"] for 
 """What is true after the example: logits differ between texts, and the encoder has a gradient."""
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+def blocks(language: str, pages: tuple[str, ...] = PAGES) -> list[str]:
+    text = "".join((ROOT / page).read_text() for page in pages)
+    return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
 def test_python_examples_run_one_after_another(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_every_folder_is_a_known_room() -> None:
     assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
 
 
-def test_the_readme_lists_the_rooms_in_the_same_order() -> None:
-    listed = (PACKAGE.parent / "README.md").read_text().split("<!-- rooms -->\n```\n")[1].split("```")[0]
+def test_the_documents_list_the_rooms_in_the_same_order() -> None:
+    listed = (PACKAGE.parent / "docs" / "architecture.md").read_text().split("<!-- rooms -->\n```\n")[1].split("```")[0]
     assert [line.split()[0] for line in listed.splitlines()] == ROOMS
 
 
