@@ -47,6 +47,14 @@ def test_it_is_refused_in_one_line_with_level_and_layer(tmp_path: Path) -> None:
         plan_find(recipe(), tmp_path / "plan", seconds=0.01)
 
 
+def test_masks_that_follow_from_no_training_are_looked_at_before_any(tmp_path: Path) -> None:
+    """Of 30 weights level 1 keeps 3 and level 2 none: nothing is trained, not even the dense network."""
+    finder = CONTENT["finder"] | {"rates": {"fc3": 0.9}}
+    with pytest.raises(RunError, match=r"^seed 0 level 2/2 \(sparsity 0\.\d+\): no weight is kept of fc3\.weight"):
+        find_and_package(parse_recipe(CONTENT | {"finder": finder}, FindRecipe, "test"), tmp_path)
+    assert not list((tmp_path / "cells").glob("*/*"))
+
+
 def test_allowed_it_goes_on_and_says_how_many_weights_are_effective(tmp_path: Path) -> None:
     told = Told()
     ticket, folder = find_and_package(recipe(allow_dead_layers=True), tmp_path, progress=told)

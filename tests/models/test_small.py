@@ -112,7 +112,7 @@ def test_widths_that_cannot_be_are_refused(widths: Any, message: str) -> None:
         create_model("lenet-5", seed=0, widths=widths)
 
 
-def test_vgg_16_a_saves_a_third_of_the_multiplications() -> None:
+def test_vgg_16_a_saves_a_third_of_the_multiplications_and_64_percent_of_the_weights() -> None:
     """Li et al. 2017, table 2: 64 -> 32 filters in the first layer, 512 -> 256 in the last six of VGG-16."""
     widths = [32, 64, 128, 128, 256, 256, 256, *[256] * 6]
     with torch.device("meta"):
@@ -125,6 +125,9 @@ def test_vgg_16_a_saves_a_third_of_the_multiplications() -> None:
     assert weights == [14_710_464, 5_253_984]
     counts = [multiplications(network, images) for network in (whole, small)]
     assert round(100 * (1 - counts[1] / counts[0]), 1) == 34.2
+    linear = [inputs * 512 + 512 * 10 for inputs in (512, 256)]  # two layers in the paper, where ours has one
+    of_all = [convolutions + rest for convolutions, rest in zip(weights, linear, strict=True)]
+    assert round(100 * (1 - of_all[1] / of_all[0]), 1) == 64.0
 
 
 def create_on_meta(kwargs: dict[str, Any]) -> nn.Module:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from ticketzoo.util.text import numbered
 from ticketzoo.zoo.checks import Check
 
-_OF_SEED = re.compile(r"\bseed-(\d+)(/|\b)")
+_OF_SEED = re.compile(r"\bseed-(\d+)\b")
 _ALIKE = {
     r"\d+ bytes, sha256 [0-9a-f]{64}": "size and sha256 as ticket.json states",
     r"masks have digest [0-9a-f]{64}": "masks have the digest that ticket.json states",
@@ -37,7 +37,7 @@ def _files(checks: Iterable[Check]) -> str:
     """Return the names of files, those of several seeds under one: `masks.safetensors of seeds 0 to 4, recipe.yaml`."""
     names: dict[str, list[str]] = {}
     for check in checks:
-        names.setdefault(_OF_SEED.sub("", check.file, count=1) or "all", []).append(check.file)
+        names.setdefault(_OF_SEED.sub("seed-*", check.file).removeprefix("seed-*").lstrip("/"), []).append(check.file)
     return ", ".join(_of_seeds(name, files) for name, files in names.items())
 
 
@@ -46,4 +46,4 @@ def _of_seeds(name: str, files: list[str]) -> str:
     if len(files) == 1 or not seeds:
         return files[0]
     of_seeds = numbered("seed", seeds)
-    return of_seeds if name == "all" else f"{name} of {of_seeds}"
+    return f"{name} of {of_seeds}" if name else of_seeds

@@ -41,7 +41,11 @@ OutOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 VerboseOption = Annotated[
     bool,
-    typer.Option("--verbose", callback=_let_client_talk, help="Show what the Hub's client says of its own attempts."),
+    typer.Option(
+        "--verbose",
+        callback=_let_client_talk,
+        help="Show more, such as what the Hub's client says of its own attempts.",
+    ),
 ]
 TicketArgument = Annotated[
     str,

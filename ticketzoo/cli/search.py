@@ -29,7 +29,8 @@ def search(
         str | None,
         typer.Option(
             metavar="TICKET",
-            help="Only tickets of the network of this one, those that share most of its masks first; at --sparsity.",
+            help="Only tickets of the network of this one, those that share most of its masks first; its "
+            "level nearest to --sparsity is compared with theirs.",
         ),
     ] = None,
     registry: Annotated[

@@ -99,15 +99,16 @@ def verify(
 ) -> None:
     """Check a ticket's digests, coverage, nesting, sizes and claims; exit status 1 and the reason if anything is wrong.
 
-    A NOTE says what is only claimed: a verdict without rows, or by a rule that this version does not know,
-    or free text that speaks of results.
+    Files of which the same holds share a line; with --verbose each check has one. A NOTE says what is only claimed: a
+    verdict without rows, or by a rule that this version does not know, or free text that speaks of results.
 
     Example:
 
         ticketzoo verify ./runs/mine/my-ticket
     """
+    from ticketzoo.cli.checked import check_lines
     from ticketzoo.cli.output import print_json, quiet_transfers
-    from ticketzoo.finding.method import found_words
+    from ticketzoo.finding.words import found_words
     from ticketzoo.ticket.folder import file_entries
     from ticketzoo.zoo import verify_ticket
 
@@ -120,8 +121,8 @@ def verify(
     if as_json:
         print_json({"ticket": str(folder), "ok": True, "checks": [asdict(check) for check in checks]})
         return
-    for check in checks:
-        print(f"{'    ' if check.holds.startswith('NOTE') else 'ok  '}{check}")
+    for line in check_lines(checks, every=verbose):
+        print(line)
     print(f"{folder}: verified")
 
 

@@ -177,14 +177,21 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
 def _arms(rows: Sequence[Row]) -> tuple[str, ...]:
     """Return a line for each arm of the table that was measured: its masks, its weights, and where it comes from."""
     entries = [ARMS[name] for name in in_order(one_of(row["arm"]) for row in rows) if name in ARMS]
+    rewound = any(row.get("trained", True) for row in rows if row["arm"] == TICKET and row["level"])
     said = []
     for entry in entries:
-        parts = [f"{what} {words}" for what, words in (("masks", entry.masks), ("weights", entry.weights)) if words]
+        held = entry.weights if rewound else _as_they_are(entry.weights)
+        parts = [f"{what} {words}" for what, words in (("masks", entry.masks), ("weights", held)) if words]
         cite = f" ({entry.cite})" if entry.cite else ""
         said += [f"{arm_label(entry.name)}: {'; '.join(parts)}{cite}"] if parts else []
     further = [name for name in in_order(row["arm"] for row in rows) if one_of(name) != name]
     said += [f"{arm_label(name)}: further draws of {arm_label(one_of(name))}, one control with it" for name in further]
     return tuple(said)
+
+
+def _as_they_are(weights: str) -> str:
+    """Return words for an arm's weights where those of the ticket are used, not rewound to."""
+    return weights.replace("the rewind weights", "the ticket's weights").replace("rewind weights", "weights")
 
 
 def _expected(rows: Sequence[Row]) -> tuple[ExpectedArm, ...]:

@@ -22,6 +22,9 @@ SHARE = re.compile(r"\d\s*(%|percent\b|(percentage )?points?\b)", re.IGNORECASE)
 DIGEST, LICENCE = re.compile(r"\b[0-9a-f]{32,}\b"), "- **licence of the ticket**:"
 """Facts that are not in words, and which another may not stand for."""
 
+ONE = re.compile(r"\b(\d+\.\d+) to \1\b")
+"""A range that is one number, as cards of 0.1.0 have it of a ticket of one level."""
+
 RESULT = re.compile(r"\b(accuracy|sparsity|perplexity|F1)\b", re.IGNORECASE)
 """Those of them that stand for nothing else where text has no place for results: there any number with them counts."""
 
@@ -44,7 +47,7 @@ def claims(own: Iterable[str], missing: Iterable[str], expected: str, config: Ti
         says = f"line '{for_terminal(line)[:200]}'"
         given = instead.get(_shape(line))
         claimed = {(found[1] or found[2]).lower() for found in LABEL.finditer(words)}
-        if given is not None and (numbers_in(line) != numbers_in(given) or _other_fact(line, given)):
+        if given is not None and (numbers_in(ONE.sub(r"\1", line)) != numbers_in(given) or _other_fact(line, given)):
             yield f"{says}, and the ticket gives '{for_terminal(given)[:200]}'"
         elif claimed - labels:
             yield f"{says}, and no level is {min(claimed - labels)}"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from pydantic import model_validator
 
+from ticketzoo.finding.ahead import masks_ahead
 from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Lab, Level
 
@@ -22,8 +23,9 @@ class AtInitConfig(MethodConfig):
 @METHODS.add(
     "at-init",
     config=AtInitConfig,
-    cite="Lee et al. 2019; Frankle et al. 2021",
+    cite="Frankle et al. 2021",
     words="{criterion} pruning at initialisation",
+    cites_criterion=True,
 )
 def at_init(lab: Lab, config: AtInitConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, each pruned by the scores of the weights of step 0.
@@ -31,8 +33,6 @@ def at_init(lab: Lab, config: AtInitConfig) -> Iterator[Level]:
     Nothing is trained to find them: the trainings that measure the levels start from the same weights.
     """
     start = lab.initial
-    masks = lab.prune(start, lab.dense, to=1)  # what cannot be scored is refused before dense is trained
+    levels = masks_ahead(lab, start)
     yield Level(lab.dense, start)
-    for level in range(1, lab.levels + 1):
-        masks = lab.prune(start, masks, to=level) if level > 1 else masks
-        yield Level(masks, start)
+    yield from (Level(masks, start) for masks in levels)

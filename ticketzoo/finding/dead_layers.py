@@ -19,9 +19,7 @@ def check_layers(
     architecture: dict[str, Any],
     where: str,
     start: Callable[[], State],
-    *,
-    allowed: bool,
-    warn: Callable[[str], None],
+    warn: Callable[[str], None] | None = None,
 ) -> None:
     """Refuse masks that keep no weight of a layer in use, or warn and say how many weights are on a path at all.
 
@@ -30,8 +28,7 @@ def check_layers(
         architecture: of the network.
         where: begins the message.
         start: gives the weights that it is trained from.
-        allowed: whether the recipe allows it.
-        warn: told in one line where it does.
+        warn: told in one line, where the recipe allows it.
 
     Raises:
         RunError: a layer is dead, and the recipe does not allow that.
@@ -43,7 +40,7 @@ def check_layers(
     try:
         refuse_empty(masks, create_from_architecture(architecture, seed=0), where, allow)
     except TicketError as error:
-        if not allowed:
+        if warn is None:
             raise RunError(str(error)) from None
         said = str(error).removesuffix(f"; {allow}")
         warn(f"{said}; {_on_paths(masks, architecture, start())}")

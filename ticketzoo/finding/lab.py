@@ -6,11 +6,12 @@ from functools import cached_property, partial
 
 import torch
 
-from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.errors import RunError
 from ticketzoo.finding.dead_layers import check_layers
 from ticketzoo.finding.method import Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel
+from ticketzoo.finding.steps import steps_before_the_end
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models import create_from_architecture
@@ -97,16 +98,23 @@ class RecipeLab:
         Raises:
             RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
         """
-        what = what or ("as it is" if is_untrained(learn) else "")
-        label = f"{self.label}seed {self.seed} level {self.level}/{self.levels} {what}".rstrip()
+        label = self._at(self.level, what or ("as it is" if is_untrained(learn) else ""))
         if not self.inverted:
-            allowed, warn = self.recipe.finder.allow_dead_layers, self.cells.progress.warn
-            check_layers(masks, self.model.architecture, label, lambda: start.state, allowed=allowed, warn=warn)
+            warn = self.cells.progress.warn if self.recipe.finder.allow_dead_layers else None
+            check_layers(masks, self.model.architecture, label, lambda: start.state, warn)
         cell = self.cells.run(
             self.job(masks, start, learn, training), label, keep_final=keep_final, snapshot_steps=keep
         )
         self.records.append(cell.record)
         return Trained(cell, start, masks)
+
+    def _at(self, level: int, what: str = "") -> str:
+        return f"{self.label}seed {self.seed} level {level}/{self.levels} {what}".rstrip()
+
+    def refuse_dead(self, masks: Masks, *, to: int) -> None:
+        """Raise RunError where `masks` of level `to` keep no weight of a layer, unless the recipe allows that."""
+        if not self.inverted and not self.recipe.finder.allow_dead_layers:
+            check_layers(masks, self.model.architecture, self._at(to), lambda: self.initial.state)
 
     def measured(self, level: Level) -> Trained:
         """Return the training of a level that its method did not train; of one measured as it is keep no weights."""
@@ -161,7 +169,7 @@ class RecipeLab:
         scored = at.masks if isinstance(at, Trained) else at.known or self.dense
 
         def warn(line: str) -> None:
-            self.cells.progress.warn(f"{self.label}seed {self.seed} level {to}/{self.levels}: {line}")
+            self.cells.progress.warn(f"{self._at(to)}: {line}")
 
         return self._pruner(self._probe(at, weights, scored), to=to, masks=masks, warn=warn)
 
@@ -231,19 +239,3 @@ _MASKS, _VALUES = "masks/", "values/"
 
 def _weights(at: Trained | Start) -> State:
     return at.final if isinstance(at, Trained) else at.state
-
-
-def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
-    """Return the rewind step `length` in iterations.
-
-    Raises:
-        RecipeError: it is not before the end of training.
-    """
-    per_epoch = task.steps_per_epoch(recipe.training.batch_size)
-    step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
-    if step >= whole:
-        what = f"{length} is iteration {step}, not before the end of training ({whole})"
-        rewinds = length == getattr(recipe.finder, "rewind", None)
-        key, advice = ("finder.rewind", "rewind to") if rewinds else ("finder", "choose")
-        raise RecipeError(f"{key}: {what}: {advice} an earlier one, or train longer")
-    return step

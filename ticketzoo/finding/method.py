@@ -9,15 +9,10 @@ import torch
 from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, check_masks, kept, total
 from ticketzoo.models.state import State
-from ticketzoo.pruning.config import PruneConfig, PruningConfig
-from ticketzoo.pruning.criteria import CRITERIA
+from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.probe import Probe
-from ticketzoo.pruning.schedule import SCHEDULES
-from ticketzoo.pruning.scope import SCOPES
-from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
-from ticketzoo.ticket.ways import WAYS
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
@@ -190,6 +185,9 @@ class Lab(Protocol):
     def rewritten(self, at: Start, *, to: int) -> Start:
         """Return `at` with the weights that `prune(at, dense, to=to)` changed, if it changed any."""
 
+    def refuse_dead(self, masks: Masks, *, to: int) -> None:
+        """Raise RunError where `masks` of level `to` keep no weight of a layer, unless the recipe allows that."""
+
     def units(self, masks: Masks) -> Masks:
         """Return what `masks` keep of what is removed as one: a bool for each weight, or for each filter."""
 
@@ -208,6 +206,7 @@ class Method:
         cite: where the method comes from.
         words: what a card says of it; `{criterion}` in it stands for the name of the criterion.
         scopes: what a card says of scopes that are the method's own, by name.
+        cites_criterion: whether a card cites the criterion's paper in place of the method's.
     """
 
     name: str
@@ -216,35 +215,7 @@ class Method:
     cite: str
     words: str
     scopes: Mapping[str, str] = field(default_factory=dict)
+    cites_criterion: bool = False
 
 
 METHODS: Registry[Method] = Registry("method", Method, error=RecipeError)
-
-
-def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
-    """Return what the tables say of the way a ticket was found, by part: words, and in brackets the citation.
-
-    Of a name that no table has nothing is said, nor of the criterion of a method whose words leave it out.
-
-    Args:
-        pruning: of ticket.json: `method`, and where they are stated `criterion`, `structure`, `scope` and `schedule`.
-    """
-    method, scope, usual = pruning["method"], pruning.get("scope", ""), PruneConfig()
-    words = METHODS[method].words if method in METHODS else ""
-    criterion = pruning.get("criterion") or (usual.criterion.name if "{criterion}" in words else "")
-    name, _, keys = criterion.partition(" (")
-    said = {
-        "method": _said(METHODS, method).replace("{criterion}", criterion) or _said(WAYS, method),
-        "criterion": _said(CRITERIA, name) + ("; " + keys.removesuffix(")") if keys and name in CRITERIA else ""),
-        "structure": _said(STRUCTURES, pruning.get("structure") or usual.structure.name),
-        "scope": _said(SCOPES, scope) or (METHODS[method].scopes.get(scope, "") if method in METHODS else ""),
-        "schedule": _said(SCHEDULES, pruning.get("schedule")),
-    }
-    return {part: text for part, text in said.items() if text}
-
-
-def _said(table: Registry[Any], name: object) -> str:
-    if not isinstance(name, str) or name not in table:
-        return ""
-    row = table[name]
-    return (row.words or row.name) + (f" ({row.cite})" if row.cite else "")

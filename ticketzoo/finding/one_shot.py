@@ -4,9 +4,11 @@ from collections.abc import Iterator
 
 from pydantic import model_validator
 
+from ticketzoo.finding.ahead import masks_ahead
 from ticketzoo.finding.config import RewindingConfig
-from ticketzoo.finding.method import METHODS, Lab, Level, Start, Trained
+from ticketzoo.finding.method import METHODS, Lab, Level, Trained
 from ticketzoo.finding.rewinding import REWINDINGS
+from ticketzoo.masks.masks import Masks
 
 
 class OneShotConfig(RewindingConfig):
@@ -39,7 +41,7 @@ def one_shot(lab: Lab, config: OneShotConfig) -> Iterator[Level]:
     """Yield the dense network and `lab.levels` pruned ones, all pruned by the trained weights of the dense one."""
     dense = _train_dense(lab, config)
     yield Level(lab.dense, lab.initial, dense)
-    yield from _pruned(lab, config, dense, by=dense)
+    yield from _pruned(lab, config, dense, masks_ahead(lab, dense))
 
 
 @METHODS.add(
@@ -53,9 +55,10 @@ def one_shot_initial(lab: Lab, config: UntrainedConfig) -> Iterator[Level]:
 
     Of a pretrained model these are the pretrained weights.
     """
+    levels = masks_ahead(lab, lab.initial)
     dense = _train_dense(lab, config)
     yield Level(lab.dense, lab.initial, dense)
-    yield from _pruned(lab, config, dense, by=lab.initial)
+    yield from _pruned(lab, config, dense, levels)
 
 
 def _train_dense(lab: Lab, config: OneShotConfig) -> Trained:
@@ -63,9 +66,8 @@ def _train_dense(lab: Lab, config: OneShotConfig) -> Trained:
     return lab.train(lab.dense, lab.initial, keep=kept)
 
 
-def _pruned(lab: Lab, config: OneShotConfig, dense: Trained, *, by: Trained | Start) -> Iterator[Level]:
-    """Yield the pruned levels, with IMP's densities, all ranked by the same weights."""
-    start, masks = REWINDINGS[config.rewinding](dense, dense, lab.steps(config.rewind)), lab.dense
-    for level in range(1, lab.levels + 1):
-        masks = lab.prune(by, masks, to=level)
+def _pruned(lab: Lab, config: OneShotConfig, dense: Trained, levels: Iterator[Masks]) -> Iterator[Level]:
+    """Yield the pruned levels, all trained from the same start."""
+    start = REWINDINGS[config.rewinding](dense, dense, lab.steps(config.rewind))
+    for masks in levels:
         yield Level(masks, start, lab.train(masks, start))

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import model_validator
 
+from ticketzoo.finding.ahead import masks_ahead
 from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Lab, Level
 from ticketzoo.pruning.config import COMPARED
@@ -58,7 +59,7 @@ def post_training(lab: Lab, config: PostTrainingConfig) -> Iterator[Level]:
     start, learn = lab.initial, WEIGHTS if config.retrain else NOTHING
     if config.pretrain:
         start = lab.train(lab.dense, lab.initial, what="first").end(count_from=0)
+    levels = masks_ahead(lab, start, anew=True)
     yield Level(lab.dense, start, learn=learn)
-    for level in range(1, lab.levels + 1):
-        masks = lab.prune(start, lab.dense, to=level)
+    for level, masks in enumerate(levels, 1):
         yield Level(masks, lab.rewritten(start, to=level), learn=learn)

@@ -8,15 +8,19 @@ from functools import cache
 from typing import Any
 
 from ticketzoo.ticket.card_kinds import (
+    at_sparsities,
     found_facts,
     holding_words,
     kind_facts,
     nature_words,
-    rewind_words,
+    not_pruned_words,
+    rate_of_words,
+    rewind_fact,
     summary_words,
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
+from ticketzoo.ticket.mask_training import mask_training_facts
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity
@@ -90,7 +94,7 @@ def render_card(
         "holding": holding_words(config),
         "nature": nature_words(config),
         "unstructured": config.pruning.structure is None,
-        "found": _found(config),
+        "found": _found(config, recipe_text),
         "laid_out": [for_markdown(line) for line in config.source.laid_out or ()],
         "plots": [_plot(file) for file in plots],
         "tables": evidence.tables,
@@ -134,9 +138,9 @@ def _facts(config: TicketConfig) -> Facts:
         ("architecture", f"{config.architecture.name}({kwargs}), of {config.architecture.library}"),
         ("task", "its author's own: loss and metric of a program" if config.task == "own" else config.task),
         ("prunable weights", f"{config.prunable_weights:,}"),
-        ("not pruned", _not_pruned(config)),
-        ("packaged levels", f"{levels}; sparsity {' to '.join((sparsities[0], sparsities[-1]))}" if levels else None),
-        ("rewinds to", rewind_words(config)),
+        ("not pruned", not_pruned_words(config)),
+        ("packaged levels", f"{levels}; {at_sparsities(sparsities)}" if levels else None),
+        rewind_fact(config),
         *kind_facts(config),
         ("replicates", f"{len(seeds)}, from {numbered('seed', seeds)}"),
     )
@@ -156,16 +160,16 @@ def _loading(config: TicketConfig, reference: str) -> str:
     return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\n{put}", "python")
 
 
-def _found(config: TicketConfig) -> Facts:
+def _found(config: TicketConfig, recipe_text: str | None) -> Facts:
     rate = config.pruning.rate
     rates = rate if isinstance(rate, dict) else {"all layers": rate} if rate is not None else {}
-    of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
     return _known(
         *found_facts(config),
         (
-            f"fraction of the {of_what} weights removed in a round",
+            f"fraction of the {rate_of_words(config)}",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
+        *mask_training_facts(config, recipe_text),
         ("compared", config.pruning.compared),
         ("library", f"ticketzoo {config.library_version}"),
     )
@@ -229,12 +233,6 @@ def _cost(cost: Mapping[str, Any]) -> Facts:
         ("device", cost.get("device")),
         ("left out", f"{cost['left_out']:,} that could not be read" if cost.get("left_out") else None),
     )
-
-
-def _not_pruned(config: TicketConfig) -> str | None:
-    names = config.pruning.not_trained
-    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
-    return f"{', '.join(names[:10])}{more}, which {config.task} does not train" if names else None
 
 
 def _plot(file: str) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The kind of a ticket in the words of its card: how it is used, where its weights come from, what it was made from."""
 
 import json
+from collections.abc import Sequence
 
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
 from ticketzoo.util.text import show_numbers
@@ -58,8 +59,33 @@ def found_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
     ]
 
 
+def at_sparsities(sparsities: Sequence[str]) -> str:
+    """Return "at sparsity 0.950", or "sparsity 0.200 to 0.965" of several levels."""
+    return f"at sparsity {sparsities[0]}" if len(sparsities) == 1 else f"sparsity {sparsities[0]} to {sparsities[-1]}"
+
+
+def not_pruned_words(config: TicketConfig) -> str | None:
+    """Return words for the parameters that the task does not train, if there are any."""
+    names = config.pruning.not_trained
+    more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+    return f"{', '.join(names[:10])}{more}, which {config.task} does not train" if names else None
+
+
+def rate_of_words(config: TicketConfig) -> str:
+    """Return what fractions of `pruning.rate` are of: "surviving weights removed in a round", or of a single cut."""
+    if all(entry.level <= 1 for entry in config.levels):
+        return "weights removed"
+    of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
+    return f"{of_what} weights removed in a round"
+
+
+def rewind_fact(config: TicketConfig) -> tuple[str, str]:
+    """Return what the weights of a ticket are, under their name: those to train from, or to use as they are."""
+    return ("weights" if config.use == "as-is" else "rewinds to"), rewind_words(config)
+
+
 def rewind_words(config: TicketConfig) -> str:
-    """Return words for the weights to train from."""
+    """Return words for the weights to train from, or to use as they are."""
     rewind = config.rewind
     if isinstance(rewind, BaseRewind):
         return f"the weights of {rewind.repo_id}, fetched from there"
@@ -71,6 +97,8 @@ def rewind_words(config: TicketConfig) -> str:
     if rewind.rewinding == "learning-rate":
         return f"the learning rate of iteration {rewind.shown_step}; the weights are trained ones, not early ones{own}"
     first = "the weights before training" if config.architecture.library == "transformers" else "initialisation"
+    if rewind.kind == "signed":
+        first = f"the signs of {'the ' * (first == 'initialisation')}{first}, one magnitude a layer"
     early = first if rewind.step == 0 else f"the weights after {rewind.shown_step} iterations"
     return (early if rewind.rewinding == "weights" else f"{early} ({rewind.rewinding})") + own
 

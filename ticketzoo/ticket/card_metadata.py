@@ -147,7 +147,7 @@ def _eval_results(config: TicketConfig, measured: Sequence[Measurement], source:
             dataset_name=for_terminal(result.target),
             dataset_revision=for_terminal(config.source.revision) if config.source.revision else None,
             metric_type=_metric(result).hub_name or _metric(result).name,
-            metric_name=f"{result.metric.replace('_', ' ')} after retraining at sparsity "
+            metric_name=f"{result.metric.replace('_', ' ')} {_how(config)} retraining at sparsity "
             f"{show_sparsity(result.sparsity)}, mean over seeds",
             metric_value=round(result.mean, 6),
             metric_args=_arguments(result),
@@ -157,6 +157,10 @@ def _eval_results(config: TicketConfig, measured: Sequence[Measurement], source:
         and (result.arm, result.level, result.target, result.at) == ("ticket", headline.level, source, "final")
         and result.metric.startswith("test_")
     ]
+
+
+def _how(config: TicketConfig) -> str:
+    return "without" if config.use == "as-is" and not config.values else "after"
 
 
 def _arguments(result: Measurement) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """Effective sparsity of a ticket: kept weights on no path from input to output count as removed, too."""
 
+import copy
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ticketzoo.errors import ModelError
 from ticketzoo.masks.masks import Masks, kept, sparsity_of, total
@@ -84,7 +85,17 @@ def _words(one: EffectiveLevel) -> str:
     return f"{said}; {where} ({', '.join(layers)})"
 
 
-def effective_sparsity(ticket: "Contents", *, most: int | None = MOST_WEIGHTS) -> Effective:
+Inputs = Tensor | Mapping[str, Tensor]
+"""An example: the first argument of a network, or arguments by name."""
+
+
+def effective_sparsity(
+    ticket: "Contents",
+    *,
+    most: int | None = MOST_WEIGHTS,
+    network: nn.Module | None = None,
+    inputs: Inputs | None = None,
+) -> Effective:
     """Return the effective sparsities of a ticket's levels, of the replicate that it is a view of.
 
     A path also begins at a bias that is not 0 in the weights that the level starts from. Those of a base model are not
@@ -93,17 +104,36 @@ def effective_sparsity(ticket: "Contents", *, most: int | None = MOST_WEIGHTS) -
     Args:
         ticket: the ticket.
         most: prunable weights above which nothing is computed; None for no such bound.
+        network: of a ticket over a network of one's own, that network on the CPU: a copy of it is looked at.
+        inputs: goes with it, an example of any values.
     """
     config = ticket.config
+    if network is not None and inputs is not None:
+        return _of_own(ticket, network, {"": inputs} if isinstance(inputs, Tensor) else inputs)
     if most is not None and config.prunable_weights > most:
         many = f"the network has {config.prunable_weights:,} prunable weights, more than {most:,}"
         return Effective(ticket.seed, why_not=f"{many}: ask ticketzoo.ticket.effective for it")
     try:
         if reason := _unknown_network(config.architecture):
             return Effective(ticket.seed, why_not=reason)
-        return Effective(ticket.seed, tuple(_levels(ticket)))
+        stated = config.architecture
+        inputs = example_inputs(stated.library, stated.name, stated.kwargs)
+        model = build_architecture(stated, 0, at_most=most_parameters(config, {}))
+        return Effective(ticket.seed, tuple(_levels(ticket, model, inputs)))
     except (ModelError, RuntimeError, TypeError, ValueError, AttributeError, KeyError, IndexError):
         return Effective(ticket.seed, why_not=NOT_FOLLOWED)
+
+
+def _of_own(ticket: "Contents", network: nn.Module, inputs: Mapping[str, Tensor]) -> Effective:
+    there = {name: parameter.shape for name, parameter in network.named_parameters()}
+    masks = model_names_of(ticket.masks, network)
+    if wrong := [name for name, mask in masks.items() if there.get(name) != mask.shape]:
+        return Effective(ticket.seed, why_not=f"the network has no parameter '{wrong[0]}' of the ticket's shape")
+    ones = {name: torch.ones_like(value) for name, value in inputs.items()}
+    try:
+        return Effective(ticket.seed, tuple(_levels(ticket, copy.deepcopy(network), ones)))
+    except ModelError as error:
+        return Effective(ticket.seed, why_not=str(error))
 
 
 def _unknown_network(stated: Architecture) -> str:
@@ -117,11 +147,8 @@ def _unknown_network(stated: Architecture) -> str:
     return ""
 
 
-def _levels(ticket: "Contents") -> Iterator[EffectiveLevel]:
+def _levels(ticket: "Contents", model: nn.Module, inputs: Mapping[str, Tensor]) -> Iterator[EffectiveLevel]:
     config = ticket.config
-    stated = config.architecture
-    inputs = example_inputs(stated.library, stated.name, stated.kwargs)
-    model = build_architecture(config.architecture, 0, at_most=most_parameters(config, {}))
     with_weights = not isinstance(config.rewind, BaseRewind)
     for entry in config.levels:
         at = ticket.at(level=entry.level)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
 from ticketzoo.seeds import derive_seed
-from ticketzoo.ticket.card_kinds import rewind_words
+from ticketzoo.ticket.card_kinds import rewind_fact
 from ticketzoo.ticket.config import MASKS_FILE, REWIND_FILE, TicketConfig, check_config
 from ticketzoo.ticket.encoding import check_asked
 from ticketzoo.ticket.files import Files
@@ -108,7 +108,7 @@ def _left_to_seeds(config: TicketConfig, content: dict[str, Any]) -> set[str]:
 
 def _card_of(card: bytes, old: TicketConfig, new: TicketConfig) -> bytes:
     """Return a card on which the line of the start weights is the new ticket's."""
-    before, after = (f"- **rewinds to**: {rewind_words(config)}\n".encode() for config in (old, new))
+    before, after = ("- **{}**: {}\n".format(*rewind_fact(config)).encode() for config in (old, new))
     return card.replace(before, after, 1)
 
 
