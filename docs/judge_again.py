@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ticketzoo.evaluation.again import judge_ticket
 from ticketzoo.evaluation.evidence import card_files
-from ticketzoo.finding.words import found_words
+from ticketzoo.finding.method import found_words
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import check_config

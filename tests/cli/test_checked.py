@@ -1,7 +1,6 @@
 """Lines of `verify`: files of which the same holds share one."""
 
-from ticketzoo.cli.checked import check_lines
-from ticketzoo.zoo.checks import Check
+from ticketzoo.zoo.checks import Check, check_lines
 
 CHECKS = [
     Check("ticket.json", "format 2"),

@@ -52,7 +52,7 @@ def test_the_way_from_a_recipe_to_a_verdict_on_other_data(folder: Path) -> None:
     done = ticketzoo(folder, "transfer", "transfer.yaml", "--plan", "--json").json
     assert (done["trainings"], done["finished"], done["seconds"]) == (0, 4, 0)
     verified = ticketzoo(folder, "verify", f"./{TICKET}")
-    assert verified.status == 0 and "accuracy.png: the picture that its rows give" in verified.out
+    assert verified.status == 0 and "accuracy.png, early-stopping.png: the picture that its rows give" in verified.out
     assert "NOTE" not in verified.out
 
     added = ticketzoo(folder, "add", "lenet.digits-imp")

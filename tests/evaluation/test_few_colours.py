@@ -3,7 +3,7 @@
 import numpy as np
 from PIL import Image
 
-from ticketzoo.evaluation.few_colours import with_few_colours
+from ticketzoo.evaluation.figure import with_few_colours
 
 
 def test_frequent_colors_stay_and_others_are_rounded() -> None:

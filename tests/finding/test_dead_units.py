@@ -18,7 +18,7 @@ def dead_units(name: str, level: int) -> list[int]:
 
 @pytest.mark.slow
 def test_grasp_leaves_more_units_dead_than_snip_and_synflow_the_most() -> None:
-    """How many they are differs from draw to draw, their order does not; SNIP's level is sparser (95.6%) than 95%."""
+    """Their number differs from draw to draw, their order does not; SNIP's level is sparser (95.6%) than 95%."""
     found = {name: dead_units(f"mnist-{name}", level) for name, level in (("snip", 7), ("grasp", 1), ("synflow", 1))}
     assert all(len(counts) == 5 for counts in found.values())
     assert 0 < min(found["snip"]) <= max(found["snip"]) < min(found["grasp"])

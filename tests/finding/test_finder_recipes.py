@@ -12,9 +12,9 @@ from test_killed import killed, start
 
 from ticketzoo import load_ticket
 from ticketzoo.finding import FindRecipe, find_and_package
+from ticketzoo.finding.method import found_words
 from ticketzoo.finding.package import make_ticket
 from ticketzoo.finding.run import find_tickets
-from ticketzoo.finding.words import found_words
 from ticketzoo.models import bare_names
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ticketzoo.finding import FindRecipe, find_and_package
-from ticketzoo.finding.words import found_words
+from ticketzoo.finding.method import found_words
 from ticketzoo.recipe import parse_recipe
 
 

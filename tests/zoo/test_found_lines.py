@@ -8,10 +8,10 @@ import torch
 from toy_zoo import ROWS, make_ticket
 
 from ticketzoo.finding import FindRecipe
+from ticketzoo.finding.method import found_words
 from ticketzoo.finding.package import make_card
 from ticketzoo.finding.package import make_ticket as packaged
 from ticketzoo.finding.run import find_tickets
-from ticketzoo.finding.words import found_words
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.tasks import create_task

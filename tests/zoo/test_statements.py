@@ -16,7 +16,7 @@ from ticketzoo.errors import TicketError
 from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.backing import apart, differing
 from ticketzoo.evaluation.evidence import card_files, ticket_card
-from ticketzoo.finding.words import found_words
+from ticketzoo.finding.method import found_words
 from ticketzoo.zoo.add import add_ticket
 from ticketzoo.zoo.summary import read_summary
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ticketzoo.evaluation.tables import Table
-from ticketzoo.finding.words import found_words
+from ticketzoo.finding.method import found_words
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.hub.push import Published
 from ticketzoo.hub.references import HubReference, hub_reference, parse_reference

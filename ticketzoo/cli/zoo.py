@@ -106,11 +106,11 @@ def verify(
 
         ticketzoo verify ./runs/mine/my-ticket
     """
-    from ticketzoo.cli.checked import check_lines
     from ticketzoo.cli.output import print_json, quiet_transfers
-    from ticketzoo.finding.words import found_words
+    from ticketzoo.finding.method import found_words
     from ticketzoo.ticket.folder import file_entries
     from ticketzoo.zoo import verify_ticket
+    from ticketzoo.zoo.checks import check_lines
 
     quiet_transfers()
     files = _files(ticket, registry)

@@ -10,7 +10,7 @@ from ticketzoo.ticket.config import Filters, TicketConfig
 from ticketzoo.util.text import for_terminal
 
 FoundWords: TypeAlias = Callable[[Mapping[str, Any]], dict[str, str]]
-"""Gives the words of this version for how a ticket was found, as `ticketzoo.finding.words.found_words` does."""
+"""Gives the words of this version for how a ticket was found, as `ticketzoo.finding.method.found_words` does."""
 
 PARTS: tuple[Literal["method", "criterion", "structure", "scope", "schedule"], ...] = (
     "method",

@@ -9,9 +9,8 @@ import torch
 from ticketzoo.errors import RunError
 from ticketzoo.finding.dead_layers import check_layers
 from ticketzoo.finding.method import Level, Start, Trained
-from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.recipe import FindRecipe, steps_before_the_end
 from ticketzoo.finding.start import SourceModel
-from ticketzoo.finding.steps import steps_before_the_end
 from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks, kept, total
 from ticketzoo.models import create_from_architecture

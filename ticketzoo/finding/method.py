@@ -9,14 +9,19 @@ import torch
 from ticketzoo.errors import RecipeError, RunError, TicketError
 from ticketzoo.masks.masks import Masks, check_masks, kept, total
 from ticketzoo.models.state import State
-from ticketzoo.pruning.config import PruningConfig
+from ticketzoo.pruning.config import PruneConfig, PruningConfig
+from ticketzoo.pruning.criteria import CRITERIA
 from ticketzoo.pruning.probe import Probe
+from ticketzoo.pruning.schedule import SCHEDULES
+from ticketzoo.pruning.scope import SCOPES
+from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.store import Cell
+from ticketzoo.ticket.ways import WAYS
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import WEIGHTS, Learned, Parametrisation
 from ticketzoo.training.record import Record
-from ticketzoo.util.registry import Registry
+from ticketzoo.util.registry import Registry, said
 
 
 @dataclass(frozen=True)
@@ -219,3 +224,26 @@ class Method:
 
 
 METHODS: Registry[Method] = Registry("method", Method, error=RecipeError)
+
+
+def found_words(pruning: Mapping[str, Any]) -> dict[str, str]:
+    """Return what the tables say of the way a ticket was found, by part: words, and in brackets the citation.
+
+    Of a name that no table has nothing is said, nor of the criterion of a method whose words leave it out.
+
+    Args:
+        pruning: of ticket.json: `method`, and where they are stated `criterion`, `structure`, `scope` and `schedule`.
+    """
+    method, scope, usual = pruning["method"], pruning.get("scope", ""), PruneConfig()
+    words = METHODS[method].words if method in METHODS else ""
+    criterion = pruning.get("criterion") or (usual.criterion.name if "{criterion}" in words else "")
+    name, _, keys = criterion.partition(" (")
+    cited = CRITERIA[name].cite if method in METHODS and METHODS[method].cites_criterion and name in CRITERIA else None
+    texts = {
+        "method": said(METHODS, method, cited).replace("{criterion}", criterion) or said(WAYS, method),
+        "criterion": said(CRITERIA, name) + ("; " + keys.removesuffix(")") if keys and name in CRITERIA else ""),
+        "structure": said(STRUCTURES, pruning.get("structure") or usual.structure.name),
+        "scope": said(SCOPES, scope) or (METHODS[method].scopes.get(scope, "") if method in METHODS else ""),
+        "schedule": said(SCHEDULES, pruning.get("schedule")),
+    }
+    return {part: text for part, text in texts.items() if text}

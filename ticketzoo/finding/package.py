@@ -15,12 +15,11 @@ from ticketzoo.evaluation.rows import carried_to
 from ticketzoo.evaluation.target import Use
 from ticketzoo.finding.beside import keep_another
 from ticketzoo.finding.config import RewindingConfig
-from ticketzoo.finding.recipe import FindRecipe
+from ticketzoo.finding.method import found_words
+from ticketzoo.finding.recipe import FindRecipe, steps_before_the_end
 from ticketzoo.finding.replicates import extra_files, packaged
 from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import SourceModel, load_task
-from ticketzoo.finding.steps import steps_before_the_end
-from ticketzoo.finding.words import found_words
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.pruning.filters import FilterStructure

@@ -21,8 +21,9 @@ from ticketzoo.models.gguf import SUFFIX
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.models.small import takes_widths
 from ticketzoo.pruning.structure import STRUCTURES
-from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed
+from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed, Steps
 from ticketzoo.tasks import TaskConfig
+from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.verdict import Until, Verdict
 from ticketzoo.training import TrainingConfig
 
@@ -195,3 +196,19 @@ class FindRecipe(Config):
             use="filters" if use == "train" and _of_filters(self.finder) else use,
             until=self.until,
         )
+
+
+def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
+    """Return the rewind step `length` in iterations.
+
+    Raises:
+        RecipeError: it is not before the end of training.
+    """
+    per_epoch = task.steps_per_epoch(recipe.training.batch_size)
+    step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
+    if step >= whole:
+        what = f"{length} is iteration {step}, not before the end of training ({whole})"
+        rewinds = length == getattr(recipe.finder, "rewind", None)
+        key, advice = ("finder.rewind", "rewind to") if rewinds else ("finder", "choose")
+        raise RecipeError(f"{key}: {what}: {advice} an earlier one, or train longer")
+    return step

@@ -11,16 +11,17 @@ from ticketzoo.ticket.card_kinds import (
     at_sparsities,
     found_facts,
     holding_words,
+    is_single_cut,
     kind_facts,
+    mask_training_facts,
     nature_words,
     not_pruned_words,
-    rate_of_words,
+    of_weights,
     rewind_fact,
     summary_words,
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
-from ticketzoo.ticket.mask_training import mask_training_facts
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity
@@ -166,7 +167,7 @@ def _found(config: TicketConfig, recipe_text: str | None) -> Facts:
     return _known(
         *found_facts(config),
         (
-            f"fraction of the {rate_of_words(config)}",
+            f"fraction of the {of_weights(config)} removed{'' if is_single_cut(config) else ' in a round'}",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
         *mask_training_facts(config, recipe_text),

@@ -1,10 +1,18 @@
 """The kind of a ticket in the words of its card: how it is used, where its weights come from, what it was made from."""
 
 import json
+import re
 from collections.abc import Sequence
+from typing import Any
 
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
+from ticketzoo.ticket.recipe_file import parse_recipe
 from ticketzoo.util.text import show_numbers
+
+TRAINED = frozenset({"edge-popup", "biprop", "bernoulli", "mask-training"})
+"""Methods that train a mask: as `finder.training` of their recipes says, or else as `training`."""
+
+_UNITS = {"ep": "epoch", "it": "iteration"}
 
 UNKNOWN = "unknown"
 """Stated, of masks that were brought, where nobody said what they were found on and ranked within."""
@@ -71,12 +79,16 @@ def not_pruned_words(config: TicketConfig) -> str | None:
     return f"{', '.join(names[:10])}{more}, which {config.task} does not train" if names else None
 
 
-def rate_of_words(config: TicketConfig) -> str:
-    """Return what fractions of `pruning.rate` are of: "surviving weights removed in a round", or of a single cut."""
-    if all(entry.level <= 1 for entry in config.levels):
-        return "weights removed"
-    of_what = {"survivors": "surviving"}.get(config.pruning.rate_of, config.pruning.rate_of)
-    return f"{of_what} weights removed in a round"
+def is_single_cut(config: TicketConfig) -> bool:
+    """Tell whether a ticket's levels end with the first, so that no round followed another."""
+    return all(entry.level <= 1 for entry in config.levels)
+
+
+def of_weights(config: TicketConfig) -> str:
+    """Return what fractions of `pruning.rate` are of: "surviving weights", or of a single cut "weights"."""
+    if is_single_cut(config):
+        return "weights"
+    return f"{'surviving' if config.pruning.rate_of == 'survivors' else config.pruning.rate_of} weights"
 
 
 def rewind_fact(config: TicketConfig) -> tuple[str, str]:
@@ -115,3 +127,35 @@ def nature_words(config: TicketConfig) -> str:
         trained = "the weights that its masks keep were trained" if config.values else "its weights were not trained"
         return f"This is a network to use as it is, not masks to train from: {trained}."
     return "This is not a trained model: it is masks and the early weights to train from."
+
+
+def mask_training_facts(config: TicketConfig, recipe_text: str | None) -> list[tuple[str, str | None]]:
+    """Return how long a mask was trained, or when it had settled; None for other tickets, and where it is not stated.
+
+    Args:
+        config: of ticket.json.
+        recipe_text: of recipe.yaml.
+    """
+    method, rewind = config.pruning.method, config.rewind
+    settled = None
+    if method == "early-bird" and not isinstance(rewind, BaseRewind | SeedRewind):
+        settled = f"after {rewind.shown_step} iterations"
+    training = _training(parse_recipe(recipe_text, "recipe.yaml")) if recipe_text and method in TRAINED else None
+    return [("mask trained for", training), ("mask settled", settled)]
+
+
+def _training(recipe: dict[str, Any]) -> str | None:
+    finder = _keys(recipe, "finder")
+    training = _keys(finder, "training") or _keys(recipe, "training")
+    length = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ep|it)", str(training.get("steps")))
+    size, optimizer = training.get("batch_size"), _keys(training, "optimizer")
+    name, rate = optimizer.get("name"), optimizer.get("lr")
+    if length is None or not isinstance(size, int) or not isinstance(name, str) or not isinstance(rate, int | float):
+        return None
+    unit = _UNITS[length[2]] + "s" * (length[1] != "1")
+    return f"{length[1]} {unit} of batches of {size:,}, by {name} with learning rate {rate:g}"
+
+
+def _keys(content: dict[str, Any], name: str) -> dict[str, Any]:
+    found = content.get(name)
+    return found if isinstance(found, dict) else {}

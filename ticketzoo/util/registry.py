@@ -115,3 +115,18 @@ def _origin(made: object) -> tuple[str, str]:
     """Return module and qualified name of what an entry was made by."""
     named = made if hasattr(made, "__qualname__") else type(made)
     return named.__module__, named.__qualname__
+
+
+def said(table: Registry[Any], name: object, cite: str | None = None) -> str:
+    """Return what a card says of a row: its words, or its name, and in brackets its citation; "" where there is none.
+
+    Args:
+        table: its rows have `words` and `cite`.
+        name: of the row.
+        cite: in place of the row's citation.
+    """
+    if not isinstance(name, str) or name not in table:
+        return ""
+    row = table[name]
+    cite = row.cite if cite is None else cite
+    return (row.words or row.name) + (f" ({cite})" if cite else "")

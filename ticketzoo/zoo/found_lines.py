@@ -6,7 +6,7 @@ from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.evidence import source_of
 from ticketzoo.evaluation.metrics import with_unit, words
 from ticketzoo.evaluation.statistics import Row, group_rows
-from ticketzoo.ticket.card_kinds import found_facts, rate_of_words
+from ticketzoo.ticket.card_kinds import found_facts, is_single_cut, of_weights
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
 from ticketzoo.util.text import show_numbers, show_sparsity
 
@@ -18,7 +18,8 @@ def found_lines(config: TicketConfig) -> dict[str, str]:
     pruning = config.pruning
     found = {LABELS.get(name, name): fact for name, fact in found_facts(config) if fact}
     if "schedule" not in found and pruning.rate is not None:
-        found["schedule"] = f"{_rates(pruning.rate)} of the {rate_of_words(config)}"
+        one = "one cut" if is_single_cut(config) else "a round"
+        found["schedule"] = f"{one} removes {_rates(pruning.rate)} of the {of_weights(config)}"
     return found
 
 

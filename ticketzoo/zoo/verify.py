@@ -38,7 +38,7 @@ def verify_ticket(folder: str | Path, *, results: bool = True, found_words: Foun
         folder: of the ticket.
         results: whether the verdict, the levels' sparsities and the card's numbers are computed again from the rows.
         found_words: gives this version's words for how a ticket was found, of what ticket.json states under `pruning`
-            (`ticketzoo.finding.words.found_words`); without it the ticket's words are not compared with any.
+            (`ticketzoo.finding.method.found_words`); without it the ticket's words are not compared with any.
 
     Returns:
         what was checked, and notes of what is only claimed.
