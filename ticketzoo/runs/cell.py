@@ -1,7 +1,7 @@
 """A training in a store: a folder with its record and tensors, and how one is trained into being."""
 
 import shutil
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from torch import nn
 from ticketzoo.distributed import processes
 from ticketzoo.models.state import State
 from ticketzoo.runs.files import environment, read_document, read_state, unreadable, write_document, write_state
-from ticketzoo.runs.outdated import outdated, rules_of
 from ticketzoo.runs.progress import Progress
 from ticketzoo.tasks.task import SkippingTask
 from ticketzoo.training.callbacks import Callbacks, Resumption
@@ -21,6 +20,7 @@ from ticketzoo.training.job import Job
 from ticketzoo.training.loop import train
 from ticketzoo.training.parametrisation import STATISTICS, Learned, join_learned, split_learned
 from ticketzoo.training.record import Record
+from ticketzoo.training.scores import Scores
 from ticketzoo.training.statistics import gather_statistics
 from ticketzoo.training.threads import threads_for
 from ticketzoo.util.files import sync_folder, writing_into
@@ -28,6 +28,8 @@ from ticketzoo.util.files import sync_folder, writing_into
 _FINAL = "final.safetensors"
 _LEARNED = "learned.safetensors"
 """What a training learned beside weights: masks, scores."""
+_KEY, _RULE = "batch_norm", "whole batches"
+"""The rule of statistics of several processes, as a finished training notes it."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,33 @@ def read_cell(
         return Cell(Record(**record), folder)
     except TypeError:
         raise unreadable(folder / "cell.json") from None
+
+
+def rules_of(job: Job) -> dict[str, str]:
+    """Return what a finished training notes of the rules that it went by; empty where none has ever changed."""
+    return {_KEY: _RULE} if processes.count() > 1 and _gathers(job) else {}
+
+
+def outdated(job: Job, environment: Mapping[str, Any]) -> str:
+    """Return in words why a finished training is due again; empty where it is not.
+
+    BatchNorm statistics that masks by scores, or networks as they are, gathered on several processes were those of the
+    first process's part of each batch. They are those of whole batches, as on one process.
+
+    Args:
+        job: that it is of.
+        environment: that it was trained in, as its record has it.
+    """
+    count = environment.get("processes", 1)
+    exact = environment.get(_KEY) == _RULE or (job.training.sync_batchnorm and job.learn != STATISTICS)
+    if count == 1 or exact or not _gathers(job):
+        return ""
+    return f"was trained on {count} processes by a version whose BatchNorm statistics were those of the first one alone"
+
+
+def _gathers(job: Job) -> bool:
+    gathers = isinstance(job.learn, Scores) or job.learn == STATISTICS
+    return gathers and any(name.endswith("running_mean") for name in job.state)
 
 
 def train_cell(training: Training, device: torch.device, checkpoint_seconds: float, progress: Progress) -> None:
