@@ -8,6 +8,44 @@ from ticketzoo.cli import options
 if TYPE_CHECKING:
     from ticketzoo.connecting.report import ConnectReport
 
+RunArgument = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Working folder of a finished ticketzoo find, or its ticket's folder.")
+]
+OtherArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="OTHER", help="Another run of the same network.", show_default="replicates of RUN"),
+]
+LevelsOption = Annotated[
+    bool, typer.Option("--levels", help="Lines between successive levels, and from dense to each.")
+]
+AlignOption = Annotated[
+    str,
+    typer.Option(
+        metavar="none|weights|activations",
+        help="Put the hidden units of one network in the order of the other's, as far as they can be matched.",
+    ),
+]
+LevelOption = Annotated[int, typer.Option(min=0, help="Level of the networks at the ends of lines between runs.")]
+PointsOption = Annotated[int, typer.Option(min=3, max=1000, help="Points on each line, both ends included.")]
+SplitOption = Annotated[str, typer.Option(metavar="test|validation", help="Split to measure the error on.")]
+ThresholdOption = Annotated[
+    float, typer.Option(help="Barrier up to which two levels are connected, in the metric's unit.")
+]
+EpsilonOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Error above dense's up to which a level is matching.",
+        show_default="one standard deviation of dense over seeds",
+    ),
+]
+SeedsOption = Annotated[list[int] | None, typer.Option("--seed", help="Replicate; repeatable.", show_default="all")]
+DataOption = Annotated[
+    str | None, typer.Option(metavar="FOLDER|ID", help="Where its data are.", show_default="as its recipe says")
+]
+FolderOption = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="Folder for results.", show_default="connectivity in RUN")
+]
+
 
 def register(app: typer.Typer) -> None:
     """Add the command `connect`."""
@@ -15,46 +53,19 @@ def register(app: typer.Typer) -> None:
 
 
 def connect(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Working folder of a finished ticketzoo find, or its ticket's folder.")
-    ],
-    other: Annotated[
-        Path | None,
-        typer.Argument(metavar="OTHER", help="Another run of the same network.", show_default="replicates of RUN"),
-    ] = None,
-    levels: Annotated[
-        bool, typer.Option("--levels", help="Lines between successive levels, and from dense to each.")
-    ] = False,
-    align: Annotated[
-        str,
-        typer.Option(
-            metavar="none|weights|activations",
-            help="Put the hidden units of one network in the order of the other's, as far as they can be matched.",
-        ),
-    ] = "none",
-    level: Annotated[int, typer.Option(min=0, help="Level of the networks at the ends of lines between runs.")] = 0,
-    points: Annotated[int, typer.Option(min=3, max=1000, help="Points on each line, both ends included.")] = 11,
-    split: Annotated[str, typer.Option(metavar="test|validation", help="Split to measure the error on.")] = "test",
-    threshold: Annotated[
-        float, typer.Option(help="Barrier up to which two networks are connected, in the metric's unit.")
-    ] = 0.02,
-    epsilon: Annotated[
-        float | None,
-        typer.Option(
-            help="Error above dense's up to which a level is matching.",
-            show_default="one standard deviation of dense over seeds",
-        ),
-    ] = None,
-    seeds: Annotated[
-        list[int] | None, typer.Option("--seed", help="Replicate; repeatable.", show_default="all")
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option(metavar="FOLDER|ID", help="Where its data are.", show_default="as its recipe says")
-    ] = None,
+    run: RunArgument,
+    other: OtherArgument = None,
+    levels: LevelsOption = False,
+    align: AlignOption = "none",
+    level: LevelOption = 0,
+    points: PointsOption = 11,
+    split: SplitOption = "test",
+    threshold: ThresholdOption = 0.02,
+    epsilon: EpsilonOption = None,
+    seeds: SeedsOption = None,
+    data: DataOption = None,
     overrides: options.SetOption = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder for results.", show_default="connectivity in RUN")
-    ] = None,
+    out: FolderOption = None,
     device: options.DeviceOption = None,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -75,28 +86,41 @@ def connect(
 
         ticketzoo connect runs/lenet-300-100.mnist-imp --align weights --seed 0 --seed 1
     """
+    from ticketzoo.util.signals import interruptible
+
+    if levels and (other is not None or align != "none" or level):
+        raise typer.BadParameter("--levels goes without OTHER, --align and --level: it connects the levels of one run")
+    lines: dict[str, Any] = {"points": points, "split": split, "seeds": seeds}
+    own = {"threshold": threshold, "epsilon": epsilon} if levels else {"align": align, "level": level}
+    source: dict[str, Any] = {"data": data, "overrides": overrides or ()}
+    with interruptible(f"interrupted; the same command goes on from what is kept in {run}"):
+        report = _measured(run, other, lines | own, source, out=out, device=device, levels=levels)
+    _print(report, as_json)
+
+
+def _measured(
+    folder: Path,
+    other: Path | None,
+    asked: dict[str, Any],
+    source: dict[str, Any],
+    *,
+    out: Path | None,
+    device: str | None,
+    levels: bool,
+) -> "ConnectReport":
     from ticketzoo.api.progress import RunProgress
     from ticketzoo.connecting import LevelsConfig, PairsConfig, run_levels, run_pairs
     from ticketzoo.connecting.config import config_of
     from ticketzoo.connecting.kept import KeptRun
     from ticketzoo.distributed.device import training_device
-    from ticketzoo.util.signals import interruptible
 
-    if levels and (other is not None or align != "none" or level):
-        raise typer.BadParameter("--levels goes without OTHER, --align and --level: it connects the levels of one run")
-    stopped = f"interrupted; the same command goes on from what is kept in {run}"
-    with interruptible(stopped), RunProgress() as progress:
-        kept = KeptRun.read(run, data=data, overrides=overrides or ())
-        asked: dict[str, Any] = {"points": points, "split": split, "seeds": seeds}
+    with RunProgress() as progress:
+        run = KeptRun.read(folder, **source)
         where: dict[str, Any] = {"out": out, "device": training_device(device), "progress": progress}
         if levels:
-            of_levels = config_of(LevelsConfig, kept.ticket.name, {**asked, "threshold": threshold, "epsilon": epsilon})
-            report = run_levels(of_levels, kept, **where)
-        else:
-            of_pairs = config_of(PairsConfig, kept.ticket.name, {**asked, "align": align, "level": level})
-            second = kept if other is None else KeptRun.read(other, data=data, overrides=overrides or ())
-            report = run_pairs(of_pairs, kept, second, **where)
-    _print(report, as_json)
+            return run_levels(config_of(LevelsConfig, run.ticket.name, asked), run, **where)
+        second = run if other is None else KeptRun.read(other, **source)
+        return run_pairs(config_of(PairsConfig, run.ticket.name, asked), run, second, **where)
 
 
 def _print(report: "ConnectReport", as_json: bool) -> None:

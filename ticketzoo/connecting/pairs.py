@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ticketzoo.aligning import ALIGNMENTS, Network
+from ticketzoo.aligning import Network
+from ticketzoo.aligning.kept import kept_alignment
 from ticketzoo.aligning.permutation import permuted
 from ticketzoo.comparing.pairs import by_input
 from ticketzoo.connecting.barriers import barrier
@@ -20,7 +21,6 @@ from ticketzoo.connecting.levels import check_split, points_between
 from ticketzoo.errors import RunError
 from ticketzoo.finding.run import Replicate
 from ticketzoo.instability.line import Point
-from ticketzoo.masks.digests import state_sha256
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.masks.overlap import Overlap, joined, overlap
 from ticketzoo.models import create_from_architecture
@@ -166,17 +166,7 @@ class _Measuring:
         moved, target = final_state(one, 0), final_state(two, 0)
         architecture, batch_size = self.networks[0].search.model.architecture, run.recipe.training.batch_size
         network = Network(architecture, groups, run.task, batch_size, one.seed, self.store.device)
-        specification = {
-            "align": self.config.align,
-            "architecture": architecture,
-            "moved": state_sha256(moved),
-            "target": state_sha256(target),
-            "task": run.task.identity,
-            "batch_size": batch_size,
-            "seed": one.seed,
-        }
-        make = ALIGNMENTS[self.config.align].make
-        return self.store.remember("alignment", specification, lambda: make(network, target, moved))
+        return kept_alignment(self.store, self.config.align, network, target, moved)
 
     def _moved(self, tensors: dict[str, Tensor] | Masks, order: dict[str, Tensor] | None) -> dict[str, Tensor]:
         groups: UnitGroups | None = self.groups

@@ -22,6 +22,7 @@ class ArmEntry:
         once: True for an arm without levels, trained once a seed beside dense; its rows are of level 0.
         same_as: the arm whose distribution this one draws from: their rows are read as draws of one arm.
         inverts: True for an arm that asks the search for masks of the lowest scores.
+        twin: True for an arm on the weights of another dense training.
         seeks: True for an arm that trains a mask, as the search did.
         structured: True for an arm beside tickets of whole filters, whose claim over controls is that filters matter.
         masks: the arm's masks in words.
@@ -41,6 +42,7 @@ class ArmEntry:
     once: bool = False
     same_as: str = ""
     inverts: bool = False
+    twin: bool = False
     seeks: bool = False
     structured: bool = False
     masks: str = ""

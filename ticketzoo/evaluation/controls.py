@@ -1,12 +1,12 @@
 """The trainings that a ticket's training at a level is compared with, and the labels of their rows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from ticketzoo.errors import RunError, TicketError
 from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, Draw
-from ticketzoo.evaluation.draw import MaskSearch, ReinitFrom
+from ticketzoo.evaluation.draw import MaskSearch, ReinitFrom, Twin
 from ticketzoo.masks.masks import Masks, check_masks
 from ticketzoo.models.state import State
 from ticketzoo.training.job import Job
@@ -64,8 +64,14 @@ class Controls:
     search: MaskSearch | None = None
 
     def count(self, levels: int) -> int:
-        """Return the number of their trainings of a seed at so many levels."""
-        return sum(ARMS[arm].draws(self.draws) * (1 if ARMS[arm].once else levels) for arm in self.arms)
+        """Return the number of their trainings of a seed at so many levels, those of twins included."""
+        own = sum(ARMS[arm].draws(self.draws) * (1 if ARMS[arm].once else levels) for arm in self.arms)
+        return own + self.twins
+
+    @property
+    def twins(self) -> int:
+        """Other dense trainings that a seed needs: one for each draw, shared by the arms on them."""
+        return max((ARMS[arm].draws(self.draws) for arm in self.arms if ARMS[arm].twin), default=0)
 
     @property
     def inverts(self) -> bool:
@@ -80,6 +86,7 @@ class Controls:
         known: Masks | None = None,
         pretrained: State | None = None,
         inverted: Masks | None = None,
+        twins: Mapping[int, Twin] | None = None,
         once: bool,
     ) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings beside a ticket's training, each made when its turn comes.
@@ -90,6 +97,7 @@ class Controls:
             known: see `Draw.known`.
             pretrained: see `Draw.pretrained`.
             inverted: see `Draw.inverted`.
+            twins: see `Draw.twin`, by number of the draw.
             once: True at one of the levels, at which the arms without levels are trained.
 
         Yields:
@@ -103,8 +111,8 @@ class Controls:
                 continue
             of_arm, level = dense_labels(labels) if ARMS[arm].once else labels, labels["level"]
             for number in range(ARMS[arm].draws(self.draws)):
-                how = self.reinit_from, self.trainings
-                draw = Draw(arm, number, level, known, pretrained, *how, inverted, self.search)
+                how, twin = (self.reinit_from, self.trainings), (twins or {}).get(number)
+                draw = Draw(arm, number, level, known, pretrained, *how, inverted, self.search, twin)
                 yield _made(job, draw), {**of_arm, "arm": arm, "draw": number}
 
 

@@ -5,10 +5,12 @@ from typing import Literal, Protocol
 
 import torch
 
+from ticketzoo.aligning.permutation import Permutations
 from ticketzoo.errors import RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.create import initial_state
 from ticketzoo.models.state import State
+from ticketzoo.models.unit_groups import UnitGroups
 from ticketzoo.seeds import derive_seed
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.job import Job
@@ -40,6 +42,23 @@ class MaskSearch(Protocol):
 
 
 @dataclass(frozen=True)
+class Twin:
+    """Another dense training of the ticket's network.
+
+    Attributes:
+        state: its weights at the ticket's rewind step.
+        seed: of its data order.
+        groups: hidden units of the network.
+        order: of the ticket's units, which brings its dense network near this one.
+    """
+
+    state: State
+    seed: int
+    groups: UnitGroups
+    order: Permutations
+
+
+@dataclass(frozen=True)
 class Draw:
     """The things that an arm may use beside the ticket's training.
 
@@ -54,6 +73,7 @@ class Draw:
         trainings: as many as the search for the ticket took of a seed.
         inverted: masks of the same search that keep the lowest scores, where an arm asks for them.
         search: the search for a ticket that is used as it is.
+        twin: another dense training, where an arm asks for one.
     """
 
     arm: str
@@ -65,6 +85,7 @@ class Draw:
     trainings: int = 2
     inverted: Masks | None = None
     search: MaskSearch | None = None
+    twin: Twin | None = None
 
     def fresh_step(self, job: Job) -> int:
         """Return the step that a fresh initialisation is trained from."""
@@ -79,6 +100,12 @@ class Draw:
         if self.inverted is None:
             raise RecipeError(f"arms: {self.arm} needs the scores of a search: it goes with ticketzoo find")
         return self.inverted
+
+    def other_training(self) -> Twin:
+        """Return the twin. Raises RecipeError where no search has trained one."""
+        if self.twin is None:
+            raise RecipeError(f"arms: {self.arm} needs another dense training: it goes with ticketzoo find")
+        return self.twin
 
     def seed(self, job: Job) -> int:
         """Return the seed of this draw's random numbers, which follows from the seed of `job`."""

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, JsonValue, PositiveInt, SerializeAsAny, model_validator
+from torch import nn
 
 from ticketzoo.errors import RecipeError
 from ticketzoo.evaluation.again import VerdictConfig
@@ -20,6 +21,7 @@ from ticketzoo.hub.references import FolderReference, HubReference
 from ticketzoo.models.gguf import SUFFIX
 from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.models.small import takes_widths
+from ticketzoo.models.unit_groups import unit_groups
 from ticketzoo.pruning.structure import STRUCTURES
 from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed, Steps
 from ticketzoo.tasks import TaskConfig
@@ -125,6 +127,7 @@ class FindRecipe(Config):
             raise ValueError("arm_levels must differ from each other")
         if (what := self.finder.not_inverted) and self.controls.inverts:
             raise ValueError(f"arms: inverted_mask keeps the lowest scores, and {what}: leave it out")
+        self._check_twins()
         as_is = self.finder if isinstance(self.finder, AsIsConfig) else None
         if not (as_is and as_is.trains_a_mask) and any(ARMS[arm].seeks for arm in self.arms):
             what = f"shuffled_labels trains a mask, and method {self.finder.method} trains none"
@@ -146,10 +149,25 @@ class FindRecipe(Config):
             raise ValueError(f"{what}: set arm_levels, too, to {left}, say")
         return self
 
+    def _check_twins(self) -> None:
+        arms = [arm for arm in self.controls.arms if ARMS[arm].twin]
+        if not arms:
+            return
+        if getattr(self.finder, "rewinding", None) != "weights":
+            raise ValueError(f"arms: {', '.join(arms)} takes weights at a rewind step: it goes with rewinding: weights")
+        if pretrained_reference(self.model.name) is not None or self.head_first is not None:
+            raise ValueError(f"arms: {', '.join(arms)} trains another initialization, and {self.model.name} has one")
+
     def _check_filter_arms(self) -> None:
         arms = [arm for arm in self.controls.arms if ARMS[arm].structured]
         if arms and not _of_filters(self.finder):
             raise ValueError(f"arms: {', '.join(arms)} goes with finder.prune.structure: filters")
+
+    def check_arms(self, network: nn.Module) -> None:
+        """Raise RecipeError or ModelError for an arm that `network` cannot have: smaller, or its units permuted."""
+        if self.controls.twins:
+            unit_groups(network)
+        self.check_widths()
 
     def check_widths(self) -> None:
         """Raise RecipeError for an arm of smaller networks, where the model takes no widths."""

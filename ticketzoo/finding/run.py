@@ -12,6 +12,7 @@ from ticketzoo.finding.lab import RecipeLab
 from ticketzoo.finding.method import METHODS, Level, Start, Trained
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.start import SourceModel, load_model
+from ticketzoo.finding.twins import Twin, twins_of
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.models import create_from_architecture
 from ticketzoo.pruning.config import dense_masks, included, prunable
@@ -38,6 +39,8 @@ class Replicate:
     records: list[Record]
     inverted: Mapping[int, Masks] = field(default_factory=dict)
     """Masks of the same levels that keep the lowest scores, where an arm asks for them."""
+    twins: Mapping[int, Twin] = field(default_factory=dict)
+    """Other dense trainings by number of the draw, where an arm asks for them."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ class Search:
         if not self.dense:
             raise RecipeError(f"finder: {task.name} trains none of the parameters to prune: {', '.join(self.idle)}")
         Pruner.of(recipe.finder, network).check(self.dense, recipe.finder.levels)
-        recipe.check_widths()  # last: a network without convolutions is refused as such
+        recipe.check_arms(network)  # last: a network without convolutions is refused as such
         self.lab(recipe.seeds[0]).try_criterion()
 
     def say_what_is_not_pruned(self) -> None:
@@ -128,7 +131,8 @@ class Search:
             gave = f"method {finder.method!r} gave {len(levels) - 1} levels"
             raise RunError(f"{gave}, but finder.levels asks for {finder.levels}")
         inverted = inverted_masks(lab, levels) if self.recipe.controls.inverts else {}
-        return Replicate(seed, levels, lab.initial, found, rows, lab.records, inverted)
+        twins = twins_of(lab, found) if self.recipe.controls.twins else {}
+        return Replicate(seed, levels, lab.initial, found, rows, lab.records, inverted, twins)
 
     def controls(self, replicate: Replicate) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings to compare with at the recipe's levels, each made when its turn comes."""
@@ -136,8 +140,8 @@ class Search:
         for level in levels:
             masks, found = replicate.levels[level], replicate.found[level]
             job, labels = lab.job(masks, found.start, found.learn), self._labels(replicate.seed, level, masks)
-            known, inverted = found.start.known, replicate.inverted.get(level)
-            yield from controls.beside(job, labels, known=known, inverted=inverted, once=level == levels[0])
+            known, lowest, twins = found.start.known, replicate.inverted.get(level), replicate.twins
+            yield from controls.beside(job, labels, known=known, inverted=lowest, twins=twins, once=level == levels[0])
 
     def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], Record]:
         """Train a control. Returns its rows and its record."""
@@ -147,8 +151,7 @@ class Search:
         return task_rows(record, self.task, labels), record
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
-        labels = self._labels(seed, number, level.masks)
-        record = trained.record
+        labels, record = self._labels(seed, number, level.masks), trained.record
         if level.measured and record.final:  # of a plan nothing is known
             record = replace(record, final={**record.final, **level.measured})
         rows = task_rows(record, self.task, labels)

@@ -79,12 +79,10 @@ class TransferRecipe(Config):
 
     @model_validator(mode="after")
     def _is_complete(self) -> "TransferRecipe":
-        if of_search := [arm for arm in self.arms or () if ARMS[arm].inverts or ARMS[arm].seeks]:
-            what = (
-                "asks a search for its lowest scores"
-                if ARMS[of_search[0]].inverts
-                else "trains a mask as a search does"
-            )
+        if of_search := [arm for arm in self.arms or () if ARMS[arm].inverts or ARMS[arm].seeks or ARMS[arm].twin]:
+            entry = ARMS[of_search[0]]
+            asks = "asks a search for its lowest scores" if entry.inverts else "needs another dense training"
+            what = "trains a mask as a search does" if entry.seeks else asks
             raise ValueError(f"arms: {of_search[0]} {what}: it goes with ticketzoo find; leave it out here")
         if bool(self.levels) == bool(self.sparsities):
             raise ValueError("give either levels or sparsities")

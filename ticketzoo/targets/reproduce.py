@@ -99,9 +99,8 @@ class _Trainings:
 
     def __init__(self, request: Request, cells: Store) -> None:
         self.request, self.ticket, self.cells = request, request.ticket, cells
-        self.recipe, self.task = source_of(
-            self.ticket, data=request.data, base=request.base, overrides=request.overrides
-        )
+        data, base, overrides = request.data, request.base, request.overrides
+        self.recipe, self.task = source_of(self.ticket, data=data, base=base, overrides=overrides)
         if self.task.source["fingerprint"] != (stated := self.ticket.config.source.fingerprint):
             theirs = f"their fingerprint is not {str(stated)[:12]}"
             raise RunError(f"{self.task.name}: not the data that {self.ticket.name} was found on: {theirs}")
@@ -181,9 +180,10 @@ class _Trainings:
         if known is not None:
             unlike = {name: job.state[name].where(mask, 1e6) for name, mask in known.items()}
             other = replace(job, state={**job.state, **unlike})
-        own = tuple(arm for arm in controls.arms if not ARMS[arm].inverts)
-        if own != controls.arms:
-            self._leave_out({**labels, "arm": "inverted_mask"}, "the scores of the search")
+        own = tuple(arm for arm in controls.arms if not (ARMS[arm].inverts or ARMS[arm].twin))
+        for arm in (arm for arm in controls.arms if arm not in own):
+            lacks = "the scores of the search" if ARMS[arm].inverts else "another dense training"
+            self._leave_out({**labels, "arm": arm}, lacks)
         both = [replace(controls, arms=own).beside(one, labels, once=False) for one in (job, other)]
         for (control, named), (again, _) in zip(*both, strict=True):
             if known is None or same_training(control, again):
