@@ -12,6 +12,7 @@ from torch import nn
 
 from ticketzoo import check
 from ticketzoo.bridges.formats import names
+from ticketzoo.models import create_model
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "bring-your-masks.md").read_text()
 
@@ -84,6 +85,14 @@ def test_a_checkpoint_with_zeros(here: Path) -> None:
     made = run("zeros")
     assert made["ticket"].sparsity == pytest.approx(0.5)
     check(made["model"])
+
+
+@pytest.mark.slow
+def test_the_network_of_weights_alone(here: Path) -> None:
+    model = create_model("torchvision/squeezenet1_1", seed=0)
+    model.get_parameter("classifier.1.weight").data[:, ::2] = 0
+    save_file(model.state_dict(), "pruned.safetensors")
+    check(run("build")["model"])
 
 
 def test_the_table_of_exports_is_what_the_tests_found() -> None:

@@ -1,4 +1,4 @@
-"""Tensors of a checkpoint: a safetensors file, several with an index, a peft adapter's folder, or a `.pth`."""
+"""Tensors of a checkpoint: a safetensors file, several with an index, a peft adapter's folder, a `.pth` or GGUF."""
 
 import json
 import re
@@ -11,6 +11,7 @@ from torch import Tensor
 from ticketzoo.bridges.brought import Source
 from ticketzoo.bridges.pth import read_pth
 from ticketzoo.errors import TicketError
+from ticketzoo.models.gguf import SUFFIX, folder_of
 from ticketzoo.util import lfs
 from ticketzoo.util.text import for_terminal
 
@@ -32,6 +33,8 @@ def open_source(path: Path) -> Source:
         return _folder(path)
     if not path.is_file():
         raise TicketError(f"{path}: there is no such file or folder")
+    if path.suffix == SUFFIX:
+        return _gguf(path)
     if path.suffix in PICKLED:
         tensors, facts = read_pth(path, str(path))
     else:
@@ -78,6 +81,15 @@ def _folder(folder: Path) -> Source:
     tensors, facts = _sharded(folder) if name == INDEX else read_safetensors(folder / name)
     settings = folder / SETTINGS[name]
     return Source(str(folder), _unwrapped(tensors), facts, read_settings(settings) if settings.is_file() else {})
+
+
+def _gguf(path: Path) -> Source:
+    """Return the tensors of a decoder in a GGUF file, as transformers reads them: quantised weights are float32."""
+    source = _folder(folder_of(path))
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES as kinds
+
+    settings = {**source.settings, "architectures": [kinds[str(source.settings["model_type"])]]}
+    return Source(str(path), source.tensors, source.facts, settings)
 
 
 def _sharded(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

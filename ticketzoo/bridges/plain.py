@@ -11,8 +11,11 @@ from ticketzoo.bridges.buffers import as_mask, inner
 from ticketzoo.bridges.formats import FORMATS
 from ticketzoo.errors import TicketError
 
-EMBEDDING = re.compile(r"(^|\.)(embed\w*|\w*embeddings?|wte|wpe|shared)(\.|$)")
-"""Names of embeddings, whose zeros (of padding, say) are no masks."""
+EMBEDDING = re.compile(
+    r"(^|\.)(embed\w*|\w*embeddings?|wte|wpe|shared|\w*pos_embed\w*|pos_embedding|(cls|class|dist|mask|reg)_token"
+    r"|relative_position_bias_table|relative_attention_bias)(\.|$)"
+)
+"""Names of embeddings, of tokens and of positions, whose zeros (of padding, say) are no masks."""
 
 
 def _by_name(source: Source) -> bool:

@@ -40,11 +40,14 @@ class ModelConfig(Config):
         kwargs: keyword arguments that build the architecture, such as `{width: 0.5}`; none by default.
         mirror: folder that holds a copy of the Hub model, or a copy of its GGUF file, which is read in its place; not
             written down with a run. By default the Hub is read.
+        weights: weights to start from, of an image network: a file or folder, or `DEFAULT` for those that torchvision
+            or timm publishes (downloaded). A head of other classes is fresh. By default all weights are.
     """
 
     name: str
     kwargs: dict[str, JsonValue] = Field(default={})
     mirror: Annotated[str | None, Field(exclude=True)] = None
+    weights: str | None = Field(default=None, exclude_if=lambda value: value is None)
 
     @property
     def here(self) -> str:
@@ -72,12 +75,12 @@ def _of_filters(finder: MethodConfig) -> bool:
 
 def _default_arms(given: dict[str, Any]) -> tuple[str, ...]:
     model = given.get("model")
-    is_pretrained = isinstance(model, ModelConfig) and pretrained_reference(model.name) is not None
+    named = isinstance(model, ModelConfig) and (model.weights or pretrained_reference(model.name))
     finder = given.get("finder")
     if isinstance(finder, MethodConfig) and _of_filters(finder):
         small = isinstance(model, ModelConfig) and takes_widths(model.name)
         return (TICKET, DENSE, *(FILTER_ARMS if small else FILTER_ARMS[:1]))
-    return pretrained_arms(FIND_ARMS) if is_pretrained else FIND_ARMS
+    return pretrained_arms(FIND_ARMS) if named else FIND_ARMS
 
 
 class FindRecipe(Config):
@@ -135,6 +138,10 @@ class FindRecipe(Config):
         self._check_filter_arms()
         if self.model.mirror is not None and not isinstance(pretrained_reference(self.model.name), HubReference):
             raise ValueError("model.mirror goes with transformers/owner/name@commit, which it is a copy of")
+        if self.model.weights is not None and self.model.name.startswith(PREFIX):
+            raise ValueError(
+                "model.weights goes with image networks; transformers/./FOLDER is a pretrained model itself"
+            )
         if self.package_from > self.finder.levels:
             raise ValueError(f"package_from is beyond finder.levels ({self.finder.levels}): lower it, too")
         if (why := self.finder.last_level_alone) and self.package_from < self.finder.levels:

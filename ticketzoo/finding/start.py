@@ -12,6 +12,7 @@ from ticketzoo.data.stored import StoredDataset
 from ticketzoo.data.text.labelled import LabelledTextDataset, check_labelled_text
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RecipeError
+from ticketzoo.finding.given_weights import given_weights
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
 from ticketzoo.hub.errors import HubUnreachable
 from ticketzoo.hub.model_files import FolderFiles
@@ -19,6 +20,7 @@ from ticketzoo.hub.references import FolderReference, HubReference
 from ticketzoo.models import create_from_architecture, load_base, model_state
 from ticketzoo.models.body import in_body
 from ticketzoo.models.create import architecture_for, arguments_for
+from ticketzoo.models.given import load_given
 from ticketzoo.models.pretrained import pretrained_reference
 from ticketzoo.models.signature import NextTokens, Vocabulary
 from ticketzoo.models.state import State
@@ -48,7 +50,10 @@ class SourceModel:
             return self.fixed
         model = create_from_architecture(self.architecture, seed=derive_seed(seed, "init"))
         if self.weights is not None:
-            load_base(model, self.weights, fresh_pooler=True)
+            if self.architecture["library"] == "transformers":
+                load_base(model, self.weights, fresh_pooler=True)
+            else:
+                load_given(model, self.weights)
         return model_state(model)
 
 
@@ -92,7 +97,11 @@ def load_model(recipe: FindRecipe, task: Task) -> SourceModel:
     architecture = sized_architecture(recipe.model, task)
     reference = pretrained_reference(recipe.model.name)
     if reference is None:
-        return SourceModel(architecture)
+        if recipe.model.weights is None:
+            return SourceModel(architecture)
+        weights = given_weights(recipe.model.name, recipe.model.weights)
+        load_given(create_from_architecture(architecture, seed=0), weights)
+        return SourceModel(architecture, weights)
     base, weights = _pretrained(reference, recipe.model.mirror)
     model = create_from_architecture(architecture, seed=0)
     fresh = set(load_base(model, weights, fresh_pooler=True))

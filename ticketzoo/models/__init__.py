@@ -1,4 +1,4 @@
-"""Architectures by name: the papers' small networks, torchvision's classification models, transformers' encoders."""
+"""Architectures by name: the papers' small networks, image models of torchvision and timm, transformers' encoders."""
 
 from ticketzoo.models.architecture import ARCHITECTURES as ARCHITECTURES
 from ticketzoo.models.body import bare_names as bare_names

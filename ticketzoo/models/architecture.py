@@ -77,15 +77,21 @@ class Architecture:
                 initialise(model, arguments.init)
         return model
 
-    def _check_size(self, arguments: Config, most: int) -> None:
+    def outline(self, kwargs: Mapping[str, Any]) -> nn.Module:
+        """Return the network on the meta device, without memory. Raises ModelError where an argument does not fit."""
+        return self._outline(parse_arguments(self.name, self.arguments, dict(kwargs)))
+
+    def _outline(self, arguments: Config) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
             try:
                 with torch.device("meta"):
-                    model = self.make(arguments)
+                    return self.make(arguments)
             except NotImplementedError:  # torchvision's regnets compute their widths with tensors
                 with _ParametersOnMeta():
-                    model = self.make(arguments)
-        parameters = sum(parameter.numel() for parameter in model.parameters())
+                    return self.make(arguments)
+
+    def _check_size(self, arguments: Config, most: int) -> None:
+        parameters = sum(parameter.numel() for parameter in self._outline(arguments).parameters())
         if parameters > most:
             given = ", ".join(f"{key}={value}" for key, value in arguments.model_dump(mode="json").items())
             allowed = f"at most {most:,} are allowed"

@@ -10,6 +10,7 @@ from ticketzoo.models import conv as conv
 from ticketzoo.models import lenet as lenet
 from ticketzoo.models import pretrained as pretrained
 from ticketzoo.models import resnet as resnet
+from ticketzoo.models import timm as timm
 from ticketzoo.models import torchvision as torchvision
 from ticketzoo.models import vgg as vgg
 from ticketzoo.models.architecture import ARCHITECTURES, LIBRARIES
@@ -32,7 +33,8 @@ def create_model(name: str, *, seed: int, **kwargs: Any) -> nn.Module:
     The same name, arguments and seed give the same bits on one machine; the global random state is left as it was.
 
     Args:
-        name: such as `lenet-300-100`, `resnet-20`, `torchvision/resnet50`, `transformers/bert`.
+        name: such as `lenet-300-100`, `resnet-20`, `torchvision/resnet50`, `timm/vit_tiny_patch16_224`,
+            `transformers/bert`.
         seed: of the weights.
         **kwargs: of the architecture. Image networks take `num_classes`, `in_shape` (channels, height, width) and
             `init`, a name in `ticketzoo.models.initialisation`; ours also `width`, which multiplies channels and hidden
@@ -123,7 +125,7 @@ def full_name(library: object, name: str) -> str:
 
 
 def model_names() -> list[str]:
-    """Return every name that create_model takes: those of the table, then those that libraries list."""
+    """Return every name that create_model takes: those of the table, then those that libraries list: not timm's."""
     listed = [(library.name, library.names()) for library in LIBRARIES.values() if library.names]
     return [*ARCHITECTURES, *(f"{library}/{name}" for library, names in listed for name in names)]
 
@@ -139,8 +141,8 @@ def check_known(name: str) -> None:
     if name in ARCHITECTURES or (slash and library in LIBRARIES and _lists(library, inner)):
         return
     otherwise = (
-        f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME of a classification model, and of an encoder "
-        "transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
+        f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME and timm/NAME of a classification model, and of an "
+        "encoder transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
     )
     raise ModelError(f"unknown model {shorten(name)}; {suggest(name, model_names(), otherwise)}")
 

@@ -1,11 +1,12 @@
 """Layers of a model that a mask covers, and those that score the classes."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models.body import body_of, body_prefix, in_body, outside_body
+from ticketzoo.models.body import body_of, body_prefix, in_body, outside_body, within
 from ticketzoo.models.patterns import matches
 from ticketzoo.models.state import live_state
 from ticketzoo.util.text import show_names
@@ -39,8 +40,9 @@ def prunable_parameters(
     By default these are the weights of linear and convolution layers, and the query, key and value projections that
     `nn.MultiheadAttention` keeps as parameters of its own, but no weight tied to an embedding. Of a `transformers`
     model they are the linear layers of the encoder and the pooler: 85,524,480 weights of BERT-base (Chen et al. 2020,
-    arXiv 2007.12223); of a decoder those of its blocks, GPT-2's `Conv1D` too, never embeddings or the head. A tied
-    parameter counts once, under the name that `model_state` gives it.
+    arXiv 2007.12223); of a decoder those of its blocks, GPT-2's `Conv1D` too, never embeddings or the head; of a
+    vision transformer of timm the linear layers between patch embedding and head. A tied parameter counts once, under
+    the name that `model_state` gives it.
 
     Args:
         model: the network.
@@ -76,6 +78,8 @@ def _matched(model: nn.Module, patterns: Sequence[str], what: str) -> set[int]:
 def _default(model: nn.Module) -> dict[str, nn.Parameter]:
     if hasattr(model, "base_model_prefix"):
         return _prunable_of_encoder(model)
+    if type(model).__module__.startswith("timm.") and hasattr(model, "patch_embed"):
+        return _prunable_of_timm(model)
     names = {_join(name, "weight") for name, _ in weight_layers(model)}
     for name, module in model.named_modules():
         if isinstance(module, nn.MultiheadAttention):
@@ -89,6 +93,19 @@ def _prunable_of_encoder(model: nn.Module) -> dict[str, nn.Parameter]:
         _join(prefix + name, "weight")
         for name, layer in body_of(model).named_modules()
         if (isinstance(layer, nn.Linear) or is_conv1d(layer)) and not name.startswith("embeddings")
+    }
+    return {name: parameter for name, parameter in model.named_parameters() if name in names}
+
+
+def _prunable_of_timm(model: nn.Module) -> dict[str, nn.Parameter]:
+    """Return the linear layers of a vision transformer but those of its patch embedding and its heads."""
+    settings: Any = getattr(model, "pretrained_cfg", None) or {}
+    heads = settings.get("classifier") or "head"
+    left = ("patch_embed", *([heads] if isinstance(heads, str) else heads))
+    names = {
+        _join(name, "weight")
+        for name, layer in model.named_modules()
+        if isinstance(layer, nn.Linear) and not within(f"{name}.", left)
     }
     return {name: parameter for name, parameter in model.named_parameters() if name in names}
 

@@ -38,6 +38,13 @@ def names() -> list[str]:
     return models.list_models(module=models)
 
 
+def module_of(name: str) -> str:
+    """Return the module of torchvision that makes `name`, such as `torchvision.models.resnet`."""
+    from torchvision.models import get_model_builder
+
+    return get_model_builder(name).__module__
+
+
 def build(name: str, arguments: TorchvisionArguments) -> nn.Module:
     """Build `name`, one of `names()`. Its forward returns one tensor, (batch, num_classes): no auxiliary heads.
 
@@ -72,7 +79,8 @@ def _options(name: str, arguments: TorchvisionArguments) -> dict[str, Any]:
     return {}
 
 
-def _entry(name: str) -> Architecture:
+def entry(name: str) -> Architecture:
+    """Return the row of `name`, as of a table of architectures."""
     full = f"torchvision/{name}"
     return Architecture(full, partial(build, name), TorchvisionArguments, SCORES_IMAGES, max_parameters=None)
 
@@ -80,8 +88,8 @@ def _entry(name: str) -> Architecture:
 LIBRARIES.put(
     Library(
         name="torchvision",
-        make=lambda name, kwargs, seed, at_most: _entry(name).create(kwargs, seed, at_most=at_most),
-        describe=lambda name, kwargs: (name, _entry(name).describe(kwargs)),
+        make=lambda name, kwargs, seed, at_most: entry(name).create(kwargs, seed, at_most=at_most),
+        describe=lambda name, kwargs: (name, entry(name).describe(kwargs)),
         accepts=SCORES_IMAGES,
         names=names,
     )

@@ -5,11 +5,13 @@ from pathlib import Path
 
 from torch import Tensor
 
+from ticketzoo.bridges.checkpoint import open_source
 from ticketzoo.errors import RecipeError
 from ticketzoo.hub.model_files import FolderFiles
 from ticketzoo.models import create_from_architecture, load_base, model_state
 from ticketzoo.models.arguments import shorten
 from ticketzoo.models.body import in_body
+from ticketzoo.models.given import load_given
 from ticketzoo.models.pretrained import base_state, pretrained_reference
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job
@@ -29,10 +31,8 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
     architecture, rewind = ticket.config.architecture, ticket.config.rewind
     if isinstance(rewind, BaseRewind):
         return shared_base(ticket)
-    if architecture.library != "transformers":
-        return None
-    name = _model_name(ticket)
-    if name is None or pretrained_reference(name) is None:
+    name, given = _model_of(ticket)
+    if name is None or not (given or (architecture.library == "transformers" and pretrained_reference(name))):
         return None
     if rewind.step == 0 and rewind.rewinding == "weights" and all(mask.all() for mask in ticket.known_rewind.values()):
         return ticket.known_state
@@ -41,6 +41,8 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
             f"tickets: {ticket.name} was found on a pretrained model, {shorten(name)}, and does not hold all its "
             "weights: set base to the folder of that model, for dense to start from"
         )
+    if given:
+        return open_source(Path(base).expanduser()).tensors
     return base_state(architecture.model_dump(), read_weights(FolderFiles(Path(base).expanduser())))
 
 
@@ -50,13 +52,18 @@ def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:
     Raises ModelError where they do not fit.
     """
     model = create_from_architecture(job.architecture, seed=derive_seed(job.seed, "init"))
+    if job.architecture["library"] != "transformers":
+        fresh = load_given(model, weights)
+        return {name: job.state[name] if name in fresh else tensor for name, tensor in model_state(model).items()}
     load_base(model, weights, fresh_pooler=True)
     return {name: tensor if in_body(name, model) else job.state[name] for name, tensor in model_state(model).items()}
 
 
-def _model_name(ticket: Ticket) -> str | None:
-    """Return the name of the model in the ticket's recipe; None where it has no recipe that names one."""
+def _model_of(ticket: Ticket) -> tuple[str | None, bool]:
+    """Return the name of the model in the ticket's recipe, if it names one, and whether that gives it weights."""
     match parse_recipe(ticket.recipe_text or "", f"'{ticket.name}': recipe.yaml"):
+        case {"model": {"name": str(name), "weights": str()}}:
+            return name, True
         case {"model": str(name)} | {"model": {"name": str(name)}}:
-            return name
-    return None
+            return name, False
+    return None, False

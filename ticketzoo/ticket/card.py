@@ -21,7 +21,8 @@ from ticketzoo.ticket.card_kinds import (
     summary_words,
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
-from ticketzoo.ticket.config import CUSTOM, BaseRewind, TicketConfig
+from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.ticket.origin import is_described
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity
@@ -153,11 +154,7 @@ def _loading(config: TicketConfig, reference: str) -> str:
     if headline is not None:
         level, note = f", level={headline.level}", f"  # sparsity {show_sparsity(headline.sparsity)}"
     call = f"load_ticket({json.dumps(reference)}{level})"
-    put = (
-        "ticket.apply(network)  # one that you build"
-        if config.architecture.library == CUSTOM
-        else "model = ticket.build()"
-    )
+    put = "model = ticket.build()" if is_described(config) else "ticket.apply(network)  # one that you build"
     return fenced(f"from ticketzoo import load_ticket\nticket = {call}{note}\n{put}", "python")
 
 

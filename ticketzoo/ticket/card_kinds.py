@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
+from ticketzoo.ticket.origin import is_described
 from ticketzoo.ticket.recipe_file import parse_recipe
 from ticketzoo.util.text import show_numbers
 
@@ -44,7 +45,7 @@ def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
         ("trained values", f"of level {show_numbers(values.levels)}, in `trained_state`" if values else None),
         ("made from", f"{parents} by {derived.method}{arguments}, without training" if derived else None),
         ("smaller dense network", small if whole else None),
-        ("network", "its author's own: build it yourself, then ticket.apply(model)" if own else None),
+        ("network", None if is_described(config) else "its author's own: build it yourself, then ticket.apply(model)"),
     ]
 
 

@@ -20,7 +20,7 @@ from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.card_kinds import UNKNOWN
 from ticketzoo.ticket.found import Found
-from ticketzoo.ticket.origin import CONFIG, NAMES
+from ticketzoo.ticket.origin import CONFIG, NAMES, NETWORK
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.ticket.whole import Network, Whole, hub_base, of_source, settings_of, whole_of
 from ticketzoo.util.text import for_terminal
@@ -144,6 +144,8 @@ def create(whole: Whole, found: Found, base: BaseWeights | None, facts: Mapping[
         settings = {key: value for key, value in whole.settings.items() if key != "_name_or_path"}  # a folder here
         files[CONFIG] = json.dumps(settings, indent=2).encode()
         files[NAMES] = json.dumps({"prefix": whole.prefix, "outside": outside}).encode()
+    if whole.network:
+        files[NETWORK] = json.dumps(whole.network, indent=2).encode()
     given: dict[str, Any] = {"task": UNKNOWN, "source": {"dataset": UNKNOWN}, "files": files, **facts}
     made = {"name": name, "architecture": whole.architecture, "pruning": pruning, **given}
     return Ticket.create(replicates=[found], base=base, **made)

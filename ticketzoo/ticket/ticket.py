@@ -12,6 +12,7 @@ from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.brought_network import brought_network
 from ticketzoo.ticket.build import build_network
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.delta import put_delta, take_off
@@ -135,30 +136,32 @@ class Ticket(Made):
         return cls._view(config, stored)
 
     @checked
-    def build(self, seed: int = 0, *, allow_empty: bool = False) -> nn.Module:
+    def build(self, seed: int = 0, *, allow_empty: bool = False, base: str | Path | None = None) -> nn.Module:
         """Return the model, masked, at the rewind weights, on the CPU in training mode.
 
-        Of a ticket with `use: as-is`, at its trained values where it has some, in evaluation mode. Where the weights
-        are a base model's, which has no head of this shape, the head is fresh, drawn from `seed`.
+        With `use: as-is` at trained values, if there are, in evaluation mode. A head that a base model lacks is fresh.
 
         Args:
             seed: of what is fresh.
             allow_empty: whether the masks of a layer in use may keep nothing: then nothing before it learns.
+            base: what weights alone are of: `torchvision/NAME`, `timm/NAME`, or a folder with its config.json.
 
         Raises:
             ModelError: an unknown architecture, one of the ticket's author, or a base that does not fit it.
             TicketError: a ticket that does not fit, and masks that keep nothing of a layer in use.
         """
+        if self.config.architecture.parameters is not None:
+            self.apply(model := brought_network(self, seed, base), head=())
+            return model.eval() if self.config.use == "as-is" else model
         config, state = self.config, self._weights
         model = build_network(config, state, seed)
         if config.masked == "zero" and not allow_empty:
             remedy = "choose a denser level, or build it all the same with allow_empty=True"
             refuse_empty(model_names_of(self.masks, model), model, self._at_level, remedy)
-        if config.architecture.library == "transformers" and isinstance(config.rewind, BaseRewind):
+        based = config.architecture.library == "transformers" and isinstance(config.rewind, BaseRewind)
+        if based:
             load_base(model, state)
-            fit(model, self.masks, head=(), masked=config.masked)
-        else:
-            fit(model, self.masks, state, head=(), masked=config.masked)
+        fit(model, self.masks, None if based else state, head=(), masked=config.masked)
         return model.eval() if config.use == "as-is" else model
 
     @checked

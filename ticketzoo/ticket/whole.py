@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -17,11 +17,14 @@ from ticketzoo.hub.references import HubReference, parse_reference
 from ticketzoo.masks.plain import named_parameters, plain_model
 from ticketzoo.masks.sharded import is_sharded
 from ticketzoo.models import bare_names, body_prefix, model_state
+from ticketzoo.models.by_settings import class_of
+from ticketzoo.models.known_as import known_as
 from ticketzoo.models.pretrained import is_legacy_buffer, modern_name
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.custom import custom_architecture
 from ticketzoo.ticket.fields import CUSTOM
+from ticketzoo.ticket.renamed import renamed_module
 
 Network: TypeAlias = nn.Module | str | Path | Mapping[str, Tensor] | BaseWeights
 """A module; a folder, file or Hub id with its weights; its state dict."""
@@ -44,6 +47,7 @@ class Whole:
         embedded: names of embeddings and of what is tied to them.
         tied: other names of tied parameters, by them the one in `state`.
         settings: content of config.json.
+        network: the architecture by its name in torchvision or timm, of a module of these.
     """
 
     where: str
@@ -55,6 +59,7 @@ class Whole:
     embedded: frozenset[str] = frozenset()
     tied: Mapping[str, str] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] | None = None
 
     def named(self, tensors: Mapping[str, Any]) -> dict[str, Any]:
         """Return what is named as in the network, or as here, under the names here."""
@@ -83,8 +88,12 @@ def whole_of(network: Network) -> Whole:
         return of_source(Source(where, network.state, {}, network.settings))
     if isinstance(network, Mapping):
         return of_source(Source("the state dict", network))
-    on_hub = hub_base(network)
-    return whole_of(on_hub) if on_hub else of_source(open_source(Path(network).expanduser()))
+    if on_hub := hub_base(network):
+        return whole_of(on_hub)
+    place = Path(network).expanduser()
+    whole = of_source(source := open_source(place))
+    renamed = renamed_module(place, source, whole.state)
+    return whole if renamed is None else replace(_of_module(renamed), where=whole.where)
 
 
 def hub_base(network: object) -> BaseWeights | None:
@@ -134,12 +143,14 @@ def _of_module(model: nn.Module) -> Whole:
     first |= {id(parameter): name for name, parameter in bare_names(named, model).items() if name in state}
     tied = {name: first[id(parameter)] for name, parameter in bare_names(named, model).items() if name not in state}
     tables = {id(part.weight) for part in model.modules() if isinstance(part, nn.Embedding)}
-    embedded = frozenset(first[id(parameter)] for parameter in named.values() if id(parameter) in tables)
+    embedded = frozenset(name for name in first.values() if EMBEDDING.search(name))
+    embedded |= frozenset(first[id(parameter)] for parameter in named.values() if id(parameter) in tables)
     trained = frozenset(first[id(parameter)] for parameter in named.values())
     name = type(model).__name__
     there = dict(zip(state, model_state(model), strict=True))
     made = custom_architecture(model)
-    return Whole(name, state, made, body_prefix(model), there, trained, embedded, tied, settings_of(model))
+    start, network = body_prefix(model), known_as(model)
+    return Whole(name, state, made, start, there, trained, embedded, tied, settings_of(model), network)
 
 
 def settings_of(model: nn.Module) -> dict[str, Any]:
@@ -155,13 +166,8 @@ def _body_prefix(source: Source) -> str:
     kinds = source.settings.get("architectures")
     if not isinstance(kinds, list) or "model_type" not in source.settings:
         return ""
-    import transformers
-
-    for kind in kinds:
-        made = getattr(transformers, kind, None) if isinstance(kind, str) and kind.isidentifier() else None
-        if isinstance(made, type) and issubclass(made, transformers.PreTrainedModel):
-            return f"{made.base_model_prefix}." if made.base_model_prefix else ""
-    return ""
+    made = next(filter(None, map(class_of, kinds)), None)
+    return f"{made.base_model_prefix}." if made is not None and made.base_model_prefix else ""
 
 
 def _is_quantised(name: str, tensor: Tensor, state: Mapping[str, Tensor]) -> bool:

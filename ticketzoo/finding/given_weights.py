@@ -1,0 +1,66 @@
+"""The weights that `model.weights` of a recipe names: a file or folder, or those that a library publishes."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+
+from torch import Tensor
+
+from ticketzoo.bridges.checkpoint import open_source
+from ticketzoo.errors import RecipeError, RegistryError
+from ticketzoo.hub.errors import HubUnreachable
+from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.util.text import one_line
+
+PUBLISHED = "DEFAULT"
+_INSTEAD = "give a copy, --set model.weights=FILE"
+
+
+def given_weights(name: str, weights: str) -> Mapping[str, Tensor]:
+    """Return the tensors of the weights that a model starts from.
+
+    Args:
+        name: of the model, such as `torchvision/resnet50`.
+        weights: a file or folder; `DEFAULT` for those that torchvision or timm publishes.
+
+    Raises:
+        RecipeError: another model has no published weights.
+        RegistryError: they cannot be fetched.
+        TicketError: they cannot be read.
+    """
+    if weights != PUBLISHED:
+        return open_source(Path(weights).expanduser()).tensors
+    library, _, inner = name.partition("/")
+    if library == "torchvision":
+        return _of_torchvision(inner)
+    if library == "timm":
+        return _of_timm(inner)
+    raise RecipeError(f"model.weights: {PUBLISHED} goes with torchvision/NAME and timm/NAME: {_INSTEAD}")
+
+
+def _of_torchvision(name: str) -> Mapping[str, Tensor]:
+    from torchvision.models import get_model_weights
+
+    try:
+        published = get_model_weights(name).DEFAULT
+        state: Mapping[str, Tensor] = published.get_state_dict(progress=False, check_hash=True, weights_only=True)
+    except (URLError, OSError, RuntimeError) as error:
+        what = f"torchvision/{name}: its weights cannot be fetched: {one_line(error)[:200]}"
+        raise RegistryError(f"{what}; {_INSTEAD}") from error
+    return state
+
+
+def _of_timm(name: str) -> Mapping[str, Tensor]:
+    import timm
+
+    settings: Any = timm.models.get_pretrained_cfg(name)
+    place = getattr(settings, "hf_hub_id", None)
+    if not place:
+        raise RegistryError(f"timm/{name}: no weights of it are on the Hub: {_INSTEAD}")
+    tag = f".{settings.tag}" if settings.tag else ""
+    repository = f"{place}{settings.architecture}{tag}" if place.endswith("/") else place
+    try:
+        return BaseWeights.from_hub(repository).state
+    except HubUnreachable as error:
+        raise HubUnreachable(f"timm/{name}: {error}; or {_INSTEAD}") from error
