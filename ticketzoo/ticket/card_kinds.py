@@ -5,8 +5,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from ticketzoo.ticket.config import CUSTOM, BaseRewind, Filters, SeedRewind, TicketConfig
-from ticketzoo.ticket.origin import is_described
+from ticketzoo.ticket.config import CUSTOM, EXTRA, BaseRewind, Filters, SeedRewind, TicketConfig
+from ticketzoo.ticket.origin import CONFIG, NETWORK
 from ticketzoo.ticket.recipe_file import parse_recipe
 from ticketzoo.util.text import show_numbers
 
@@ -160,3 +160,8 @@ def _training(recipe: dict[str, Any]) -> str | None:
 def _keys(content: dict[str, Any], name: str) -> dict[str, Any]:
     found = content.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def is_described(config: TicketConfig) -> bool:
+    """Tell whether the network can be built from what the ticket says of it."""
+    return config.architecture.library != CUSTOM or any(f"{EXTRA}/{name}" in config.files for name in (CONFIG, NETWORK))

@@ -3,7 +3,7 @@
 from typing import Any, TypeVar
 
 from ticketzoo.errors import TicketError
-from ticketzoo.ticket.config import CUSTOM, EXTRA, TicketConfig
+from ticketzoo.ticket.config import EXTRA
 from ticketzoo.ticket.contents import Contents
 from ticketzoo.util.strict_json import parse_json
 
@@ -13,11 +13,6 @@ CONFIG, NAMES = "config.json", "names.json"
 """Further files of tickets of `transformers` models: the model's config.json, and how it names its tensors."""
 NETWORK = "network.json"
 """Further file of tickets of brought networks of torchvision and timm: library, name and arguments."""
-
-
-def is_described(config: TicketConfig) -> bool:
-    """Tell whether the network can be built from what the ticket says of it."""
-    return config.architecture.library != CUSTOM or any(f"{EXTRA}/{name}" in config.files for name in (CONFIG, NETWORK))
 
 
 def config_of(ticket: Contents) -> bytes:
