@@ -65,6 +65,7 @@ for module in (
     "evaluate",
     "reproduce",
     "judge",
+    "doctor",
 ):
     import_module(f"ticketzoo.cli.{module}").register(app)
 app.add_typer(recipes.app, name="recipe")

@@ -1,0 +1,43 @@
+"""`ticketzoo doctor`: what it shows, and what it must not."""
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+import ticketzoo
+from ticketzoo.api.doctor import diagnose
+from ticketzoo.cli.main import app
+
+SECRET = "hf_abcdefghijklmnopqrstuvwxyz"
+
+
+def test_versions_folders_and_tickets_are_told_and_the_token_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HF_TOKEN", SECRET)
+    monkeypatch.setenv("TICKETZOO_CACHE", str(tmp_path / "kept" / "there"))
+    (tmp_path / "runs" / "mine" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "mine" / "one" / "ticket.json").touch()
+    found = diagnose(ask_hub=False)
+    assert found["packages"]["ticketzoo"] == ticketzoo.__version__
+    assert found["packages"]["torch"] == torch.__version__.partition("+")[0]
+    assert found["folders"]["cache"].startswith(f"{tmp_path / 'kept' / 'there'}, not there yet, ")
+    assert found["hub"]["token"] == "there" and found["hub"]["answers"] == "not asked"
+    assert found["tickets"]["runs"] == "1 tickets"
+    assert SECRET not in json.dumps(found)
+
+
+def test_a_hub_that_does_not_answer_is_a_line_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The port is one at which nothing listens."""
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
+    assert diagnose()["hub"]["answers"].startswith("NO: the Hub: ")
+
+
+def test_the_command_prints_one_document_with_json() -> None:
+    done = CliRunner().invoke(app, ["doctor", "--offline", "--json"])
+    assert done.exit_code == 0
+    assert set(json.loads(done.stdout)) == {"system", "packages", "devices", "folders", "hub", "tickets"}
