@@ -11,6 +11,7 @@ from pathlib import Path
 
 from causal_tables import causal_order, causal_table
 from comparisons import chen_2020, rewinding
+from connectivity_tables import parts as connectivity_parts
 from finder_page import parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
@@ -311,6 +312,8 @@ def main() -> None:
     by_step = {0: ticket_rows(resnet), 40: ticket_rows(f"{resnet}-40it")}
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding-words", rewinding_words(by_step))
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
+    for name, text in connectivity_parts(read_rows, IMAGES):
+        replace(ROOT / "docs" / "connectivity.md", name, text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"

@@ -23,7 +23,16 @@ def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
     shutil.copy(ROOT / "README.md", tmp_path)
     subprocess.run([sys.executable, "build.py"], cwd=tmp_path / "docs", check=True)
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
-    for page in ("reproductions", "transfer", "verdicts", "reliability", "finders", "comparing", "causal-lms"):
+    for page in (
+        "reproductions",
+        "transfer",
+        "verdicts",
+        "reliability",
+        "finders",
+        "comparing",
+        "causal-lms",
+        "connectivity",
+    ):
         document = f"docs/{page}.md"
         assert (tmp_path / document).read_text() == (ROOT / document).read_text(), f"{document}: run docs/build.py"
     assert (tmp_path / "registry/README.md").read_text() == (ROOT / "registry/README.md").read_text()

@@ -1,0 +1,60 @@
+"""Tables and the figure of docs/connectivity.md, from the rows that `ticketzoo connect` writes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from ticketzoo.connecting.barriers import barrier, level_connectivity
+from ticketzoo.connecting.figure import plot_levels
+from ticketzoo.connecting.report import agreement_table, level_table, told
+
+Row = Mapping[str, Any]
+METRIC, RUN = "test_accuracy", "lenet-300-100.mnist-imp"
+WAYS = {"none": "as they are", "weights": "aligned by weights", "activations": "aligned by activations"}
+
+
+def parts(read: Callable[[str], list[dict]], images: Path) -> Iterator[tuple[str, str]]:
+    """The name and text of each measured part of the page; draws the figure."""
+    found = level_connectivity(read("lenet-300-100.mnist-levels"), threshold=0.02, epsilon=None)
+    plot_levels(found, images / "connectivity.png", name=RUN, metric=METRIC)
+    yield "levels", level_table(found, METRIC).markdown()
+    yield "agreement", agreement_table(found, METRIC).markdown()
+    yield "predicted", "\n".join(f"- {line}" for line in told(found, METRIC))
+    rows = [*read("lenet-300-100.mnist-weights"), *read("lenet-300-100.mnist-activations")]
+    yield "aligned", _barriers(rows)
+    overlaps = {way: read(f"lenet-300-100.mnist-{way}") for way in list(WAYS)[1:]}
+    yield "overlaps", _overlaps(overlaps)
+
+
+def _barriers(rows: Sequence[Row]) -> str:
+    """The barrier of each pair of seeds, as the networks are and aligned; means."""
+    lines: dict[tuple[int, int], dict[str, set[tuple[float, float]]]] = {}
+    for row in (row for row in rows if "position" in row):
+        pair = lines.setdefault((row["first_seed"], row["second_seed"]), {})
+        pair.setdefault(row["align"], set()).add((row["position"], row["error"]))
+    table = [f"| seeds | {' | '.join(WAYS.values())} |", "|:--" + "|--:" * len(WAYS) + "|"]
+    barriers = {seeds: [100 * barrier(pair[way]) for way in WAYS] for seeds, pair in lines.items()}
+    table += [_line(f"{one} and {two}", of, 2) for (one, two), of in barriers.items()]
+    return "\n".join([*table, _line("mean", [fmean(column) for column in zip(*barriers.values(), strict=True)], 2)])
+
+
+def _overlaps(by_way: Mapping[str, Sequence[Row]]) -> str:
+    """The overlap of masks as a multiple of chance, at every third level: means over pairs."""
+    table = [f"| level | sparsity | chance (IoU) | {' | '.join(WAYS.values())} |", "|--:" * 6 + "|"]
+    times: dict[int, dict[str, list[float]]] = {}
+    known: dict[int, tuple[float, list[float]]] = {}
+    for way, rows in by_way.items():
+        for row in (row for row in rows if "iou" in row):
+            name = way if row["align"] == "aligned" else "none"
+            times.setdefault(row["level"], {}).setdefault(name, []).append(row["iou"] / row["expected"])
+            known.setdefault(row["level"], (row["sparsity"], []))[1].append(row["expected"])
+    for level in (one for one in sorted(times) if one % 3 == 0):
+        sparsity, expected = known[level]
+        means = " | ".join(f"{fmean(times[level][way]):.2f}" for way in WAYS)
+        table.append(f"| {level} | {sparsity:.3f} | {fmean(expected):.4f} | {means} |")
+    return "\n".join(table)
+
+
+def _line(first: str, numbers: Sequence[float], digits: int) -> str:
+    return f"| {first} | {' | '.join(f'{number:.{digits}f}' for number in numbers)} |"
