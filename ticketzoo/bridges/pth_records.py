@@ -1,4 +1,4 @@
-"""What the tensors in a file of `torch.save` claim to need of memory, held against the file, before any is made."""
+"""The memory that tensors in a file of `torch.save` claim, held against the file before any is made."""
 
 import pickle
 import zipfile
