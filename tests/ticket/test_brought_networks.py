@@ -9,6 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from toy_zoo import make_ticket
 
 from ticketzoo import Ticket, check, load_ticket
 from ticketzoo.errors import ModelError, TicketError
@@ -208,3 +209,8 @@ def test_a_base_that_is_none_is_said_in_one_line(tmp_path: Path) -> None:
     save_file({"0.weight": torch.ones(4, 4), "0.bias": torch.ones(4)}, tmp_path / "dense.safetensors")
     with pytest.raises(TicketError, match="no weight of it is 0"):
         Ticket.from_zeros(tmp_path / "dense.safetensors")
+
+
+def test_a_base_beside_a_network_that_the_ticket_knows_is_refused() -> None:
+    with pytest.raises(ModelError, match=r"says itself what its network is: build\(\) without base"):
+        make_ticket().build(base="torchvision/resnet18")

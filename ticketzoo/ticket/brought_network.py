@@ -28,9 +28,11 @@ def brought_network(ticket: Contents, seed: int, base: str | Path | None = None)
         base: `torchvision/NAME`, `timm/NAME` or a folder with config.json; by default what the ticket was made of.
 
     Raises:
-        ModelError: nothing says what the network is, or that has other parameters.
+        ModelError: nothing says what the network is, or that has other parameters; a ticket of another library.
     """
-    shapes: Shapes = {one.name: tuple(one.shape) for one in ticket.config.architecture.parameters or ()}
+    if ticket.config.architecture.parameters is None:
+        raise ModelError(f"'{ticket.name}': says itself what its network is: build() without base")
+    shapes: Shapes = {one.name: tuple(one.shape) for one in ticket.config.architecture.parameters}
     read = _reader(ticket)
     if base is not None:
         return _of_base(str(base), ticket.config.architecture.name, shapes, seed)

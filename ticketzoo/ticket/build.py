@@ -3,9 +3,9 @@
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models import create_from_architecture
+from ticketzoo.models import create_from_architecture, load_base
 from ticketzoo.models.state import State
-from ticketzoo.ticket.config import CUSTOM, Architecture, TicketConfig
+from ticketzoo.ticket.config import CUSTOM, Architecture, BaseRewind, TicketConfig
 from ticketzoo.util.text import for_terminal
 
 ROOM = 2**22
@@ -40,6 +40,18 @@ def build_network(config: TicketConfig, state: State, seed: int) -> nn.Module:
         settings.id2label = dict(enumerate(names))
         settings.label2id = {name: number for number, name in enumerate(names)}
     return model
+
+
+def with_base(model: nn.Module, config: TicketConfig, state: State) -> State | None:
+    """Load the weights of a base model of `transformers`, whose head stays fresh. Returns what is still to be loaded.
+
+    Raises:
+        ModelError: the base does not fit `model`.
+    """
+    if config.architecture.library != "transformers" or not isinstance(config.rewind, BaseRewind):
+        return state
+    load_base(model, state)
+    return None
 
 
 def most_parameters(config: TicketConfig, state: State) -> int:

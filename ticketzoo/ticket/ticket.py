@@ -8,13 +8,11 @@ from torch import nn
 
 from ticketzoo.hub.options import HubOptions
 from ticketzoo.masks.checks import reapply
-from ticketzoo.models import load_base
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.state import State
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.ticket.brought_network import brought_network
-from ticketzoo.ticket.build import build_network
-from ticketzoo.ticket.config import BaseRewind
+from ticketzoo.ticket.build import build_network, with_base
 from ticketzoo.ticket.delta import put_delta, take_off
 from ticketzoo.ticket.empty import refuse_empty
 from ticketzoo.ticket.files import ticket_files_of
@@ -150,7 +148,7 @@ class Ticket(Made):
             ModelError: an unknown architecture, one of the ticket's author, or a base that does not fit it.
             TicketError: a ticket that does not fit, and masks that keep nothing of a layer in use.
         """
-        if self.config.architecture.parameters is not None:
+        if base is not None or self.config.architecture.parameters is not None:
             self.apply(model := brought_network(self, seed, base), head=())
             return model.eval() if self.config.use == "as-is" else model
         config, state = self.config, self._weights
@@ -158,10 +156,7 @@ class Ticket(Made):
         if config.masked == "zero" and not allow_empty:
             remedy = "choose a denser level, or build it all the same with allow_empty=True"
             refuse_empty(model_names_of(self.masks, model), model, self._at_level, remedy)
-        based = config.architecture.library == "transformers" and isinstance(config.rewind, BaseRewind)
-        if based:
-            load_base(model, state)
-        fit(model, self.masks, None if based else state, head=(), masked=config.masked)
+        fit(model, self.masks, with_base(model, config, state), head=(), masked=config.masked)
         return model.eval() if config.use == "as-is" else model
 
     @checked
