@@ -21,6 +21,8 @@ def parts(read: Callable[[str], list[dict]], images: Path) -> Iterator[tuple[str
     yield "levels", level_table(found, METRIC).markdown()
     yield "agreement", agreement_table(found, METRIC).markdown()
     yield "predicted", "\n".join(f"- {line}" for line in told(found, METRIC))
+    one_shot = level_connectivity(read("lenet-300-100.mnist-one-shot-levels"), threshold=0.02, epsilon=0.001)
+    yield "one-shot", level_table(one_shot, METRIC).markdown()
     rows = [*read("lenet-300-100.mnist-weights"), *read("lenet-300-100.mnist-activations")]
     yield "aligned", _barriers(rows)
     overlaps = {way: read(f"lenet-300-100.mnist-{way}") for way in list(WAYS)[1:]}
