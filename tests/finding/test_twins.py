@@ -78,6 +78,8 @@ def test_what_cannot_be_is_said_before_anything_is_trained() -> None:
         recipe(finder=finder)
     with pytest.raises(RecipeError, match="aligned_reinit trains another initialization, and transformers/"):
         recipe(model="transformers/owner/name", arms=["aligned_reinit"])
+    with pytest.raises(RecipeError, match="aligned_reinit trains another initialization, and torchvision/resnet18"):
+        recipe(model={"name": "torchvision/resnet18", "weights": "DEFAULT"}, arms=["aligned_reinit"])
     target = {"name": "digits", "task": CONTENT["task"], "training": CONTENT["training"]}
     content = {"name": "x", "tickets": ["y"], "levels": [1], "targets": [target], "arms": ["aligned_reinit"]}
     with pytest.raises(RecipeError, match="aligned_reinit needs another dense training: it goes with ticketzoo find"):

@@ -1,5 +1,6 @@
 """Files that no tool writes: refused in one line, and neither a traceback nor masks made of them."""
 
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +122,30 @@ def test_tensors_that_claim_more_than_their_record_holds(tmp_path: Path) -> None
     place = content.index(b"K\x04", place)
     (tmp_path / "old.pth").write_bytes(content[:place] + b"J" + (10**9).to_bytes(4, "little") + content[place + 2 :])
     refused(tmp_path / "old.pth", "old.pth: its tensors need 4000000000 bytes, and the file has")
+
+
+def pickled(path: Path, item: bytes) -> Path:
+    """Write an archive as `torch.save` does, of a dict with one item: a key and a value as opcodes."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a/data.pkl", b"\x80\x02}" + item + b"s.")
+        archive.writestr("a/version", "3\n")
+        archive.writestr("a/byteorder", "little")
+    return path
+
+
+def test_a_few_bytes_take_no_memory_by_what_they_say(tmp_path: Path) -> None:
+    """The memo at place ten million, and a bytearray of ten million zeros."""
+    many = (10**7).to_bytes(4, "little")
+    memo = pickled(tmp_path / "memo.pth", b"X\x01\x00\x00\x00ar" + many + b"K\x01")
+    zeros = pickled(tmp_path / "zeros.pth", b"X\x01\x00\x00\x00acbuiltins\nbytearray\nJ" + many + b"\x85R")
+    tracemalloc.start()
+    try:
+        read_pth(memo, "memo.pth")
+        with pytest.raises(TicketError, match=r"zeros\.pth: cannot be read as a \.pth: a bytearray of a stated size"):
+            read_pth(zeros, "zeros.pth")
+        assert tracemalloc.get_traced_memory()[1] < 10**7
+    finally:
+        tracemalloc.stop()
 
 
 def test_tensors_of_every_kind_are_read(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import pickle
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, ClassVar, NamedTuple
 
 from ticketzoo.errors import TicketError
 from ticketzoo.util.text import for_terminal
@@ -43,11 +43,28 @@ class _Inert:
     add = extend = append
 
 
+class _Bytes(_Inert):
+    """Stands for `bytearray`, which makes any number of zeros of a few bytes."""
+
+    def __new__(cls, *arguments: object, **keywords: object) -> "_Bytes":
+        if any(isinstance(one, int) for one in arguments):
+            raise pickle.UnpicklingError("a bytearray of a stated size")
+        return object.__new__(cls)
+
+
 _KINDS = {f"{kind}Storage": type("_Inert", (_Inert,), {"bytes_each": size}) for kind, size in ITEMS.items()}
+_KINDS["bytearray"] = _Bytes
+_ZEROS = pickle.BYTEARRAY8[0]
+"""An opcode that says how many zeros to make; `torch.load` does not know it."""
 
 
-class _Claims(pickle.Unpickler):
-    """Reads a pickle without making anything that it names, and notes what it claims."""
+class _Claims(pickle._Unpickler):
+    """Reads a pickle without making anything that it names, and notes what it claims.
+
+    It is the one written in Python: that in C makes its memo as long as the highest place that a pickle names.
+    """
+
+    dispatch: ClassVar[Any] = {key: one for key, one in pickle._Unpickler.dispatch.items() if key != _ZEROS}
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__(file, encoding="latin1")

@@ -162,7 +162,7 @@ class FindRecipe(Config):
             return
         if getattr(self.finder, "rewinding", None) != "weights":
             raise ValueError(f"arms: {', '.join(arms)} takes weights at a rewind step: it goes with rewinding: weights")
-        if pretrained_reference(self.model.name) is not None or self.head_first is not None:
+        if self.model.weights or pretrained_reference(self.model.name) or self.head_first is not None:
             raise ValueError(f"arms: {', '.join(arms)} trains another initialization, and {self.model.name} has one")
 
     def _check_filter_arms(self) -> None:
