@@ -278,3 +278,18 @@ def test_masks_of_bert_tickets_over_a_file_with_names_of_old(tmp_path: Path) -> 
         state[name] = state[name] * (state[name] > 0)
         assert all(torch.equal(one, other.state_dict()[key]) for key, one in state.items())
     assert ticket.config.rewind.kind == "base"
+
+
+@pytest.mark.parametrize("form", ["state-dict", "torch-prune", "transformers"])
+def test_the_mask_of_the_head_comes_back_with_the_others(form: str, tmp_path: Path) -> None:
+    model = pruned()
+    with torch.no_grad():
+        model.lm_head.weight[:, ::2] = 0
+    out = tmp_path / ("out" if form == "transformers" else "out.safetensors")
+    ticket = Ticket.from_zeros(model)
+    ticket.export(out, form)
+    fresh = llama()
+    Ticket.from_file(out).apply(fresh)
+    check(fresh)
+    assert int((fresh.lm_head.weight == 0).sum()) == 64 * 8
+    assert zeros(fresh) == zeros(model)

@@ -99,8 +99,9 @@ def heads(config: TicketConfig, model: nn.Module, head: str | Sequence[str] | No
     """
     if head is not None or (stated := config.architecture.parameters) is None:
         return [head] if isinstance(head, str) else head
-    there = {name: list(one.shape) for name, one in bare_names(tensors_of(model), plain_model(model)).items()}
-    return [] if there == {one.name: one.shape for one in stated} else None
+    tensors, needed = tensors_of(model), {one.name: one.shape for one in stated}
+    named = (tensors, bare_names(tensors, plain_model(model)))  # as a whole checkpoint names them, or from the body on
+    return [] if any({name: list(one.shape) for name, one in of.items()} == needed for of in named) else None
 
 
 def _copy(given: Mapping[str, Tensor], targets: Mapping[str, Tensor]) -> None:
