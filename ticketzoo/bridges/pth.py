@@ -1,6 +1,7 @@
 """Files of `torch.save`, read without unpickling anything but tensors, numbers and texts."""
 
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -42,9 +43,10 @@ def read_pth(path: Path, where: str) -> tuple[dict[str, Tensor], dict[str, Any]]
             warnings.simplefilter("ignore")
             content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        first = for_terminal(str(error).split("\n")[0])[:200]
+        asked = re.search(r"GLOBAL ([\w.]+)", str(error))
+        named = f" (it asks for {asked[1][:200]})" if asked else ""
         remedy = "save its state_dict as safetensors on a machine that trusts it"
-        raise TicketError(f"{where}: needs pickle, which runs code, and is not read ({first}): {remedy}") from None
+        raise TicketError(f"{where}: needs pickle, which runs code, and is not read{named}: {remedy}") from None
     except (RuntimeError, EOFError, OSError, ValueError, LookupError, TypeError, MemoryError,
             AttributeError, AssertionError) as error:  # fmt: skip
         raise TicketError(f"{where}: cannot be read as a .pth: {for_terminal(error)[:300]}") from None
