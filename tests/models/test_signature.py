@@ -117,7 +117,7 @@ def test_a_signature_becomes_arguments(name: str, signature: Signature, sized: d
         (
             "transformers/bert",
             Signature(Image(1, 2, 2), Classes(2)),
-            "transformers/bert reads texts, and the data are images: choose a model named torchvision/..., conv-2, ",
+            "transformers/bert reads texts, and the data are images: choose a model named timm/..., torchvision/..., ",
         ),
         (
             "lenet-5",

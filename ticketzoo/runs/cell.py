@@ -1,6 +1,5 @@
 """A training in a store: a folder with its record and tensors, and how one is trained into being."""
 
-import shutil
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -209,9 +208,10 @@ def _finish(training: Training, content: dict[str, Any], states: dict[str, State
                 write_state(half_done / name, state)
         write_document(half_done / "cell.json", content)
         remove_checkpoints(half_done)
-        if folder.exists() and not read_cell(folder, training.job, False, (), lambda why: None):
-            (folder / "cell.json").unlink(missing_ok=True)
-            shutil.rmtree(folder)
+        if (folder / "cell.json").is_file() and not read_cell(folder, training.job, False, (), lambda why: None):
+            (folder / "cell.json").unlink()  # first: without it nothing that is left counts as finished
+            for stale in (folder / _FINAL, folder / _LEARNED, *folder.glob(_snapshot_file("*"))):
+                stale.unlink(missing_ok=True)
         if folder.exists():  # finished before, but without a tensor that is asked for now
             for file in half_done.iterdir():
                 file.replace(folder / file.name)
@@ -226,5 +226,5 @@ def _write_snapshot(folder: Path, step: int, state: State) -> None:
         write_state(folder / _snapshot_file(step), state)
 
 
-def _snapshot_file(step: int) -> str:
+def _snapshot_file(step: int | str) -> str:
     return f"step-{step}.safetensors"
