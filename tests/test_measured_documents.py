@@ -46,7 +46,7 @@ def rows_of(image: Path) -> str | None:
         return picture.info.get("Rows")
 
 
-@pytest.mark.parametrize("names", ["*-300-100.mnist-imp", pytest.param("*", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("names", ["lenet-300-100.digits-imp", pytest.param("*", marks=pytest.mark.slow)])
 def test_cards_and_verdicts_of_the_registry_are_those_of_their_rows(names: str, tmp_path: Path) -> None:
     copies = [shutil.copytree(folder, tmp_path / folder.name) for folder in (ROOT / "registry").glob(f"{names}/")]
     assert copies

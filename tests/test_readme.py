@@ -67,6 +67,7 @@ def test_recipe_example_is_a_recipe() -> None:
     assert recipe.trainings == 5 * (1 + 15 + 3 * 15)
 
 
+@pytest.mark.slow
 def test_commands_that_look_at_the_zoo_run() -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if "list" in line or "mnist-imp" in line]
     looks = [line for line in commands if line.split()[1] in ("list", "info", "verify")]

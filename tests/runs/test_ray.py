@@ -118,6 +118,7 @@ def test_a_cluster_transfers_alike(two_workers: None, tmp_path: Path) -> None:
     assert len(list((tmp_path / "ray" / "cells").iterdir())) == 1 + 3  # the lock, two tickets and dense
 
 
+@pytest.mark.slow
 def test_a_cluster_measures_stability_alike(two_workers: None, tmp_path: Path) -> None:
     content = {key: RECIPE[key] for key in ("model", "task", "training")} | {"name": "there", "seeds": [0]}
     content |= {"rewind_steps": ["0it", "3it"], "levels": [0, 1], "line": {"points": 3}}

@@ -33,6 +33,7 @@ def folder(fuzzing: ModuleType, tmp_path: Path) -> Path:
     return made
 
 
+@pytest.mark.slow
 def test_mutants_of_real_tickets(fuzzing: ModuleType, tmp_path: Path) -> None:
     counts = fuzzing.fuzz(tmp_path, 200, seed=3)
     assert counts["refused"] > 75
