@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from causal_tables import causal_order, causal_table
+from causal_tables import causal_order, causal_table, forgetting
 from comparisons import chen_2020, rewinding
 from connectivity_tables import parts as connectivity_parts
 from finder_page import parts
@@ -326,6 +326,7 @@ def main() -> None:
     replace(page, "causal", causal_table(causal))
     replace(page, "causal-retrained", causal_table(causal, retrained=True))
     replace(page, "causal-order", causal_order(causal))
+    replace(page, "forgetting", forgetting(read_rows("forgetting"), "austen", "wordnet-glosses"))
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())
