@@ -54,6 +54,13 @@ def test_a_run_is_its_own_twin(run: Path, tmp_path: Path) -> None:
     assert len(report.summary["pairs"]) == 2
 
 
+def test_replicates_without_a_partner_are_named(run: Path, tmp_path: Path) -> None:
+    longer = made_run(tmp_path / "longer", seeds=[0, 1, 2])
+    report = connect(run, tmp_path / "out", longer)
+    assert len(report.summary["pairs"]) == 2
+    assert "without a partner in the other run, and so left out: seeds 2 of small" in report.sentences
+
+
 def test_networks_that_do_not_go_together_are_one_line(run: Path, tmp_path: Path) -> None:
     wider = made_run(tmp_path / "wider", model={"name": "lenet-300-100", "kwargs": {"width": 0.06}})
     with pytest.raises(RunError, match=r"its network is not that of .*, width included: their units cannot be matched"):

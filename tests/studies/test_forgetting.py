@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.studies import StudyRecipe, plan_study, run_study
 from ticketzoo.studies.fine_tuning import Stage, fine_tuned, pruned_by
 from ticketzoo.studies.forgetting import ForgettingConfig, _forgotten
+from ticketzoo.training.parametrisation import FROZEN
 
 RECIPE: dict[str, Any] = {
     "name": "lenet.digits-forgetting",
@@ -75,6 +76,18 @@ def test_a_tenth_of_all_parameters_moves_and_the_others_are_the_same_bits(way: s
         second, _ = fine_tuned(Stage(lab, lab.initial, free, 2), way)
         shared = sum(int((first[name] & second[name]).sum()) for name in first)
         assert shared == (0 if way == "lotto" else 107)
+
+
+def test_a_layer_whose_weights_are_all_frozen_is_no_dead_layer(tmp_path: Path) -> None:
+    config = recipe_with().study
+    assert isinstance(config, ForgettingConfig)
+    with Store(tmp_path / "cells") as store:
+        lab = config.search("test", store, finder=RewindingConfig(levels=1)).lab(0)
+        masks = {name: torch.full_like(mask, name != "fc2.weight") for name, mask in lab.dense.items()}
+        trained = lab.train(masks, lab.initial, learn=FROZEN)
+        assert torch.equal(trained.final["fc2.weight"], lab.initial.state["fc2.weight"])
+        with pytest.raises(RunError, match="fc2"):
+            lab.train(masks, lab.initial)
 
 
 def test_a_loss_is_above_0_where_less_is_better_and_where_more_is() -> None:

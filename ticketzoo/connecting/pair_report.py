@@ -78,7 +78,8 @@ def overlap_table(pairs: Sequence[Joined]) -> Table:
         lines.append((str(one.level), show_sparsity(one.sparsity), *cells))
     caption = (
         f"Overlap of masks: intersection over union, mean over {len(pairs)} pair{'s' * (len(pairs) > 1)}, beside that "
-        "of random masks as dense in each layer; aligned: hidden units permuted as the dense networks were."
+        "of random masks as dense in each layer, and the ratio of both; aligned: hidden units permuted as the dense "
+        "networks were."
     )
     columns = ("level", "sparsity", "overlap", "chance", "times chance", "aligned", "aligned, times chance")
     return Table(caption, columns, "rrrrrrr", tuple(lines))
@@ -155,4 +156,5 @@ def _chance(overlaps: Sequence[Overlap]) -> str:
 
 
 def _times(overlaps: Sequence[Overlap]) -> str:
-    return f"{statistics.fmean(one.ratio or 0.0 for one in overlaps):.2f}" if overlaps else ""
+    known = [(one.iou, one.expected) for one in overlaps if one.iou is not None and one.expected]
+    return f"{sum(iou for iou, _ in known) / sum(chance for _, chance in known):.2f}" if known else ""

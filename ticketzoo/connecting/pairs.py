@@ -28,6 +28,7 @@ from ticketzoo.models.channel_wise import NORMS
 from ticketzoo.models.unit_groups import UnitGroups, unit_groups
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
+from ticketzoo.util.text import show_numbers
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,8 @@ def measure_pairs(
             differs = "their units cannot be matched one to one"
             raise RunError(f"{second.folder}: its network is not that of {first.folder}, width included: {differs}")
         measuring = _Measuring(config, networks, store)
+        if left := _left_out(config, first, second, seeds):
+            measuring.notes.append(left)
         store.progress.planned(len(seeds) * len(measuring.ways))
         return Pairs([measuring.of(*pair) for pair in seeds], measuring.notes)
 
@@ -120,6 +123,16 @@ def _pairs_of(config: PairsConfig, first: KeptRun, second: KeptRun) -> list[tupl
             )
         return pairs
     return list(zip(first.seeds(config.seeds), second.seeds(config.seeds), strict=False))
+
+
+def _left_out(config: PairsConfig, first: KeptRun, second: KeptRun, pairs: Sequence[tuple[int, int]]) -> str:
+    """Return in a sentence which replicates have no partner; empty where each has one."""
+    left = []
+    for place, run in enumerate((first, second)):
+        alone = [seed for seed in run.seeds(config.seeds) if all(seed != pair[place] for pair in pairs)]
+        left += [f"seeds {show_numbers(alone)} of {run.ticket.name}"] if alone else []
+    one_run = first.folder.resolve() == second.folder.resolve()
+    return "" if one_run or not left else f"without a partner in the other run, and so left out: {', '.join(left)}"
 
 
 class _Measuring:

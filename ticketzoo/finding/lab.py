@@ -98,7 +98,7 @@ class RecipeLab:
             RunError: as `Store.run` does; and where `masks` keep no weight of a layer, unless the recipe allows it.
         """
         label = self._at(self.level, what or ("as it is" if is_untrained(learn) else ""))
-        if not self.inverted:
+        if not self.inverted and learn.masked == "zero":  # a layer whose weights are all frozen still computes
             warn = self.cells.progress.warn if self.recipe.finder.allow_dead_layers else None
             check_layers(masks, self.model.architecture, label, lambda: start.state, warn)
         cell = self.cells.run(
