@@ -16,6 +16,17 @@ def stratified_share(labels: Tensor, share: float, seed: int) -> Tensor:
     return _lowest((rank + 0.5) / size, round(share * len(labels)))
 
 
+def stratified_fold(labels: Tensor, fold: int, of: int) -> Tensor:
+    """Return bool [n]: the rows of one of `of` parts, which follow from labels and `of` alone.
+
+    Parts are disjoint and together all rows. Of a class, and in all, they differ by one row at most.
+    """
+    rank = _rank_in_class(labels, derive_seed(0, "folds"))
+    size = labels.bincount()
+    before = size.cumsum(0) - size
+    return (before[labels] + rank) % of == fold
+
+
 def random_share(count: int, chosen: int, seed: int, what: str = "validation") -> Tensor:
     """Return bool [count]: `chosen` rows, uniformly, drawn from `seed` for `what`; more contain the fewer."""
     generator = torch.Generator().manual_seed(derive_seed(seed, what))

@@ -16,14 +16,12 @@ from ticketzoo.data.images.augment import Augmentation, Normalization, normalize
 from ticketzoo.data.images.batches import Batch, Images, MemoryImages
 from ticketzoo.data.images.drawn_apart import DrawnApart
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
-from ticketzoo.data.kept_classes import of_classes
 from ticketzoo.data.labels import named
 from ticketzoo.data.splits import balanced_batches
 from ticketzoo.distributed.processes import Share, share_of, summed
 from ticketzoo.errors import DataError, RecipeError
 from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.recipe import DataName
-from ticketzoo.recipe.local import last_part
 from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
 from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, Resident, StaticBatch
@@ -77,7 +75,7 @@ class ImageClassification:
         """
         self._crop = config.augment.random_resized_crop
         data = load_images(config.dataset, crop_train=self._crop is not None)
-        self.name = config.name or data_name(config.dataset)
+        self.name = config.name or config.dataset.short_name
         self.signature = Signature(Image(*data.in_shape), Classes(data.num_classes))
         self.has_validation = len(data.validation) > 0
         self.examples = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
@@ -242,9 +240,3 @@ class _OneModel:
 
     def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         return tuple(tensor.unsqueeze(0) for tensor in function(self.model))
-
-
-def data_name(dataset: ImageDataset) -> str:
-    """Return the short name of a data set: the last part of its path and the classes kept, e.g. `digits-0-4`."""
-    name = last_part(dataset.path).replace("_", "-").lower()
-    return name if dataset.classes is None else of_classes(name, dataset.classes)

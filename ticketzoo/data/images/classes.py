@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ticketzoo.data.images.config import ImageDataset
+from ticketzoo.data.images.config import FoldConfig, ImageDataset
 from ticketzoo.data.images.source import ImageTable
 from ticketzoo.data.labels import whole_numbers
-from ticketzoo.data.splits import balanced_subset, stratified_share
+from ticketzoo.data.splits import balanced_subset, stratified_fold, stratified_share
 from ticketzoo.errors import DataError
 from ticketzoo.util.text import show_names
 
@@ -92,7 +92,7 @@ def _listed(class_names: list[str], labels: list[int]) -> str:
     return ", ".join(repr(class_names[label]) for label in labels[:3]) + more
 
 
-def divide(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict[str, Part]:
+def divide(dataset: ImageDataset, class_names: Sequence[str], train: Part, test: Part | None = None) -> dict[str, Part]:
     """Return "train", "validation" and "test"; a test split is taken from train if there is none.
 
     Raises:
@@ -113,6 +113,8 @@ def divide(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict
             raise DataError(f"{has}, too few to draw a split to test on: it takes {needed}, or a split test")
         shared = stratified_share(train.labels, TEST_SHARE, dataset.split_seed)
         test, train = train.choose(shared), train.choose(~shared)
+    if dataset.part is not None:
+        train = _fold(train, dataset.part, class_names)
     if len(test.rows) == 0:
         raise DataError(f"nothing to test on: {test.table.described} has no images of the classes trained on")
     chosen = dataset.held_out(dataset.validation, len(train.rows))
@@ -126,3 +128,14 @@ def divide(dataset: ImageDataset, train: Part, test: Part | None = None) -> dict
     if dataset.examples is not None:
         train = train.choose(balanced_subset(train.labels, dataset.examples, dataset.split_seed))
     return {"train": train, "validation": validation, "test": test}
+
+
+def _fold(train: Part, part: FoldConfig, class_names: Sequence[str]) -> Part:
+    """Return a fold of the training split. Raises DataError where it has no image of a class."""
+    sizes = train.labels.bincount()
+    if few := [label for label, size in enumerate(sizes.tolist()) if 0 < size < part.of]:
+        has = f"{int(sizes[few[0]])} images of class {class_names[few[0]]!r}"
+        raise DataError(
+            f"part: {train.table.described} has {has}, too few for {part.of} folds: lower task.dataset.part.of"
+        )
+    return train.choose(stratified_fold(train.labels, part.fold, part.of))

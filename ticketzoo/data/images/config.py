@@ -3,7 +3,28 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from ticketzoo.data.kept_classes import of_classes
 from ticketzoo.data.stored import Share, StoredDataset
+from ticketzoo.recipe import Config
+from ticketzoo.recipe.local import last_part
+
+
+class FoldConfig(Config):
+    """The section `part`: one of several equal parts of the training split, each with the same share of every class.
+
+    Attributes:
+        fold: number of the part, from 0.
+        of: number of parts. They are disjoint and together the split, whatever else the recipe says.
+    """
+
+    fold: Annotated[int, Field(ge=0)]
+    of: Annotated[int, Field(ge=2, le=1000)]
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "FoldConfig":
+        if self.fold >= self.of:
+            raise ValueError(f"fold {self.fold} of {self.of} is none: folds count from 0, so give 0 to {self.of - 1}")
+        return self
 
 
 class ImageDataset(StoredDataset):
@@ -19,7 +40,9 @@ class ImageDataset(StoredDataset):
             0: none.
         classes: labels to keep, relabelled 0, 1, .. in the order given; of classes with words for names, their places
             among the names. By default all.
-        examples: number of training examples to use, as many of each class; by default all.
+        part: a fold of the training split, such as `{fold: 0, of: 2}`, which is used in its place: validation and
+            examples are drawn from it. By default the whole split.
+        examples: number of training examples to use, as many of each class; by default all. More contain the fewer.
         image_size: side in pixels of the square that every image is resized to (bilinear); needed when sizes differ.
         resize: pixels that the shorter side is resized to, before the central image_size is cut out; by default images
             are squashed to the square.
@@ -37,6 +60,7 @@ class ImageDataset(StoredDataset):
     label_column: str | None = None
     validation: Share = 0.1
     classes: tuple[int, ...] | None = None
+    part: FoldConfig | None = Field(default=None, exclude_if=lambda part: part is None)
     image_size: Annotated[int, Field(ge=1)] | None = None
     resize: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] | None = None
@@ -60,6 +84,13 @@ class ImageDataset(StoredDataset):
     def is_users(self) -> bool:
         """True for a folder of the user's own, no copy of a Hub data set."""
         return self.path != "digits" and super().is_users
+
+    @property
+    def short_name(self) -> str:
+        """The last part of the path, the classes kept and the fold, such as `digits-0-4` and `digits-fold-0-of-2`."""
+        name = last_part(self.path).replace("_", "-").lower()
+        name = name if self.classes is None else of_classes(name, self.classes)
+        return name if self.part is None else f"{name}-fold-{self.part.fold}-of-{self.part.of}"
 
     @field_validator("classes")
     @classmethod

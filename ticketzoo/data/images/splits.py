@@ -94,7 +94,7 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     if dataset.is_users:
         repeats = Repeats.find(used, available, remarks)
         repeats.check(dataset.path, remarks, refuse=not of_hub(Path(dataset.path).expanduser()))
-    parts = divide(dataset, *available)
+    parts = divide(dataset, names, *available)
     if repeats:
         remarks.log(dataset.path)
     unreadable = Unreadable(skip=skip)
