@@ -14,8 +14,10 @@ ROOT = Path(__file__).resolve().parents[2]
 STUDIES = (path.stem for path in (ROOT / "recipes" / "studies").glob("*.yaml"))
 RECIPES = sorted(name for name in STUDIES if "-" not in name.removeprefix("subset-").removeprefix("weight-"))
 SHORT: dict[str, dict[str, Any]] = {
+    "early": {"training": {"steps": "10it"}, "seeds": [0]},
     "forgetting": {"ways": ["all", "lotto"], "calibrate": "3it", "training": {"steps": "10it"}},
     "freeze": {"levels": 2, "training": {"steps": "10it"}},
+    "perturbed": {"arms": ["initial_signs", "noise_1"], "training": {"steps": "40it"}},
     "subset-sum": {"counts": [4, 10], "draws": 2, "targets": 20, "training": {"steps": "10it"}},
     "weight-agnostic": {"draws": 2},
 }

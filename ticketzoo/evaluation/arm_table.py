@@ -1,4 +1,4 @@
-"""The table of arms. `arms`, `filter_arms` and `sanity_arms` in `ticketzoo.evaluation` fill it."""
+"""The table of arms. `arms`, `sanity_arms` and others in `ticketzoo.evaluation` fill it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -24,6 +24,8 @@ class ArmEntry:
         inverts: True for an arm that asks the search for masks of the lowest scores.
         twin: True for an arm on the weights of another dense training.
         seeks: True for an arm that trains a mask, as the search did.
+        perturbs: True for an arm that changes the weights that the ticket starts from, and nothing else.
+        from_step_0: True for an arm that needs the weights of step 0.
         structured: True for an arm beside tickets of whole filters, whose claim over controls is that filters matter.
         masks: the arm's masks in words.
         weights: the weights it starts from, in words.
@@ -44,6 +46,8 @@ class ArmEntry:
     inverts: bool = False
     twin: bool = False
     seeks: bool = False
+    perturbs: bool = False
+    from_step_0: bool = False
     structured: bool = False
     masks: str = ""
     weights: str = ""

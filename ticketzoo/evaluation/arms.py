@@ -79,6 +79,7 @@ def dense(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "random_reinit",
     drawn=True,
+    perturbs=True,
     masks="the ticket's",
     weights="a fresh initialisation",
     style=Style("#D55E00", "s"),
@@ -148,6 +149,7 @@ def magnitude(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "permuted_values",
     drawn=True,
+    perturbs=True,
     masks="the ticket's",
     weights="the kept rewind weights, permuted within each layer",
     style=Style("#56B4E9", "P"),
@@ -178,6 +180,7 @@ def large_init(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "rescaled_reinit",
     drawn=True,
+    perturbs=True,
     masks="the ticket's",
     weights="a fresh initialisation, scaled in each layer to the size of the kept rewind weights",
     style=Style("#999933", "p"),

@@ -1,6 +1,6 @@
 """The trainings that a ticket's training at a level is compared with, and the labels of their rows."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
@@ -87,6 +87,7 @@ class Controls:
         pretrained: State | None = None,
         inverted: Masks | None = None,
         twins: Mapping[int, Twin] | None = None,
+        begun: Callable[[], State] | None = None,
         once: bool,
     ) -> Iterator[tuple[Job, Labels]]:
         """Yield the trainings beside a ticket's training, each made when its turn comes.
@@ -98,6 +99,7 @@ class Controls:
             pretrained: see `Draw.pretrained`.
             inverted: see `Draw.inverted`.
             twins: see `Draw.twin`, by number of the draw.
+            begun: see `Draw.begun`.
             once: True at one of the levels, at which the arms without levels are trained.
 
         Yields:
@@ -112,7 +114,7 @@ class Controls:
             of_arm, level = dense_labels(labels) if ARMS[arm].once else labels, labels["level"]
             for number in range(ARMS[arm].draws(self.draws)):
                 how, twin = (self.reinit_from, self.trainings), (twins or {}).get(number)
-                draw = Draw(arm, number, level, known, pretrained, *how, inverted, self.search, twin)
+                draw = Draw(arm, number, level, known, pretrained, *how, inverted, self.search, twin, begun)
                 yield _made(job, draw), {**of_arm, "arm": arm, "draw": number}
 
 

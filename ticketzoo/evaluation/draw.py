@@ -1,5 +1,6 @@
 """One draw of an arm: the things that it may use beside the ticket's training."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -11,6 +12,7 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.models.create import initial_state
 from ticketzoo.models.state import State
 from ticketzoo.models.unit_groups import UnitGroups
+from ticketzoo.runs.plan import Unknown
 from ticketzoo.seeds import derive_seed
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.job import Job
@@ -74,6 +76,7 @@ class Draw:
         inverted: masks of the same search that keep the lowest scores, where an arm asks for them.
         search: the search for a ticket that is used as it is.
         twin: another dense training, where an arm asks for one.
+        begun: gives the weights of step 0 of the training that found the ticket, where they are known.
     """
 
     arm: str
@@ -86,6 +89,7 @@ class Draw:
     inverted: Masks | None = None
     search: MaskSearch | None = None
     twin: Twin | None = None
+    begun: Callable[[], State] | None = None
 
     def fresh_step(self, job: Job) -> int:
         """Return the step that a fresh initialisation is trained from."""
@@ -106,6 +110,16 @@ class Draw:
         if self.twin is None:
             raise RecipeError(f"arms: {self.arm} needs another dense training: it goes with ticketzoo find")
         return self.twin
+
+    def step_0(self, job: Job) -> State:
+        """Return the weights of step 0 of the training that found the ticket.
+
+        Raises RecipeError where they are not known. In a plan, where those of later steps are not, both are kept apart.
+        """
+        if self.begun is None:
+            raise RecipeError(f"arms: {self.arm} needs the weights of step 0: it goes with ticketzoo find")
+        state = self.begun()
+        return {name: tensor + 0.01 for name, tensor in state.items()} if isinstance(job.state, Unknown) else state
 
     def seed(self, job: Job) -> int:
         """Return the seed of this draw's random numbers, which follows from the seed of `job`."""

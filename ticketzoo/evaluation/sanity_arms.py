@@ -36,6 +36,7 @@ def inverted_mask(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "random_reinit_kept_signs",
     drawn=True,
+    perturbs=True,
     masks="the ticket's",
     weights="a fresh initialisation with the signs of the rewind weights",
     label="random reinit, kept signs",
@@ -50,6 +51,7 @@ def random_reinit_kept_signs(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "permuted_values_kept_signs",
     drawn=True,
+    perturbs=True,
     masks="the ticket's",
     weights="the kept rewind weights, their magnitudes permuted within each layer, each place with its sign",
     label="permuted values, kept signs",
@@ -63,6 +65,7 @@ def permuted_values_kept_signs(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "constant",
     drawn=True,
+    perturbs=True,
     masks="the ticket's",
     weights="one magnitude a layer, the standard deviation of its rewind weights, with its signs permuted",
     cite="Zhou et al. 2019, section 3",
@@ -78,6 +81,7 @@ def constant(job: Job, draw: Draw) -> Job:
 @ARMS.add(
     "constant_kept_signs",
     drawn=False,
+    perturbs=True,
     masks="the ticket's",
     weights="one magnitude a layer, the standard deviation of its rewind weights, with their signs",
     label="constant, kept signs",

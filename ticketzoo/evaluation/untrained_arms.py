@@ -16,6 +16,7 @@ from ticketzoo.training.job import Job
 @ARMS.add(
     "flipped_signs",
     drawn=False,
+    perturbs=True,
     masks="the ticket's",
     weights="the rewind weights with all signs turned round",
     style=Style("#E377C2", "<"),

@@ -140,8 +140,9 @@ class Search:
         for level in levels:
             masks, found = replicate.levels[level], replicate.found[level]
             job, labels = lab.job(masks, found.start, found.learn), self._labels(replicate.seed, level, masks)
-            known, lowest, twins = found.start.known, replicate.inverted.get(level), replicate.twins
-            yield from controls.beside(job, labels, known=known, inverted=lowest, twins=twins, once=level == levels[0])
+            known, lowest, once = found.start.known, replicate.inverted.get(level), level == levels[0]
+            twins, begun = replicate.twins, replicate.initial.read
+            yield from controls.beside(job, labels, known=known, inverted=lowest, twins=twins, begun=begun, once=once)
 
     def measure(self, control: tuple[Job, Labels]) -> tuple[list[Row], Record]:
         """Train a control. Returns its rows and its record."""

@@ -45,3 +45,25 @@ def rescaled(fresh: Tensor, like: Tensor, mask: Tensor) -> Tensor:
         return fresh
     have, want = (float(values[mask].double().square().mean().sqrt()) for values in (fresh, like))
     return fresh * (want / have) if have > 0 else fresh
+
+
+def permuted_across(values: Mapping[str, Tensor], masks: Masks, seed: int) -> dict[str, Tensor]:
+    """Return the masked tensors of `values`, the entries that masks keep in a random order over all of them."""
+    kept = torch.cat([values[name][mask] for name, mask in masks.items()])
+    order = torch.randperm(len(kept), generator=torch.Generator().manual_seed(seed), device="cpu")
+    parts = kept[order].split([int(mask.sum()) for mask in masks.values()])
+    return {
+        name: values[name].masked_scatter(mask, part) for (name, mask), part in zip(masks.items(), parts, strict=True)
+    }
+
+
+def permuted_in_rows(values: Mapping[str, Tensor], masks: Masks, seed: int) -> dict[str, Tensor]:
+    """Return the masked tensors of `values`, the kept entries of each row in a random order; a filter is a row."""
+    generator = torch.Generator().manual_seed(seed)
+    moved = {}
+    for name, mask in masks.items():
+        rows = torch.arange(len(mask), device="cpu").view(-1, *[1] * (mask.dim() - 1)).expand_as(mask)[mask]
+        mixed = torch.randperm(len(rows), generator=generator, device="cpu")
+        order = mixed[rows[mixed].argsort(stable=True)]  # by row again, in each in the order of `mixed`
+        moved[name] = values[name].masked_scatter(mask, values[name][mask][order])
+    return moved

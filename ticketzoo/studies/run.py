@@ -108,7 +108,8 @@ def draw(name: str, outcome: Outcome, path: Path) -> Path:
         for number, curve in enumerate(outcome.curves):
             points = sorted(curve.points)
             colour = COLOURS[number % len(COLOURS)]
-            axes.plot(*zip(*points, strict=True), color=colour, marker="o", ms=4, label=short_label(curve.label))
+            look = {"color": colour, "marker": "o", "ms": 4, "linestyle": "-" if outcome.joined else ""}
+            axes.plot(*zip(*points, strict=True), label=short_label(curve.label), **look)
         if outcome.log:
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter("{x:g}")  # that of log scales writes TeX, which the look does not parse

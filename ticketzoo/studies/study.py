@@ -58,9 +58,8 @@ class NetworkStudyConfig(StudyConfig):
             model=self.model,
             task=task,
             training=self.training,
-            arms=("ticket", "dense"),
             seeds=self.seeds,
-            **keys,
+            **{"arms": ("ticket", "dense"), **keys},
         )
         return Search(recipe, load_task(task, self.model), store)
 
@@ -92,6 +91,7 @@ class Outcome:
         curves: of the plot.
         axes: words for the horizontal and the vertical axis.
         log: whether the vertical axis is logarithmic.
+        joined: whether lines join the points of a curve.
         tables: the numbers of the text, and those beside them, as people look at them.
     """
 
@@ -100,6 +100,7 @@ class Outcome:
     curves: Sequence[Curve] = ()
     axes: tuple[str, str] = ("", "")
     log: bool = False
+    joined: bool = True
     tables: Sequence[Table] = ()
 
 

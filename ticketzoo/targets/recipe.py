@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, PositiveInt, model_validator
 
 from ticketzoo.evaluation.again import VerdictConfig
+from ticketzoo.evaluation.arm_table import ArmEntry
 from ticketzoo.evaluation.arms import ARMS, FIND_ARMS, SCALE_ARMS, Arm, controls_among, pretrained_arms
 from ticketzoo.evaluation.controls import Controls
 from ticketzoo.evaluation.draw import ReinitFrom
@@ -79,11 +80,9 @@ class TransferRecipe(Config):
 
     @model_validator(mode="after")
     def _is_complete(self) -> "TransferRecipe":
-        if of_search := [arm for arm in self.arms or () if ARMS[arm].inverts or ARMS[arm].seeks or ARMS[arm].twin]:
-            entry = ARMS[of_search[0]]
-            asks = "asks a search for its lowest scores" if entry.inverts else "needs another dense training"
-            what = "trains a mask as a search does" if entry.seeks else asks
-            raise ValueError(f"arms: {of_search[0]} {what}: it goes with ticketzoo find; leave it out here")
+        for arm in self.arms or ():
+            if what := _asks_of_a_search(ARMS[arm]):
+                raise ValueError(f"arms: {arm} {what}: it goes with ticketzoo find; leave it out here")
         if bool(self.levels) == bool(self.sparsities):
             raise ValueError("give either levels or sparsities")
         for key in ("tickets", "levels", "sparsities", "seeds"):
@@ -113,3 +112,14 @@ def _with_training(target: Any, shared: dict[str, Any]) -> Any:
         case {"training": dict(own)}:
             return target | {"training": shared | own}
     return target
+
+
+def _asks_of_a_search(arm: ArmEntry) -> str:
+    """Return what an arm needs that a packaged ticket does not hold, in words; "" where that is nothing."""
+    needs = {
+        "asks a search for its lowest scores": arm.inverts,
+        "needs another dense training": arm.twin,
+        "trains a mask as a search does": arm.seeks,
+        "needs the weights of step 0": arm.from_step_0,
+    }
+    return next((words for words, needed in needs.items() if needed), "")
