@@ -13,6 +13,7 @@ from causal_tables import causal_order, causal_table, forgetting
 from comparisons import chen_2020, rewinding
 from connectivity_tables import parts as connectivity_parts
 from finder_page import parts
+from matrix_page import parts as matrix_parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
 from sentences import encoder_words, first_result, frankle_2019_trials, rewinding_words, stable_where, zoo_words
@@ -330,6 +331,8 @@ def main() -> None:
     carried = zoo_transfers()
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())
+    for name, text in matrix_parts(read_rows, RESULTS, IMAGES):
+        replace(ROOT / "docs" / "transfer.md", name, text)
 
 
 if __name__ == "__main__":

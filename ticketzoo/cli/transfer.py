@@ -54,6 +54,8 @@ def _print(report: "TransferReport", as_json: bool) -> None:
     console().print(report.table.rich())
     for name, verdict in report.verdicts.items():
         print(for_terminal(f"verdict on {name}: {sentence(verdict)}"))
+    for line in report.sentences:
+        print(f"sources: {for_terminal(line)}")
     for line in report.faults:
         print(f"fault: {for_terminal(line)}")
     for name, targets in report.carried.items():

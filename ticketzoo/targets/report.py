@@ -12,6 +12,7 @@ from ticketzoo.evaluation.again import terms_of, with_all_seeds
 from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.looks import look_by_look
+from ticketzoo.evaluation.matrix import About
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.evaluation.rows import Row, write_results
 from ticketzoo.evaluation.statistics import deciding_metrics, group_rows
@@ -22,6 +23,7 @@ from ticketzoo.recipe import without_local_paths
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
+from ticketzoo.targets.matrix import about_data, report_matrix
 from ticketzoo.targets.recipe import TransferRecipe
 from ticketzoo.targets.replicates import masks_again
 from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets
@@ -48,6 +50,8 @@ class TransferReport:
     """Lines on trainings that went wrong without an error."""
     carried: dict[str, list[str]]
     """By ticket the targets that are other data than its source: rows on these can join the ticket's own."""
+    sentences: Sequence[str] = ()
+    """On how general sources are, where there are several tickets and targets."""
 
 
 def run_transfer(
@@ -88,7 +92,8 @@ def run_transfer(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as cells:
         rows = _look_by_look(recipe, tickets, targets, cells)
-        return processes.from_first(lambda: write_report(recipe, rows, out, tickets))
+        about = about_data(recipe, tickets, targets)
+        return processes.from_first(lambda: write_report(recipe, rows, out, tickets, about))
 
 
 def plan_transfer(
@@ -182,10 +187,17 @@ def shared_dense(rows: Sequence[Row]) -> str:
     return f"Verdicts on {', '.join(shared)} share their dense trainings: they are not independent." if shared else ""
 
 
-def write_report(recipe: TransferRecipe, rows: list[Row], out: Path, tickets: Sequence[Ticket] = ()) -> TransferReport:
+def write_report(
+    recipe: TransferRecipe,
+    rows: list[Row],
+    out: Path,
+    tickets: Sequence[Ticket] = (),
+    about: About | None = None,
+) -> TransferReport:
     """Judge `rows`, write results.jsonl, tables, verdicts and plots into `out`, and return the report.
 
-    Of a ticket that is not among `tickets` nothing is known, and every target counts as other data than its own.
+    Of a ticket that is not among `tickets` nothing is known, and every target counts as other data than its own. With
+    `about`, several tickets on several targets are a matrix, too: matrix.json and its heat maps.
     """
     verdicts = _verdicts(recipe, rows, tickets)
     table = transfer_table(rows)
@@ -195,6 +207,9 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path, tickets: Se
     plot_transfer(rows, out / plots[0])
     sections = [f"# {recipe.name}", table.markdown(), f"![ticket minus dense]({plots[0]})"]
     sections += [sentence] if (sentence := shared_dense(rows)) else []
+    matrix = report_matrix(rows, about, out)
+    plots += matrix.plots
+    sections += matrix.sections
     for ticket in names:
         sections += [f"## {ticket}", for_markdown(words(verdicts[ticket]))]
         sections += ["\n".join(lines)] if (lines := look_lines(verdicts[ticket])) else []
@@ -223,6 +238,7 @@ def write_report(recipe: TransferRecipe, rows: list[Row], out: Path, tickets: Se
         {one.name: _origin(recipe, one, targets) for one in tickets} if len(targets) == len(recipe.targets) else {}
     )
     stored = {name: verdict.model_dump(mode="json") for name, verdict in verdicts.items()}
-    written = write_results(out, recipe, rows, {"verdicts.json": stored, TICKETS_FILE: origins}, sections)
+    conclusions = {"verdicts.json": stored, TICKETS_FILE: origins, **matrix.conclusions}
+    written = write_results(out, recipe, rows, conclusions, sections)
     carried = {name: verdicts[name].transfer for name in origins if verdicts[name].transfer}
-    return TransferReport(rows, verdicts, table, [*written, *plots], out, faults, carried)
+    return TransferReport(rows, verdicts, table, [*written, *plots], out, faults, carried, matrix.sentences)

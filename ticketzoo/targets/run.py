@@ -18,6 +18,7 @@ from ticketzoo.models.create import architecture_for, full_name
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.seeds import derive_seed
+from ticketzoo.targets.fit import check_fit, made_as_large
 from ticketzoo.targets.pretrained import pretrained_weights, start_of_dense
 from ticketzoo.targets.recipe import Head, TransferRecipe
 from ticketzoo.targets.replicates import masks_again, replicate_of
@@ -212,7 +213,7 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
         if (in_body(name, model) and not within(name, head)) or (target.head == "keep" and name in fresh)
     }
     where = f"{ticket.name} on {target.name}"
-    _check_fit(where, moved, fresh, head)
+    check_fit(where, moved, fresh, head, as_large=made_as_large(source.kwargs, architecture["kwargs"]))
     masks = {name: mask for name, mask in model_names_of(ticket.masks, model).items() if name in moved}
     remedy = "choose a denser level, or find the ticket again with finder.exclude naming them"
     if not (frozen := ticket.config.masked == "frozen"):
@@ -224,19 +225,6 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     learn = FROZEN if frozen else WEIGHTS
     job = Job(architecture, {**fresh, **moved}, ordered, target.task, target.training, seed, learn=learn)
     return job, known if base is None else None
-
-
-def _check_fit(where: str, moved: Mapping[str, Tensor], fresh: Mapping[str, Tensor], head: list[str]) -> None:
-    for name, tensor in moved.items():
-        if name not in fresh or fresh[name].shape != tensor.shape:
-            there = tuple(fresh[name].shape) if name in fresh else "none"
-            raise TicketError(
-                f"{where}: {name} is {tuple(tensor.shape)} in the ticket and {there} in "
-                "the target's model; choose a target of the same image size and channels"
-                + (", or head: dense for other classes" if within(name, head) else "")
-            )
-    if missing := [name for name in fresh if name not in moved and not within(name, head)]:
-        raise TicketError(f"{where}: the ticket has no {', '.join(missing)}, which the target's model needs")
 
 
 def _random_head(ticket: Ticket, fresh: Mapping[str, Tensor], head: list[str], seed: int) -> Masks:
