@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
@@ -9,6 +10,9 @@ from finder_claims import GUESS, ZHOU, BySeed, Claim, minus
 from finder_tables import shown
 
 from ticketzoo.evaluation.statistics import summarise
+from ticketzoo.studies import early, perturbed
+from ticketzoo.studies.run import draw
+from ticketzoo.studies.study import Outcome
 from ticketzoo.studies.subset_sum import slope
 
 Row = Mapping[str, Any]
@@ -136,3 +140,29 @@ def weight_agnostic_claims(rows: Sequence[Row]) -> Iterator[Claim]:
         signed = [row for row in rows if row["mode"] == "signed" and row["values"][0] == value]
         found = {seed: values[0] for seed, values in accuracies(signed, "signed").items()}
         yield Claim(f"signs of an IMP ticket {what}, one magnitude, untrained", said, found, "none after it", *bounds)
+
+
+def of_early(rows: Sequence[Row], name: str, image: Path) -> str:
+    """Weights of dense training after 0, 1, 2, 4, ... iterations, in the study's own words; draws its figure."""
+    return _told(early.outcome_of([dict(row) for row in rows], ACCURACY), name, image)
+
+
+def of_perturbed(rows: Sequence[Row], name: str, image: Path) -> str:
+    """Perturbed starts by the size of the change, in the study's own words; draws its figure."""
+    return _told(perturbed.outcome_of([dict(row) for row in rows], ACCURACY), name, image)
+
+
+def _told(outcome: Outcome, name: str, image: Path) -> str:
+    draw(name, outcome, image)
+    return "\n\n".join(
+        [*(table.markdown() for table in outcome.tables), outcome.text, f"![{name}](images/{image.name})"]
+    )
+
+
+def perturbed_claims(rows: Sequence[Row], budget: str) -> Iterator[Claim]:
+    """The rank correlation of the size of a change and accuracy, level by level."""
+    for level in sorted({row["level"] for row in rows if row["level"]}):
+        found = perturbed.rank_correlation([dict(row) for row in rows], level, ACCURACY)
+        what = f"perturbed starts, level {level}: rank correlation of effective std and accuracy"
+        said = "accuracy falls with it, Frankle et al. 2020b; at most -0.7, asked for"
+        yield Claim(what, said, {0: found or 0.0}, budget, -1.0, -0.7, scale=1, signed=True)

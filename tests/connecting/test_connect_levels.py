@@ -95,6 +95,8 @@ def test_what_cannot_be_is_one_line(run: Path, tmp_path: Path) -> None:
         connect(run, tmp_path, split="train")
     with pytest.raises(RunError, match="no working folder of ticketzoo find: it has no cells/"):
         KeptRun.read(tmp_path)
+    with pytest.raises(RunError, match="there is no such folder; names are not looked up: give the folder of a run"):
+        KeptRun.read("lenet-300-100.mnist-imp")
     (tmp_path / "cells").mkdir()
     with pytest.raises(RunError, match="holds no ticket, so its run is not finished"):
         KeptRun.read(tmp_path)

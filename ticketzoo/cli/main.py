@@ -61,6 +61,7 @@ for module in (
     "repack",
     "compare",
     "combine",
+    "align",
     "export",
     "evaluate",
     "reproduce",

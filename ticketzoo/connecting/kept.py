@@ -124,6 +124,8 @@ def _ticket_folder(folder: Path) -> Path:
             return folder
         lacks = "has no cells/ beside it: a ticket alone holds no trained networks"
         raise RunError(f"{folder}: {lacks}; run ticketzoo find with its recipe.yaml, and give the folder of that run")
+    if not folder.is_dir():
+        raise RunError(f"{folder}: there is no such folder; names are not looked up: give the folder of a run")
     if not (folder / "cells").is_dir():
         raise RunError(f"{folder}: no working folder of ticketzoo find: it has no cells/ with trained networks")
     found = sorted(path.parent for path in folder.glob(f"*/{CONFIG_FILE}") if not path.parent.name.startswith("."))

@@ -55,10 +55,15 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
     store.progress.planned(len(config.seeds) * (1 + len(points)))
     found = store.each(lambda seed: list(_of_seed(search, seed, points)), config.seeds)
     rows = [row for of_seed in found for row in of_seed]
-    decides = f"test_{search.task.metric.name}"
-    curves = [Curve(words, _course(rows, metric)) for metric, words in _fractions(decides).items()] if rows else []
-    axes = ("log2 of 1 + iterations", f"{decides.removeprefix('test_').replace('_', ' ')}, or a fraction")
-    return Outcome(rows, _text(rows, points, decides), curves, axes, tables=_tables(rows, points, decides))
+    return outcome_of(rows, f"test_{search.task.metric.name}")
+
+
+def outcome_of(rows: list[Row], metric: str) -> Outcome:
+    """Return table, text and plot of the study's rows, by the metric that decides."""
+    points = sorted({row["iteration"] for row in rows})
+    curves = [Curve(words, _course(rows, name)) for name, words in _fractions(metric).items()] if rows else []
+    axes = ("log2 of 1 + iterations", f"{metric.removeprefix('test_').replace('_', ' ')}, or a fraction")
+    return Outcome(rows, _text(rows, points, metric), curves, axes, tables=_tables(rows, points, metric))
 
 
 def iterations(end: int) -> list[int]:

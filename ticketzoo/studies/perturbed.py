@@ -72,12 +72,16 @@ def study(recipe: StudyRecipe, store: Store) -> Outcome:
     replicates = store.each(search.replicate, config.seeds)
     rows = [row for one in replicates for row in _ticket_rows(search, one)]
     rows += [row for one in replicates for row in _arm_rows(search, one, store)]
-    decides = f"test_{search.task.metric.name}"
-    means = [(level, _means(rows, level, decides)) for level in search.recipe.control_levels]
-    curves = [Curve(f"level {level}", [of[:2] for of in found.values()]) for level, found in means if found]
-    axes = (f"{SIZE} of the change of kept weights", decides.replace("_", " "))
-    tables = [table for level in search.recipe.control_levels for table in _tables(rows, level, decides)]
-    return Outcome(rows, _text(rows, search, decides), curves, axes, tables=tables, joined=False)
+    return outcome_of(rows, f"test_{search.task.metric.name}")
+
+
+def outcome_of(rows: list[Row], metric: str) -> Outcome:
+    """Return tables, text and plot of the study's rows, by the metric that decides."""
+    levels = sorted({row["level"] for row in rows if row["level"]})
+    curves = [Curve(f"level {level}", list(_means(rows, level, metric).values())) for level in levels]
+    axes = (f"{SIZE} of the change of kept weights", metric.replace("_", " "))
+    tables = [table for level in levels for table in _tables(rows, level, metric)]
+    return Outcome(rows, _text(rows, levels, metric), curves, axes, tables=tables, joined=False)
 
 
 def _ticket_rows(search: Search, replicate: Replicate) -> list[Row]:
@@ -144,12 +148,12 @@ def _tables(rows: Sequence[Row], level: int, metric: str) -> tuple[Table, ...]:
     return table_of(caption, "arm", lines, lambda head, value: f"{value:.2f}" if head == SIZE else show(metric, value))
 
 
-def _text(rows: Sequence[Row], search: Search, metric: str) -> str:
+def _text(rows: Sequence[Row], levels: Sequence[int], metric: str) -> str:
     if not rows:
         return ""
     dense = statistics.fmean(row["value"] for row in _of(rows, 0, metric, "dense"))
     said = [f"Dense: {metric.replace('_', ' ')} {show(metric, dense)}."]
-    for level in search.recipe.control_levels:
+    for level in levels:
         found, number = rank_correlation(rows, level, metric), len(_means(rows, level, metric))
         rank = "none, as arms do not differ" if found is None or math.isnan(found) else f"{found:+.2f}"
         said.append(f"Spearman's rank correlation of size and {metric_of(metric).name} at level {level}: {rank}")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ticketzoo.deriving.again import check_combination, is_combination
-from ticketzoo.errors import TicketError
+from ticketzoo.deriving.align import check_aligned, is_alignment
+from ticketzoo.errors import ModelError, TicketError
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.fields import Parent
 from ticketzoo.ticket.folder import CONFIG_FILE, read_config
@@ -26,7 +27,8 @@ def check_derived(folder: Path, config: TicketConfig) -> Iterator[Check]:
     derived = config.derived
     if derived is None:
         return
-    if not is_combination(config):
+    check = check_aligned if is_alignment(config) else check_combination if is_combination(config) else None
+    if check is None:
         yield Check(CONFIG_FILE, f"NOTE: made from others by {for_terminal(derived.method)}: that is only claimed")
         return
     parents = [parent_in(folder, one) for one in derived.parents]
@@ -37,8 +39,8 @@ def check_derived(folder: Path, config: TicketConfig) -> Iterator[Check]:
         return
     try:
         loaded = [Ticket.from_pretrained(one) for one in parents if one]
-        weights = check_combination(Ticket.from_pretrained(folder), loaded)
-    except TicketError as error:
+        weights = check(Ticket.from_pretrained(folder), loaded)
+    except (TicketError, ModelError) as error:
         raise TicketError(f"{folder / CONFIG_FILE}: {error}") from None
     also = ", its rewind weights theirs" if weights else ""
     yield Check(CONFIG_FILE, f"masks are the {derived.method} of those of its parents{also}")
