@@ -19,6 +19,7 @@ ROOMS = [
         "instability",
         "studies",
         "finding",
+        "gallery",
         "zoo",
         "comparing",
         "deriving",

@@ -66,6 +66,7 @@ for module in (
     "evaluate",
     "reproduce",
     "judge",
+    "site",
     "doctor",
 ):
     import_module(f"ticketzoo.cli.{module}").register(app)

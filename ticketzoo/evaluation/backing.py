@@ -55,6 +55,11 @@ class Backing:
     differs: tuple[str, ...] = ()
     reworded: tuple[str, ...] = ()
 
+    @property
+    def mark(self) -> str:
+        """The words after a verdict that the rows do not give: ` (claimed)`, or what they say instead."""
+        return {"claimed": " (claimed)", "contradicted": f" (claimed: {self.why})"}.get(self.state, "")
+
 
 def backing(config: TicketConfig, rows: Sequence[Row], recipe_text: Callable[[], str | None]) -> Backing:
     """Return how far `rows`, of the ticket's results.jsonl, support what ticket.json states.

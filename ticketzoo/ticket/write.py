@@ -17,6 +17,7 @@ from ticketzoo.ticket.folder import CONFIG_FILE, is_ours, replicate_path, replic
 from ticketzoo.ticket.masks_file import mask_pieces
 from ticketzoo.ticket.state_file import states_to_bytes
 from ticketzoo.ticket.stored import Stored, StoredReplicate
+from ticketzoo.util.files import replace_folder
 
 
 def save(config: TicketConfig, stored: Stored, folder: Path, extras: Mapping[str, bytes]) -> Path:
@@ -96,25 +97,12 @@ def replacing(folder: Path) -> Iterator[Path]:
             _copy_foreign(folder, new)
         for directory in (new, *(path for path in new.iterdir() if path.is_dir())):
             _sync(directory)
-        _swap(new, folder, old)
+        replace_folder(folder, new, old)
+        _sync(folder.parent)
     except OSError as error:
         raise TicketError(f"{folder}: cannot write the ticket: {error.strerror or error}") from error
     finally:
         shutil.rmtree(new, ignore_errors=True)
-
-
-def _swap(new: Path, folder: Path, old: Path) -> None:
-    replaced = folder.exists()
-    if replaced:
-        folder.rename(old)
-    try:
-        new.rename(folder)
-    except OSError:
-        if replaced:
-            old.rename(folder)
-        raise
-    _sync(folder.parent)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _copy_foreign(folder: Path, new: Path) -> None:

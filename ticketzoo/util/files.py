@@ -79,6 +79,24 @@ def making_folder(folder: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def replace_folder(folder: Path, new: Path, old: Path) -> None:
+    """Put the folder `new` in the place of `folder`, which is moved to `old` and removed. Raises OSError.
+
+    All three are on one file system. Where `new` cannot be moved, `folder` is what it was.
+    """
+    replaced = folder.exists()
+    if replaced:
+        shutil.rmtree(old, ignore_errors=True)
+        folder.rename(old)
+    try:
+        new.rename(folder)
+    except OSError:
+        if replaced:
+            old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Write `content` so that after any crash `path` is either the old file or the whole new one. Raises OSError."""
     with replacing_file(path) as temporary:

@@ -122,9 +122,8 @@ class TicketSummary:
 
     @property
     def mark(self) -> str:
-        """The words after a verdict that the ticket's rows do not give: ` (claimed)`, or what they say instead."""
-        state = self.backing.state
-        return {"claimed": " (claimed)", "contradicted": f" (claimed: {self.backing.why})"}.get(state, "")
+        """The words after a verdict that the ticket's rows do not give: see `Backing.mark`."""
+        return self.backing.mark
 
     @cached_property
     def backing(self) -> Backing:

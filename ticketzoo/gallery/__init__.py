@@ -1,0 +1,1 @@
+"""The gallery: a static page of tickets, made of what they say and of their rows."""
