@@ -7,7 +7,6 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from made_gallery import HOSTILE
 
 from ticketzoo.api.site import Site
 
@@ -173,7 +172,7 @@ def test_print_has_every_card_and_no_filters(look: Look) -> None:
 def test_texts_of_strangers_run_nowhere(look: Look, gallery: Site) -> None:
     """On every page, after every slider and filter was moved: `look` fails on any dialog, error or request."""
     tab = look()
-    tab.fill("input[name=text]", HOSTILE)
+    tab.fill("input[name=text]", "{{7*7}}")
     assert shown(tab) == ["<img src=x onerror=alert(1)>"]
     for path in sorted(gallery.index.parent.rglob("*.html")):
         tab.goto(path.as_uri())

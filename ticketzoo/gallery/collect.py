@@ -16,7 +16,7 @@ MOST_ON_HUB = 1000
 
 @dataclass(frozen=True)
 class Collected:
-    """What there is to show, by name, and in one line each what was left out and why."""
+    """Tickets to show, by name, and a line each on those that were left out, and why."""
 
     exhibits: list[Exhibit]
     left_out: list[str]

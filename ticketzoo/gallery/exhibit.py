@@ -75,7 +75,7 @@ class Exhibit:
 
     @property
     def title(self) -> str:
-        """What it is loaded by."""
+        """The name or Hub id that it is loaded by."""
         return for_terminal(self.summary.title)
 
     @property
@@ -203,7 +203,8 @@ def exhibit_of(summary: TicketSummary, taken: Collection[str]) -> Exhibit:
     at = summary.config.verdict.at if summary.config.verdict else "final"
     try:
         measured = measure(check_rows(stored.results), at)
-        mark = backing(summary.config, stored.results, lambda: stored.recipe_text).mark
+        recipe = stored.recipe_text
+        mark = backing(summary.config, stored.results, lambda: recipe).mark
     except TicketError as error:
         raise error if summary.place in str(error) else TicketError(f"{summary.place}: {error}") from None
     return Exhibit(summary, _slug(summary.title, taken), stored, measured, mark)
