@@ -47,6 +47,8 @@ class ImageDataset(StoredDataset):
         resize: pixels that the shorter side is resized to, before the central image_size is cut out; by default images
             are squashed to the square.
         channels: number of color channels, 1 (grey) or 3 (RGB); by default what the images have.
+        blur: factor by which every image, of all splits, loses resolution: it is averaged to a side so much smaller and
+            drawn at its own size again; by default images are as they are.
         in_memory: true decodes everything once and keeps it, false decodes each batch anew; by default up to 2 GB of
             pixels are kept. Training images that are randomly cropped from their own size are decoded again in any
             case.
@@ -64,6 +66,7 @@ class ImageDataset(StoredDataset):
     image_size: Annotated[int, Field(ge=1)] | None = None
     resize: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] | None = None
+    blur: Annotated[int | None, Field(ge=2, le=1024, exclude_if=lambda blur: blur is None)] = None
     in_memory: bool | None = None
     on_error: Literal["error", "skip"] = "error"
     workers: Annotated[int | None, Field(ge=0, le=256, exclude=True)] = None
@@ -87,10 +90,11 @@ class ImageDataset(StoredDataset):
 
     @property
     def short_name(self) -> str:
-        """The last part of the path, the classes kept and the fold, such as `digits-0-4` and `digits-fold-0-of-2`."""
+        """The last part of the path, classes kept, fold and blur, such as `digits-0-4` and `digits-fold-0-of-2`."""
         name = last_part(self.path).replace("_", "-").lower()
         name = name if self.classes is None else of_classes(name, self.classes)
-        return name if self.part is None else f"{name}-fold-{self.part.fold}-of-{self.part.of}"
+        name = name if self.part is None else f"{name}-fold-{self.part.fold}-of-{self.part.of}"
+        return name if self.blur is None else f"{name}-blur-{self.blur}"
 
     @field_validator("classes")
     @classmethod

@@ -10,6 +10,7 @@ import torch
 from ticketzoo.data.images.batches import MEMORY_LIMIT, Images, MemoryImages, StreamedImages
 from ticketzoo.data.images.batches import batches as batches
 from ticketzoo.data.images.batches import in_turn as in_turn
+from ticketzoo.data.images.blur import blurred
 from ticketzoo.data.images.cache import decode_all
 from ticketzoo.data.images.classes import Part, compare_classes, divide, of_classes, places_of
 from ticketzoo.data.images.config import ImageDataset as ImageDataset
@@ -168,6 +169,13 @@ def _loaded(
     if not (size <= MEMORY_LIMIT if dataset.in_memory is None else dataset.in_memory):
         kept = {}
     in_memory = _in_memory(available, kept, image_format, unreadable, dataset.workers)
+    if dataset.blur is not None:
+        if len(in_memory) < len(parts):
+            raise DataError(f"{dataset.path}: blur is for images in memory: leave it out, or set in_memory: true")
+        in_memory = {
+            name: MemoryImages(blurred(images.pixels, dataset.blur), images.labels)
+            for name, images in in_memory.items()
+        }
     streamed = {
         name: StreamedImages(
             part.table, part.rows, part.labels, image_format, unreadable=unreadable, workers=dataset.workers
