@@ -12,6 +12,8 @@ from pathlib import Path
 from causal_tables import causal_order, causal_table, forgetting
 from comparisons import chen_2020, rewinding
 from connectivity_tables import parts as connectivity_parts
+from elastic_tables import PUBLISHED
+from elastic_tables import parts as elastic_parts
 from finder_page import parts
 from matrix_page import parts as matrix_parts
 from overlap_tables import draw, table_layers, table_levels, table_near
@@ -58,6 +60,9 @@ STABILITY = {
     ),
 }
 """By the name of the results file."""
+
+ELASTIC = {"elastic-mlp": PUBLISHED, "elastic-resnet": {}}
+"""The paper's numbers by the name of the results file, of tickets that were stretched."""
 
 
 def read_rows(name: str) -> list[dict]:
@@ -315,6 +320,10 @@ def main() -> None:
     replace(ROOT / "docs" / "reproductions.md", "resnet-20-rewinding", rewinding(by_step))
     for name, text in connectivity_parts(read_rows, IMAGES):
         replace(ROOT / "docs" / "connectivity.md", name, text)
+    for family, published in ELASTIC.items():
+        if (RESULTS / f"{family}.jsonl").is_file():
+            for name, text in elastic_parts(read_rows(family), published):
+                replace(ROOT / "docs" / "elastic.md", f"{family}-{name}", text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"

@@ -32,6 +32,7 @@ def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
         "comparing",
         "causal-lms",
         "connectivity",
+        "elastic",
     ):
         document = f"docs/{page}.md"
         assert (tmp_path / document).read_text() == (ROOT / document).read_text(), f"{document}: run docs/build.py"

@@ -62,6 +62,7 @@ for module in (
     "compare",
     "combine",
     "align",
+    "stretch",
     "export",
     "evaluate",
     "reproduce",

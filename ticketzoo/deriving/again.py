@@ -1,7 +1,9 @@
-"""A combined ticket made again of its parents, and held against what it is."""
+"""A ticket made from others, made again of its parents, and held against what it is."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from ticketzoo.deriving.align import check_aligned, is_alignment
+from ticketzoo.deriving.stretch import METHOD, check_stretched
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.contents import Contents
@@ -10,9 +12,17 @@ from ticketzoo.ticket.ways import WAYS
 from ticketzoo.util.text import for_terminal
 
 
-def is_combination(config: TicketConfig) -> bool:
-    """Tell whether a ticket states that others make it, in a way that this version knows."""
-    return config.derived is not None and config.derived.method in WAYS and len(config.derived.parents) > 1
+def check_of(config: TicketConfig) -> Callable[[Contents, Sequence[Contents]], bool] | None:
+    """Return what holds a ticket against its parents; None where no others make it in a way that this version knows.
+
+    It tells whether weights were at hand and compared, and raises TicketError where the parents give something else.
+    """
+    derived = config.derived
+    if is_alignment(config):
+        return check_aligned
+    if derived is not None and derived.method == METHOD and len(derived.parents) == 1:
+        return check_stretched
+    return check_combination if derived is not None and derived.method in WAYS and len(derived.parents) > 1 else None
 
 
 def check_combination(ticket: Contents, parents: Sequence[Contents]) -> bool:

@@ -44,7 +44,8 @@ class WidthArguments(Arguments):
         return max(1, round(units * self.width))
 
 
-def _as_tuple(value: object) -> object:
+def as_tuple(value: object) -> object:
+    """Return a list, as JSON has it, as a tuple; anything else as it is."""
     return tuple(value) if isinstance(value, list) else value
 
 
@@ -54,7 +55,7 @@ Filters = Annotated[int, Field(ge=1, le=65_536)]
 class FilterArguments(WidthArguments):
     """`widths` instead gives the filters of each convolution whose filters can go, in their order, as pruning left."""
 
-    widths: Annotated[tuple[Filters, ...], BeforeValidator(_as_tuple), Field(max_length=256)] | None = Field(
+    widths: Annotated[tuple[Filters, ...], BeforeValidator(as_tuple), Field(max_length=256)] | None = Field(
         default=None, exclude_if=lambda widths: widths is None
     )
 

@@ -8,6 +8,7 @@ from torch import nn
 from ticketzoo.errors import ModelError
 from ticketzoo.models import conv as conv
 from ticketzoo.models import lenet as lenet
+from ticketzoo.models import mlp as mlp
 from ticketzoo.models import pretrained as pretrained
 from ticketzoo.models import resnet as resnet
 from ticketzoo.models import timm as timm

@@ -1,5 +1,7 @@
 """ResNet-20, 32, 44 and 56 for CIFAR: He et al. 2015 (arXiv 1512.03385), sec. 4.2, in the form of the ticket papers.
 
+ResNet-14 is theirs with two blocks a segment (Chen et al. 2021, arXiv 2103.16547).
+
 He et al. shorten a shortcut by subsampling and zero-padding channels (option A). Frankle and Carbin 2019 and open_lth
 project it with a 1x1 convolution and batch norm, and prune that projection too; so do we, to be comparable with them
 and to load their checkpoints: modules have open_lth's names. The projections are 2,560 of ResNet-20's 270,896 prunable
@@ -72,6 +74,12 @@ class ResNet(nn.Module):
         x = self.blocks(x)
         return self.fc(x.mean(dim=(2, 3)))
 
+    def unit_stages(self) -> list[list[str]]:
+        """Return the blocks of each segment."""
+        names = [f"blocks.{number}" for number in range(len(self.blocks))]
+        count = len(names) // 3
+        return [names[start : start + count] for start in range(0, len(names), count)]
 
-for _depth in (20, 32, 44, 56):
+
+for _depth in (14, 20, 32, 44, 56):
     ARCHITECTURES.add(f"resnet-{_depth}", arguments=ResNetArguments, accepts=SCORES_IMAGES)(partial(ResNet, _depth))

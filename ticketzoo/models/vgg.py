@@ -67,6 +67,16 @@ class VGG(nn.Module):
         """Return class scores, (batch, num_classes)."""
         return self.fc(self.layers(x).mean(dim=(2, 3)))
 
+    def unit_stages(self) -> list[list[str]]:
+        """Return the convolutions with their norm between one max-pooling and the next."""
+        stages: list[list[str]] = [[]]
+        for number, layer in enumerate(self.layers):
+            if isinstance(layer, nn.MaxPool2d):
+                stages.append([])
+            else:
+                stages[-1].append(f"layers.{number}")
+        return stages
+
 
 for _depth in _CONVOLUTIONS:
     ARCHITECTURES.add(f"vgg-{_depth}", arguments=VGGArguments, accepts=SCORES_IMAGES)(partial(VGG, _depth))

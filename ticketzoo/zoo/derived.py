@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ticketzoo.deriving.again import check_combination, is_combination
-from ticketzoo.deriving.align import check_aligned, is_alignment
+from ticketzoo.deriving.again import check_of
 from ticketzoo.errors import ModelError, TicketError
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.fields import Parent
@@ -16,7 +15,7 @@ from ticketzoo.zoo.places import registries, ticket_folders
 
 
 def check_derived(folder: Path, config: TicketConfig) -> Iterator[Check]:
-    """Make a combined ticket again of its parents, which are looked for beside it and where names are looked up.
+    """Make a derived ticket again of its parents, which are looked for beside it and where names are looked up.
 
     Yields:
         what holds, or a note where a parent is not at hand or this version does not know the way.
@@ -27,7 +26,7 @@ def check_derived(folder: Path, config: TicketConfig) -> Iterator[Check]:
     derived = config.derived
     if derived is None:
         return
-    check = check_aligned if is_alignment(config) else check_combination if is_combination(config) else None
+    check = check_of(config)
     if check is None:
         yield Check(CONFIG_FILE, f"NOTE: made from others by {for_terminal(derived.method)}: that is only claimed")
         return
