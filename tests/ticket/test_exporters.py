@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from ticketzoo import Ticket
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.forms import FORMS
+from ticketzoo.util.files import making_folder
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "bring-your-masks.md"
 MASKS = {"0.weight": torch.arange(32).view(8, 4) % 3 != 0, "2.weight": torch.arange(64).view(8, 8) % 2 == 0}
@@ -137,15 +138,15 @@ ticket.export("out", "shira")
 
 @pytest.mark.slow
 def test_a_folder_is_there_as_a_whole_or_not_at_all(tmp_path: Path) -> None:
-    """Killed between its files, an export leaves nothing of the name that was asked for; the next one clears up."""
+    """Killed between its files, an export leaves nothing of the name that was asked for; the next one is whole."""
     paths = os.pathsep.join([str(Path(__file__).parent), *filter(None, sys.path)])
     done = subprocess.run(
         [sys.executable, "-c", KILLED], cwd=tmp_path, env=os.environ | {"PYTHONPATH": paths}, check=False
     )
     assert done.returncode == -signal.SIGKILL
-    assert [path.name for path in tmp_path.iterdir()] == [".out.new"]
+    assert [path.name[:5] for path in tmp_path.iterdir()] == [".out."]
     TICKETS["delta"]().export(tmp_path / "out", "shira")
-    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == ADAPTER
 
 
 def test_what_is_there_is_never_written_into(tmp_path: Path) -> None:
@@ -155,7 +156,15 @@ def test_what_is_there_is_never_written_into(tmp_path: Path) -> None:
     with pytest.raises(TicketError, match=r"out: exists; choose another name$"):
         TICKETS["delta"]().export(tmp_path / "out", "shira")
     TICKETS["delta"]().export(tmp_path / "new", "shira")
-    assert {path.name for path in tmp_path.rglob("*")} == {"out", "new", *ADAPTER}
+    assert {path.name for path in tmp_path.rglob("*")} == {"out", ".new.new", "half", "new", *ADAPTER}
+
+
+def test_two_exports_of_one_name_do_not_mix(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="not empty"), making_folder(tmp_path / "out") as slow:
+        (slow / "slow").touch()
+        TICKETS["delta"]().export(tmp_path / "out", "shira")
+        assert {path.name for path in (tmp_path / "out").iterdir()} == ADAPTER
+    assert {path.name for path in tmp_path.rglob("*")} == {"out", *ADAPTER}
 
 
 ADAPTER = {"adapter_model.safetensors", "adapter_config.json"}

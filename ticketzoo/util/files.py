@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -63,18 +64,17 @@ def replacing_file(path: Path) -> Iterator[Path]:
 def making_folder(folder: Path) -> Iterator[Path]:
     """Give a new folder beside `folder` that becomes it after the block: all that is written there is there, or none.
 
-    Its name is the same in every process, so that the next one replaces what a killed one had not finished. Raises
-    OSError where `folder` holds something already.
+    Each call has a folder of its own, so that two at once do not mix. Raises OSError where `folder` holds something
+    already.
     """
-    temporary = folder.resolve().with_name(f".{folder.resolve().name}.new")
+    place = folder.resolve()
+    temporary = place.with_name(f".{place.name}.{uuid.uuid4().hex[:8]}.new")
     try:
-        if temporary.exists():
-            shutil.rmtree(temporary)
         temporary.mkdir(parents=True)
         yield temporary
         sync_folder(temporary)
         temporary.rename(folder)
-        sync_folder(temporary.parent)
+        sync_folder(place.parent)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
