@@ -11,6 +11,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.plugins import get_plugin_logger
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from nbconvert import MarkdownExporter
 
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {
@@ -35,7 +36,21 @@ def on_files(files: Files, *, config: MkDocsConfig, **_: Any) -> Files:
     for source, page in OUTSIDE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     files.append(File.generated(config, "commands.md", content=commands()))
+    for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
+        files.remove(notebook)
+        for uri, content in converted(Path(str(notebook.abs_src_path)), notebook.src_uri).items():
+            files.append(File.generated(config, uri, content=content))
     return files
+
+
+def converted(notebook: Path, uri: str) -> dict[str, str | bytes]:
+    """Return the page of the notebook at `uri`, and its pictures, by where they belong in the site."""
+    stem = posixpath.splitext(uri)[0]
+    page, resources = MarkdownExporter().from_filename(
+        str(notebook), resources={"unique_key": posixpath.basename(stem), "output_files_dir": "pictures"}
+    )
+    pictures = {posixpath.join(posixpath.dirname(uri), name): data for name, data in resources["outputs"].items()}
+    return {f"{stem}.md": page, **pictures}
 
 
 def commands() -> str:

@@ -18,10 +18,12 @@ NAMES = [
     "find",
     "judge",
     "load_ticket",
+    "plot",
     "pull",
     "push",
     "search",
     "stability",
+    "table",
     "transfer",
     "verify",
 ]

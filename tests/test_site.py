@@ -26,7 +26,8 @@ def test_every_page_is_in_the_navigation() -> None:
     listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(), flags=re.MULTILINE)
     written = {page.name for page in (ROOT / "docs").glob("*.md")}
     made = {"index.md", "tickets.md", "gpu.md", "commands.md", "contributing.md", "security.md", "changelog.md"}
-    assert sorted(listed) == sorted(written | made)
+    notebooks = {f"notebooks/{book.stem}.md" for book in (ROOT / "docs" / "notebooks").glob("*.ipynb")}
+    assert sorted(listed) == sorted(written | made | notebooks)
 
 
 @pytest.mark.slow
@@ -42,3 +43,6 @@ def test_the_site_is_built_without_a_warning_and_asks_no_host_for_anything(tmp_p
     assert "load_ticket" in (tmp_path / "api" / "index.html").read_text()
     assert "../gpu/" in (tmp_path / "scale" / "index.html").read_text()
     assert (tmp_path / "images" / "mnist-imp.png").is_file()
+    notebook = tmp_path / "notebooks" / "use_a_ticket"
+    shown = re.findall(r'<img alt="png" src="([^"]+)"', (notebook / "index.html").read_text())
+    assert [(notebook / picture).is_file() for picture in shown] == [True]

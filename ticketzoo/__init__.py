@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ticketzoo.api.run import judge as judge
     from ticketzoo.api.run import stability as stability
     from ticketzoo.api.run import transfer as transfer
+    from ticketzoo.api.show import plot as plot
+    from ticketzoo.api.show import table as table
     from ticketzoo.api.zoo import pull as pull
     from ticketzoo.api.zoo import push as push
     from ticketzoo.api.zoo import search as search
@@ -32,10 +34,12 @@ _PLACES = {
     "find": "api.find",
     "judge": "api.run",
     "load_ticket": "zoo.load",
+    "plot": "api.show",
     "pull": "api.zoo",
     "push": "api.zoo",
     "search": "api.zoo",
     "stability": "api.run",
+    "table": "api.show",
     "transfer": "api.run",
     "verify": "api.zoo",
 }

@@ -1,7 +1,8 @@
-"""A run's progress on standard error: bars on a terminal, a line per training elsewhere."""
+"""A run's progress on standard error: bars on a terminal and in a notebook, a line per training elsewhere."""
 
 import sys
 import time
+from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -23,7 +24,7 @@ class RunProgress:
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=self._console,
-            disable=not self._console.is_terminal,
+            disable=not (self._console.is_terminal or self._in_notebook),
         )
         self._all = self._bars.add_task("trainings", total=None)
         self._one = self._bars.add_task("", total=None, visible=False)
@@ -63,11 +64,18 @@ class RunProgress:
         """Say what it came to; what was found finished only counts."""
         self._done += 1
         self._bars.update(self._all, advance=1)
-        if new:
+        if new and self._in_notebook:
+            self._bars.update(self._all, description=f"trainings; {label}: {result}")
+        elif new:
             self._print(f"[{self._done}/{self._planned}] {label}: {result}")
 
+    @property
+    def _in_notebook(self) -> bool:
+        """Whether this is a notebook that has the widgets for bars."""
+        return self._console.is_jupyter and find_spec("ipywidgets") is not None
+
     def _print(self, line: str) -> None:
-        if self._console.is_terminal:
+        if self._console.is_terminal or self._in_notebook:
             self._console.print(line, highlight=False, markup=False)
         else:
             print(line, file=sys.stderr, flush=True)

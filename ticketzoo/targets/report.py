@@ -1,9 +1,10 @@
 """A transfer evaluation from recipe to report: results.jsonl, table, verdicts, plots."""
 
+import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -30,9 +31,12 @@ from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.verdict_words import look_lines
-from ticketzoo.util.text import for_markdown
+from ticketzoo.util.text import for_markdown, for_terminal
 from ticketzoo.zoo import ticket_folder
 from ticketzoo.zoo.transferred import TICKETS_FILE, digests_of, with_names
+
+if TYPE_CHECKING:
+    from ticketzoo.evaluation.figure import Plot
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,14 @@ class TransferReport:
     """By ticket the targets that are other data than its source: rows on these can join the ticket's own."""
     sentences: Sequence[str] = ()
     """On how general sources are, where there are several tickets and targets."""
+
+    def plot(self) -> "Plot":
+        """Return the figure of the table, a heat map: a `matplotlib.figure.Figure`."""
+        return plot_transfer(self.rows)
+
+    def _repr_html_(self) -> str:
+        shown = ((html.escape(for_terminal(name)), verdict) for name, verdict in self.verdicts.items())
+        return self.table.html() + "".join(f"<p>{name}:</p>{verdict._repr_html_()}" for name, verdict in shown)
 
 
 def run_transfer(

@@ -217,7 +217,7 @@ class Verdict(Part):
     def _repr_html_(self) -> str:
         """Return what a notebook shows, as HTML."""
         said, rule = (html.escape(for_terminal(text)) for text in (sentence(self), self.rule))
-        return f"<p><b>{said}</b></p><blockquote>{rule}</blockquote>"
+        return f"<p><b>{said}</b></p><details><summary>the rule</summary>{rule}</details>"
 
     def _repr_markdown_(self) -> str:
         """Return what a notebook shows: the verdict in words, and the rule."""
