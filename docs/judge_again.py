@@ -15,6 +15,7 @@ from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import check_config
 from ticketzoo.ticket.effective import BEGINS, effective_sparsity
 from ticketzoo.ticket.folder import read_config
+from ticketzoo.zoo.effective import masks_in
 
 
 def judge_again(folder: Path) -> None:
@@ -29,7 +30,7 @@ def judge_again(folder: Path) -> None:
     if BEGINS in card.read_text():
         known["effective"] = effective_sparsity(ticket).lines()
     for name, held in card_files(
-        ticket.config, ticket.results, lambda path: (folder / path).read_bytes(), **known
+        ticket.config, ticket.results, lambda path: (folder / path).read_bytes(), masks_in(folder), **known
     ).items():
         (folder / name).write_bytes(held)
 

@@ -2,6 +2,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 from huggingface_hub import ModelCard
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -12,13 +13,20 @@ from ticketzoo.evaluation.evidence import ticket_card
 from ticketzoo.evaluation.verdict import judge, rule
 from ticketzoo.masks.masks import sparsity_of
 from ticketzoo.ticket.card import Evidence, render_card
-from ticketzoo.ticket.card_metadata import sparsity_band
-from ticketzoo.ticket.config import TicketConfig, check_config, mask_sha256_of
+from ticketzoo.ticket.card_metadata import metadata, sparsity_band
+from ticketzoo.ticket.config import BaseRewind, TicketConfig, check_config, mask_sha256_of
+from ticketzoo.ticket.eval_results import eval_results_file
+from ticketzoo.ticket.papers import PAPERS
 from ticketzoo.util.shipped import shipped, shipped_recipes
 from ticketzoo.util.text import fenced
 
 KEPT = {0: 1000, 3: 512, 10: 100, 15: 40}  # of 1,000 prunable weights
 REVISION = "77f3279092a1c1579b2250db8eafed0ad422088c"
+
+PRUNING = {
+    "method": "imp", "scope": "global", "rate": 0.2,
+    "parameters": [{"name": "fc1.weight", "shape": [10, 80]}, {"name": "fc2.weight", "shape": [200]}],
+}  # fmt: skip
 
 
 def config(rows: Any = None, **changes: Any) -> TicketConfig:
@@ -30,10 +38,7 @@ def config(rows: Any = None, **changes: Any) -> TicketConfig:
         "architecture": {"library": "ticketzoo", "name": "lenet-300-100", "kwargs": {"num_classes": 10}},
         "task": "image-classification",
         "source": {"dataset": "ylecun/mnist", "revision": REVISION},
-        "pruning": {
-            "method": "imp", "scope": "global", "rate": 0.2,
-            "parameters": [{"name": "fc1.weight", "shape": [10, 80]}, {"name": "fc2.weight", "shape": [200]}],
-        },
+        "pruning": PRUNING,
         "rewind": {"kind": "packed", "step": 0},
         "levels": [
             {"level": level, "sparsity": sparsity_of(kept, 1000), "kept": kept} for level, kept in KEPT.items() if level
@@ -272,3 +277,52 @@ def test_shipped_files_are_found_by_name_and_by_nothing_else() -> None:
     for name in ("pyproject.toml", "recipes/../pyproject.toml", "recipes", "/etc/passwd"):
         with pytest.raises(TicketzooError, match="no shipped file is called"):
             shipped(name)
+
+
+def test_the_card_cites_the_ticket_and_the_papers_of_its_search_once_each() -> None:
+    words = {
+        "method": "iterative magnitude pruning (Frankle & Carbin 2019, section 2; Frankle et al. 2020, algorithm 2)",
+        "scope": "all layers ranked together (Frankle & Carbin 2019, section 4)",
+        "criterion": "smallest change (Frankle et al. 2020b)",
+    }
+    cited = section(ticket_card(config(pruning={**PRUNING, "words": words}), []), "Cite it")
+    assert re.findall(r"^@(\w+)\{([^,]+),$", cited, re.M) == [
+        ("misc", "lenet.mnist-imp"),
+        ("inproceedings", "frankle2019"),
+        ("inproceedings", "frankle2020"),
+    ]
+    assert "  eprint = {1803.03635},\n" in cited
+    assert f"masks {config().mask_sha256[:16]}" in cited
+
+
+def test_every_paper_is_an_entry_of_its_own_and_its_braces_close() -> None:
+    entries = [paper.bibtex(name) for name, paper in PAPERS.items()]
+    assert all(one.count("{") == one.count("}") for one in entries)
+    assert len({paper.title for paper in PAPERS.values()}) == len(PAPERS)
+    assert {re.search(r"\d{4}$", name)[0] for name in PAPERS} <= {str(paper.year) for paper in PAPERS.values()}
+    assert all(name.endswith(str(paper.year)) for name, paper in PAPERS.items())
+    assert [name for name, paper in PAPERS.items() if paper.authors.split(" and ")[0].split()[-1] not in name] == []
+
+
+def test_masks_over_a_base_are_an_adapter_of_it() -> None:
+    rewind = {"kind": "base", "rewinding": "weights", "step": 0, "repo_id": "me/bert", "revision": "c" * 40}
+    found = metadata(config(), [], None)
+    assert "base_model_relation" not in found.to_dict()
+    base = BaseRewind.model_construct(**rewind)
+    found = metadata(config().model_copy(update={"rewind": base}), [], None)
+    assert (found.base_model, found.to_dict()["base_model_relation"]) == ("me/bert", "adapter")
+
+
+def test_the_main_result_is_written_as_the_hub_s_leaderboards_read_it() -> None:
+    from huggingface_hub import parse_eval_result_entries
+
+    text = ticket_card(config(MATCHING), MATCHING)
+    ((path, content),) = eval_results_file(config(MATCHING), ModelCard(text).data).items()
+    assert path == ".eval_results/ylecun-mnist.yaml"
+    (entry,) = parse_eval_result_entries(yaml.safe_load(content))
+    assert (entry.dataset_id, entry.task_id, entry.value) == ("ylecun/mnist", "image-classification", 0.98)
+    assert entry.dataset_revision == REVISION
+    assert entry.notes == "lottery ticket: test accuracy after retraining at sparsity 0.488, mean over seeds"
+    folder = config(MATCHING, source={"dataset": "photos", "revision": None})
+    assert eval_results_file(folder, ModelCard(ticket_card(folder, MATCHING)).data) == {}
+    assert eval_results_file(config(), ModelCard(ticket_card(config(), [])).data) == {}

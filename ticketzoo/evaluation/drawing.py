@@ -43,16 +43,16 @@ def digest_of_rows(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 @contextmanager
-def figure_of(width: float, height: float, columns: int = 1) -> Iterator[tuple["Plot", Any]]:
+def figure_of(width: float, height: float, columns: int = 1, *, sharey: bool = True) -> Iterator[tuple["Plot", Any]]:
     """Give a figure of that size in inches, in the project's look, and its axes.
 
-    Axes in several `columns` are an array [columns] and share the vertical axis.
+    Axes in several `columns` are an array [columns], and share the vertical axis unless `sharey` is False.
     """
     from ticketzoo.evaluation.figure import Plot, look
 
     with look():
         figure = Plot(figsize=(width, height), layout="constrained")
-        yield figure, figure.subplots(1, columns, sharey=True)
+        yield figure, figure.subplots(1, columns, sharey=sharey)
 
 
 def write_png(figure: "Plot", path: Path | str) -> Path:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_label, in_order, one_of
 from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.distances import DISTANCES, Read, distance_plots
+from ticketzoo.evaluation.mask_picture import MasksOf, mask_plots
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, deciding_metrics, group_rows, is_finite
@@ -27,32 +28,47 @@ DENSITIES = "Only its layer densities matter"
 """First words of the lines of `density_lines`."""
 
 
-def card_files(config: TicketConfig, rows: Sequence[Row], read: Read | None = None, **extras: Any) -> dict[str, bytes]:
+def card_files(
+    config: TicketConfig,
+    rows: Sequence[Row],
+    read: Read | None = None,
+    masks_of: MasksOf | None = None,
+    **extras: Any,
+) -> dict[str, bytes]:
     """Return the card of a ticket and its plots, by file name.
 
     Args:
         config: of ticket.json.
         rows: of results.jsonl.
         read: see `plots_of`.
+        masks_of: see `plots_of`.
         extras: further arguments of `render_card`: `cost`, `recipe_text` and `empty`.
 
     Raises:
         TicketError, ValueError: as `ticket_card` raises them.
     """
-    plots = {name: draw().png() for name, draw in plots_of(config, rows, read).items()}
+    plots = {name: draw().png() for name, draw in plots_of(config, rows, read, masks_of).items()}
     return {"README.md": ticket_card(config, rows, plots=list(plots), **extras).encode(), **plots}
 
 
-def plots_of(config: TicketConfig, rows: Sequence[Row], read: Read | None = None) -> "Mapping[str, Callable[[], Plot]]":
+def plots_of(
+    config: TicketConfig, rows: Sequence[Row], read: Read | None = None, masks_of: MasksOf | None = None
+) -> "Mapping[str, Callable[[], Plot]]":
     """Return by file name what draws the plots on a ticket's card, in the order that they stand there.
 
-    They are about the target that the ticket was found on.
+    Those of rows are about the target that the ticket was found on.
 
     Args:
         config: of ticket.json.
         rows: of results.jsonl.
         read: gives the content of a further file, of which plots are drawn, too; by default none are.
+        masks_of: gives the masks of a level and a seed, which are drawn, too; by default they are not.
     """
+    pictures = {} if masks_of is None else mask_plots(config, masks_of)
+    return {**_plots_of_rows(config, rows, read), **pictures}
+
+
+def _plots_of_rows(config: TicketConfig, rows: Sequence[Row], read: Read | None) -> "Mapping[str, Callable[[], Plot]]":
     target = source_of(config, rows)
     of_target = [row for row in rows if row["target"] == target]
     if target is None or not of_target:

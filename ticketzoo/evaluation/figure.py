@@ -48,10 +48,12 @@ class Plot(Figure):
     """A figure apart from pyplot, whose state is global.
 
     Attributes:
-        rows_sha256: digest of the rows that it was drawn of, by `digest_of_rows`.
+        rows_sha256: digest of the rows that it was drawn of, by `digest_of_rows`, or of the masks.
+        drawn_of: "rows", or "masks".
     """
 
     rows_sha256: str | None = None
+    drawn_of: str = "rows"
 
     def png(self) -> bytes:
         """Return the figure as a PNG file of few colours without anything that changes from run to run.

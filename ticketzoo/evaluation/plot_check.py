@@ -1,4 +1,4 @@
-"""A plot beside a ticket, held against the rows: drawn again, where the same library is there to draw it."""
+"""A plot beside a ticket, held against what it is drawn of: drawn again, where the same library is there to draw it."""
 
 import io
 from collections.abc import Callable
@@ -36,26 +36,26 @@ def check_plot(content: bytes, draw: "Callable[[], Plot]") -> PlotCheck:
 
     figure = draw()
     ours = figure.png()
+    holds = PlotCheck("holds", f"the picture that its {figure.drawn_of} give")
     if content == ours:
-        return PlotCheck("holds", "the picture that its rows give")
+        return holds
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image, Image.open(io.BytesIO(ours)) as expected:
             if getattr(image, "n_frames", 1) != 1:
                 return PlotCheck("differs", "has several frames")
             stated, by = image.info.get(ROWS), image.info.get(DRAWN_BY)
             if stated is None:
-                return PlotCheck("unknown", "does not say which rows it was drawn of")
+                return PlotCheck("unknown", f"does not say which {figure.drawn_of} it was drawn of")
             if stated != figure.rows_sha256:
-                return PlotCheck("differs", "was drawn of other rows than those of results.jsonl")
+                here = "those of results.jsonl" if figure.drawn_of == "rows" else "the ticket's"
+                return PlotCheck("differs", f"was drawn of other {figure.drawn_of} than {here}")
             if by != drawn_by():
-                drawn = f"drawn of these rows, as it says, by {for_terminal(by)[:100]}"
+                drawn = f"drawn of these {figure.drawn_of}, as it says, by {for_terminal(by)[:100]}"
                 return PlotCheck("unknown", f"{drawn}; {drawn_by()} is here, so that the picture was not compared")
             same = image.size == expected.size and _is_same(image, expected)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return PlotCheck("differs", "is no PNG file that can be read")
-    return (
-        PlotCheck("holds", "the picture that its rows give") if same else PlotCheck("differs", "shows something else")
-    )
+    return holds if same else PlotCheck("differs", "shows something else")
 
 
 def _is_same(one: Any, other: Any) -> bool:

@@ -20,6 +20,7 @@ from ticketzoo.finding.recipe import FindRecipe, steps_before_the_end
 from ticketzoo.finding.replicates import extra_files, packaged
 from ticketzoo.finding.run import Finding, find_tickets
 from ticketzoo.finding.start import SourceModel, load_task
+from ticketzoo.masks.masks import Masks
 from ticketzoo.models import bare_names, create_from_architecture
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.pruning.filters import FilterStructure
@@ -232,4 +233,7 @@ def make_card(ticket: Ticket, finding: Finding, device: torch.device) -> dict[st
     def read(path: str) -> bytes:
         return ticket.read_file(path.removeprefix(f"{EXTRA}/"))
 
-    return card_files(ticket.config, ticket.results, read, cost=cost, **known)
+    def masks_of(level: int, seed: int) -> Masks:
+        return ticket.at(level=level, seed=seed).masks
+
+    return card_files(ticket.config, ticket.results, read, masks_of, cost=cost, **known)

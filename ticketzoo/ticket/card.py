@@ -23,6 +23,7 @@ from ticketzoo.ticket.card_kinds import (
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.ticket.papers import bibtex_of
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity
@@ -109,6 +110,7 @@ def render_card(
         "effective": [for_markdown(line) for line in effective],
         "several_levels": bool(config.verdict and not config.verdict.targets and len(config.verdict.levels) > 1),
         "provenance": _provenance(config),
+        "bibtex": fenced(bibtex_of(config), "bibtex"),
         "cost": _cost(cost or {}),
         "recipe": fenced(recipe_text, "yaml") if recipe_text else None,
         "transfers": [fenced(text, "yaml") for text in config.transfers],

@@ -59,6 +59,7 @@ def metadata(config: TicketConfig, measured: Sequence[Measurement], source: str 
         license=(license_id if known else "other") if license_id else None,
         license_name=slug(license_id) if license_id and not known else None,
         base_model=config.rewind.repo_id if isinstance(config.rewind, BaseRewind) else None,
+        base_model_relation="adapter" if isinstance(config.rewind, BaseRewind) else None,
         datasets=[dataset] if dataset else None,
         pipeline_tag=config.task if config.task in PIPELINES else None,
         tags=tags(config),

@@ -22,6 +22,7 @@ from ticketzoo.ticket.card import render_card
 from ticketzoo.ticket.card_metadata import tags
 from ticketzoo.ticket.config import RECIPE_FILE, TicketConfig
 from ticketzoo.ticket.contents import Contents
+from ticketzoo.ticket.eval_results import eval_results_file
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, file_entries
 from ticketzoo.ticket.repack import encoded_as
@@ -124,6 +125,8 @@ class Publishable(Contents):
 
 def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None) -> Published:
     """Publish a ticket. `card` is the text of README.md; else the one in its folder, else what ticket.json says."""
+    from huggingface_hub import ModelCard
+
     reference = hub_reference(to.repo_id)
     if reference.revision:
         raise RegistryError(f"{to.repo_id!r} is not a Hub id: write owner/name, and the branch as revision")
@@ -139,7 +142,8 @@ def push(config: TicketConfig, stored: Stored, to: Destination, card: str | None
             card = text
             for name in (config.name, to.repo_id):
                 card = card.replace(f"load_ticket({json.dumps(name)}", f"load_ticket({json.dumps(repo_id)}")
-            return {**contents, **beside, CARD: _findable(card, config).encode()}
+            card = _findable(card, config)
+            return {**contents, **beside, **eval_results_file(config, ModelCard(card).data), CARD: card.encode()}
 
         _warn(config, stored.read_document(RECIPE_FILE), to)
         return publish(files_for, to)

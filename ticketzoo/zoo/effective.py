@@ -4,6 +4,8 @@ from pathlib import Path
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.evidence import ticket_card
+from ticketzoo.evaluation.mask_picture import MasksOf
+from ticketzoo.masks.masks import Masks
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.effective import QUICK, Effective, effective_sparsity
@@ -26,6 +28,15 @@ def effective_of(files: Files, config: TicketConfig, *, whatever: bool = False) 
 def effective_lines(folder: Path) -> list[str]:
     """Return the lines on effective sparsity of the ticket in `folder`. Raises TicketError for a damaged file."""
     return effective_sparsity(Ticket.from_pretrained(folder)).lines()
+
+
+def masks_in(folder: Path) -> MasksOf:
+    """Return what gives the masks of the ticket in `folder`, by level and seed."""
+
+    def masks_of(level: int, seed: int) -> Masks:
+        return Ticket.from_pretrained(folder, level=level, seed=seed, masks_only=True).masks
+
+    return masks_of
 
 
 def card_of(ticket: Ticket) -> str:

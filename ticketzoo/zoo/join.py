@@ -25,7 +25,7 @@ from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.util.text import counted, for_terminal, show_names
 from ticketzoo.zoo.comparable import check_targets, kept_recipes
-from ticketzoo.zoo.effective import effective_lines
+from ticketzoo.zoo.effective import effective_lines, masks_in
 from ticketzoo.zoo.places import own_registry
 from ticketzoo.zoo.transferred import digests_of, read_transferred
 from ticketzoo.zoo.verify import verify_ticket
@@ -127,13 +127,16 @@ def _write(files: Files, config: TicketConfig, to: Path, rows: list[Row], recipe
     _warn_of_own_lines(files, config, beside)
     cost = cost_of(known, beside.get(CARD, b"").decode(errors="replace"))
     lines = {"empty": Ticket.from_pretrained(files.folder).empty_layers, "effective": effective_lines(files.folder)}
-    read = stored_in(files, config).read_document
+    read, masks = stored_in(files, config).read_document, masks_in(files.folder)
     with replacing(to) as new:
         for name, path in paths.items():
             write_file(new / name, path.read_bytes())
         write_file(new / RESULTS_FILE, text)
         write_file(new / CONFIG_FILE, known.to_json().encode())
-        for name, held in {**beside, **card_files(known, rows, read, cost=cost, recipe_text=recipe, **lines)}.items():
+        for name, held in {
+            **beside,
+            **card_files(known, rows, read, masks, cost=cost, recipe_text=recipe, **lines),
+        }.items():
             write_file(new / name, held)
         verify_ticket(new)
 

@@ -22,7 +22,7 @@ from ticketzoo.ticket.rows import check_rows, is_complete, is_finite
 from ticketzoo.ticket.stored import Stored
 from ticketzoo.util.text import counted, for_terminal
 from ticketzoo.zoo.checks import Check
-from ticketzoo.zoo.effective import effective_lines
+from ticketzoo.zoo.effective import effective_lines, masks_in
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.figure import Plot
@@ -163,14 +163,16 @@ def check_plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> It
         yield Check(name, f"{'NOTE: ' * (found.state == 'unknown')}{found.words}")
 
 
-def plot_names(config: TicketConfig, stored: Stored) -> list[str]:
-    """Return the names of the plots that a ticket's rows give."""
-    return [*plots_of(config, stored.results, stored.read_document)] if all(map(is_complete, stored.results)) else []
+def plot_names(folder: Path, config: TicketConfig, stored: Stored) -> list[str]:
+    """Return the names of the plots that the rows and masks of the ticket in `folder` give."""
+    if not all(map(is_complete, stored.results)):
+        return []
+    return [*plots_of(config, stored.results, stored.read_document, masks_in(folder))]
 
 
 def _plots_beside(folder: Path, config: TicketConfig, stored: Stored) -> "Mapping[str, Callable[[], Plot]]":
     """Return what draws the plots of a ticket that lie beside it, by name."""
     if not all(map(is_complete, stored.results)):
         return {}
-    plots = plots_of(config, stored.results, stored.read_document)
+    plots = plots_of(config, stored.results, stored.read_document, masks_in(folder))
     return {name: draw for name, draw in plots.items() if (folder / name).is_file()}

@@ -59,7 +59,7 @@ def verify_ticket(folder: str | Path, *, results: bool = True, found_words: Foun
         check_file(folder, name, entry)
         checks.append(Check(name, f"{entry.bytes} bytes, sha256 {entry.sha256}"))
     documents, empty = stored_in(Files(folder), config), []
-    checks += check_beside(folder, config, plot_names(config, documents))
+    checks += check_beside(folder, config, plot_names(folder, config, documents))
     checks += check_recipe(folder, config, documents)
     checks += check_targets(folder, config, documents)
     checks += check_transfers(folder, config, documents)
