@@ -49,6 +49,7 @@ def test_each_is_typed_and_documented(name: str) -> None:
             assert f"{parameter.name}:" in described, parameter.name
 
 
+@pytest.mark.slow
 def test_no_room_hides_a_name() -> None:
     """A room that is imported becomes an attribute of the package: it must not be called as a function is."""
     code = (

@@ -36,6 +36,7 @@ def blocks(language: str, pages: tuple[str, ...] = PAGES) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
 
 
+@pytest.mark.slow
 def test_python_examples_run_one_after_another(tmp_path: Path) -> None:
     code = "\n".join(block for block in blocks("python") if "transformers" not in block)
     assert "load_ticket" in code

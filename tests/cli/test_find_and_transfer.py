@@ -71,6 +71,7 @@ seeds: [0]
 """
 
 
+@pytest.mark.slow
 def test_from_a_recipe_to_the_step_to_rewind_to(folder: Path) -> None:
     (folder / "stability.yaml").write_text(STABILITY)
     done = ticketzoo(folder, "stability", "stability.yaml")
@@ -123,6 +124,7 @@ def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: 
     assert PRUNED_ONCE not in finished.err  # it was done before
 
 
+@pytest.mark.slow
 def test_preemption_in_the_middle_of_a_training_loses_no_update(folder: Path) -> None:
     """The training is as long as it takes, and its checkpoints an hour apart: what is there was written on SIGTERM."""
     settings = ("training.steps=20000it", "finder.levels=2", "seeds=[0]", "arms=[ticket]")
@@ -173,6 +175,7 @@ def test_help_of_every_command_has_an_example() -> None:
         assert f"ticketzoo {name} " in f"{command.help} ", name
 
 
+@pytest.mark.slow
 def test_as_a_module_in_a_plain_subprocess(folder: Path) -> None:
     command = [sys.executable, "-m", "ticketzoo", "recipe", "show", "find.yaml"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True)

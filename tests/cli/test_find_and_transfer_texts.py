@@ -26,6 +26,7 @@ def found(folder: Path) -> list[str]:
     return done.out.splitlines()
 
 
+@pytest.mark.slow
 def test_find_compares_arms_by_f1(folder: Path, found: list[str]) -> None:
     assert found[-1] == TICKET
     assert "Test F1 (%) at the end of training on vowels" in "".join(found)
@@ -36,6 +37,7 @@ def test_find_compares_arms_by_f1(folder: Path, found: list[str]) -> None:
     assert "Test F1 (%)" in card and "type: f1" in card and "(f1.png)" in card
 
 
+@pytest.mark.slow
 def test_transfer_compares_each_target_by_its_metric(folder: Path, found: list[str]) -> None:
     done = ticketzoo(folder, "transfer", "transfer.yaml")
     assert done.status == 0, done.err

@@ -98,6 +98,7 @@ def test_three_processes_do_what_one_does(tmp_path: Path) -> None:
     assert not (tmp_path / "process-1" / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", ["transfer", "stability"])
 def test_other_commands_with_two_processes(command: str, tmp_path: Path) -> None:
     if command == "transfer":
@@ -124,6 +125,7 @@ def test_processes_given_different_recipes(tmp_path: Path) -> None:
     assert "".join(one.err for one in done) == f"ticketzoo: {said}; start all with the same command and data\n"
 
 
+@pytest.mark.slow
 def test_a_port_in_use_is_named(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -55,6 +55,7 @@ def test_a_find_killed_in_the_middle_of_a_training_ends_with_the_same_masks(fold
     assert results[0].read_bytes() == results[1].read_bytes()
 
 
+@pytest.mark.slow
 def test_photographs_that_cannot_be_read(folder: Path) -> None:
     shutil.copytree(folder / "photos", folder / "broken")
     broken = [folder / "broken" / "train" / name for name in ("n01443537/7.JPEG", "n01484850/3.JPEG")]
@@ -78,6 +79,7 @@ def test_photographs_that_cannot_be_read(folder: Path) -> None:
     assert warnings[0].endswith("; skipped (unreadable images so far: 1)")
 
 
+@pytest.mark.slow
 def test_other_classes_to_test_on_than_to_train_on(folder: Path) -> None:
     shutil.copytree(folder / "photos", folder / "other")
     (folder / "other" / "val" / "n01443537").rename(folder / "other" / "val" / "n09999999")
@@ -89,6 +91,7 @@ def test_other_classes_to_test_on_than_to_train_on(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_rewind_step_past_the_end(folder: Path) -> None:
     """240 photographs in batches of 8 are 30 iterations an epoch."""
     done = find(folder, "past", "finder.rewind=90ep")

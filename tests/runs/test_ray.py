@@ -167,6 +167,7 @@ def test_an_image_that_is_skipped_in_a_cluster_is_named_once(two_workers: None, 
     assert f"({broken}) cannot be read: it is not an image of a known kind; skipped (unreadable" in said
 
 
+@pytest.mark.slow
 def test_what_goes_wrong_in_a_cluster_is_one_line(two_workers: None, tmp_path: Path) -> None:
     diverging = recipe(training=RECIPE["training"] | {"optimizer": {"name": "sgd", "lr": 1e30}})
     with pytest.raises(RunError, match=r"^seed [01] level 0/2: training diverged: train_loss"):

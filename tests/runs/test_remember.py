@@ -234,6 +234,7 @@ def remember_much(folder: Path) -> None:
             store.remember("scores", {"number": number}, lambda: {"w": torch.full((BIG,), 1.5)})
 
 
+@pytest.mark.slow
 def test_kill_minus_9_in_the_middle_leaves_nothing_half(tmp_path: Path) -> None:
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)

@@ -67,6 +67,7 @@ def many_levels(count: int) -> Iterator[tuple[int, dict[str, torch.Tensor]]]:
         yield level, {"w": mask}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["packed", "signed"])
 def test_weights_of_many_levels_are_read_one_level_at_a_time(tmp_path: Path, kind: str) -> None:
     """80 levels with a weight and a value each: a bit for each weight and level would be 10 MiB, 128 KiB a level."""

@@ -116,6 +116,7 @@ def test_a_resumed_run_ends_with_the_same_bits(base: Path, ticket: Ticket, tmp_p
     assert all(torch.equal(tensor, ends[name]) for name, tensor in whole.model.state_dict().items())
 
 
+@pytest.mark.slow
 def test_a_dense_checkpoint_is_masked_when_it_is_resumed(base: Path, ticket: Ticket, tmp_path: Path) -> None:
     settings = {"output_dir": str(tmp_path / "dense"), "max_steps": 2, "save_steps": 2, "report_to": "none"}
     dense = Trainer(model_of(base), TrainingArguments(**settings, use_cpu=True, disable_tqdm=True), train_dataset=DATA)
@@ -125,6 +126,7 @@ def test_a_dense_checkpoint_is_masked_when_it_is_resumed(base: Path, ticket: Tic
     assert eye.steps == 4
 
 
+@pytest.mark.slow
 def test_the_best_model_has_its_zeros_and_goes_on_training(base: Path, ticket: Ticket, tmp_path: Path) -> None:
     keys = {"eval_strategy": "steps", "eval_steps": 1, "save_steps": 1, "load_best_model_at_end": True}
     trainer, _ = trainer_for(model_of(base), ticket, tmp_path, **keys)
@@ -139,6 +141,7 @@ def test_the_best_model_has_its_zeros_and_goes_on_training(base: Path, ticket: T
     assert_zeros(dict(trainer.model.named_parameters()), ticket)
 
 
+@pytest.mark.slow
 def test_a_model_made_anew_for_each_training(base: Path, ticket: Ticket, tmp_path: Path) -> None:
     trainer, eye = trainer_for(None, ticket, tmp_path, save_strategy="no", model_init=lambda: model_of(base))
     trainer.train()

@@ -103,6 +103,7 @@ def flat(content: Any) -> list[float]:
     return [content]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [2, 3])
 def test_processes_train_what_one_trains(count: int, tmp_path: Path) -> None:
     """Uneven shares, a batch smaller than the processes, augmentation, masks, momentum, clipping, BatchNorm."""
@@ -202,6 +203,7 @@ def stopped_while_the_disk_is_slow(folder: str) -> Any:
     return [path.name for path in Path(folder).iterdir()]
 
 
+@pytest.mark.slow
 def test_all_wait_for_the_checkpoint_that_the_first_writes(tmp_path: Path) -> None:
     """Else those that have nothing to write end, and have the first end in the middle of it."""
     (tmp_path / "cell").mkdir()

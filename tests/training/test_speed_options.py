@@ -64,6 +64,7 @@ def test_a_training_in_channels_last_ends_with_the_same_weights_but_for_rounding
         torch.testing.assert_close(fast[name], tensor, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_compiled_training_ends_with_the_same_weights_but_for_rounding() -> None:
     states = []
     for compiled in (False, True):

@@ -61,6 +61,7 @@ def test_a_lock_has_no_content_wherever_it_is() -> None:
     assert digest_of({"lock": [threading.Lock()]}) is None
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_every_process() -> None:
     code = "from ticketzoo.util.digest import digest_of; print(digest_of(lambda x: x in {'a', 'b', 'c', 'd'}))"
     found = {

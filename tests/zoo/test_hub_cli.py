@@ -37,6 +37,7 @@ VERDICT = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_push_search_pull_verify(hub: LocalHub, here: Path) -> None:
     """Publish, find, copy into a fresh cache in another process, verify: bit for bit the same."""
     hub.login("alice")
