@@ -19,12 +19,13 @@ from typer.testing import CliRunner
 from ticketzoo import Ticket, verify
 from ticketzoo.api.stretch import stretch_into
 from ticketzoo.cli.main import app
-from ticketzoo.deriving.stretch import stretched
+from ticketzoo.deriving.stretch import check_stretched, stretched
 from ticketzoo.deriving.units import copies
-from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.errors import ModelError, RecipeError, TicketError
 from ticketzoo.masks.masks import kept
 from ticketzoo.models import architecture_of, bare_names, create_from_architecture, model_state, prunable_parameters
 from ticketzoo.models.stages import stages_of
+from ticketzoo.targets.pretrained import pretrained_weights
 from ticketzoo.ticket import BaseWeights, Found
 
 
@@ -318,8 +319,34 @@ def test_a_ticket_of_a_base_model_becomes_one_that_holds_its_weights(tmp_path: P
     assert (source.config.rewind.kind, made.config.rewind.kind) == ("base", "packed")
     name = "encoder.layer.0.output.dense.weight"
     loaded = Ticket.from_pretrained(tmp_path / "made")
-    assert torch.equal(loaded.rewind_state[name], weights.state[f"bert.{name}"] * source.masks[name])
+    assert torch.equal(loaded.at(level=1).rewind_state[name], weights.state[f"bert.{name}"] * source.masks[name])
+    assert torch.equal(loaded.known_state[name], weights.state[f"bert.{name}"])
+    assert [entry.level for entry in loaded.levels] == [0, 1]
     loaded.build()
+    assert check_stretched(loaded, [source])
+
+
+def test_dense_starts_from_the_encoder_stretched_as_the_ticket_was(tmp_path: Path) -> None:
+    sized: dict[str, Any] = {**CONFIG, "num_hidden_layers": 4}
+    bare, headed = (target("transformers/bert", config=sized, head=head) for head in (None, "fill-mask"))
+    base = save_tiny_bert(tmp_path / "base", "fill-mask")
+    of_base = make_ticket(
+        replicates=[Found(0, {1: random_masks()})], base=BaseWeights.from_folder(base, "big/bert", "1" * 40)
+    )
+    dense = pretrained_weights(stretched(of_base, headed, name="made"), None)
+    assert dense is not None
+    whole = of_base.base_state
+    assert whole is not None
+    part = "attention.self.query.weight"
+    for layer in (1, 2, 3):
+        assert torch.equal(dense[f"encoder.layer.{layer}.{part}"], whole[f"encoder.layer.1.{part}"])
+    partly = stretched(ticket_of("transformers/bert", config=CONFIG), bare, name="made")
+    with pytest.raises(RecipeError, match=r"^tickets: made was stretched, and does not hold all weights"):
+        pretrained_weights(partly, None)
+    deep = save_tiny_bert(tmp_path / "deep", num_hidden_layers=4)
+    given = pretrained_weights(partly, str(deep))
+    assert given is not None
+    assert f"encoder.layer.3.{part}" in given
 
 
 def test_a_model_in_a_folder_says_its_depth(tmp_path: Path) -> None:

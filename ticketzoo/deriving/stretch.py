@@ -7,13 +7,16 @@ are copied, or left out, with their masks, their weights and the statistics of t
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ticketzoo.deriving.layout import Layout, Pair
 from ticketzoo.deriving.units import ORDERS, checked_copies, mapped, ordered
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.masks.digests import state_sha256
-from ticketzoo.ticket.config import StoredRewind, TicketConfig
+from ticketzoo.masks.masks import Masks
+from ticketzoo.models.state import State
+from ticketzoo.ticket.config import BaseRewind, StoredRewind, TicketConfig
 from ticketzoo.ticket.contents import Contents
 from ticketzoo.ticket.found import Found
 from ticketzoo.ticket.ticket import Ticket
@@ -33,7 +36,7 @@ def stretched(
     """Return the ticket of another network that copies of a ticket's units make: all its levels and replicates.
 
     Args:
-        ticket: to be trained from weights; those of a base model become the new ticket's own.
+        ticket: to be trained from weights; those of a base model become the new ticket's own, all of them, at level 0.
         architecture: of a network of its family, as `ticketzoo.models.architecture_of` gives it.
         copies: `append` or `interpolate`, or the copies of each unit, such as `1:1,3;2:2,4`; see
             `ticketzoo.deriving.units`.
@@ -90,7 +93,7 @@ def check_stretched(ticket: Contents, parents: Sequence[Contents]) -> bool:
     pair = Pair(parent.config, architecture.model_dump(mode="json", exclude_none=True))
     layout = pair.layout(checked_copies(*pair.stages, derived.arguments.get("units")))
     for key, mine, others in (
-        ("levels", [one.level for one in ticket.levels], [one.level for one in parent.levels]),
+        ("levels", [one.level for one in ticket.levels], _levels(parent)),
         ("seeds", ticket.seeds, parent.seeds),
     ):
         if mine != others:
@@ -98,23 +101,43 @@ def check_stretched(ticket: Contents, parents: Sequence[Contents]) -> bool:
     whole, by_level = True, parent.config.rewind.levels is not None
     for seed in ticket.seeds:
         for number, entry in enumerate(ticket.levels):
-            view, other = (one.at(level=entry.level, seed=seed) for one in (ticket, parent))
-            where = f"at level {entry.level} (seed {seed})"
-            if wrong := _differing(view.masks, layout.of(other.masks)):
+            view, where = ticket.at(level=entry.level, seed=seed), f"at level {entry.level} (seed {seed})"
+            if wrong := _differing(view.masks, layout.of(_masks(parent, entry.level, seed))):
                 raise TicketError(
                     f"its masks are not the stretch of its parent's: '{for_terminal(wrong)}' {where} differs"
                 )
             if by_level or number == 0:
+                other = parent.at(level=entry.level if by_level else parent.levels[0].level, seed=seed)
                 whole &= _same_weights(view, other, layout, where)
     return whole
 
 
 def _replicate(ticket: Contents, seed: int, layout: Layout) -> Found:
+    masks = {level: layout.of(_masks(ticket, level, seed)) for level in _levels(ticket)}
     views = {entry.level: ticket.at(level=entry.level, seed=seed) for entry in ticket.levels}
-    masks = {level: layout.of(view.masks) for level, view in views.items()}
     if ticket.config.rewind.levels is not None:
         return Found(seed, masks, rewind_levels={level: layout.of(view.known_state) for level, view in views.items()})
-    return Found(seed, masks, rewind_state=layout.of(next(iter(views.values())).known_state))
+    return Found(seed, masks, rewind_state=layout.of(_start(next(iter(views.values())))[0]))
+
+
+def _levels(parent: Contents) -> list[int]:
+    """Return the levels of what a ticket makes: of one of a base model also 0, so that it has all weights of that."""
+    levels = [entry.level for entry in parent.levels]
+    return [0, *levels] if isinstance(parent.config.rewind, BaseRewind) and 0 not in levels else levels
+
+
+def _masks(parent: Contents, level: int, seed: int) -> Masks:
+    if level in [entry.level for entry in parent.levels]:
+        return parent.at(level=level, seed=seed).masks
+    return {name: torch.ones_like(mask) for name, mask in parent.at(seed=seed).masks.items()}
+
+
+def _start(parent: Contents) -> tuple[State, Masks]:
+    """Return the weights that a replicate starts from, all that are known, and where masked ones are."""
+    base = parent.base_state
+    if base is None:
+        return parent.known_state, parent.known_rewind
+    return base, {name: torch.ones_like(mask) for name, mask in parent.masks.items()}
 
 
 def _pruning(config: TicketConfig, layout: Layout) -> dict[str, Any]:
@@ -130,7 +153,7 @@ def _pruning(config: TicketConfig, layout: Layout) -> dict[str, Any]:
 def _same_weights(view: Contents, parent: Contents, layout: Layout, where: str) -> bool:
     """Tell whether weights are at hand. Raises TicketError where those that the parent knows are others."""
     try:
-        mine, other, known = view.known_state, layout.of(parent.known_state), layout.of(parent.known_rewind)
+        mine, (other, known) = view.known_state, map(layout.of, _start(parent))
     except RegistryError:
         return False
     for name, one in known.items():

@@ -6,6 +6,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ticketzoo.bridges.checkpoint import open_source
+from ticketzoo.deriving.stretch import METHOD as STRETCH
 from ticketzoo.errors import RecipeError
 from ticketzoo.hub.model_files import FolderFiles
 from ticketzoo.models import create_from_architecture, load_base, model_state
@@ -31,10 +32,13 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
     architecture, rewind = ticket.config.architecture, ticket.config.rewind
     if isinstance(rewind, BaseRewind):
         return shared_base(ticket)
+    derived = ticket.config.derived
+    if derived is not None and derived.method == STRETCH and architecture.library == "transformers":
+        return _stretched_weights(ticket, base)
     name, given = _model_of(ticket)
     if name is None or not (given or (architecture.library == "transformers" and pretrained_reference(name))):
         return None
-    if rewind.step == 0 and rewind.rewinding == "weights" and all(mask.all() for mask in ticket.known_rewind.values()):
+    if _holds_all(ticket):
         return ticket.known_state
     if base is None:
         raise RecipeError(
@@ -44,6 +48,25 @@ def pretrained_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]
     if given:
         return open_source(Path(base).expanduser()).tensors
     return base_state(architecture.model_dump(), read_weights(FolderFiles(Path(base).expanduser())))
+
+
+def _stretched_weights(ticket: Ticket, base: str | None) -> Mapping[str, Tensor]:
+    """Return the weights of an encoder of another depth than its base: stretched as the ticket was."""
+    if _holds_all(ticket):
+        return ticket.known_state
+    if base is None:
+        raise RecipeError(
+            f"tickets: {ticket.name} was stretched, and does not hold all weights before training for dense to start "
+            "from: stretch one that refers to a base model, or set base to the folder of a model of its depth"
+        )
+    return base_state(ticket.config.architecture.model_dump(), read_weights(FolderFiles(Path(base).expanduser())))
+
+
+def _holds_all(ticket: Ticket) -> bool:
+    """Tell whether a ticket has all weights as they were before training."""
+    rewind = ticket.config.rewind
+    early = rewind.step == 0 and getattr(rewind, "rewinding", "weights") == "weights"
+    return early and all(mask.all() for mask in ticket.known_rewind.values())
 
 
 def start_of_dense(job: Job, weights: Mapping[str, Tensor]) -> State:
