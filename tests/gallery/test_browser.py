@@ -97,10 +97,11 @@ def test_the_slider_of_a_tickets_page_moves_its_command_too(look: Look) -> None:
     tab = look("tickets/lenet.digits-imp/index.html")
     tab.locator("input[type=range]").focus()
     tab.keyboard.press("ArrowRight")
-    assert "level=2)  # sparsity 0.755" in tab.inner_text(".alone code")
+    assert "# level 2: sparsity 0.755" in tab.inner_text(".alone code")
     assert tab.inner_text("[data-again] code").endswith("--level 2")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_every_page_fits_its_window(look: Look, gallery: Site, width: int, scheme: str) -> None:
@@ -143,6 +144,7 @@ def test_a_keyboard_reaches_the_cards_and_sees_where_it_is(look: Look) -> None:
     assert {outline for _, outline in seen} == {"solid"}
 
 
+@pytest.mark.slow
 def test_every_control_has_a_name(look: Look, gallery: Site) -> None:
     tab = look()
     for path in sorted(gallery.index.parent.rglob("*.html")):
@@ -169,6 +171,7 @@ def test_print_has_every_card_and_no_filters(look: Look) -> None:
     assert tab.pdf()[:4] == b"%PDF"
 
 
+@pytest.mark.slow
 def test_texts_of_strangers_run_nowhere(look: Look, gallery: Site) -> None:
     """On every page, after every slider and filter was moved: `look` fails on any dialog, error or request."""
     tab = look()

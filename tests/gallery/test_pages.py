@@ -8,11 +8,13 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from made_gallery import HOSTILE, OTHER, SOURCE
+from made_gallery import HOSTILE, OTHER, SOURCE, save
+from toy_ticket import edit_config
 
 from ticketzoo.api.site import Site
 from ticketzoo.gallery.exhibit import exhibit_of
 from ticketzoo.gallery.pages import HERE, STATIC, files_of
+from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.zoo.summary import read_summary
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,6 +128,17 @@ def test_texts_of_strangers_stay_texts(gallery: Site) -> None:
     assert "49" not in page(gallery, "index.html").words.replace("0.49", "")
     for path in gallery.index.parent.rglob("*"):
         assert re.fullmatch(r"[A-Za-z0-9._-]+", path.name), path
+
+
+def test_no_file_beside_the_pages_begins_as_a_page_does(tmp_path: Path) -> None:
+    """A recipe may, as YAML: a server that does not say what it is would have it run."""
+    recipe = "\n<script>alert(1)</script>: 1\n"
+    ticket = save(tmp_path / "ticket", recipe_text=recipe)
+    edit_config(ticket, lambda config: config.update(transfers=[recipe]))
+    written = dict(files_of([exhibit_of(read_summary(ticket), ())], "Zoo"))
+    for name in ("recipe.yaml", "transfer-1.yaml"):
+        content = written[f"tickets/ticket/{name}"].decode()
+        assert content.startswith("# ") and parse_yaml(content, most=10) == parse_yaml(recipe, most=10)
 
 
 def test_the_same_tickets_give_the_same_bytes(registry: Path, gallery: Site) -> None:

@@ -152,6 +152,7 @@ def test_a_gallery_that_fails_while_it_is_made_leaves_the_old_one(here: Path) ->
     assert [path.name for path in here.iterdir()] == ["out"]
 
 
+@pytest.mark.slow
 def test_a_process_that_is_killed_leaves_the_old_one_and_the_next_goes_on(here: Path) -> None:
     write_gallery([("index.html", b"old")], here / "out")
     code = (

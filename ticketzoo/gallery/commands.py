@@ -24,8 +24,8 @@ def load_lines(exhibit: Exhibit, stop: Stop) -> str:
         if is_described(exhibit.config)
         else "ticket.apply(model)  # a network of yours with the same parameters"
     )
-    load = f"ticket = {load_line(exhibit, stop.entry.level)}  # sparsity {stop.sparsity}"
-    return f"from ticketzoo import load_ticket\n\n{load}\n{build}"
+    where = f"# level {stop.entry.level}: sparsity {stop.sparsity}"
+    return f"from ticketzoo import load_ticket\n\n{where}\nticket = {load_line(exhibit, stop.entry.level)}\n{build}"
 
 
 def transfer_file(number: int) -> str:

@@ -62,7 +62,16 @@ def documents(exhibit: Exhibit) -> dict[str, bytes]:
     found = {name: exhibit.stored.read_document(name) for name in (RESULTS_FILE, RECIPE_FILE)}
     known = {name: content for name, content in found.items() if content is not None}
     transfers = enumerate(exhibit.config.transfers, 1)
-    return known | {commands.transfer_file(number): text.encode() for number, text in transfers}
+    known |= {commands.transfer_file(number): text.encode(errors="replace") for number, text in transfers}
+    return {name: _no_page(content) for name, content in known.items()}
+
+
+def _no_page(content: bytes) -> bytes:
+    """Return a document that no browser takes for a page where a server does not say what it is.
+
+    YAML may begin as HTML does, with "<": a comment then stands before it.
+    """
+    return b"# of a ticket\n" + content if content.lstrip().startswith(b"<") else content
 
 
 def arm_table(exhibit: Exhibit, target: str) -> dict[str, Any]:

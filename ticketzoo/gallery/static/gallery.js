@@ -30,7 +30,7 @@ function stopAt(card, place) {
   const code = find("code");
   code.textContent = code.textContent
     .replace(/, level=\d+\)/, `, level=${level})`)
-    .replace(/# sparsity [\d.]+/, `# sparsity ${sparsity}`);
+    .replace(/# level \d+: sparsity [\d.]+/, `# level ${level}: sparsity ${sparsity}`);
   const again = card.closest("main").querySelector("[data-again] code");
   if (again) again.textContent = again.textContent.replace(/--level \d+$/, `--level ${level}`);
   const dots = find(".stops")?.getAttribute("d").split("M").slice(1) ?? [];
