@@ -14,6 +14,7 @@ ROOMS = [
     *(
         "cli",
         "api",
+        "watching",
         "connecting",
         "targets",
         "instability",

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ticketzoo.api.run import Where, folder_of
+from ticketzoo.api.run import Where, folder_of, kept_journal
 from ticketzoo.errors import RecipeError
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.finding.method import METHODS
@@ -77,7 +77,8 @@ class OwnRun:
         recipe = parse_recipe(content, FindRecipe, name)
         _try(architecture, task, where["device"])
         task.copies.check(task.name)
-        return find_and_package(recipe, folder_of(name, out), task=task, model=SourceModel(architecture), **where)[0]
+        with kept_journal("find", recipe, folder := folder_of(name, out), where) as told:
+            return find_and_package(recipe, folder, task=task, model=SourceModel(architecture), **told)[0]
 
 
 def _plain(name: str) -> str:

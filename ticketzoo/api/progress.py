@@ -2,20 +2,32 @@
 
 import sys
 import time
+from collections.abc import Callable
 from importlib.util import find_spec
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ticketzoo.evaluation.metrics import with_unit, words
+from ticketzoo.runs.progress import Quiet
 from ticketzoo.training.record import Record
-from ticketzoo.util.text import for_terminal
+from ticketzoo.util.text import counted, for_terminal, show_duration
+
+LOOKED_AT, WORTH_SAYING = 2.0, 30.0
+"""Seconds of a run's first training after which it says how long all take, if that is as many seconds at least."""
 
 
-class RunProgress:
-    """A `ticketzoo.runs.progress.Progress` for people."""
+class RunProgress(Quiet):
+    """A `ticketzoo.runs.progress.Progress` for people.
 
-    def __init__(self) -> None:
+    Args:
+        clock: gives seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._first: tuple[str, int, float] | None = None
+        self._told = False
         self._console = Console(stderr=True)
         self._bars = Progress(
             TextColumn("{task.description}"),
@@ -28,7 +40,7 @@ class RunProgress:
         )
         self._all = self._bars.add_task("trainings", total=None)
         self._one = self._bars.add_task("", total=None, visible=False)
-        self._done, self._planned, self._began = 0, 0, time.monotonic()
+        self._done, self._planned = 0, 0
 
     def __enter__(self) -> "RunProgress":
         self._bars.start()
@@ -45,6 +57,26 @@ class RunProgress:
     def step(self, label: str, step: int, total: int) -> None:
         """Move the bar of the training under way."""
         self._bars.update(self._one, description=label, completed=step, total=total, visible=True)
+        if not self._told:
+            self._look_at(label, step, total)
+
+    def _look_at(self, label: str, step: int, total: int) -> None:
+        """Look at the first training until it shows how long the run takes."""
+        if self._first is None:
+            self._first = label, step, self._clock()
+            return
+        first, begun, when = self._first
+        seconds = self._clock() - when
+        if label == first and seconds >= LOOKED_AT and step > begun:
+            self._tell(label, seconds / (step - begun) * total)
+
+    def _tell(self, label: str, seconds: float) -> None:
+        """Say about how long the run takes if all that is left is like `label`, which takes so many seconds."""
+        left = self._planned - self._done
+        self._told = True
+        if seconds * left >= WORTH_SAYING:
+            about = f"at most about {show_duration(seconds * left)} for {counted(left, 'training')}"
+            self.say(f"{about} one after the other, by the first iterations of {label}; --plan times each kind")
 
     def warn(self, message: str) -> None:
         """Print a line that a user should read."""
@@ -56,6 +88,8 @@ class RunProgress:
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         """Say what a training came to; those found finished only count."""
+        if trained and not self._told:
+            self._tell(label, record.seconds)
         on_test = f"test_{metric}"
         result = f"{words(on_test)} {with_unit(on_test, record.final[on_test])}"
         self.evaluated(label, f"{result} ({record.seconds:.1f} s)", new=trained)

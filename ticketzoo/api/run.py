@@ -26,6 +26,7 @@ from ticketzoo.targets.report import TransferReport
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.verdict import Verdict
 from ticketzoo.util.arguments import checked
+from ticketzoo.watching.watched import asked_for, watched
 
 RecipeT = TypeVar("RecipeT", bound=BaseModel)
 StatingT = TypeVar("StatingT", FindRecipe, TransferRecipe)
@@ -48,7 +49,8 @@ def find_by_recipe(
 ) -> Ticket:
     """Run a recipe of `ticketzoo find`, with keys of `verdict` `stated`; see `ticketzoo.find`."""
     parsed = _stating(_read("find", recipe, FindRecipe, set), stated)
-    return find_and_package(parsed, folder_of(parsed.name, out), **where)[0]
+    with kept_journal("find", parsed, folder := folder_of(parsed.name, out), where) as told:
+        return find_and_package(parsed, folder, **told)[0]
 
 
 @checked
@@ -82,8 +84,9 @@ def transfer(
         TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.
     """
     parsed = _stating(_read("transfer", recipe, TransferRecipe, set), until_keys(until, max_seeds))
-    with running(device, executor, progress) as where:
-        return run_transfer(parsed, folder_of(parsed.name, out), **where)
+    folder = folder_of(parsed.name, out)
+    with running(device, executor, progress) as where, kept_journal("transfer", parsed, folder, where) as told:
+        return run_transfer(parsed, folder, **told)
 
 
 @checked
@@ -110,8 +113,9 @@ def stability(
         TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.
     """
     parsed = _read("stability", recipe, StabilityRecipe, set)
-    with running(device, executor, progress) as where:
-        return run_stability(parsed, folder_of(parsed.name, out), **where)
+    folder = folder_of(parsed.name, out)
+    with running(device, executor, progress) as where, kept_journal("stability", parsed, folder, where) as told:
+        return run_stability(parsed, folder, **told)
 
 
 @checked
@@ -163,6 +167,13 @@ def running(device: str | torch.device | None, executor: str, progress: bool | P
             yield Where(device=where, executor=executor, progress=shown)
     else:
         yield Where(device=where, executor=executor, progress=Quiet())
+
+
+@contextmanager
+def kept_journal(command: str, recipe: Any, folder: Path, where: Where) -> Iterator[Where]:
+    """Keep the journal of a run of `recipe` in `folder`, which `ticketzoo report` reads."""
+    with watched(folder, asked_for(command, recipe), where["progress"]) as progress:
+        yield Where(device=where["device"], executor=where["executor"], progress=progress)
 
 
 def folder_of(name: str, out: str | Path | None) -> Path:

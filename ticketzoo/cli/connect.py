@@ -112,15 +112,18 @@ def _measured(
     from ticketzoo.connecting import LevelsConfig, PairsConfig, run_levels, run_pairs
     from ticketzoo.connecting.config import config_of
     from ticketzoo.connecting.kept import KeptRun
+    from ticketzoo.connecting.pair_report import folder_of
     from ticketzoo.distributed.device import training_device
+    from ticketzoo.watching.watched import asked_for, watched
 
     with RunProgress() as progress:
         run = KeptRun.read(folder, **source)
-        where: dict[str, Any] = {"out": out, "device": training_device(device), "progress": progress}
-        if levels:
-            return run_levels(config_of(LevelsConfig, run.ticket.name, asked), run, **where)
+        config: Any = config_of(LevelsConfig if levels else PairsConfig, run.ticket.name, asked)
         second = run if other is None else KeptRun.read(other, **source)
-        return run_pairs(config_of(PairsConfig, run.ticket.name, asked), run, second, **where)
+        folder = out or (run.folder / "connectivity" if levels else folder_of(config, run, second))
+        with watched(folder, asked_for("connect", config), progress) as told:
+            where: dict[str, Any] = {"out": out, "device": training_device(device), "progress": told}
+            return run_levels(config, run, **where) if levels else run_pairs(config, run, second, **where)
 
 
 def _print(report: "ConnectReport", as_json: bool) -> None:

@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
 def find(
     until: options.UntilOption = None,
     max_seeds: options.MaxSeedsOption = None,
+    sweep: options.SweepOption = None,
     allow_dead_layers: options.DeadLayersOption = False,
 ) -> "Work[tuple[Ticket, Path]]":
     """Find tickets by a recipe; prints the ticket's folder.
@@ -34,12 +35,16 @@ def find(
 
         ticketzoo find quickstart --until decided --max-seeds 7
 
+        ticketzoo find quickstart --sweep finder.rate=[0.2,0.5] --sweep training.optimizer.lr=[0.05,0.1]
+
+        ticketzoo find quickstart --log csv
+
         ticketzoo find imagenet/resnet-50 --plan
     """
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 
     keys = (*until_overrides(until, max_seeds), *["finder.allow_dead_layers=true"] * allow_dead_layers)
-    return Work(FindRecipe, plan_find, find_and_package, print_found, keys)
+    return Work(FindRecipe, plan_find, find_and_package, print_found, keys, tuple(sweep or ()))
 
 
 def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:

@@ -31,6 +31,7 @@ def judge(
     device: options.DeviceOption = None,
     executor: options.ExecutorOption = "local",
     checkpoint_seconds: options.CheckpointOption = 60.0,
+    log: options.LogOption = None,
     plan: options.PlanOption = False,
     as_json: options.JsonOption = False,
 ) -> None:
@@ -55,5 +56,5 @@ def judge(
     with joined(device):
         parsed = read_for("find", recipe, FindRecipe, overrides)
         judging = Judging(parsed, str(masks), None if weights is None else str(weights))
-        asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
-        plan_or_run(judging, asked, plan=plan_judging, run=judge_masks, show=print_found)
+        asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json, log)
+        plan_or_run("judge", judging, asked, plan=plan_judging, run=judge_masks, show=print_found)

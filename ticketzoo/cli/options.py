@@ -6,13 +6,22 @@ from typing import Annotated
 
 import typer
 
+from ticketzoo.cli.completion import recipe_names, ticket_names
 from ticketzoo.runs.executor import EXECUTORS
 from ticketzoo.seeds import FIRST_LOOK, MAX_SEEDS
+from ticketzoo.watching.loggers import LOGGERS
 
 
 def _known_executor(name: str) -> str:
     try:
         return EXECUTORS.known(name)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+def _known_logger(name: str | None) -> str | None:
+    try:
+        return name if name is None else LOGGERS.known(name)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
 
@@ -30,7 +39,12 @@ def _decided(until: str | None) -> str | None:
 
 
 RecipeArgument = Annotated[
-    str, typer.Argument(metavar="RECIPE", help="A recipe file, or the name of a shipped one (ticketzoo recipe list).")
+    str,
+    typer.Argument(
+        metavar="RECIPE",
+        autocompletion=recipe_names,
+        help="A recipe file, or the name of a shipped one (ticketzoo recipe list).",
+    ),
 ]
 SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
@@ -50,7 +64,9 @@ VerboseOption = Annotated[
 TicketArgument = Annotated[
     str,
     typer.Argument(
-        metavar="TICKET", help="A name (ticketzoo list), a folder (./folder), or a Hub id (owner/name[@revision])."
+        metavar="TICKET",
+        autocompletion=ticket_names,
+        help="A name (ticketzoo list), a folder (./folder), or a Hub id (owner/name[@revision]).",
     ),
 ]
 REGISTRY_DEFAULT = (
@@ -83,6 +99,17 @@ CheckpointOption = Annotated[
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Train nothing; say what there is to do, and how long it takes on this device.")
 ]
+LogOption = Annotated[
+    str | None,
+    typer.Option(
+        "--log",
+        metavar="|".join(LOGGERS),
+        callback=_known_logger,
+        help="Log the curve of each training, too. "
+        + "; ".join(f"{entry.name}: {entry.words}" for entry in LOGGERS.values())
+        + ".",
+    ),
+]
 UntilOption = Annotated[
     str | None,
     typer.Option(
@@ -90,6 +117,14 @@ UntilOption = Annotated[
         metavar="decided",
         callback=_decided,
         help="Add seeds, in looks at 3, 5, 7 and 10 of them, until every level is matching or below.",
+    ),
+]
+SweepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--sweep",
+        metavar="KEY=[A,B,...]",
+        help="Run the recipe with each of these values, a folder and a line of one table each; repeatable, for a grid.",
     ),
 ]
 DeadLayersOption = Annotated[

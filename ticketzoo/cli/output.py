@@ -6,9 +6,12 @@ import io
 import json
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+
+if TYPE_CHECKING:
+    from ticketzoo.evaluation.tables import Table
 
 WIDE = 10_000
 """Columns of what is not a terminal: more than any line has."""
@@ -66,6 +69,25 @@ def _in_ascii(error: UnicodeError) -> tuple[str | bytes, int]:
 def console() -> Console:
     """Return a console on standard output that keeps its lines whole when it is not a terminal."""
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
+
+
+def show_table(table: "Table") -> None:
+    """Print a table; where the terminal is too narrow for it a record a line, its first cell whole on a line alone."""
+    from rich.measure import Measurement
+    from rich.padding import Padding
+    from rich.text import Text
+
+    from ticketzoo.util.text import for_terminal
+
+    screen, drawn = console(), table.rich()
+    if Measurement.get(screen, screen.options.update_width(WIDE), drawn).maximum <= screen.width:
+        screen.print(drawn)
+        return
+    for name, *cells in table.rows:
+        print(for_terminal(name))
+        facts = ", ".join(f"{column} {cell}" for column, cell in zip(table.columns[1:], cells, strict=True) if cell)
+        screen.print(Padding(Text(for_terminal(facts)), (0, 0, 0, 4)))
+    screen.print(Text(for_terminal(table.caption)))
 
 
 def quiet_transfers() -> None:

@@ -25,6 +25,7 @@ class Work(Generic[FoundT]):
         run: such as `ticketzoo.finding.find_and_package`.
         show: prints what `run` returned, as JSON if its second argument is True.
         overrides: of the recipe, by options of the command's own.
+        sweep: keys of the recipe and lists of values: `ticketzoo.watching.sweep.grid`; none by default.
     """
 
     recipe: type[BaseModel]
@@ -32,6 +33,7 @@ class Work(Generic[FoundT]):
     run: Callable[..., FoundT]
     show: Callable[[FoundT, bool], None]
     overrides: tuple[str, ...] = ()
+    sweep: tuple[str, ...] = ()
 
 
 def until_overrides(until: str | None, max_seeds: int | None) -> tuple[str, ...]:
@@ -56,19 +58,27 @@ def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
         device: options.DeviceOption = None,
         executor: options.ExecutorOption = "local",
         checkpoint_seconds: options.CheckpointOption = 60.0,
+        log: options.LogOption = None,
         plan: options.PlanOption = False,
         as_json: options.JsonOption = False,
         **own: Any,
     ) -> None:
         from ticketzoo.api.recipes import read_for
         from ticketzoo.cli.running import RunOptions, plan_or_run
+        from ticketzoo.cli.sweep import run_sweep
         from ticketzoo.distributed.joining import joined
 
         todo = work(**own)
         with joined(device):
-            parsed: Any = read_for(work.__name__, recipe, todo.recipe, [*(overrides or ()), *todo.overrides])
-            asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
-            plan_or_run(parsed, asked, plan=todo.plan, run=todo.run, show=todo.show)
+
+            def read(further: list[str]) -> Any:
+                return read_for(work.__name__, recipe, todo.recipe, [*(overrides or ()), *todo.overrides, *further])
+
+            asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json, log)
+            if todo.sweep:
+                run_sweep(work.__name__, todo.sweep, read, asked, todo)
+                return
+            plan_or_run(work.__name__, read([]), asked, plan=todo.plan, run=todo.run, show=todo.show)
 
     shared = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "own"]
     signature = inspect.Signature([*shared[:3], *inspect.signature(work).parameters.values(), *shared[3:]])

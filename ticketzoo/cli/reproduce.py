@@ -63,7 +63,7 @@ def reproduce(
             loaded, levels or [0, loaded.level], seeds or loaded.seeds, arms or None, data, base, overrides or ()
         )
         asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json)
-        plan_or_run(request, asked, plan=plan_reproduction, run=run_reproduction, show=_print)
+        plan_or_run("reproduce", request, asked, plan=plan_reproduction, run=run_reproduction, show=_print)
 
 
 def _print(found: "Reproduction", as_json: bool) -> None:

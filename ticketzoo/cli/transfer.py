@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
 def transfer(
     until: options.UntilOption = None,
     max_seeds: options.MaxSeedsOption = None,
+    sweep: options.SweepOption = None,
     registry: options.RegistryOption = None,
 ) -> "Work[TransferReport]":
     """Retrain tickets on targets, with controls, and say whether they win there.
@@ -30,6 +31,8 @@ def transfer(
         ticketzoo transfer recipes/transfer/mnist-fashion-mnist.yaml --set seeds=[0,1,2,3,4]
 
         ticketzoo transfer quickstart-transfer --until decided
+
+        ticketzoo transfer quickstart-transfer --sweep head=[dense,random_mask]
     """
     from ticketzoo.targets import TransferRecipe, plan_transfer, run_transfer
 
@@ -39,6 +42,7 @@ def transfer(
         partial(run_transfer, registry=registry),
         _print,
         until_overrides(until, max_seeds),
+        tuple(sweep or ()),
     )
 
 

@@ -122,7 +122,7 @@ class Search:
                 level.check(self.dense, f"method {finder.method!r} gave for level {number}", dense=number == 0)
                 trained = level.trained or lab.measured(level)
                 found.append(replace(level, masks={}, trained=replace(trained, masks={})))
-                rows.extend(self._level_rows(seed, number, level, trained))
+                rows.extend(self.cells.measured(self._level_rows(seed, number, level, trained)))
                 yield number, level.masks
                 lab.level = number + 1
 
@@ -149,7 +149,7 @@ class Search:
         job, labels = control
         level = f"level {labels['level']}/{self.recipe.finder.levels}"
         record = self.cells.run(job, f"{self.label}seed {labels['seed']} {level} {arm_words(labels)}").record
-        return task_rows(record, self.task, labels), record
+        return self.cells.measured(task_rows(record, self.task, labels)), record
 
     def _level_rows(self, seed: int, number: int, level: Level, trained: Trained) -> list[Row]:
         labels, record = self._labels(seed, number, level.masks), trained.record

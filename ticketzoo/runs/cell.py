@@ -184,6 +184,7 @@ def cell_callbacks(
         snapshot_steps=missing,
         on_snapshot=lambda step, state: _write_snapshot(training.half_done, step, state),
         on_progress=lambda step, total: progress.step(training.label, step, total),
+        on_record=lambda record: progress.recorded(training.job, training.label, training.folder, record, done=False),
         resumption=Resumption(training.half_done, checkpoint_seconds, progress.warn),
     )
 

@@ -1,8 +1,14 @@
 """The news of a run: how far it is, what it came to."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from ticketzoo.training.record import Record
+
+if TYPE_CHECKING:
+    from ticketzoo.ticket.rows import Row
+    from ticketzoo.training.job import Job
 
 
 @runtime_checkable
@@ -23,6 +29,18 @@ class Progress(Protocol):
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         """Hear that the training `label`, compared by `metric`, is done; `trained` is False if it was found so."""
+        ...
+
+    def recorded(self, job: "Job", label: str, folder: Path, record: Record, *, done: bool) -> None:
+        """Hear what `job`, called `label` and kept in `folder`, has recorded so far; `done` where it has ended.
+
+        At its end wherever it is trained, also if it was found so; while it goes on, after each of its evaluations
+        where this process trains it.
+        """
+        ...
+
+    def measured(self, rows: "Sequence[Row]") -> None:
+        """Hear the rows of results.jsonl that a training gave."""
         ...
 
     def evaluated(self, label: str, result: str, *, new: bool) -> None:
@@ -48,6 +66,12 @@ class Quiet:
         """Say nothing."""
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
+        """Say nothing."""
+
+    def recorded(self, job: "Job", label: str, folder: Path, record: Record, *, done: bool) -> None:
+        """Say nothing."""
+
+    def measured(self, rows: "Sequence[Row]") -> None:
         """Say nothing."""
 
     def evaluated(self, label: str, result: str, *, new: bool) -> None:

@@ -21,6 +21,7 @@ from ticketzoo.runs.executor import EXECUTORS, Item, Result
 from ticketzoo.runs.files import RowT, read_rows, read_state, write_document, write_into, write_state
 from ticketzoo.runs.files import environment as environment
 from ticketzoo.runs.progress import Progress, Quiet
+from ticketzoo.ticket.rows import Row
 from ticketzoo.training.job import Job as Job
 from ticketzoo.util.signals import stop_if_interrupted
 
@@ -111,8 +112,15 @@ class Store:
 
         cell, new = self._once(label, job.specification(), read, train)
         self.progress.finished(label, cell.record, job.task.metric.name, trained=new)
+        self.progress.recorded(job, label, cell.folder, cell.record, done=True)
         stop_if_interrupted()
         return cell
+
+    def measured(self, rows: list[Row]) -> list[Row]:
+        """Return `rows`, those of a finished training, and tell of them."""
+        if rows:  # of a plan nothing is known
+            self.progress.measured(rows)
+        return rows
 
     def each(self, work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
         """Return `work` of each of `items`, in their order; the executor may do several at once.
@@ -220,7 +228,7 @@ class Store:
     def _take_lock(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=0.2, poll_interval=0.05)  # who looks whether it is in use holds it for a moment
         except Timeout:
             raise RunError(
                 f"{self.folder}: another run is using this folder; wait for it or choose another working folder (--out)"

@@ -105,7 +105,7 @@ def evaluate_transfer(
         job, labels = training
         where = f"{labels['ticket']} level {labels['level']} on {labels['target']}"
         cell = cells.run(job, f"{where} seed {labels['seed']} {arm_words(labels)}")
-        return task_rows(cell.record, job.task, labels)
+        return cells.measured(task_rows(cell.record, job.task, labels))
 
     trainings = (training for comparison in comparisons for training in comparison.trainings(recipe))
     return [row for rows in cells.each(measure, trainings) for row in rows]

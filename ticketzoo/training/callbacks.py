@@ -47,6 +47,7 @@ class Callbacks:
             training that goes on from a checkpoint, steps before it count as kept; if one is asked for again, the
             training begins anew.
         on_progress: called with (step, total), about ten times a second at most.
+        on_record: called, in the first process, with what is recorded so far after each evaluation but the last.
         resumption: continue from a checkpoint there if one exists, and keep writing them; also where a signal ends
             the training (see `ticketzoo.util.signals`), before Interrupted is raised. The first process does that.
     """
@@ -54,6 +55,7 @@ class Callbacks:
     snapshot_steps: Collection[int] = ()
     on_snapshot: Callable[[int, State], None] = lambda step, state: None
     on_progress: Callable[[int, int], None] = lambda step, total: None
+    on_record: Callable[[Record], None] = lambda record: None
     resumption: Resumption | None = None
 
 
@@ -81,7 +83,7 @@ class BetweenUpdates:
             record, step = Record(**checkpoint.record), checkpoint.step
         now = time.monotonic()
         self._record, self._began, self._saved, self._shown = record, now - record.seconds, now, 0.0
-        self._cpu_began = time.process_time() - record.cpu_seconds
+        self._cpu_began, self._points = time.process_time() - record.cpu_seconds, len(record.curve)
         self._snapshot(step)
         return record, step
 
@@ -103,6 +105,9 @@ class BetweenUpdates:
             self._shown = now
         if step == self._total:
             return
+        if len(self._record.curve) > self._points and processes.rank() == 0:
+            self._callbacks.on_record(self._record)
+            self._points = len(self._record.curve)
         stopping = told_to_stop or (processes.count() == 1 and interrupted())
         if self._checkpoints and (now - self._saved > self._checkpoints.every_seconds or stopping):
             tensors = model_state(self._model), optimizer_tensors(self._optimizer)
