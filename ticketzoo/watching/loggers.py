@@ -109,7 +109,10 @@ class _TrackerSink:
     """Hands numbers on to one of accelerate's trackers."""
 
     def __init__(self, tracker: Any) -> None:
+        from accelerate import PartialState
+
         self._tracker = tracker
+        PartialState()  # trackers ask it which process this is, before they say anything
         tracker.start()
 
     def log(self, values: Values, step: int) -> None:
