@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from command_line import RECIPE, Command, ticketzoo
 from small_run import made_run
-from watched_run import PLANNED, StopAfter, Stopped, run
+from watched_run import PLANNED, SMALL, StopAfter, Stopped, run
 
+from ticketzoo.api.run import Where, kept_journal
 from ticketzoo.errors import RunError
+from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.progress import Quiet
+from ticketzoo.targets import TransferRecipe, run_transfer
 from ticketzoo.watching.folder import in_use, read_run, runs_in
 from ticketzoo.watching.journal import FOLDER, Asked, Journal
 from ticketzoo.watching.left import left_table
@@ -45,6 +48,42 @@ def test_a_stopped_run_says_what_is_left_by_arm_and_level(stopped: Path) -> None
     assert "failed: Stopped" in report.title
     assert [row[0] for row in report.tables[0].rows] == ["0", "1", "2"]
     assert report.verdicts["small"].label == "not measured"
+
+
+def test_a_transfer_says_what_is_left_by_ticket_target_arm_and_level(tmp_path: Path) -> None:
+    content = {
+        "name": "moved",
+        "tickets": [str(made_run(tmp_path / "small") / "small")],
+        "levels": [1, 2],
+        "targets": [{"task": {**SMALL["task"], "dataset": {"path": "digits", "classes": [3, 4], "examples": 64}}}],
+        "training": SMALL["training"],
+        "arms": ["ticket", "dense", "random_mask"],
+        "seeds": [0, 1],
+    }
+    recipe = parse_recipe(content, TransferRecipe, "moved")
+    where = Where(device=None, executor="local", progress=StopAfter(3))
+    with pytest.raises(Stopped), kept_journal("transfer", recipe, tmp_path / "moved", where) as told:
+        run_transfer(recipe, tmp_path / "moved", **told)
+    report = report_on(tmp_path / "moved", plots=tmp_path / "plots")
+    assert {one.place: (one.done, one.due) for one in report.left} == {
+        ("small", "digits-3-4", 0, "dense"): (1, 2),
+        ("small", "digits-3-4", 1, "ticket"): (1, 2),
+        ("small", "digits-3-4", 1, "random_mask"): (1, 4),
+        ("small", "digits-3-4", 2, "ticket"): (0, 2),
+        ("small", "digits-3-4", 2, "random_mask"): (0, 4),
+    }
+    assert left_table(report.left).rows[1] == ("small", "digits-3-4", "1", "1/2", "", "1/4")
+    assert [path.name for path in report.plots] == [
+        "ticket-minus-dense.png",
+        "small.on-digits-3-4.accuracy.png",
+        "small.on-digits-3-4.early-stopping.png",
+    ]
+    assert "verdict on small so far" in report.sentences[0]
+    where = Where(device=None, executor="local", progress=Quiet())
+    with kept_journal("transfer", recipe, tmp_path / "moved", where) as told:
+        finished = run_transfer(recipe, tmp_path / "moved", **told)
+    again = report_on(tmp_path / "moved")
+    assert (again.run.state, again.verdicts, again.tables[0]) == ("finished", finished.verdicts, finished.table)
 
 
 def test_table_and_plots_of_a_run_under_way_lie_in_its_folder(stopped: Path) -> None:
