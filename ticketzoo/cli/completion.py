@@ -1,4 +1,4 @@
-"""What a shell completes: names of recipes, tickets and runs. It imports nothing that takes long to import."""
+"""Completion in a shell: names of recipes, tickets and runs. It imports nothing that takes long to import."""
 
 import os
 from collections.abc import Iterable, Iterator

@@ -31,7 +31,7 @@ class Freed:
 
 @dataclass(frozen=True)
 class Cleaning:
-    """What is to be freed of a run; `kept` says in a line why something was left alone."""
+    """The files that are to be freed of a run; `kept` says in a line why something was left alone."""
 
     folder: Path
     freed: list[Freed]

@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Left:
-    """How many trainings of a place are done, of how many."""
+    """The trainings of a place: how many are done, of how many."""
 
     place: Place
     done: int

@@ -36,7 +36,7 @@ class Curve(NamedTuple):
 
     @property
     def place(self) -> Path:
-        """Where a logger of files keeps it."""
+        """The place where a logger of files keeps it."""
         return self.folder / _as_name(self.chain) / _as_name(self.label)
 
 

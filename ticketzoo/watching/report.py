@@ -1,4 +1,4 @@
-"""What a run has come to so far: state, what is left, tables, verdicts, plots."""
+"""The report on a run as it is now: state, what is left, tables, verdicts, plots."""
 
 import json
 from collections.abc import Sequence
