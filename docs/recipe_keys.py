@@ -23,7 +23,7 @@ from ticketzoo.finding import FindRecipe
 from ticketzoo.finding.rewinding import REWINDINGS
 from ticketzoo.instability import StabilityRecipe
 from ticketzoo.pruning.scope import SCOPES
-from ticketzoo.recipe import ConfiguredBy, Steps
+from ticketzoo.recipe import ConfiguredBy, Steps, StepsOrAuto
 from ticketzoo.recipe.config import DataName, RecipeName
 from ticketzoo.studies import StudyRecipe
 from ticketzoo.targets import TransferRecipe
@@ -175,6 +175,7 @@ NAMED = {
     DataName: "letters, digits, `.`, `_`, `-`, spaces",
     JsonValue: "any value",
     Steps: "a length",
+    StepsOrAuto: "a length or `auto`",
 }
 SIMPLE = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 

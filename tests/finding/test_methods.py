@@ -15,7 +15,7 @@ from ticketzoo.models.state import State
 from ticketzoo.pruning.config import PruningConfig
 from ticketzoo.pruning.magnitude import prune_by_magnitude
 from ticketzoo.pruning.probe import Probe
-from ticketzoo.recipe import Steps, parse_recipe
+from ticketzoo.recipe import Steps, StepsOrAuto, parse_recipe
 from ticketzoo.runs.store import Cell
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.parametrisation import WEIGHTS, Parametrisation
@@ -50,7 +50,8 @@ class Journal:
     initial: Start = field(default_factory=lambda: Start(lambda: {"W0": torch.empty(0)}))
     lines: list[str] = field(default_factory=list)
 
-    def steps(self, length: Steps) -> int:
+    def steps(self, length: StepsOrAuto) -> int:
+        assert isinstance(length, Steps)
         return length.iterations(10)
 
     def train(

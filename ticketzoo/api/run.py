@@ -17,6 +17,7 @@ from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.again import VerdictConfig, judge_ticket, until_keys
 from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.instability import StabilityRecipe, run_stability
+from ticketzoo.instability.auto import find_from_stable
 from ticketzoo.instability.report import StabilityReport
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.executor import EXECUTORS
@@ -49,8 +50,9 @@ def find_by_recipe(
 ) -> Ticket:
     """Run a recipe of `ticketzoo find`, with keys of `verdict` `stated`; see `ticketzoo.find`."""
     parsed = _stating(_read("find", recipe, FindRecipe, set), stated)
+    run = find_from_stable if parsed.rewinds_auto else find_and_package
     with kept_journal("find", parsed, folder := folder_of(parsed.name, out), where) as told:
-        return find_and_package(parsed, folder, **told)[0]
+        return run(parsed, folder, **told)[0]
 
 
 @checked

@@ -1,6 +1,6 @@
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -8,6 +8,7 @@ from ticketzoo.cli import options
 from ticketzoo.cli.recipe_command import Work, recipe_command, until_overrides
 
 if TYPE_CHECKING:
+    from ticketzoo.runs.plan import Plan
     from ticketzoo.ticket import Ticket
 
 
@@ -40,11 +41,27 @@ def find(
         ticketzoo find quickstart --log csv
 
         ticketzoo find imagenet/resnet-50 --plan
+
+        ticketzoo find quickstart --set finder.rewind=auto
     """
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find
 
+    def plan(recipe: FindRecipe, out: Path, **where: Any) -> "Plan":
+        if recipe.rewinds_auto:
+            from ticketzoo.instability.auto import plan_from_stable
+
+            return plan_from_stable(recipe, out, **where)
+        return plan_find(recipe, out, **where)
+
+    def run(recipe: FindRecipe, out: Path, **where: Any) -> "tuple[Ticket, Path]":
+        if recipe.rewinds_auto:
+            from ticketzoo.instability.auto import find_from_stable
+
+            return find_from_stable(recipe, out, **where)
+        return find_and_package(recipe, out, **where)
+
     keys = (*until_overrides(until, max_seeds), *["finder.allow_dead_layers=true"] * allow_dead_layers)
-    return Work(FindRecipe, plan_find, find_and_package, print_found, keys, tuple(sweep or ()))
+    return Work(FindRecipe, plan, run, print_found, keys, tuple(sweep or ()))
 
 
 def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 from ticketzoo.finding.rewinding import REWINDINGS
 from ticketzoo.pruning.config import PruneConfig, PruningConfig, stated
 from ticketzoo.pruning.criteria import CRITERIA
-from ticketzoo.recipe import Steps
+from ticketzoo.recipe import Steps, StepsOrAuto
 
 
 class MethodConfig(PruningConfig):
@@ -85,12 +85,14 @@ class RewindingConfig(MethodConfig):
     """A method that retrains each level from early weights: those after `rewind`, or what `rewinding` says.
 
     Attributes:
-        rewind: point of training whose weights each level restarts from; 0it is the initialization.
+        rewind: point of training whose weights each level restarts from; 0it is the initialization. `auto` takes the
+            earliest point from which the subnetworks are stable, of 0it and a geometric sequence up to a quarter of
+            training (as `ticketzoo stability` measures it), and writes it into the ticket's recipe.
         rewinding: kind of rewinding: `weights` takes weights and learning rate back to that point, `learning-rate` the
             learning rate alone, `late-reset` the weights alone.
     """
 
-    rewind: Steps = Steps(0, "it")
+    rewind: StepsOrAuto = Steps(0, "it")
     rewinding: Annotated[str, AfterValidator(REWINDINGS.known)] = "weights"
 
     @property

@@ -19,7 +19,7 @@ from ticketzoo.pruning.in_order import pruned_in_order
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.score_data import too_few
 from ticketzoo.pruning.task_probe import TaskProbe
-from ticketzoo.recipe import Steps
+from ticketzoo.recipe import StepsOrAuto
 from ticketzoo.runs.plan import NotTrainedYet, PlannedCells, Unknown
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
@@ -63,7 +63,7 @@ class RecipeLab:
         self.records.append(cell.record)
         return Start(cell.final_state)
 
-    def steps(self, length: Steps) -> int:
+    def steps(self, length: StepsOrAuto) -> int:
         """Return `length` in iterations.
 
         Raises:

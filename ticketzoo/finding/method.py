@@ -15,7 +15,7 @@ from ticketzoo.pruning.probe import Probe
 from ticketzoo.pruning.schedule import SCHEDULES
 from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.pruning.structure import STRUCTURES
-from ticketzoo.recipe import Steps
+from ticketzoo.recipe import StepsOrAuto
 from ticketzoo.runs.store import Cell
 from ticketzoo.ticket.ways import WAYS
 from ticketzoo.training.config import TrainingConfig
@@ -163,7 +163,7 @@ class Lab(Protocol):
     def initial(self) -> Start:
         """The weights of step 0: a fresh initialization, or a pretrained model's."""
 
-    def steps(self, length: Steps) -> int:
+    def steps(self, length: StepsOrAuto) -> int:
         """Return a length of training, such as `2ep`, in iterations. Raises RecipeError unless it is before the end."""
 
     def train(

@@ -23,7 +23,7 @@ from ticketzoo.models.pretrained import PREFIX, pretrained_reference
 from ticketzoo.models.small import takes_widths
 from ticketzoo.models.unit_groups import unit_groups
 from ticketzoo.pruning.structure import STRUCTURES
-from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed, Steps
+from ticketzoo.recipe import Config, ConfiguredBy, RecipeName, Seed, Steps, StepsOrAuto
 from ticketzoo.tasks import TaskConfig
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket.verdict import Until, Verdict
@@ -200,6 +200,11 @@ class FindRecipe(Config):
         return len(self.seeds) * ((self.head_first is not None) + self.finder.trainings + controls)
 
     @property
+    def rewinds_auto(self) -> bool:
+        """True where the rewind step is yet to be measured: see `ticketzoo.instability.auto`."""
+        return getattr(self.finder, "rewind", None) == "auto"
+
+    @property
     def until(self) -> Until | None:
         """Seeds are added to `seeds` until the levels are decided, up to a number; None where none are."""
         return self.verdict.until_decided(self.seeds)
@@ -223,12 +228,14 @@ class FindRecipe(Config):
         )
 
 
-def steps_before_the_end(length: Steps, recipe: FindRecipe, task: Task) -> int:
+def steps_before_the_end(length: StepsOrAuto, recipe: FindRecipe, task: Task) -> int:
     """Return the rewind step `length` in iterations.
 
     Raises:
-        RecipeError: it is not before the end of training.
+        RecipeError: it is not before the end of training, or is yet to be measured.
     """
+    if not isinstance(length, Steps):
+        raise RecipeError("finder.rewind: auto goes with a recipe by file or name: set a step here")
     per_epoch = task.steps_per_epoch(recipe.training.batch_size)
     step, whole = length.iterations(per_epoch), recipe.training.steps.iterations(per_epoch)
     if step >= whole:

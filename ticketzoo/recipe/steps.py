@@ -2,9 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import GetCoreSchemaHandler
+from pydantic import GetCoreSchemaHandler, PlainSerializer, PlainValidator
 from pydantic_core import CoreSchema, core_schema
 
 
@@ -47,3 +47,13 @@ class Steps:
         return core_schema.no_info_plain_validator_function(
             validate, serialization=core_schema.plain_serializer_function_ser_schema(str)
         )
+
+
+def _or_auto(value: object) -> "Steps | Literal['auto']":
+    if value == "auto":
+        return "auto"
+    return value if isinstance(value, Steps) else Steps.parse(value)
+
+
+StepsOrAuto = Annotated[Steps | Literal["auto"], PlainValidator(_or_auto), PlainSerializer(str)]
+"""A length, or "auto" for one that is yet to be measured."""
