@@ -71,7 +71,7 @@ def _seeds(cells: Mapping[tuple[str, str], BySeed]) -> str:
     if max(seeds, default=0) < 2:
         return " One seed, so no interval."
     count = f"{min(seeds)} to {max(seeds)}" if len(seeds) > 1 else f"{max(seeds)}"
-    return f" ± half-width of the 95% interval over {count} seeds, of each cell alone."
+    return f" After ±: half the width of the 95% interval over {count} seeds, of each cell alone."
 
 
 def _known(data: Data | None) -> tuple[str, str]:
