@@ -105,7 +105,7 @@ class RunProgress(Quiet):
 
     @property
     def _in_notebook(self) -> bool:
-        """Whether this is a notebook that has the widgets for bars."""
+        """Return True where this is a notebook that has the widgets for bars."""
         return self._console.is_jupyter and find_spec("ipywidgets") is not None
 
     def _print(self, line: str) -> None:

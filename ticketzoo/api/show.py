@@ -1,4 +1,4 @@
-"""What was measured, as a table and as a figure, for a notebook or a paper."""
+"""A table and a figure of what was measured, for a notebook or a paper."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

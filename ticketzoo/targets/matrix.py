@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.matrix import About, Data, matrices
 from ticketzoo.evaluation.matrix_plot import plot_matrix
 from ticketzoo.evaluation.matrix_tables import matrix_json, matrix_sections
-from ticketzoo.evaluation.statistics import Row
+from ticketzoo.evaluation.statistics import Row, group_rows
 from ticketzoo.recipe import Config
 from ticketzoo.recipe.local import last_part
 from ticketzoo.targets.recipe import TransferRecipe
@@ -68,6 +69,17 @@ def _series(recipe: TransferRecipe) -> list[str | None]:
 def _without_examples(task: Config) -> str:
     content = task.model_dump(mode="json", exclude={"name": True, "dataset": {"examples"}})
     return json.dumps(content, sort_keys=True)
+
+
+def shared_dense(rows: Sequence[Row]) -> str:
+    """Return a sentence where verdicts on several tickets rest on the same dense trainings; empty if none do."""
+    trained: dict[tuple[str, tuple[tuple[int, float], ...]], list[str]] = {}
+    for group in group_rows(rows):
+        if group.key.arm == DENSE:
+            key = group.key.target, tuple(group.by_seed.items())
+            trained.setdefault(key, []).append(group.key.ticket)
+    shared = sorted({target for (target, _), tickets in trained.items() if len(tickets) > 1})
+    return f"Verdicts on {', '.join(shared)} share their dense trainings: they are not independent." if shared else ""
 
 
 @dataclass(frozen=True)

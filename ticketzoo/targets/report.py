@@ -10,13 +10,12 @@ import torch
 
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.again import terms_of, with_all_seeds
-from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.diagnosis import diagnose
 from ticketzoo.evaluation.looks import look_by_look
 from ticketzoo.evaluation.matrix import About
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.evaluation.rows import Row, write_results
-from ticketzoo.evaluation.statistics import deciding_metrics, group_rows
+from ticketzoo.evaluation.statistics import deciding_metrics
 from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge_all
 from ticketzoo.evaluation.verdict import sentence as words
@@ -24,7 +23,7 @@ from ticketzoo.recipe import without_local_paths
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
-from ticketzoo.targets.matrix import about_data, report_matrix
+from ticketzoo.targets.matrix import about_data, report_matrix, shared_dense
 from ticketzoo.targets.recipe import TransferRecipe
 from ticketzoo.targets.replicates import masks_again
 from ticketzoo.targets.run import Target, evaluate_transfer, load_targets, load_tickets
@@ -186,17 +185,6 @@ def _origin(recipe: TransferRecipe, ticket: Ticket, targets: Sequence[str]) -> d
     """Return what rows on `targets`, the recipe's in order, are tied to a ticket by, and how they were measured."""
     content = without_local_paths(recipe.model_dump(mode="json", exclude_none=True))
     return {**digests_of(ticket.config), "recipe": with_names(content, ticket.name, targets)}
-
-
-def shared_dense(rows: Sequence[Row]) -> str:
-    """Return a sentence where verdicts on several tickets rest on the same dense trainings; empty if none do."""
-    trained: dict[tuple[str, tuple[tuple[int, float], ...]], list[str]] = {}
-    for group in group_rows(rows):
-        if group.key.arm == DENSE:
-            key = group.key.target, tuple(group.by_seed.items())
-            trained.setdefault(key, []).append(group.key.ticket)
-    shared = sorted({target for (target, _), tickets in trained.items() if len(tickets) > 1})
-    return f"Verdicts on {', '.join(shared)} share their dense trainings: they are not independent." if shared else ""
 
 
 def write_report(
