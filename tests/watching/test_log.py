@@ -152,6 +152,7 @@ def test_a_log_moves_no_number(tmp_path: Path, logger: str) -> None:
     assert chains == sorted(["seed-0", "seed-1", *draws])
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_with_its_log(tmp_path: Path) -> None:
     (tmp_path / "find.yaml").write_text(RECIPE)
     settings = (

@@ -114,7 +114,7 @@ def test_a_line_that_is_half_written_is_not_read_and_the_run_goes_on(stopped: Pa
     assert (done.run.state, done.run.done, done.left) == ("finished", PLANNED, [])
     lines = journal.read_text().splitlines()
     assert len(lines) == len(set(lines)) and all(json.loads(line) for line in lines)
-    assert [path.name for path in done.plots] == ["accuracy.png", "early-stopping.png"]
+    assert {"accuracy.png", "early-stopping.png"} <= {path.name for path in done.plots}
     before = journal.read_bytes()
     run(folder, Quiet())  # everything is there: nothing is noted twice
     assert journal.read_bytes() == before
@@ -162,6 +162,7 @@ def test_a_journal_is_left_alone_by_a_process_that_no_longer_has_the_folder(tmp_
     assert read_run(tmp_path).state == "finished"
 
 
+@pytest.mark.slow
 def test_a_run_is_watched_by_another_process_and_after_a_kill(tmp_path: Path) -> None:
     (tmp_path / "find.yaml").write_text(RECIPE)
     long = ("training.steps=4000it", "finder.levels=8", "seeds=[0]", "arms=[ticket]")

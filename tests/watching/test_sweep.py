@@ -23,7 +23,7 @@ def test_a_grid_has_a_point_for_each_combination_named_by_what_varies() -> None:
         "rate=0.5,name=cosine",
         "rate=0.5,name=linear",
     ]
-    assert points[0].overrides == ["finder.rate=0.2", 'training.schedule.name="cosine"']
+    assert points[0].overrides == ["finder.rate=0.2", "training.schedule.name=cosine"]
     assert points[0].named("quickstart") == "quickstart-rate-0.2-name-cosine"
     assert swept(points) == "rate-name"
     both = grid(["a.name=[x]", "b.name=[y]"])
@@ -94,6 +94,7 @@ def test_a_sweep_shares_trainings_goes_on_and_is_shown_again(tmp_path: Path) -> 
     assert [one["freed"] for one in cleaned["runs"]] == [[], []]
 
 
+@pytest.mark.slow
 def test_a_point_that_fails_does_not_keep_the_others_back(tmp_path: Path) -> None:
     (tmp_path / "find.yaml").write_text(RECIPE)
     lr = "training.optimizer.lr=[1.0e+30,0.1]"
