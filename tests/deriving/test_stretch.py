@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_bert import CONFIG, make_ticket, random_masks, save_tiny_bert
+from tiny_bert import CONFIG, make_ticket, random_masks, save_tiny_bert, tiny_bert
 from toy_ticket import edit_config
 from typer.testing import CliRunner
 
@@ -269,6 +269,14 @@ def test_networks_that_a_ticket_cannot_be_stretched_to() -> None:
         stretched(one, target("mlp", hidden=[6, 6, 4], in_shape=(1, 3, 3)), name="made")
     with pytest.raises(TicketError, match="and mlp is not of its family: choose a network with the same stages"):
         stretched(one, target("mlp", hidden=[6, 5, 4], in_shape=(1, 3, 3)), name="made")
+
+
+def test_a_ticket_that_is_not_trained_is_refused() -> None:
+    model = tiny_bert("fill-mask")
+    found = Found(0, {1: random_masks()}, bare_names(model_state(model), model))
+    as_is = make_ticket(name="as-is", replicates=[found], use="as-is")
+    with pytest.raises(TicketError, match=r"^'as-is' is used as it is, or is a delta: only tickets that are"):
+        stretched(as_is, target("transformers/bert", config=CONFIG, head="fill-mask"), name="made")
 
 
 def test_convolutions_of_a_vgg_are_copied_with_their_norm_and_stages_keep_their_first() -> None:

@@ -83,9 +83,8 @@ def target_of(source: Architecture, to: str, settings: Sequence[str]) -> dict[st
         kwargs = {key: value for key, value in kwargs.items() if key in ARCHITECTURES[to].arguments.model_fields}
     elif to != full_name(source.library, source.name):
         if pretrained_reference(to) is None:
-            raise TicketError(
-                f"a ticket of {full_name(source.library, source.name)} has no units for {for_terminal(to)}"
-            )
+            mine = full_name(source.library, source.name)
+            raise TicketError(f"a ticket of {mine} has no units for {for_terminal(to)}: choose a network of its family")
         kwargs = {key: value for key, value in kwargs.items() if key in HEAD}
     for setting in settings:
         apply_override(kwargs, setting)

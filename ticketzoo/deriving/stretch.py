@@ -48,7 +48,8 @@ def stretched(
     """
     config = ticket.config
     if config.use != "train" or config.values is not None:
-        raise TicketError(f"'{for_terminal(config.name)}' has trained values to use as they are: nothing to stretch")
+        what = f"'{for_terminal(config.name)}' is used as it is, or is a delta"
+        raise TicketError(f"{what}: only tickets that are trained can be stretched")
     pair = Pair(config, architecture)
     by_order = copies in ORDERS
     copied = ordered(*pair.stages, copies, pair.names[1]) if by_order else mapped(*pair.stages, copies, pair.names)
