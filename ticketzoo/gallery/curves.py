@@ -60,6 +60,8 @@ def _stops(exhibit: Exhibit, x: Scale, y: Scale) -> list[Markup]:
 def plot(exhibit: Exhibit, target: str, link: Callable[[Measured], str]) -> Markup:
     """Return the large curves on `target`, each point a link; nothing where no level was measured there.
 
+    A keyboard passes the points by: the table beside them has the same links.
+
     Args:
         exhibit: the ticket.
         target: among its targets.
@@ -163,5 +165,5 @@ def _curve(arm: str, points: Sequence[Measured], x: Scale, y: Scale, link: Calla
         where = f"level {one.level}, sparsity {show_sparsity(one.group.sparsity)}"
         title = for_terminal(f"{one.label}, {where}: {one.text}, {one.summary.n} seeds")
         point = marks(kind, [(across, up)])
-        parts.append(tag("a", tag("title", title), bar, point, href=link(one), aria_label=title))
+        parts.append(tag("a", tag("title", title), bar, point, href=link(one), aria_label=title, tabindex="-1"))
     return parts

@@ -25,7 +25,7 @@ def common_scale(matrix: Matrix) -> Scale:
 
 
 def forest(results: Sequence[Result], x: Scale, link: Callable[[Result], str]) -> Markup:
-    """Return the plot of one cell: dense is the vertical line.
+    """Return the plot of one cell: dense is the vertical line. A keyboard finds the same links in the list below it.
 
     Args:
         results: of the cell.
@@ -57,7 +57,7 @@ def _line(result: Result, y: float, x: Scale, link: Callable[[Result], str]) -> 
     said = for_terminal(f"{result.exhibit.title}, {at}: {measured.difference_text}, {result.label}")
     bar = tag("path", class_=f"bar {kind}", d=f"M{number(x(low))} {number(y)}H{number(x(high))}")
     dot = tag("circle", class_=f"mark {kind}", cx=number(x(middle)), cy=number(y), r="3")
-    return tag("a", tag("title", said), bar, dot, href=link(result), aria_label=said)
+    return tag("a", tag("title", said), bar, dot, href=link(result), aria_label=said, tabindex="-1")
 
 
 def _ends(result: Result) -> tuple[float, float]:
