@@ -12,8 +12,10 @@ from made_gallery import HOSTILE, OTHER, SOURCE, save
 from toy_ticket import edit_config
 
 from ticketzoo.api.site import Site
+from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET
 from ticketzoo.gallery.exhibit import exhibit_of
 from ticketzoo.gallery.pages import HERE, STATIC, files_of
+from ticketzoo.gallery.svg import arm_class, marks
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.zoo.summary import read_summary
 
@@ -65,6 +67,17 @@ def test_every_link_leads_to_a_file_and_a_place_that_are_there(gallery: Site) ->
                 assert place in all_pages[target.resolve().relative_to(folder.resolve()).as_posix()].ids, (name, link)
             checked += 1
     assert checked > 100
+
+
+def test_arms_of_one_plot_differ_in_colour_or_mark() -> None:
+    arms = [TICKET, *(name for name in ARMS if name not in (TICKET, DENSE))][: 1 + 20]
+    looks = {(arm_class(arm).lstrip("c").zfill(2)[-1], shape(arm)) for arm in arms}
+    assert len(looks) == len(arms)
+
+
+def shape(arm: str) -> str:
+    """The steps between the corners of an arm's mark."""
+    return re.sub(r'class="[^"]*"', "", marks(arm_class(arm), [(0, 0)]))
 
 
 def test_no_id_is_there_twice(gallery: Site) -> None:

@@ -76,7 +76,8 @@ def plot(exhibit: Exhibit, target: str, link: Callable[[Measured], str]) -> Mark
     ends = [end for one in [*wide, *([dense] if dense else [])] for end in _ends(one)]
     far = max([thinness(one.group.sparsity) for one in wide] + [thinness(0.5)])
     least = min(thinness(one.group.sparsity) for one in wide)
-    x, y = Scale(0.0 if least < 0.3 else least - 0.05, far, 52, width - 14), padded(ends, height - 40, 12)
+    x = Scale(0.0 if least < 0.3 else least - 0.05, far + 0.05, 52, width - 14)
+    y = padded(ends, height - 40, 12)
     parts = [*_frame(x, y, exhibit.metric(target)), *([_band(dense, y, 52, width - 14)] if dense else [])]
     parts += [_level_line(dense, y, 52, width - 14)] if dense else []
     for arm in [*(arm for arm in curves if arm != TICKET), TICKET]:

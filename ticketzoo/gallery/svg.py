@@ -9,8 +9,8 @@ from markupsafe import Markup, escape
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET
 from ticketzoo.evaluation.drawing import default_style
 
-CONTROL_CLASSES = 10
-"""Colours of the style sheet for arms beside ticket and dense."""
+CONTROL_CLASSES = 20
+"""Classes of the style sheet for arms beside ticket and dense: ten colours, and those again with other marks."""
 
 
 def tag(name: str, *inside: str, **attributes: object) -> Markup:
