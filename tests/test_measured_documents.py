@@ -93,7 +93,8 @@ STATED = {
         ),
     },
     "docs/transfer.md": {
-        "Do tickets transfer?": ([], "0.965 0.8 5 5"),  # an example of a label, and the level of tests
+        "Do tickets transfer?": ([], "0.965 0.8 5 0 0.5 1 2 3"),  # an example of a label, the level of tests, arms
+        "Many sources, many targets": ([], "0 100 300 1,000 28 5 2019 2020"),  # images, pixels, papers
         "The zoo's tickets on the other of MNIST and Fashion-MNIST": (
             ["recipes/transfer/zoo-lenet-5-mnist.yaml"], "0.83 0.956"
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from ticketzoo.ticket.card_kinds import (
     at_sparsities,
+    bibtex_of,
     found_facts,
     holding_words,
     is_described,
@@ -23,7 +24,6 @@ from ticketzoo.ticket.card_kinds import (
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
-from ticketzoo.ticket.papers import bibtex_of
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity

@@ -3,6 +3,8 @@
 import json
 import re
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from ticketzoo.ticket.config import CUSTOM, EXTRA, BaseRewind, Filters, SeedRewind, TicketConfig
@@ -165,3 +167,24 @@ def _keys(content: dict[str, Any], name: str) -> dict[str, Any]:
 def is_described(config: TicketConfig) -> bool:
     """Tell whether the network can be built from what the ticket says of it."""
     return config.architecture.library != CUSTOM or any(f"{EXTRA}/{name}" in config.files for name in (CONFIG, NETWORK))
+
+
+def bibtex_of(config: TicketConfig) -> str:
+    """Return entries of a ticket, and of the papers that its words for its search name, each once.
+
+    The ticket's states the digest of its masks, which says what was used whatever happens to its name.
+    """
+    note = f"ticketzoo {config.library_version}, masks {config.mask_sha256[:16]}"
+    title = f"{{{config.name}: a lottery ticket}}"
+    ticket = f"@misc{{{config.name},\n  title = {{{title}}},\n  note = {{{note}}},\n}}"
+    named = re.compile(f"({'|'.join(map(re.escape, papers()))})(?![a-z])")
+    found = dict.fromkeys(name for text in config.pruning.words.values() for name in named.findall(text))
+    return "\n\n".join([ticket, *(papers()[name] for name in found)])
+
+
+@cache
+def papers() -> dict[str, str]:
+    """Return the BibTeX entries of papers.bib by the words of the line before each, such as "Lee et al. 2019"."""
+    text = Path(__file__).with_name("papers.bib").read_text(encoding="utf-8")
+    blocks = (block.partition("\n") for block in text.strip().split("\n\n"))
+    return {first.removeprefix("% "): entry for first, _, entry in blocks}
