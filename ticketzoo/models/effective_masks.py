@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from ticketzoo.errors import ModelError
 from ticketzoo.masks.masks import Masks
-from ticketzoo.models.patterns import is_bias
+from ticketzoo.models.layers import is_bias
 
 ALLOWED = -1e4
 """Attention scores above this are of places that may be looked at."""

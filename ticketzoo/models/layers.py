@@ -1,13 +1,13 @@
-"""Layers of a model that a mask covers, and those that score the classes."""
+"""Layers of a model that a mask covers, those that score the classes, and patterns by which recipes name them."""
 
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from torch import nn
 
 from ticketzoo.errors import ModelError
 from ticketzoo.models.body import body_of, body_prefix, in_body, outside_body, within
-from ticketzoo.models.patterns import matches
 from ticketzoo.models.state import live_state
 from ticketzoo.util.text import show_names
 
@@ -47,7 +47,7 @@ def prunable_parameters(
     Args:
         model: the network.
         include: patterns, as of `fnmatch`, of the names of further parameters, such as `lstm.weight_*`, `*.c_attn`,
-            `*embedding*`, `*.bias`; see `ticketzoo.models.patterns`. Of a `transformers` model they name parameters of
+            `*embedding*`, `*.bias`; see `matches`. Of a `transformers` model they name parameters of
             its body, which is what a ticket covers, not those of the head alone.
         exclude: patterns of those to leave out.
 
@@ -139,3 +139,18 @@ def head_of(model: nn.Module) -> str:
 
 def _join(module: str, parameter: str) -> str:
     return f"{module}.{parameter}" if module else parameter
+
+
+def matches(name: str, pattern: str) -> bool:
+    """Tell whether a pattern names a parameter: by its own name, or by that of the layer whose `weight` it is."""
+    return fnmatchcase(name, pattern) or fnmatchcase(layer_of(name), pattern)
+
+
+def layer_of(name: str) -> str:
+    """Return the name of the layer whose `weight` a parameter is; any other parameter's own name."""
+    return name.removesuffix(".weight")
+
+
+def is_bias(name: str) -> bool:
+    """Tell whether a parameter is a bias by its name, such as `fc.bias` or `lstm.bias_ih_l0`."""
+    return name.rpartition(".")[2].startswith("bias")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ticketzoo.errors import ModelError, RecipeError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import prunable_parameters
-from ticketzoo.models.patterns import layer_of, matches
+from ticketzoo.models.layers import layer_of, matches
 from ticketzoo.pruning.criteria import CRITERIA, CriterionConfig
 from ticketzoo.pruning.part import NamedIn, PartConfig
 from ticketzoo.pruning.schedule import SCHEDULES, Rate, RateConfig

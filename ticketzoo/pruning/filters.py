@@ -10,7 +10,7 @@ from ticketzoo.errors import ModelError, RecipeError, RunError
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.topk import keep_highest
 from ticketzoo.models.filter_flows import Flow, Flows, filter_flows
-from ticketzoo.models.patterns import layer_of, matches
+from ticketzoo.models.layers import layer_of, matches
 from ticketzoo.pruning.part import PartConfig
 from ticketzoo.pruning.schedule import SCHEDULES
 from ticketzoo.pruning.scope import Group, Layer

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.models.patterns import matches
+from ticketzoo.models.layers import matches
 from ticketzoo.pruning.part import Part, PartConfig
 from ticketzoo.util.registry import Registry
 

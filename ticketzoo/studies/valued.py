@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ticketzoo.masks.attach import detach
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models.body import model_names_of
-from ticketzoo.models.patterns import is_bias
+from ticketzoo.models.layers import is_bias
 
 
 def valued(model: nn.Module, masks: Masks, values: Sequence[float], *, signed: bool, biases: bool = False) -> nn.Module:

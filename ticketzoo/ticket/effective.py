@@ -12,7 +12,7 @@ from ticketzoo.errors import ModelError
 from ticketzoo.masks.masks import Masks, kept, sparsity_of, total
 from ticketzoo.models.body import model_names_of
 from ticketzoo.models.effective_masks import effective_masks
-from ticketzoo.models.patterns import is_bias
+from ticketzoo.models.layers import is_bias
 from ticketzoo.ticket.build import build_architecture, most_parameters
 from ticketzoo.ticket.config import CUSTOM, Architecture, BaseRewind
 from ticketzoo.util.text import show_numbers

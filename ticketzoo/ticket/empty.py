@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
 from ticketzoo.models.body import unused_by_head
-from ticketzoo.models.patterns import is_bias
+from ticketzoo.models.layers import is_bias
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.levels import PackedLevels
 from ticketzoo.ticket.stored import Stored

@@ -14,7 +14,7 @@ from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.plain import plain_model
 from ticketzoo.masks.sharded import is_sharded, memory, part_of
 from ticketzoo.models.body import bare_names, in_body, model_names_of, within
-from ticketzoo.models.patterns import is_bias
+from ticketzoo.models.layers import is_bias
 from ticketzoo.models.transformers import differences
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
 from ticketzoo.ticket.empty import nearly_empty, refuse_empty
