@@ -32,6 +32,8 @@ def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterat
     found = [*published(finders, supermasks, shipped(ticket_rows, registry)), *plain, *of_studies(read)]
     yield "finder-claims", claims.table(found)
     yield "subset-sum", studies.subset_sum(read("subset-sum"))
+    yield "early", studies.of_early(read("early"), "lenet-300-100.mnist-early", images / "early.png")
+    yield "perturbed", studies.of_perturbed(read("perturbed"), "lenet-300-100.mnist-perturbed", images / "perturbed.png")
     yield "freeze", studies.freeze(read("freeze"))
     yield "weight-agnostic", studies.weight_agnostic(read("weight-agnostic"))
 
@@ -59,6 +61,7 @@ def vgg_16_a() -> Claim:
 
 def of_studies(read: Read) -> Iterator[Claim]:
     """The claims of the studies on MNIST."""
+    yield from studies.perturbed_claims(read("perturbed"), "8 epochs of SGD")
     yield from studies.freeze_claims(read("freeze"), "2 epochs of SGD")
     yield from studies.subset_sum_claims(read("subset-sum"))
     yield from studies.weight_agnostic_claims(read("weight-agnostic"))
