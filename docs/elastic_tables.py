@@ -75,7 +75,7 @@ def arms(groups: Sequence[Group]) -> str:
 
 
 def words(groups: Sequence[Group]) -> str:
-    """How far stretched tickets are from the targets' own and from random masks, in two sentences."""
+    """The distance of stretched tickets from the targets' own and from random masks, in two sentences."""
     tickets, masks = of_arm(groups, "ticket"), of_arm(groups, "random_mask")
     moved = [one for one in tickets if one[0] != one[1]]
     own = {one: points(tickets[one], tickets[one[1], one[1]]) for one in moved if (one[1], one[1]) in tickets}
