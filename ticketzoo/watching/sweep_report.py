@@ -19,6 +19,7 @@ from ticketzoo.watching.sweep import Point, read_sweep
 
 PLOT = "sweep.png"
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#444444", "#999933")
+_MOST_TICKS = 8
 _LINES = ("-", "--", ":", "-.")
 
 
@@ -122,8 +123,8 @@ def _table(points: Sequence[tuple[Point, RunReport | None]]) -> Table:
         line if len(line) == width else (*line[: len(keys)], *("",) * len(about), *line[len(keys) :]) for line in lines
     ]
     what = describe(whats or ["test_accuracy"])
-    caption = f"{what}: means over seeds, of dense and of the ticket at the sparsest level that is measured."
-    columns = (*keys, *about, "dense", "sparsity", "ticket", "matching up to", "run")
+    caption = f"{what}: means over seeds, of dense, and of the ticket at the sparsest level that is measured (there)."
+    columns = (*keys, *about, "dense", "sparsity", "there", "matching up to", "run")
     return Table(caption, columns, "l" * (len(keys) + len(about)) + "rrrr" + "l", tuple(whole))
 
 
@@ -146,8 +147,10 @@ def _draw(report: SweepReport, path: Path) -> bool:
             one.set_xlabel("fraction of weights kept")
             one.grid(axis="y", color="#dddddd", linewidth=0.8)
             one.set_title(short_label(target), loc="left", fontsize=11)
-            one.xaxis.set_major_formatter("{x:g}")
-            one.xaxis.set_minor_formatter("")
+            kept = sorted({1 - g.sparsity for g in everything if g.key.target == target and g.key.level})
+            shown = kept[:: -(-len(kept) // _MOST_TICKS)]
+            one.set_xticks(shown, [f"{x:.3g}" for x in shown])
+            one.set_xticks([], minor=True)
         first = axes[0] if apart else axes
         what = describe(metrics.values(), points=apart, falling=falling_metrics(everything))
         first.set_ylabel(f"{what}, ticket minus dense" if apart else f"{what} of the ticket")
