@@ -5,9 +5,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from finder_claims import minus
+from finder_tables import shown
+
 from ticketzoo.connecting.barriers import barrier, level_connectivity
 from ticketzoo.connecting.figure import plot_levels
 from ticketzoo.connecting.report import agreement_table, level_table, told
+from ticketzoo.evaluation.arms import arm_label
+from ticketzoo.evaluation.statistics import summarise
 
 Row = Mapping[str, Any]
 METRIC, RUN = "test_accuracy", "lenet-300-100.mnist-imp"
@@ -55,6 +60,26 @@ def _overlaps(by_way: Mapping[str, Sequence[Row]]) -> str:
         sparsity, expected = known[level]
         means = " | ".join(f"{fmean(times[level][way]):.2f}" for way in WAYS)
         table.append(f"| {level} | {sparsity:.3f} | {fmean(expected):.4f} | {means} |")
+    return "\n".join(table)
+
+
+TWINS = ("random_reinit", "random_reinit_kept_signs", "naive_reinit", "aligned_reinit", "ticket")
+
+
+def twins(rows: Sequence[Row]) -> str:
+    """Test accuracy of a ticket's masks on weights of other initializations, and aligned minus naive, by level."""
+    found: dict[int, dict[str, dict[int, float]]] = {}
+    sparsities = {row["level"]: row["sparsity"] for row in rows}
+    for row in (row for row in rows if (row["metric"], row["at"]) == (METRIC, "final") and row["arm"] in TWINS):
+        found.setdefault(row["level"], {}).setdefault(row["arm"], {})[row["seed"]] = row["value"]
+    heads = " | ".join(arm_label(arm) for arm in TWINS)
+    table = [f"| level | sparsity | {heads} | aligned minus naive |", "|--:" * (len(TWINS) + 3) + "|"]
+    for level, arms in sorted(found.items()):
+        if set(arms) == set(TWINS):
+            cells = [shown(summarise(list(arms[arm].values()))) for arm in TWINS]
+            lead = summarise(list(minus(arms["aligned_reinit"], arms["naive_reinit"]).values()))
+            line = [str(level), f"{sparsities[level]:.3f}", *cells, shown(lead, signed=True)]
+            table.append(f"| {' | '.join(line)} |")
     return "\n".join(table)
 
 
