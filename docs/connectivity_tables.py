@@ -29,12 +29,12 @@ def parts(read: Callable[[str], list[dict]], images: Path) -> Iterator[tuple[str
     one_shot = level_connectivity(read("lenet-300-100.mnist-one-shot-levels"), threshold=0.02, epsilon=0.001)
     yield "one-shot", level_table(one_shot, METRIC).markdown()
     rows = [*read("lenet-300-100.mnist-weights"), *read("lenet-300-100.mnist-activations")]
-    yield "aligned", _barriers(rows)
+    yield "aligned", barriers(rows)
     overlaps = {way: read(f"lenet-300-100.mnist-{way}") for way in list(WAYS)[1:]}
     yield "overlaps", _overlaps(overlaps)
 
 
-def _barriers(rows: Sequence[Row]) -> str:
+def barriers(rows: Sequence[Row]) -> str:
     """The barrier of each pair of seeds, as the networks are and aligned; means."""
     lines: dict[tuple[int, int], dict[str, set[tuple[float, float]]]] = {}
     for row in (row for row in rows if "position" in row):
