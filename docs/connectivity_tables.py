@@ -32,6 +32,8 @@ def parts(read: Callable[[str], list[dict]], images: Path) -> Iterator[tuple[str
     yield "aligned", barriers(rows)
     overlaps = {way: read(f"lenet-300-100.mnist-{way}") for way in list(WAYS)[1:]}
     yield "overlaps", _overlaps(overlaps)
+    yield "wide", barriers([*read("mlp-3x512.mnist-weights"), *read("mlp-3x512.mnist-activations")])
+    yield "twins", twins(read("lenet-300-100.mnist-twins"))
 
 
 def barriers(rows: Sequence[Row]) -> str:
