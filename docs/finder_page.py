@@ -33,7 +33,10 @@ def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterat
     yield "finder-claims", claims.table(found)
     yield "subset-sum", studies.subset_sum(read("subset-sum"))
     yield "early", studies.of_early(read("early"), "lenet-300-100.mnist-early", images / "early.png")
-    yield "perturbed", studies.of_perturbed(read("perturbed"), "lenet-300-100.mnist-perturbed", images / "perturbed.png")
+    yield (
+        "perturbed",
+        studies.of_perturbed(read("perturbed"), "lenet-300-100.mnist-perturbed", images / "perturbed.png"),
+    )
     yield "freeze", studies.freeze(read("freeze"))
     yield "weight-agnostic", studies.weight_agnostic(read("weight-agnostic"))
 

@@ -98,7 +98,7 @@ def test_what_is_not_of_the_parent_is_refused(tmp_path: Path) -> None:
         check_aligned(wrong, [parent])
     parent.save_pretrained(tmp_path / "parent")
     made.save_pretrained(tmp_path / "there")
-    assert any("masks are the align of those of its parents" in str(line) for line in verify(tmp_path / "there"))
+    assert any("masks are those that its parents give by align" in str(line) for line in verify(tmp_path / "there"))
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_a_saved_combination_is_made_again_by_verify(tmp_path: Path, monkeypatch
     made = combine_into(["lenet.digits-imp", "turned"], "and", tmp_path / "both")
     assert [entry.level for entry in made.levels] == [1, 2]
     checks = [str(check) for check in verify(tmp_path / "both")]
-    assert "ticket.json: masks are the intersection of those of its parents, its rewind weights theirs" in checks
+    assert "ticket.json: masks are those that its parents give by intersection, its rewind weights theirs" in checks
     assert not [check for check in checks if "NOTE" in check and "nothing" not in check]
     card = (tmp_path / "both" / "README.md").read_text()
     assert "verdict: none was given" in card

@@ -433,7 +433,7 @@ def test_a_saved_ticket_is_made_again_by_verify(tmp_path: Path) -> None:
     made, _ = stretch_into(tmp_path / "mlp-3", "mlp", tmp_path / "mlp-4", settings=["hidden=[6,6,6,6,4]"])
     assert made.config.architecture.kwargs["in_shape"] == [1, 3, 3]
     checks = [str(check) for check in verify(tmp_path / "mlp-4")]
-    assert "ticket.json: masks are the stretch of those of its parents, its rewind weights theirs" in checks
+    assert "ticket.json: masks are those that its parents give by stretch, its rewind weights theirs" in checks
     card = (tmp_path / "mlp-4" / "README.md").read_text()
     assert "mlp-3 (masks" in card
     assert "units of a ticket copied" in card

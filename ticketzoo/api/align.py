@@ -1,17 +1,15 @@
 """Put the hidden units of a ticket in the order of another seed's network, in a folder of its own."""
 
-import os
 from pathlib import Path
 
 from ticketzoo.connecting.kept import KeptRun
 from ticketzoo.connecting.match import matched_units
 from ticketzoo.deriving.align import aligned
 from ticketzoo.distributed.device import training_device
-from ticketzoo.errors import RunError, TicketError
+from ticketzoo.errors import RunError
 from ticketzoo.runs.progress import Progress
 from ticketzoo.ticket import Ticket
-from ticketzoo.ticket.folder import CONFIG_FILE, read_config
-from ticketzoo.zoo.effective import card_of
+from ticketzoo.zoo.derived import save_derived
 from ticketzoo.zoo.places import ticket_folder
 
 
@@ -65,16 +63,5 @@ def align_into(  # noqa: PLR0913 - the options of the command
     where = training_device(device)
     match = matched_units(kept, seed, to_seed, by, keep_weights=keep_weights, device=where, progress=progress)
     made = aligned(source, match, name=name or out.name)
-    if os.path.lexists(out) and not _holds(out, made):
-        raise TicketError(f"{out}: exists: choose another folder")
-    if not os.path.lexists(out):
-        made.save_pretrained(out, extras={"README.md": card_of(made).encode()})
+    save_derived(made, out)
     return made
-
-
-def _holds(folder: Path, made: Ticket) -> bool:
-    """Tell whether a folder holds the ticket already."""
-    if not (folder / CONFIG_FILE).is_file():
-        return False
-    there, mine = read_config(folder), made.config
-    return (there.name, there.mask_sha256, there.derived) == (mine.name, mine.mask_sha256, mine.derived)

@@ -1,7 +1,6 @@
 """Stretch or squeeze a ticket to a network of another depth, in a folder of its own."""
 
 import copy
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from ticketzoo.models.pretrained import pretrained_reference
 from ticketzoo.recipe.reading import apply_override
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import Architecture
-from ticketzoo.ticket.folder import CONFIG_FILE, read_config
 from ticketzoo.util.text import for_terminal
 from ticketzoo.zoo import load_ticket
-from ticketzoo.zoo.effective import card_of
+from ticketzoo.zoo.derived import save_derived
 
 HEAD = ("head", "num_labels")
 """Arguments beside its config.json that a model of `transformers` in a folder takes."""
@@ -59,10 +57,7 @@ def stretch_into(
     source = load_ticket(ticket, registry=registry, base=base)
     target = target_of(source.config.architecture, to, settings)
     made = stretched(source, target, copies, name=name or out.name)
-    if os.path.lexists(out) and not _holds(out, made):
-        raise TicketError(f"{out}: exists: choose another folder")
-    if not os.path.lexists(out):
-        made.save_pretrained(out, extras={"README.md": card_of(made).encode()})
+    save_derived(made, out)
     return made, source
 
 
@@ -89,11 +84,3 @@ def target_of(source: Architecture, to: str, settings: Sequence[str]) -> dict[st
     for setting in settings:
         apply_override(kwargs, setting)
     return architecture_of(to, kwargs)
-
-
-def _holds(folder: Path, made: Ticket) -> bool:
-    """Tell whether `folder` holds the ticket already."""
-    if not (folder / CONFIG_FILE).is_file():
-        return False
-    files: dict[str, Any] = {"files": {}, "replicates": []}
-    return read_config(folder).model_copy(update=files) == made.config.model_copy(update=files)

@@ -1,16 +1,20 @@
 """Tickets made from others, held against these where they are at hand."""
 
+import os
 from collections.abc import Iterator
+from operator import attrgetter
 from pathlib import Path
 
 from ticketzoo.deriving.again import check_of
 from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.hub.push import CARD
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.fields import Parent
 from ticketzoo.ticket.folder import CONFIG_FILE, read_config
 from ticketzoo.ticket.ticket import Ticket
 from ticketzoo.util.text import for_terminal
 from ticketzoo.zoo.checks import Check
+from ticketzoo.zoo.effective import card_of
 from ticketzoo.zoo.places import registries, ticket_folders
 
 
@@ -42,7 +46,22 @@ def check_derived(folder: Path, config: TicketConfig) -> Iterator[Check]:
     except (TicketError, ModelError) as error:
         raise TicketError(f"{folder / CONFIG_FILE}: {error}") from None
     also = ", its rewind weights theirs" if weights else ""
-    yield Check(CONFIG_FILE, f"masks are the {derived.method} of those of its parents{also}")
+    yield Check(CONFIG_FILE, f"masks are those that its parents give by {derived.method}{also}")
+
+
+def save_derived(made: Ticket, out: Path) -> None:
+    """Save a derived ticket with its card in the folder `out`; where it is there already nothing is done.
+
+    Raises:
+        TicketError: the folder holds anything else, or cannot be written.
+    """
+    if not os.path.lexists(out):
+        made.save_pretrained(out, extras={CARD: card_of(made).encode()})
+        return
+    there = read_config(out) if (out / CONFIG_FILE).is_file() else None
+    key = attrgetter("name", "mask_sha256", "derived")
+    if there is None or key(there) != key(made.config):
+        raise TicketError(f"{out}: exists: choose another folder")
 
 
 def parent_in(folder: Path, parent: Parent) -> Path | None:
