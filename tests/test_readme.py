@@ -68,6 +68,16 @@ def test_recipe_example_is_a_recipe() -> None:
     assert recipe.trainings == 5 * (1 + 15 + 3 * 15)
 
 
+def test_folders_in_commands_about_runs_are_those_that_the_commands_before_write() -> None:
+    found = 0
+    for block in blocks("sh", ("docs/watch.md",)):
+        for recipe, folder in re.findall(r"ticketzoo find (\S+)[^\n]*\n[^\n]*runs/([^/\s]+)", block):
+            name = yaml.safe_load((ROOT / "recipes" / f"{recipe}.yaml").read_text())["name"]
+            assert folder == name or folder.startswith(f"{name}-by-")
+            found += 1
+    assert found == 2
+
+
 @pytest.mark.slow
 def test_commands_that_look_at_the_zoo_run() -> None:
     commands = [line for block in blocks("sh") for line in block.splitlines() if "list" in line or "mnist-imp" in line]
