@@ -45,12 +45,20 @@ class Told(Quiet):
     def __init__(self) -> None:
         self.said: list[str] = []
         self.trained: list[str] = []
+        self.asked, self.counted = 0, 0
+
+    def planned(self, trainings: int) -> None:
+        self.asked = trainings
+
+    def evaluated(self, label: str, result: str, *, new: bool) -> None:
+        self.counted += 1
 
     def say(self, message: str) -> None:
         self.said.append(message)
 
     def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
         self.trained += [label] * trained
+        self.counted += 1
 
 
 def files_of(ticket: Path) -> dict[str, bytes]:
@@ -122,6 +130,9 @@ def test_where_no_step_is_stable_the_best_is_said(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "rewind.json").read_text())["taken"] is None
     undecided = "undecided" in progress.said[-1]
     assert ("k=0 seed 0 copy 2" in progress.trained) == undecided, "a third copy, where two do not decide"
+    copies_and_lines = (2 + 1) + (3 + 3)
+    assert progress.asked == 2 * (2 + 1 + copies_and_lines), "of two seeds, with dense, each level and both rounds"
+    assert progress.counted == (progress.asked if undecided else progress.asked - 2 * 6)
 
 
 @pytest.mark.parametrize(

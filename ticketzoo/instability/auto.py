@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import combinations
+from math import comb
 from pathlib import Path
 
 import torch
@@ -155,8 +156,8 @@ def _measured(recipe: FindRecipe, task: Task, store: Store, steps: list[int]) ->
     """Return the instability of the sparsest level at the recipe's step, one of `steps`, of as few copies as decide."""
     step, level = steps_before_the_end(getattr(recipe.finder, "rewind", "auto"), recipe, task), recipe.finder.levels
     search = Search(recipe, task, store, f"k={step} ")
-    pairs = len(list(combinations(range(COPIES[-1]), 2)))
-    store.progress.planned((steps.index(step) + 1) * len(recipe.seeds) * (1 + level + COPIES[-1] + pairs))
+    compared = sum(copies + comb(copies, 2) for copies in COPIES)
+    store.progress.planned((steps.index(step) + 1) * len(recipe.seeds) * (2 + level + compared))
     starts: dict[int, Job] = {}
     for seed in recipe.seeds:
         lab = search.lab(seed)
