@@ -84,6 +84,11 @@ def test_a_transfer_says_what_is_left_by_ticket_target_arm_and_level(tmp_path: P
         finished = run_transfer(recipe, tmp_path / "moved", **told)
     again = report_on(tmp_path / "moved")
     assert (again.run.state, again.verdicts, again.tables[0]) == ("finished", finished.verdicts, finished.table)
+    assert again.tables[1].caption.startswith("Test accuracy")
+    results = tmp_path / "moved" / "results.jsonl"
+    results.write_text(results.read_text() + results.read_text().replace('"ticket": "small"', '"ticket": "other"'))
+    captions = [table.caption.partition(" ")[0] for table in report_on(tmp_path / "moved").tables]
+    assert captions == ["Test", "small:", "other:"], "of several tickets each table says whose it is"
 
 
 def test_table_and_plots_of_a_run_under_way_lie_in_its_folder(stopped: Path) -> None:

@@ -150,11 +150,13 @@ def _of_rows(run: RunFolder, rows: Sequence[Row], verdicts: dict[str, Verdict] |
         verdicts = judge_all(rows, margin=stated.get("margin"), transfer=own)
     targets = list(dict.fromkeys(row["target"] for row in rows))
     tables = [transfer_table(rows)] if run.command == "transfer" else []
-    for name in dict.fromkeys(row["ticket"] for row in rows):
+    names = list(dict.fromkeys(row["ticket"] for row in rows))
+    for name in names:
         for target in targets:
             of_both = [row for row in rows if row["ticket"] == name and row["target"] == target]
             if of_both and any(row["level"] for row in of_both):
-                tables.append(arms_table(of_both, target=target, verdict=verdicts.get(name)))
+                table = arms_table(of_both, target=target, verdict=verdicts.get(name))
+                tables.append(replace(table, caption=f"{name}: {table.caption}") if len(names) > 1 else table)
     when = " so far" * so_far
     lines = [f"verdict on {name}{when}: {sentence(verdict)}" for name, verdict in verdicts.items()]
     return RunReport(run, tables=tables, sentences=lines, verdicts=verdicts, rows=rows)
