@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -19,7 +20,7 @@ from ticketzoo.runs import stacked as stacked_module
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.image_classification import ImageClassification
 
-RECIPE = {
+RECIPE: dict[str, Any] = {
     "name": "lenet.digits-imp",
     "model": {"name": "lenet-300-100", "kwargs": {"width": 0.1}},
     "task": {"type": "image-classification", "dataset": {"path": "digits", "classes": [0, 1, 2], "examples": 61}},
@@ -31,13 +32,17 @@ RECIPE = {
 }
 
 
-def test_find_gives_the_same_masks_as_one_training_after_the_other(tmp_path: Path) -> None:
-    recipe, told, again = FindRecipe.model_validate(RECIPE), Told(), Told()
+@pytest.mark.parametrize("rewind", ["0it", pytest.param("3it", marks=pytest.mark.slow)])
+def test_find_gives_the_same_masks_as_one_training_after_the_other(rewind: str, tmp_path: Path) -> None:
+    """A start after step 0 is rounded otherwise on some processors, and so has another address there."""
+    recipe = FindRecipe.model_validate({**RECIPE, "finder": {**RECIPE["finder"], "rewind": rewind}})
+    told, again = Told(), Told()
     found = find_and_package(recipe, tmp_path / "stacked", executor="stacked", progress=told)[1]
     expected = find_and_package(recipe, tmp_path / "local")[1]
     assert told.said == []
     names = [{path.name for path in (tmp_path / run / "cells").iterdir()} for run in ("stacked", "local")]
-    assert names[0] == names[1]
+    assert len(names[0]) == len(names[1])
+    assert names[0] == names[1] or rewind != "0it"
     for seed in (0, 1):
         masks = [(path / f"seed-{seed}" / "masks.safetensors").read_bytes() for path in (found, expected)]
         assert masks[0] == masks[1]

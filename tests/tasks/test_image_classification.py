@@ -16,7 +16,7 @@ from ticketzoo.models.create import arguments_for
 from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks import create_task
-from ticketzoo.tasks.image_classification import Batch, ImageClassification, ImageClassificationConfig, data_name
+from ticketzoo.tasks.image_classification import Batch, ImageClassification, ImageClassificationConfig
 from ticketzoo.training import TrainingConfig, train
 
 CPU = torch.device("cpu")
@@ -253,4 +253,4 @@ def test_whatever_decides_the_numbers_is_in_the_identity(dataset: dict[str, Any]
     ],
 )
 def test_data_is_called_after_its_path_and_classes(path: str, classes: tuple[int, ...] | None, name: str) -> None:
-    assert data_name(ImageDataset(path=path, classes=classes)) == name
+    assert ImageDataset(path=path, classes=classes).short_name == name

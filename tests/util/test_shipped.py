@@ -18,4 +18,4 @@ def test_a_wheel_brings_a_ticket_that_needs_no_download() -> None:
         assert f"/{source}" in BUILD["sdist"]["include"]
         assert verify_ticket(ROOT / source)
     size = sum(path.stat().st_size for source in tickets for path in (ROOT / source).rglob("*") if path.is_file())
-    assert size < 500_000
+    assert size < 5_000_000
