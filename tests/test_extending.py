@@ -99,6 +99,7 @@ def test_structure_scope_and_schedule(folder: Path) -> None:
         assert masks["fc3.weight"].all()
 
 
+@pytest.mark.slow
 def test_arm(folder: Path) -> None:
     ticket = run("arm")["ticket"]
     measured = {row["arm"] for row in ticket.results}
@@ -160,6 +161,7 @@ def test_executor(folder: Path) -> None:
     assert labels == [f"seed {seed} level {level}/2" for seed in (0, 1) for level in (0, 1, 2)]
 
 
+@pytest.mark.slow
 def test_command_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = {
         "name": "told",

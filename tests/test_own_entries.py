@@ -171,6 +171,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return find(tmp_path_factory.mktemp("run"))
 
 
+@pytest.mark.slow
 def test_recurrent_weights_are_pruned_stay_pruned_and_load(folder: Path) -> None:
     verify_ticket(folder)
     ticket = load_ticket(str(folder), level=2)
@@ -217,6 +218,7 @@ def test_a_method_that_never_trains_is_measured_all_the_same(tmp_path: Path) -> 
     assert {row["level"] for row in ticket.results} == {0, 1, 2}
 
 
+@pytest.mark.slow
 def test_a_criterion_on_gradients(tmp_path: Path) -> None:
     by_gradient = load_ticket(str(find(tmp_path / "gradient", finder={"prune": "gradient"}, arms=["ticket"])))
     by_magnitude = load_ticket(str(find(tmp_path / "magnitude", arms=["ticket"])))

@@ -139,25 +139,30 @@ def test_the_spine_is_read_in_one_sitting() -> None:
     assert sum(sizes.values()) <= SPINE_LINES, sizes
 
 
+@pytest.mark.slow
 def test_the_walk_goes_through_all_of_the_spine(files: list[str]) -> None:
     assert set(SPINE) - set(files) == set()
 
 
+@pytest.mark.slow
 def test_the_story_enters_few_files(files: list[str]) -> None:
     story = [file for file in files if file.split("/")[0] in STORY]
     assert len(story) <= STORY_FILES, listed(story)
 
 
+@pytest.mark.slow
 def test_the_whole_walk_enters_a_bounded_number_of_files(files: list[str]) -> None:
     assert len(files) <= ALL_FILES, listed(files)
 
 
+@pytest.mark.slow
 def test_the_spine_calls_few_files(traced: dict[str, list[str]]) -> None:
     """To follow every call of the seven files and of the walk, these have to be opened, the seven included."""
     called = sorted({*SPINE, *traced["called by the spine"]})
     assert len(called) <= CALLED_FILES, listed(called)
 
 
+@pytest.mark.slow
 def test_modules_and_functions_are_short() -> None:
     long = {path.relative_to(PACKAGE).as_posix(): len(path.read_text().splitlines()) for path in MODULES}
     assert {module: count for module, count in long.items() if count > MODULE_LINES} == {}

@@ -106,6 +106,7 @@ def test_a_plan_says_what_there_is_to_do_and_does_nothing(folder: Path) -> None:
     assert not (folder / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_says_how_to_go_on_and_goes_on(folder: Path, number: signal.Signals) -> None:
     settings = ("training.steps=400it", "finder.levels=8", "seeds=[0]", "arms=[ticket]")

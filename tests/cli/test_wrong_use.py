@@ -103,6 +103,7 @@ def test_a_device_that_is_none(name: str, said: str) -> None:
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("asked", "said"),
     [

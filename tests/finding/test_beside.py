@@ -44,6 +44,7 @@ def make_photos(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_ticket_of_other_settings_is_kept_beside_the_new_one(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "lenet.digits-imp"
     first = find()
@@ -60,6 +61,7 @@ def test_a_ticket_of_other_settings_is_kept_beside_the_new_one(tmp_path: Path) -
     assert {tuple(load_ticket(path.name).seeds) for path in run.glob("lenet.digits-imp.*")} == {(0,), (0, 1)}
 
 
+@pytest.mark.slow
 def test_a_ticket_of_a_folder_names_its_last_part_and_has_no_licence_of_the_recipe_s(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -76,6 +78,7 @@ def test_a_ticket_of_a_folder_names_its_last_part_and_has_no_licence_of_the_reci
     assert find("task.dataset.examples=30").config.license == "apache-2.0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", [".", "./", "..", "train/..", "../photos/train/.."])
 def test_a_ticket_of_a_folder_that_is_named_by_dots_is_sound(
     tmp_path: Path, path: str, monkeypatch: pytest.MonkeyPatch
@@ -119,6 +122,7 @@ def test_dots_are_folders_in_paths_alone(tmp_path: Path) -> None:
     assert without_local_paths(public) == public
 
 
+@pytest.mark.slow
 def test_working_folders_are_texts_or_paths(tmp_path: Path) -> None:
     """Of the functions below the front door too: a run that one began is finished for the other."""
     from ticketzoo.finding import FindRecipe, find_and_package, plan_find

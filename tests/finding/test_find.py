@@ -262,6 +262,7 @@ REWINDING = {"weights": (0, 4), "late-reset": (0, 0), "learning-rate": (2, 4)}
 """What can be packaged, and where a retraining begins that is to repeat the measured one."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rewinding", REWINDING)
 def test_a_packaged_ticket_says_how_it_was_rewound_and_retrains_to_what_was_measured(
     tmp_path: Path, rewinding: str

@@ -12,6 +12,8 @@ from ticketzoo.api.site import Site
 
 Look = Callable[..., Any]
 
+pytestmark = pytest.mark.slow
+
 
 def shown(tab: Any) -> list[str]:
     """The names on the cards that are not hidden, in their order."""

@@ -67,6 +67,7 @@ def files_of(ticket: Path) -> dict[str, bytes]:
     return {file.relative_to(ticket).as_posix(): file.read_bytes() for file in files}
 
 
+@pytest.mark.slow
 def test_the_ticket_and_its_trainings_are_those_of_the_step_written_by_hand(tmp_path: Path) -> None:
     progress = Told()
     ticket, folder = find_from_stable(recipe(), tmp_path / "auto", progress=progress)

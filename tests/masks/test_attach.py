@@ -213,6 +213,7 @@ def test_masks_follow_a_model_to_the_gpu() -> None:
     assert torch.equal(pruned_values(model.cpu()), torch.zeros(4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attach_to", ["model", "compiled"])
 def test_under_torch_compile(attach_to: str) -> None:
     torch._dynamo.reset()

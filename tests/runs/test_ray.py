@@ -91,6 +91,7 @@ def test_a_cluster_finds_the_same_tickets_though_a_process_is_killed(two_workers
     assert sorted(again.labels.values()) == [False] * 12
 
 
+@pytest.mark.slow
 def test_what_is_done_between_trainings_is_done_by_one_thread_at_a_time(two_workers: None, tmp_path: Path) -> None:
     def drawn(seed: int) -> float:
         torch.manual_seed(seed)
@@ -130,6 +131,7 @@ def test_a_cluster_measures_stability_alike(two_workers: None, tmp_path: Path) -
     assert rows == expected
 
 
+@pytest.mark.slow
 def test_what_is_remembered_is_computed_once_by_the_command_itself(two_workers: None, tmp_path: Path) -> None:
     """Eight threads ask for two states, each of which needs a training that the cluster does."""
     computed: list[tuple[int, int]] = []

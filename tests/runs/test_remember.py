@@ -283,6 +283,7 @@ def remembered_by_two(folder: str) -> Any:
     return [first["w"].tolist(), second["w"].tolist(), rows, len(calls), error]
 
 
+@pytest.mark.slow
 def test_two_processes_share_what_the_first_wrote(tmp_path: Path) -> None:
     found, other = results_of(2, remembered_by_two, tmp_path, str(tmp_path / "store"))
     assert found == other

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from launched import PRELOADED
 from made_population import LENET, Told, cells_of, content, jobs_of, tensors_in, training
@@ -43,6 +44,7 @@ def wait_for_checkpoint(folder: Path, step: int, process: Any) -> None:
         time.sleep(0.001)
 
 
+@pytest.mark.slow
 def test_killed_again_and_again_and_started_again_the_bytes_are_the_same(tmp_path: Path) -> None:
     """Also where a kill comes between the checkpoints of two members."""
     kills = 0

@@ -54,6 +54,7 @@ def content(folder: Path, **keys: Any) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_the_report_has_the_matrix_with_0_for_each_half_on_itself(halves: Path, tmp_path: Path) -> None:
     targets = [
         *({"task": half(fold)} for fold in (0, 1)),

@@ -42,6 +42,7 @@ def found(out: Path, **keys: Any) -> Ticket:
     return Ticket.from_pretrained(find_and_package(parse_recipe(RECIPE | keys, FindRecipe, "test"), out)[1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_row_is_bit_identical_here(kind: str, tmp_path: Path) -> None:
     ticket = found(tmp_path / "run", **KINDS[kind])

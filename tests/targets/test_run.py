@@ -105,6 +105,7 @@ def transfer(folder: Path, *, progress: Counted | None = None, **keys: Any) -> l
         return evaluate(asked, ticket, cells)
 
 
+@pytest.mark.slow
 def test_seeds_beyond_the_replicates_are_said_to_retrain_their_masks(tmp_path: Path) -> None:
     """The ticket has two; with looks it is said once, at the look that goes beyond them."""
     said = "lenet.digits-imp: 3 seeds retrain 2 replicates, so masks are used again"

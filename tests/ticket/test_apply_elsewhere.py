@@ -134,6 +134,7 @@ def test_an_encoder_inside_says_which_module_it_is(encoder_ticket: Ticket) -> No
     assert len(attached_masks(model) or {}) == len(encoder_ticket.masks)
 
 
+@pytest.mark.slow
 def test_on_a_sentence_transformer(encoder_ticket: Ticket) -> None:
     library = pytest.importorskip("sentence_transformers")
     model = library.SentenceTransformer(modules=[Around(tiny_bert(None))])

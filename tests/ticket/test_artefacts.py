@@ -59,6 +59,7 @@ def test_it_verifies_and_is_saved_again_as_the_same_bytes(name: str, tmp_path: P
 REGISTRY: dict[str, Any] = json.loads((ARTEFACTS / "registry.json").read_text())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_ticket_of_the_registry_verifies_with_the_digests_it_was_published_with(name: str) -> None:
     folder = ROOT / "registry" / name

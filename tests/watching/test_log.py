@@ -139,6 +139,7 @@ def numbers(folder: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
 def test_a_log_moves_no_number(tmp_path: Path, logger: str) -> None:
     if (package := LOGGERS[logger].package) and find_spec(package) is None:

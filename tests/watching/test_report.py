@@ -50,6 +50,7 @@ def test_a_stopped_run_says_what_is_left_by_arm_and_level(stopped: Path) -> None
     assert report.verdicts["small"].label == "not measured"
 
 
+@pytest.mark.slow
 def test_a_transfer_says_what_is_left_by_ticket_target_arm_and_level(tmp_path: Path) -> None:
     content = {
         "name": "moved",

@@ -68,6 +68,7 @@ def test_any_values_make_names_that_differ_and_stand_for_them(values: list[objec
         assert content == {"a": {"b": value}}
 
 
+@pytest.mark.slow
 def test_a_sweep_shares_trainings_goes_on_and_is_shown_again(tmp_path: Path) -> None:
     (tmp_path / "find.yaml").write_text(RECIPE)
     command = ("find", "find.yaml", *SETTINGS, "--sweep", "finder.rate=[0.2,0.5]")

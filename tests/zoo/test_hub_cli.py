@@ -224,6 +224,7 @@ def test_refusals_are_one_line(hub: LocalHub, here: Path, line: str, words: str)
     assert words in str(failed.value) and "\n" not in str(failed.value)
 
 
+@pytest.mark.slow
 def test_a_failure_is_one_line_and_status_1(hub: LocalHub) -> None:
     failed = hub.run(sys.executable, "-m", "ticketzoo", "pull", "alice/secret", user=None, OMP_NUM_THREADS="1")
     assert (failed.returncode, failed.stdout) == (1, "")

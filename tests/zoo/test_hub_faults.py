@@ -360,6 +360,7 @@ def test_two_processes_pulling_at_once(hub: LocalHub, pushed: Ticket, tmp_path: 
     assert not incomplete(hub.home)
 
 
+@pytest.mark.slow
 def test_two_processes_pushing_at_once(hub: LocalHub) -> None:
     """Each push is in the history as its own commit, or ended as a conflict; nothing is mixed."""
     hub.create(ZOO)

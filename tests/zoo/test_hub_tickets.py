@@ -143,6 +143,7 @@ def test_a_folder_needs_no_rewind_weights_for_masks_only(tmp_path: Path) -> None
         load_ticket(str(folder))
 
 
+@pytest.mark.slow
 def test_cache_dir_and_offline(hub: LocalHub, pushed: Ticket, tmp_path: Path) -> None:
     with pytest.raises(RegistryError, match=r"alice/zoo@main: not in the cache"):
         load_ticket(ZOO, local_files_only=True)
@@ -167,6 +168,7 @@ SHIPPED = sorted(path.parent for path in (Path(__file__).resolve().parents[2] / 
 LARGE = "smollm2-135m.austen-wanda"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "folder",
     [pytest.param(one, marks=pytest.mark.slow) if one.name == LARGE else one for one in SHIPPED],

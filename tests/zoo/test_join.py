@@ -148,6 +148,7 @@ def test_the_label_is_that_of_the_source_and_lists_say_the_other_after_it(ticket
     assert card.count("![accuracy](accuracy.png)") == 1
 
 
+@pytest.mark.slow
 def test_the_card_prints_the_recipe_by_which_the_same_rows_are_measured_again(ticket: Path) -> None:
     folder = add(ticket).folder
     (text,) = Ticket.from_pretrained(folder).config.transfers
@@ -163,6 +164,7 @@ def test_the_card_prints_the_recipe_by_which_the_same_rows_are_measured_again(ti
     assert contents(folder) == before
 
 
+@pytest.mark.slow
 def test_rows_join_those_that_the_registry_has_already(ticket: Path, made: Path) -> None:
     """The ticket of the run has none of them."""
     folder = add(ticket).folder
@@ -207,6 +209,7 @@ def test_rows_of_another_ticket_of_the_name_are_refused(ticket: Path, tmp_path: 
     refused(ticket, "no row is about lenet.digits-imp: they are about lenet.other")
 
 
+@pytest.mark.slow
 def test_the_registry_s_other_ticket_stays(ticket: Path, tmp_path: Path) -> None:
     recipe = parse_recipe(FIND | {"seeds": [7], "arms": ["ticket", "dense"]}, FindRecipe, "test")
     add_ticket(find_and_package(recipe, tmp_path / "other")[1], tmp_path / "zoo")
@@ -215,6 +218,7 @@ def test_the_registry_s_other_ticket_stays(ticket: Path, tmp_path: Path) -> None
     assert Ticket.from_pretrained(tmp_path / "zoo" / NAME).seeds == [0, 1, 2]
 
 
+@pytest.mark.slow
 def test_without_digests_sparsities_must_agree_and_the_recipe_is_only_claimed(
     ticket: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -235,6 +239,7 @@ def test_rows_of_its_own_data_alone_are_refused(ticket: Path) -> None:
     refused(ticket, "measures lenet.digits-imp on no other data than its own, digits-0-2")
 
 
+@pytest.mark.slow
 def test_one_target_is_measured_in_one_way_and_with_the_ticket_s_margin(ticket: Path, made: Path) -> None:
     add(ticket)
     for name, keys, said in (
@@ -254,6 +259,7 @@ def test_one_target_is_measured_in_one_way_and_with_the_ticket_s_margin(ticket: 
         refused(ticket, said, run=name)
 
 
+@pytest.mark.slow
 def test_seeds_that_were_added_until_decided_need_the_ticket_s_own_looks(ticket: Path, made: Path) -> None:
     until = {"margin": 0.05, "until": "decided", "max_seeds": 3}
     moved(made / "run" / NAME, ticket.parent / "until", targets=[digits(8, 9)], verdict=until)
@@ -271,6 +277,7 @@ def test_seeds_that_were_added_until_decided_need_the_ticket_s_own_looks(ticket:
     refused(ticket, "the ticket's looks count the seeds that every target has: measure seed 2 on 'few', too", run="few")
 
 
+@pytest.mark.slow
 def test_other_data_by_the_name_of_its_own_are_refused(ticket: Path, made: Path) -> None:
     target = digits(8, 9) | {"name": "digits-0-2"}
     moved(made / "run" / NAME, ticket.parent / "called", targets=[target], seeds=[0])
@@ -280,6 +287,7 @@ def test_other_data_by_the_name_of_its_own_are_refused(ticket: Path, made: Path)
     refused(ticket, "'digits-3-7' is other data in the ticket's rows", run="as")
 
 
+@pytest.mark.slow
 def test_verify_holds_a_kept_recipe_against_the_rows(ticket: Path) -> None:
     folder = add(ticket).folder
     (text,) = Ticket.from_pretrained(folder).config.transfers

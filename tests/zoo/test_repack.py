@@ -36,6 +36,7 @@ def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
 
 
+@pytest.mark.slow
 def test_everything_but_the_masks_stays_and_it_goes_back_to_the_same_bytes() -> None:
     made = repack_ticket(NAME, "range")
     assert made.folder == Path(f"{NAME}-range")

@@ -531,6 +531,7 @@ OF_EACH_KIND = (
 SHIPPED = sorted(path.parent.name for path in Path("registry").glob("*/ticket.json"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [one if one in OF_EACH_KIND else pytest.param(one, marks=pytest.mark.slow) for one in SHIPPED]
 )
