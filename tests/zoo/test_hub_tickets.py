@@ -165,15 +165,8 @@ def test_cache_dir_and_offline(hub: LocalHub, pushed: Ticket, tmp_path: Path) ->
 SHIPPED = sorted(path.parent for path in (Path(__file__).resolve().parents[2] / "registry").glob("*/ticket.json"))
 
 
-LARGE = "smollm2-135m.austen-wanda"
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "folder",
-    [pytest.param(one, marks=pytest.mark.slow) if one.name == LARGE else one for one in SHIPPED],
-    ids=lambda folder: folder.name,
-)
+@pytest.mark.parametrize("folder", SHIPPED, ids=lambda folder: folder.name)
 def test_every_shipped_ticket_can_be_published(hub: LocalHub, folder: Path) -> None:
     """With a card whose metadata the client and the Hub accept and filter on."""
     from huggingface_hub import ModelCard

@@ -522,19 +522,11 @@ def test_rows_without_columns_give_nothing(tmp_path: Path) -> None:
         ticketzoo.verify(folder)
 
 
-OF_EACH_KIND = (
-    "all-minilm-l6-v2.wordnet-mlm-imp",
-    "lenet-300-100.digits-imp",
-    "lenet-300-100.mnist-imp",
-    "resnet-20.fashion-mnist-imp-reduced",
-)
 SHIPPED = sorted(path.parent.name for path in Path("registry").glob("*/ticket.json"))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name", [one if one in OF_EACH_KIND else pytest.param(one, marks=pytest.mark.slow) for one in SHIPPED]
-)
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_ticket_of_the_registry_states_what_its_rows_give(name: str) -> None:
     checks = said(Path("registry", name).absolute())
     assert not [line for line in checks if "NOTE" in line and "keeps" not in line and "was not compared" not in line]
