@@ -143,6 +143,13 @@ def test_texts_of_strangers_stay_texts(gallery: Site) -> None:
         assert re.fullmatch(r"[A-Za-z0-9._-]+", path.name), path
 
 
+def test_a_ticket_of_a_part_of_the_data_is_not_said_to_be_of_all(tmp_path: Path) -> None:
+    recipe = "name: half\ntask:\n  dataset:\n    part: {fold: 1, of: 2}\n"
+    half = exhibit_of(read_summary(save(tmp_path / "half", recipe_text=recipe)), ())
+    whole = exhibit_of(read_summary(save(tmp_path / "whole")), ())
+    assert half.data == f"{whole.data}, fold 1 of 2"
+
+
 def test_no_file_beside_the_pages_begins_as_a_page_does(tmp_path: Path) -> None:
     """A recipe may, as YAML: a server that does not say what it is would have it run."""
     recipe = "\n<script>alert(1)</script>: 1\n"

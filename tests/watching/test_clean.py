@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock
 from watched_run import StopAfter, Stopped, run
 
+from ticketzoo.cli.watch import clean
 from ticketzoo.errors import RunError
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.watching.clean import clean_runs
@@ -78,6 +79,17 @@ def test_what_nobody_needs_is_named_and_goes_with_yes_alone(littered: Path, fini
     assert {k: v for k, v in files(littered).items() if "lock" not in k} == {
         k: v for k, v in after.items() if "lock" not in k
     } | {"watch/run.json": (littered / "watch/run.json").read_bytes()}
+
+
+def test_the_command_that_it_names_frees_what_it_showed_and_no_other_folder(
+    littered: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clean(littered)
+    assert capsys.readouterr().out.endswith(f" of 1 run can be freed: ticketzoo clean {littered} --yes\n")
+    clean(littered, yes=True)
+    assert capsys.readouterr().out.endswith(" of 1 run freed\n")
+    clean(littered)
+    assert capsys.readouterr().out == "0 B of 1 run can be freed\n"
 
 
 def test_a_run_in_use_is_not_touched(littered: Path) -> None:

@@ -1,6 +1,7 @@
 """Commands that look at runs: report, runs, clean."""
 
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -163,4 +164,5 @@ def clean(folder: RunsArgument = Path("runs"), yes: YesOption = False, as_json: 
         if one.kept:
             print(for_terminal(f"{one.folder}: {one.kept}"))
     total, of = show_bytes(sum(one.bytes for one in found)), counted(len(found), "run")
-    print(f"{total} of {of} {'freed' if yes else 'can be freed: ticketzoo clean --yes'}")
+    command = f": ticketzoo clean {quote(str(folder))} --yes" * any(one.freed for one in found)
+    print(for_terminal(f"{total} of {of} {'freed' if yes else f'can be freed{command}'}"))

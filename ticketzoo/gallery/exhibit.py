@@ -106,11 +106,14 @@ class Exhibit:
         task = self.stored.recipe.get("task")
         taken = task.get("dataset") if isinstance(task, dict) else None
         if isinstance(taken, dict):
-            examples, classes = taken.get("examples"), taken.get("classes")
+            examples, classes, part = taken.get("examples"), taken.get("classes"), taken.get("part")
             if isinstance(examples, int) and not isinstance(examples, bool) and 0 < examples < 2**40:
                 name += f", {examples:,} examples"
             if isinstance(classes, list) and classes and all(type(one) is int for one in classes):
                 name += f", classes {show_numbers(classes)}"
+            fold, of = (part.get("fold"), part.get("of")) if isinstance(part, dict) else (None, None)
+            if type(fold) is int and type(of) is int and 0 <= fold < of < 2**40:
+                name += f", fold {fold} of {of}"
         return for_terminal(name)
 
     @cached_property
