@@ -15,6 +15,12 @@ from finder_tables import SPARSITIES, accuracies, sanity, supermask_lengths
 from ticketzoo.models.small import multiplications
 from ticketzoo.models.vgg import VGG, VGGArguments
 
+PERTURBED = {
+    "perturbed": "lenet-300-100.mnist-perturbed",
+    "perturbed-resnet-20": "resnet-20.fashion-mnist-perturbed",
+}
+"""The parts about perturbed starts, and the names of their studies."""
+
 Rows = list[dict[str, Any]]
 Read = Callable[[str], Rows]
 
@@ -33,10 +39,8 @@ def parts(read: Read, ticket_rows: Read, registry: Path, images: Path) -> Iterat
     yield "finder-claims", claims.table(found)
     yield "subset-sum", studies.subset_sum(read("subset-sum"))
     yield "early", studies.of_early(read("early"), "lenet-300-100.mnist-early", images / "early.png")
-    yield (
-        "perturbed",
-        studies.of_perturbed(read("perturbed"), "lenet-300-100.mnist-perturbed", images / "perturbed.png"),
-    )
+    for part, name in PERTURBED.items():
+        yield part, studies.of_perturbed(read(part), name, images / f"{part}.png")
     yield "freeze", studies.freeze(read("freeze"))
     yield "weight-agnostic", studies.weight_agnostic(read("weight-agnostic"))
 
@@ -63,8 +67,9 @@ def vgg_16_a() -> Claim:
 
 
 def of_studies(read: Read) -> Iterator[Claim]:
-    """The claims of the studies on MNIST."""
-    yield from studies.perturbed_claims(read("perturbed"), "8 epochs of SGD")
+    """The claims of the studies on MNIST, and of one on Fashion-MNIST."""
+    yield from studies.perturbed_claims(read("perturbed"), "of LeNet", "8 epochs of SGD")
+    yield from studies.perturbed_claims(read("perturbed-resnet-20"), "of ResNet-20", "395 iterations of SGD")
     yield from studies.freeze_claims(read("freeze"), "2 epochs of SGD")
     yield from studies.subset_sum_claims(read("subset-sum"))
     yield from studies.weight_agnostic_claims(read("weight-agnostic"))

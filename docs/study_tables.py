@@ -159,10 +159,10 @@ def _told(outcome: Outcome, name: str, image: Path) -> str:
     )
 
 
-def perturbed_claims(rows: Sequence[Row], budget: str) -> Iterator[Claim]:
+def perturbed_claims(rows: Sequence[Row], network: str, budget: str) -> Iterator[Claim]:
     """The rank correlation of the size of a change and accuracy, level by level."""
     for level in sorted({row["level"] for row in rows if row["level"]}):
         found = perturbed.rank_correlation([dict(row) for row in rows], level, ACCURACY)
-        what = f"perturbed starts, level {level}: rank correlation of effective std and accuracy"
+        what = f"perturbed starts {network}, level {level}: rank correlation of effective std and accuracy"
         said = "accuracy falls with it, Frankle et al. 2020b; at most -0.7, asked for"
         yield Claim(what, said, {0: found or 0.0}, budget, -1.0, -0.7, scale=1, signed=True)
