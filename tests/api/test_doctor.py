@@ -27,7 +27,7 @@ def test_versions_folders_and_tickets_are_told_and_the_token_is_not(
     assert found["packages"]["torch"] == torch.__version__.partition("+")[0]
     assert found["folders"]["cache"].startswith(f"{tmp_path / 'kept' / 'there'}, not there yet, ")
     assert found["hub"]["token"] == "there" and found["hub"]["answers"] == "not asked"
-    assert found["tickets"]["runs"] == "1 tickets"
+    assert found["tickets"]["runs"] == "1 ticket"
     assert SECRET not in json.dumps(found)
 
 

@@ -42,7 +42,7 @@ def test_masks_move_and_weights_are_the_other_seeds(run: Path, tmp_path: Path, b
     own = parent.at(level=0, seed=1).rewind_state["fc1.weight"]
     assert torch.equal(made.at(level=2).rewind_state["fc1.weight"][both], own[both])
     shutil.copytree(run / "small", tmp_path / "small")
-    assert any("masks are the align of" in str(line) for line in verify(tmp_path / "there"))
+    assert any("masks are those that its parents give by align" in str(line) for line in verify(tmp_path / "there"))
     written = files(tmp_path / "there")
     align_into(run / "small", 1, tmp_path / "there", by=by, device="cpu")  # there already
     assert files(tmp_path / "there") == written

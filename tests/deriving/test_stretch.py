@@ -257,7 +257,7 @@ def test_stages_have_maps_of_their_own() -> None:
 
 def test_networks_that_a_ticket_cannot_be_stretched_to() -> None:
     ticket = ticket_of("resnet-14", **TINY)
-    with pytest.raises(TicketError, match=r"^'resnet-14.made' is a ticket of resnet-14, and vgg-11 is not of its"):
+    with pytest.raises(TicketError, match=r"^'resnet-14.made' is a ticket of resnet-14, and vgg-11 does not have its"):
         stretched(ticket, target("vgg-11", in_shape=(3, 16, 16), width=0.1), name="made")
     with pytest.raises(TicketError, match=r"'conv.weight' of resnet-14 is .2, 1, 3, 3., and 'conv.weight' of"):
         stretched(ticket, target("resnet-20", in_shape=(1, 8, 8), width=0.25), name="made")
@@ -267,7 +267,7 @@ def test_networks_that_a_ticket_cannot_be_stretched_to() -> None:
     one = ticket_of("mlp", hidden=[6, 4], in_shape=(1, 3, 3))
     with pytest.raises(TicketError, match=r"^fc2 of mlp \(unit 1 of stage 1\) has nothing to be a copy of"):
         stretched(one, target("mlp", hidden=[6, 6, 4], in_shape=(1, 3, 3)), name="made")
-    with pytest.raises(TicketError, match="and mlp is not of its family: choose a network with the same stages"):
+    with pytest.raises(TicketError, match="and mlp as it is asked for does not have its stages and widths"):
         stretched(one, target("mlp", hidden=[6, 5, 4], in_shape=(1, 3, 3)), name="made")
 
 

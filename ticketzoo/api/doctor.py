@@ -12,6 +12,7 @@ import torch
 
 from ticketzoo.errors import TicketzooError
 from ticketzoo.hub.calls import call_hub, client, is_offline
+from ticketzoo.util.text import counted
 from ticketzoo.zoo.places import registries, ticket_folders
 
 PACKAGES = (
@@ -95,7 +96,7 @@ def _ask() -> str:
 
 
 def _tickets(place: Path) -> str:
-    return _told(lambda: f"{len(ticket_folders(place))} tickets") if place.is_dir() else "not there"
+    return _told(lambda: counted(len(ticket_folders(place)), "ticket")) if place.is_dir() else "not there"
 
 
 def _told(look: Callable[[], str]) -> str:

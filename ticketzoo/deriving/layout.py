@@ -62,8 +62,11 @@ class Pair:
         first, second = (create_from_architecture(dict(one), seed=0) for one in (own, architecture))
         stages = (stages_of(first), stages_of(second)) if type(first) is type(second) else ([], [[]])
         if len(stages[0]) != len(stages[1]):
-            what = f"{ticket} is a ticket of {self.names[0]}, and {self.names[1]} is not of its family"
-            raise TicketError(f"{what}: choose a network with the same stages, of more or fewer units each")
+            other = f"{self.names[1]} as it is asked for" if self.names[0] == self.names[1] else self.names[1]
+            what = f"{ticket} is a ticket of {self.names[0]}, and {other} does not have its stages and widths"
+            raise TicketError(
+                f"{what}: choose a network of the same family and widths, with more or fewer units a stage"
+            )
         self.stages = stages
         self._shapes = (_shapes(first), _shapes(second))
         if alien := [name for name in config.shapes if name not in self._shapes[0]]:

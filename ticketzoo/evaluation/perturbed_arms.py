@@ -130,7 +130,7 @@ def _add_noise() -> None:
             perturbs=True,
             from_step_0=True,
             masks="the ticket's",
-            weights=f"the rewind weights with Gaussian noise of {times} standard deviations of the layer at step 0",
+            weights=f"the rewind weights with Gaussian noise, {times} times as large as the layer at step 0",
             label=f"noise {times}",
             cite=CITE,
         )(partial(noisy, times=times))

@@ -116,7 +116,8 @@ def read_run(folder: Path) -> RunFolder:
         RunError: it is no working folder.
     """
     if not is_run(folder):
-        where = "it has neither watch/run.json nor cells/" if folder.is_dir() else "no such folder"
+        there = "it is a file" if folder.exists() else "there is no such folder"
+        where = "it has neither watch/run.json nor cells/" if folder.is_dir() else there
         raise RunError(f"{folder}: no folder of a run: {where}; ticketzoo runs lists those that there are")
     try:
         asked = read_asked(folder)
