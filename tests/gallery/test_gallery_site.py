@@ -80,6 +80,14 @@ def test_broken_tickets_are_named_and_left_out(here: Path) -> None:
     assert "registry/" not in (here / "out" / "index.html").read_text()
 
 
+def test_without_a_registry_runs_and_the_shipped_tickets_are_shown(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TICKETZOO_REGISTRY", raising=False)
+    shipped = save(here / "shipped" / "small").parent
+    monkeypatch.setattr("ticketzoo.zoo.places.shipped_registry", lambda: shipped)
+    save(here / "runs" / "mine" / "mine")
+    assert site("out").tickets == ["mine", "small"]
+
+
 def test_nothing_to_show_is_a_page_that_says_so(here: Path) -> None:
     (here / "registry").mkdir()
     assert run("site out").stdout.startswith("out/index.html: 0 tickets")

@@ -9,7 +9,7 @@ from ticketzoo.gallery.collect import collect
 from ticketzoo.gallery.pages import files_of
 from ticketzoo.gallery.writing import refuse_foreign, write_gallery
 from ticketzoo.util.arguments import checked
-from ticketzoo.zoo.places import own_registry
+from ticketzoo.zoo.places import own_registry, registries
 
 TITLE = "Ticket zoo"
 
@@ -48,7 +48,7 @@ def site(
     Args:
         out: the folder; a gallery that is there is replaced.
         registry: a folder or `hub:owner`, or several; by default `registry/` in the current folder, or what
-            `TICKETZOO_REGISTRY` says.
+            `TICKETZOO_REGISTRY` says, and where that is not there `runs/` and the shipped tickets.
         title: the name at the top of each page.
         token: for the Hub; by default that of `HF_TOKEN` or `hf auth login`. False for none.
 
@@ -56,7 +56,10 @@ def site(
         RegistryError: there is no such folder, or the Hub cannot be searched.
         RunError: `out` holds something else than a gallery, or cannot be written.
     """
-    given = [own_registry()] if registry is None else [registry] if isinstance(registry, str | Path) else registry
+    if registry is None:
+        given: Sequence[str | Path] = [own_registry()] if own_registry().is_dir() else registries()
+    else:
+        given = [registry] if isinstance(registry, str | Path) else registry
     for place in given:
         if str(place) == "hub:":
             raise RegistryError("hub: is all of the Hub, too much for a page: write hub:OWNER")

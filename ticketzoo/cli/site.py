@@ -19,7 +19,7 @@ def site(
             "--registry",
             metavar="DIR|hub:OWNER",
             help="A folder of tickets, or one of the Hub's owners; repeatable.",
-            show_default="registry/ here, or what TICKETZOO_REGISTRY says",
+            show_default="registry/ here, or what TICKETZOO_REGISTRY says; without it runs/ and the shipped tickets",
         ),
     ] = None,
     title: Annotated[str | None, typer.Option(help="Name at the top of each page.", show_default="Ticket zoo")] = None,
