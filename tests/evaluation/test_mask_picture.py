@@ -37,6 +37,13 @@ def test_bars_are_the_means_of_replicates_and_the_picture_counts_weights_by_pixe
     assert np.asarray(picture.images[0].get_array()).tolist() == [[1.5, 0.0], [0.0, 0.5]]
 
 
+def test_more_replicates_than_a_byte_counts_are_all_counted() -> None:
+    mask = torch.ones(1, 4, dtype=torch.bool)
+    figure = drawn([{"fc1.weight": mask}] * 300, in_shape=[1, 2, 2])
+    assert [bar.get_width() for bar in figure.axes[0].patches] == pytest.approx([1.0])
+    assert np.asarray(figure.axes[1].images[0].get_array()).tolist() == [[1.0, 1.0], [1.0, 1.0]]
+
+
 def test_kernels_stand_beside_each_other() -> None:
     mask = torch.zeros(2, 1, 2, 2, dtype=torch.bool)
     mask[0, 0, 0, 0] = mask[1, 0, 1, 1] = True

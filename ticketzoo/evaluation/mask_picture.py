@@ -49,14 +49,14 @@ def plot_masks(config: TicketConfig, level: int, masks_of: MasksOf) -> "Plot":
     """
     seeds = [replicate.seed for replicate in config.replicates]
     seeds = seeds if config.prunable_weights * len(seeds) <= MOST_WEIGHTS else seeds[:1]
-    sums: dict[str, Tensor] = {}
+    densities: dict[str, float] = {}
+    read: dict[str, Tensor] = {}  # of the layer that reads the image alone: all of a large network would be copied
     for seed in seeds:
         for name, mask in masks_of(level, seed).items():
-            sums[name] = sums.get(name, torch.zeros(mask.shape, dtype=torch.uint8)) + mask
-    densities = {
-        name: float(total.sum(dtype=torch.float64)) / len(seeds) / total.numel() for name, total in sums.items()
-    }
-    picture = _picture(config, sums, len(seeds))
+            densities[name] = densities.get(name, 0.0) + float(mask.sum()) / mask.numel() / len(seeds)
+            if _reads_image(config, mask) and (name in read or not read):
+                read[name] = read.get(name, torch.zeros(mask.shape, dtype=torch.int32)) + mask
+    picture = _picture(config, read, len(seeds))
     deep = len(densities) > MOST_BARS
     height = 4.4 if deep else max(1.6 + 0.26 * len(densities), 3.2)
     with figure_of(7.2, height, 1 if picture is None else 2, sharey=False) as (figure, panels):
@@ -105,19 +105,28 @@ def _draw_picture(figure: "Plot", axes: Any, picture: Tensor, title: str, scale:
     figure.colorbar(image, ax=axes, shrink=0.8, label=scale)
 
 
-def _picture(config: TicketConfig, sums: Mapping[str, Tensor], seeds: int) -> tuple[Tensor, str, str] | None:
-    """Return the first layer as an image [height, width], its title and the words of its scale, where it is one."""
+def _in_shape(config: TicketConfig) -> tuple[int, ...]:
+    """Return the channels, height and width of the images that the network takes; empty where it takes none."""
     stated = config.architecture.kwargs.get("in_shape")
     shape = tuple(size for size in stated if isinstance(size, int)) if isinstance(stated, list) else ()
-    if len(shape) != 3:
-        return None
-    for name, total in sums.items():
-        label = short_label(name.removesuffix(".weight"))
-        if total.ndim == 2 and total.shape[1] == math.prod(shape):
+    return shape if len(shape) == 3 else ()
+
+
+def _reads_image(config: TicketConfig, mask: Tensor) -> bool:
+    """Tell whether a layer is as wide as the images: linear over their values, or a convolution of their channels."""
+    shape = _in_shape(config)
+    linear = mask.ndim == 2 and mask.shape[1] == math.prod(shape)
+    return bool(shape) and (linear or (mask.ndim == 4 and mask.shape[1] == shape[0]))
+
+
+def _picture(config: TicketConfig, read: Mapping[str, Tensor], seeds: int) -> tuple[Tensor, str, str] | None:
+    """Return the layer in `read` as an image [height, width], its title and the words of its scale, if it is there."""
+    for name, total in read.items():
+        label, shape = short_label(name.removesuffix(".weight")), _in_shape(config)
+        if total.ndim == 2:
             pixels = total.sum(0, dtype=torch.float32).reshape(shape).sum(0) / seeds
             return pixels, f"{label}, by pixel", f"weights kept, of {total.shape[0] * shape[0]}"
-        if total.ndim == 4 and total.shape[1] == shape[0]:
-            return _tiled(total.float().mean(1) / seeds), f"{label}, its {len(total)} kernels", "fraction kept"
+        return _tiled(total.float().mean(1) / seeds), f"{label}, its {len(total)} kernels", "fraction kept"
     return None
 
 
