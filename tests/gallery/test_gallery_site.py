@@ -23,7 +23,7 @@ from ticketzoo.gallery.writing import MARK, write_gallery
 
 
 def run(line: str) -> Result:
-    """What `ticketzoo LINE` prints."""
+    """Return the result of `ticketzoo LINE`, which has to end well."""
     result = CliRunner().invoke(app, shlex.split(line))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

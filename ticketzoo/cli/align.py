@@ -66,16 +66,10 @@ def align(
     """
     from ticketzoo.api.align import align_into
     from ticketzoo.api.progress import RunProgress
-    from ticketzoo.cli.output import print_json, say
+    from ticketzoo.cli.output import show_made
     from ticketzoo.util.signals import interruptible
 
     asked = {"seed": seed, "by": by, "keep_weights": keep_weights, "run": run, "data": data, "name": name}
     with interruptible("interrupted; give the same command again"), RunProgress() as progress:
         made = align_into(ticket, to_seed, out, **asked, registry=registry, device=device, progress=progress)  # type: ignore[arg-type]
-    if as_json:
-        levels = [entry.model_dump(mode="json") for entry in made.levels]
-        print_json({"folder": str(out), "ok": True, "name": made.name, "levels": levels, "seeds": made.seeds})
-        return
-    for entry in made.levels:
-        say(f"ticketzoo: level {entry.level}: sparsity {entry.sparsity:.3f}, {entry.kept_in_words} weights kept")
-    print(out)
+    show_made(made, out, as_json)

@@ -43,14 +43,8 @@ def combine(
         ticketzoo combine lenet-300-100.mnist-imp lenet-300-100.fashion-mnist-imp --with minus --level 9 --out digits
     """
     from ticketzoo.api.compare import combine_into
-    from ticketzoo.cli.output import print_json, quiet_transfers, say
+    from ticketzoo.cli.output import quiet_transfers, show_made
 
     quiet_transfers()
     made = combine_into(tickets, way, out, level=level, sparsity=sparsity, name=name, registry=registry)
-    if as_json:
-        levels = [entry.model_dump(mode="json") for entry in made.levels]
-        print_json({"folder": str(out), "ok": True, "name": made.name, "levels": levels, "seeds": made.seeds})
-        return
-    for entry in made.levels:
-        say(f"ticketzoo: level {entry.level}: sparsity {entry.sparsity:.3f}, {entry.kept_in_words} weights kept")
-    print(out)
+    show_made(made, out, as_json)

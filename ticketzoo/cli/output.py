@@ -6,12 +6,14 @@ import io
 import json
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 if TYPE_CHECKING:
     from ticketzoo.evaluation.tables import Table
+    from ticketzoo.ticket import Ticket
 
 WIDE = 10_000
 """Columns of what is not a terminal: more than any line has."""
@@ -88,6 +90,17 @@ def show_table(table: "Table") -> None:
         facts = ", ".join(f"{column} {cell}" for column, cell in zip(table.columns[1:], cells, strict=True) if cell)
         screen.print(Padding(Text(for_terminal(facts)), (0, 0, 0, 4)))
     screen.print(Text(for_terminal(table.caption)))
+
+
+def show_made(made: "Ticket", out: Path, as_json: bool) -> None:
+    """Print what a ticket that was made of others keeps at each level, and its folder; or both as JSON."""
+    if as_json:
+        levels = [entry.model_dump(mode="json") for entry in made.levels]
+        print_json({"folder": str(out), "ok": True, "name": made.name, "levels": levels, "seeds": made.seeds})
+        return
+    for entry in made.levels:
+        say(f"ticketzoo: level {entry.level}: sparsity {entry.sparsity:.3f}, {entry.kept_in_words} weights kept")
+    print(out)
 
 
 def quiet_transfers() -> None:
