@@ -9,13 +9,15 @@ from pathlib import Path
 
 from ticketzoo.evaluation.again import judge_ticket
 from ticketzoo.evaluation.evidence import card_files
+from ticketzoo.finding import FindRecipe
 from ticketzoo.finding.method import found_words
+from ticketzoo.recipe import short_recipe
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.config import check_config
-from ticketzoo.ticket.effective import BEGINS, effective_sparsity
+from ticketzoo.ticket.effective import BEGINS
 from ticketzoo.ticket.folder import read_config
-from ticketzoo.zoo.effective import masks_in
+from ticketzoo.zoo.effective import card_extras, masks_in
 
 
 def judge_again(folder: Path) -> None:
@@ -26,9 +28,9 @@ def judge_again(folder: Path) -> None:
     content["pruning"]["words"] = found_words(content["pruning"])
     path.write_text(check_config(content, str(path)).to_json())
     ticket, cost = Ticket.from_pretrained(folder), cost_of(read_config(folder), card.read_text())
-    known = {"cost": cost, "recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
-    if BEGINS in card.read_text():
-        known["effective"] = effective_sparsity(ticket).lines()
+    known = card_extras(ticket) | {"cost": cost, "short_recipe": short_recipe(ticket.recipe_text, FindRecipe)}
+    if BEGINS not in card.read_text():
+        del known["effective"]
     for name, held in card_files(
         ticket.config, ticket.results, lambda path: (folder / path).read_bytes(), masks_in(folder), **known
     ).items():

@@ -6,7 +6,7 @@ import yaml
 from pydantic import Field
 
 from ticketzoo.errors import RecipeError
-from ticketzoo.recipe import Config, Steps, dump_recipe, parse_recipe, read_recipe
+from ticketzoo.recipe import Config, Steps, dump_recipe, parse_recipe, read_recipe, short_recipe
 
 
 class Oven(Config):
@@ -210,3 +210,17 @@ def test_a_mapping_that_is_in_hand_is_checked_the_same(tmp_path: Path) -> None:
 def test_a_recipe_cannot_be_changed_once_read() -> None:
     with pytest.raises(ValueError, match="frozen"):
         Cake(title="plum").title = "pear"
+
+
+def test_the_short_form_of_a_recipe_has_the_keys_that_differ_from_their_defaults() -> None:
+    cake = Cake(title="plum", oven=Oven(heat=0.7), layers=(3,), filling=Cream(type="cream"))
+    short = short_recipe(dump_recipe(cake), Cake)
+    assert short == "title: plum\noven:\n  heat: 0.7\nlayers:\n- 3\nfilling:\n  type: cream\n"
+    assert parse_recipe(yaml.safe_load(short), Cake, "cake") == cake
+
+
+@pytest.mark.parametrize(
+    "text", [None, "", "title: plum\nsugar: 1\n", "title: [", f"title: plum\nlayers: {[1] * 3000}\n"]
+)
+def test_what_is_no_recipe_of_the_type_or_a_huge_one_has_no_short_form(text: str | None) -> None:
+    assert short_recipe(text, Cake) is None

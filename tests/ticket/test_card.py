@@ -205,6 +205,14 @@ def test_plots_cost_and_recipe_are_shown_when_given() -> None:
     assert "**trainings**" not in render_card(config(), Evidence(), cost={"seconds": 59.6})
 
 
+def test_the_keys_that_differ_from_the_defaults_stand_before_the_folded_recipe() -> None:
+    card = render_card(config(), Evidence(), recipe_text="name: x\nseeds: [0]\n", short_recipe="name: x\n")
+    shown, _, folded = card.partition("<details><summary>recipe.yaml</summary>")
+    assert "```yaml\nname: x\n```" in shown and "seeds:" not in shown
+    assert "```yaml\nname: x\nseeds: [0]\n```" in folded
+    assert "differ from the defaults" not in render_card(config(), Evidence(), recipe_text="name: x\n")
+
+
 @pytest.mark.parametrize("file", ["../a.png", "a/b.png", "x](http://e).png", "a.svg", ".png", "a b.png"])
 def test_a_plot_is_a_plain_file_name(file: Any) -> None:
     with pytest.raises(ValueError, match="PNG file beside the card"):

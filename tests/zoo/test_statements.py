@@ -337,6 +337,16 @@ def test_a_word_that_was_changed_is_noted_with_its_line(folder: Path, old: str, 
     assert line.startswith("README.md: NOTE: has lines of its own, such as ") and new[:40] in line
 
 
+def test_the_short_form_of_the_recipe_has_to_be_a_part_of_it(folder: Path) -> None:
+    ticket = ticketzoo.load_ticket(folder)
+    text = ticket.recipe_text
+    card = ticket_card(ticket.config, ticket.results, recipe_text=text, short_recipe=text)
+    (folder / "README.md").write_text(card)
+    assert not [line for line in said(folder) if "NOTE" in line]
+    edit_card(folder, f"below:\n\n```yaml\n{text}", "below:\n\n```yaml\nname: another\n")
+    assert "README.md: NOTE: has lines of its own, such as 'Its keys that differ from the defaults" in str(said(folder))
+
+
 def test_a_line_that_was_taken_out_is_noted(folder: Path) -> None:
     edit_card(folder, "- transfer: on no other data set\n", "")
     assert "README.md: NOTE: lacks lines, such as '- transfer: on no other data set'" in said(folder)

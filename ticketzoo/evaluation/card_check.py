@@ -19,6 +19,7 @@ from ticketzoo.ticket.card_cost import cost_of
 from ticketzoo.ticket.card_metadata import CLAIM_TAG_PREFIXES
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.effective import BEGINS
+from ticketzoo.ticket.recipe_file import short_on
 from ticketzoo.util.text import fenced, for_markdown, for_terminal
 
 MOST = 100
@@ -68,7 +69,7 @@ def check_card(
     card = unstamped(card)
     cost = cost_of(config, card)
     lines: dict[str, Any] = {"empty": empty, "effective": effective() if f"\n- {BEGINS} " in card else ()}
-    lines["densities"] = f"\n- {DENSITIES} " in card
+    lines |= {"densities": f"\n- {DENSITIES} " in card, "short_recipe": short_on(card, recipe_text)}
     expected = ticket_card(config, rows, plots=plots, cost=cost, recipe_text=recipe_text, **lines)
     known: dict[str, Table] = {}
     for one in _table_lines(expected):

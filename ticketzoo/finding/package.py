@@ -26,7 +26,7 @@ from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.pruning.filters import FilterStructure
 from ticketzoo.pruning.pruner import Pruner
 from ticketzoo.pruning.structure import Structure
-from ticketzoo.recipe import dump_recipe
+from ticketzoo.recipe import dump_recipe, short_recipe
 from ticketzoo.runs.plan import NotTrainedYet, Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store, environment
@@ -229,6 +229,7 @@ def make_card(ticket: Ticket, finding: Finding, device: torch.device) -> dict[st
     }
     known: dict[str, Any] = {"recipe_text": ticket.recipe_text, "empty": ticket.empty_layers}
     known["effective"] = effective_sparsity(ticket).lines()
+    known["short_recipe"] = short_recipe(ticket.recipe_text, FindRecipe)
 
     def read(path: str) -> bytes:
         return ticket.read_file(path.removeprefix(f"{EXTRA}/"))

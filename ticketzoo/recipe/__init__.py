@@ -9,6 +9,7 @@ from ticketzoo.recipe.reading import dump_recipe as dump_recipe
 from ticketzoo.recipe.reading import parse_recipe as parse_recipe
 from ticketzoo.recipe.reading import read_content as read_content
 from ticketzoo.recipe.reading import read_recipe as read_recipe
+from ticketzoo.recipe.reading import short_recipe as short_recipe
 from ticketzoo.recipe.steps import Steps as Steps
 from ticketzoo.recipe.steps import StepsOrAuto as StepsOrAuto
 from ticketzoo.recipe.table import ConfiguredBy as ConfiguredBy

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from ticketzoo.errors import RecipeError
+from ticketzoo.errors import RecipeError, TicketzooError
 from ticketzoo.recipe.document import parse_yaml
 from ticketzoo.recipe.keys import suggested, unknown_key
 from ticketzoo.recipe.local import without_local_paths
@@ -22,6 +22,8 @@ EVERY_KEY = "every_key"
 
 MOST_BLAMED = 3
 """Overrides that an error shows which names none of them."""
+MOST_SHORTENED = 2_000
+"""Values of a recipe of which a short form is made."""
 
 
 def read_recipe(
@@ -115,6 +117,37 @@ def dump_recipe(recipe: BaseModel, *, public: bool = False, every_key: bool = Fa
     """
     content = recipe.model_dump(mode="json", exclude_none=True, context={EVERY_KEY: every_key})
     return yaml.safe_dump(without_local_paths(content) if public else content, sort_keys=False, width=100)
+
+
+def short_recipe(text: str | None, recipe_type: type[BaseModel]) -> str | None:
+    """Return the YAML `text` without the keys that are at their defaults: it is read as the same recipe.
+
+    None where there is no text, or it is no such recipe: of another version, say, or with an entry of a user's own.
+    """
+    try:
+        content = parse_yaml(text or "", most=MOST_SHORTENED)
+        same = recipe_type.model_validate(content)
+    except (ValueError, TicketzooError):
+        return None
+
+    def says_the_same() -> bool:
+        try:
+            return recipe_type.model_validate(content) == same
+        except (ValueError, TicketzooError):
+            return False
+
+    def shorten(node: dict[str, Any]) -> None:
+        for key, value in list(node.items()):
+            rest = node.copy()
+            del node[key]
+            if not says_the_same():
+                node.clear()
+                node.update(rest)
+                if isinstance(value, dict):
+                    shorten(value)
+
+    shorten(content)
+    return yaml.safe_dump(content, sort_keys=False, width=100)
 
 
 def apply_override(content: dict[str, Any], override: str) -> None:

@@ -24,6 +24,7 @@ from ticketzoo.ticket.card_kinds import (
 )
 from ticketzoo.ticket.card_metadata import Measurement, data_name, headline_level, metadata, pruned_levels
 from ticketzoo.ticket.config import BaseRewind, TicketConfig
+from ticketzoo.ticket.recipe_file import DIFFERS
 from ticketzoo.ticket.verdict_words import look_lines, published_lines
 from ticketzoo.util.shipped import MODEL_CARD_TEMPLATE, shipped
 from ticketzoo.util.text import fenced, for_markdown, numbered, show_duration, show_names, show_numbers, show_sparsity
@@ -59,13 +60,14 @@ class Evidence:
     faults: tuple[str, ...] = ()
 
 
-def render_card(
+def render_card(  # noqa: PLR0913 - all that a card says, by keyword
     config: TicketConfig,
     evidence: Evidence | None,
     *,
     plots: Sequence[str] = (),
     cost: Mapping[str, Any] | None = None,
     recipe_text: str | None = None,
+    short_recipe: str | None = None,
     reference: str | None = None,
     empty: Sequence[str] = (),
     effective: Sequence[str] = (),
@@ -76,12 +78,11 @@ def render_card(
 
     Args:
         config: of ticket.json.
-        evidence: what was measured; None where that was not looked at, and the card says neither what was measured nor
-            what was not.
+        evidence: what was measured; None where that was not looked at, and the card says nothing of it.
         plots: names of PNG files beside the card. Anything but a plain file name raises ValueError.
-        cost: what finding it took; any of `trainings`, `seconds` (of all of them together), `cpu_seconds`, `device`,
-            `left_out`. It is a run's own and stands here alone: two runs of a recipe make the same ticket.
+        cost: what one run took to find it: any of `trainings`, `seconds`, `cpu_seconds`, `device`, `left_out`.
         recipe_text: of recipe.yaml.
+        short_recipe: of its keys that differ from their defaults.
         reference: what to load it by, such as a Hub id; its name by default.
         empty: lines of `ticketzoo.ticket.empty.empty_layers`.
         effective: lines of `ticketzoo.ticket.effective.Effective`.
@@ -113,6 +114,7 @@ def render_card(
         "bibtex": fenced(bibtex_of(config), "bibtex"),
         "cost": _cost(cost or {}),
         "recipe": fenced(recipe_text, "yaml") if recipe_text else None,
+        "short_recipe": f"{DIFFERS}\n\n{fenced(short_recipe, 'yaml')}" if short_recipe else None,
         "transfers": [fenced(text, "yaml") for text in config.transfers],
     }
     data = metadata(config, evidence.measured, evidence.source)

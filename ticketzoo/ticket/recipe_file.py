@@ -1,5 +1,6 @@
 """recipe.yaml of a ticket: YAML from a stranger, looked at before anyone reads or prints it."""
 
+import re
 from typing import Any
 
 from ticketzoo.errors import TicketError
@@ -8,6 +9,9 @@ from ticketzoo.util.text import for_terminal
 
 MAX_RECIPE_BYTES, MAX_RECIPE_VALUES = 256 * 2**10, 10_000
 """Bounds of recipe.yaml: of the file, and of its values, those that aliases repeat counted as often as they appear."""
+
+DIFFERS = "Its keys that differ from the defaults; all of them are folded below:"
+"""The line of a card before the short form of its recipe."""
 
 
 def read_recipe(content: bytes, where: str) -> tuple[str, dict[str, Any]]:
@@ -31,3 +35,26 @@ def parse_recipe(text: str, where: str) -> dict[str, Any]:
     if not isinstance(recipe, dict | None):
         raise TicketError(f"{where}: not a recipe: it must be keys and values, not {type(recipe).__name__}")
     return recipe or {}
+
+
+def short_on(card: str, recipe_text: str | None) -> str | None:
+    """Return the short form of a recipe that stands on a card; None where there is none, or it says something else.
+
+    Args:
+        card: text of README.md.
+        recipe_text: of recipe.yaml, of which it must be a part.
+    """
+    found = re.search(rf"^{DIFFERS}\n\n(`{{3,20}})yaml\n(.*?)\n\1$", card, re.DOTALL | re.MULTILINE)
+    if found is None or recipe_text is None:
+        return None
+    try:
+        short = parse_yaml(found[2], most=MAX_RECIPE_VALUES)
+        return found[2] if _is_part(short, parse_yaml(recipe_text, most=MAX_RECIPE_VALUES)) else None
+    except ValueError:
+        return None
+
+
+def _is_part(short: Any, whole: Any) -> bool:
+    if isinstance(short, dict) and isinstance(whole, dict):
+        return all(key in whole and _is_part(value, whole[key]) for key, value in short.items())
+    return bool(short == whole)

@@ -1,6 +1,7 @@
 """Lines of a ticket's card that are computed of its masks and its network."""
 
 from pathlib import Path
+from typing import Any
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.evidence import ticket_card
@@ -41,5 +42,10 @@ def masks_in(folder: Path) -> MasksOf:
 
 def card_of(ticket: Ticket) -> str:
     """Return the card of a ticket that has none, from its files alone."""
-    recipe, empty, effective = ticket.recipe_text, ticket.empty_layers, effective_sparsity(ticket).lines()
-    return ticket_card(ticket.config, ticket.results, recipe_text=recipe, empty=empty, effective=effective)
+    return ticket_card(ticket.config, ticket.results, **card_extras(ticket))
+
+
+def card_extras(ticket: Ticket) -> dict[str, Any]:
+    """Return what a ticket's files give beside its rows, as arguments of `render_card`."""
+    effective = effective_sparsity(ticket).lines()
+    return {"recipe_text": ticket.recipe_text, "empty": ticket.empty_layers, "effective": effective}

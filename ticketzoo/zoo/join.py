@@ -20,12 +20,13 @@ from ticketzoo.ticket.config import RESULTS_FILE, TicketConfig, check_config
 from ticketzoo.ticket.files import Files
 from ticketzoo.ticket.folder import CONFIG_FILE, entry_of, file_entries
 from ticketzoo.ticket.publish import CARD, extra_files
+from ticketzoo.ticket.recipe_file import short_on
 from ticketzoo.ticket.rows import KEY, Row, is_complete, read_rows, shown
 from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.write import replacing, write_file
 from ticketzoo.util.text import counted, for_terminal, show_names
 from ticketzoo.zoo.comparable import check_targets, kept_recipes
-from ticketzoo.zoo.effective import effective_lines, masks_in
+from ticketzoo.zoo.effective import card_extras, effective_lines, masks_in
 from ticketzoo.zoo.places import own_registry
 from ticketzoo.zoo.transferred import digests_of, read_transferred
 from ticketzoo.zoo.verify import verify_ticket
@@ -125,18 +126,15 @@ def _write(files: Files, config: TicketConfig, to: Path, rows: list[Row], recipe
     paths = {name: files.checked(name, entry) for name, entry in file_entries(config).items() if name != RESULTS_FILE}
     beside = extra_files(files)
     _warn_of_own_lines(files, config, beside)
-    cost = cost_of(known, beside.get(CARD, b"").decode(errors="replace"))
-    lines = {"empty": Ticket.from_pretrained(files.folder).empty_layers, "effective": effective_lines(files.folder)}
+    card, extras = beside.get(CARD, b"").decode(errors="replace"), card_extras(Ticket.from_pretrained(files.folder))
+    extras |= {"cost": cost_of(known, card), "short_recipe": short_on(card, recipe)}
     read, masks = stored_in(files, config).read_document, masks_in(files.folder)
     with replacing(to) as new:
         for name, path in paths.items():
             write_file(new / name, path.read_bytes())
         write_file(new / RESULTS_FILE, text)
         write_file(new / CONFIG_FILE, known.to_json().encode())
-        for name, held in {
-            **beside,
-            **card_files(known, rows, read, masks, cost=cost, recipe_text=recipe, **lines),
-        }.items():
+        for name, held in {**beside, **card_files(known, rows, read, masks, **extras)}.items():
             write_file(new / name, held)
         verify_ticket(new)
 
