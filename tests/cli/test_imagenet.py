@@ -99,5 +99,5 @@ def test_a_rewind_step_past_the_end(folder: Path) -> None:
     rewind = "finder.rewind: 90ep is iteration 2700, not before the end of training (2700)"
     advice = "rewind to an earlier one, or train longer"
     sample = "all labels and an even sample of 1,000 images of each split"
-    streamed = f"ILSVRC/imagenet-1k: images are decoded in each batch: the fingerprint is of {sample}"
+    streamed = f"ILSVRC/imagenet-1k: images are not kept in memory: the fingerprint is of {sample}"
     assert done.err == f"ticketzoo: {streamed}\nticketzoo: {rewind}: {advice}\n"

@@ -418,7 +418,7 @@ def test_what_becomes_of_sizes_is_not_said_before_the_error_that_it_does_not(
 
 def test_streamed_images_say_what_the_fingerprint_is_of(tmp_path: Path) -> None:
     sample = "all labels and an even sample of 1,000 images of each split"
-    of_sample = f"images are decoded in each batch: the fingerprint is of {sample}"
+    of_sample = f"images are not kept in memory: the fingerprint is of {sample}"
     folder = write_folder(tmp_path / "d", TWO)
     assert load(folder, in_memory=False, workers=0).laid_out[2] == of_sample
     assert of_sample not in load(folder).laid_out

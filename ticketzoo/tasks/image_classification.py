@@ -12,9 +12,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ticketzoo.data.images.augment import Augmentation, Normalization, normalized
+from ticketzoo.data.images.augment import Augmentation, DrawnApart, Normalization, normalized
 from ticketzoo.data.images.batches import Batch, Images, MemoryImages
-from ticketzoo.data.images.drawn_apart import DrawnApart
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
 from ticketzoo.data.labels import named
 from ticketzoo.data.splits import balanced_batches

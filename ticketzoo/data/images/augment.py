@@ -1,6 +1,7 @@
 """The `normalize:` and `augment:` sections of a recipe, and the torchvision v2 transforms they ask for."""
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
@@ -181,3 +182,24 @@ def normalized(images: Images, normalize: "v2.Transform") -> Images:
     for out, part in zip(pixels.split(1000), images.pixels.split(1000), strict=True):
         out.copy_(normalize(part))
     return MemoryImages(pixels, images.labels)
+
+
+class DrawnApart:
+    """The steps of `Augmentation.build` in two parts: what is drawn for each image, and the change of images by it."""
+
+    def __init__(self, augment: "v2.Transform") -> None:
+        self._steps: list[v2.Transform] = list(augment.transforms)
+
+    def draw(self, count: int) -> dict[str, Tensor]:
+        """Return what a forward pass of `count` images would draw: [count] each."""
+        drawn: dict[str, Tensor] = {}
+        for step in self._steps:
+            drawn |= step.make_params([torch.empty(count, device="cpu")])
+        return drawn
+
+    def change(self, rows: Sequence[Tensor], drawn: dict[str, Tensor]) -> list[Tensor]:
+        """Return `rows`, of which the first are images, with these changed as was drawn for them."""
+        images, *others = rows
+        for step in self._steps:
+            images = step.transform(images, drawn)
+        return [images, *others]

@@ -1,6 +1,7 @@
 """Images decoded once to a tensor, and remembered on disk so that the next process need not decode them again."""
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -39,7 +40,7 @@ def decode_all(
     Raises:
         DataError: as `decode` does, and for an unreadable image unless `unreadable` skips it.
     """
-    cached = _cache_file(table, rows, image_format)
+    cached = cache_of(table, rows, image_format)
     stored = read_cached(cached) if cached else None
     if stored and stored["pixels"].shape == (len(rows), *image_format.shape):
         return stored["pixels"], rows
@@ -53,23 +54,36 @@ def _decode_all(
     table: ImageTable, rows: Tensor, image_format: ImageFormat, unreadable: Unreadable, workers: int | None
 ) -> tuple[Tensor, Tensor]:
     pixels = torch.empty((len(rows), *image_format.shape), dtype=torch.uint8)
-    if pixels.numel() <= _WORKERS_WORTH_STARTING:
+    readable = torch.ones(len(rows), dtype=torch.bool)
+    done = 0
+    for part, lost in decoded_parts(table, rows, image_format, unreadable, workers):
+        readable[lost] = False
+        pixels[done : done + len(part)] = part
+        done += len(part)
+    return pixels[:done], rows[readable]
+
+
+def decoded_parts(
+    table: ImageTable, rows: Tensor, image_format: ImageFormat, unreadable: Unreadable, workers: int | None
+) -> Iterator[tuple[Tensor, list[int]]]:
+    """Yield the images of the int64 `rows` [n] as uint8 [k, C, H, W], part by part, with a progress bar.
+
+    With each part come the places in `rows` of those of its images that cannot be read. Raises as `decode_all` does.
+    """
+    if len(rows) * image_format.bytes <= _WORKERS_WORTH_STARTING:
         workers = 0
     parts = rows.split(max(1, _PART // image_format.bytes))
     pieces = (Piece(part.tolist()) for part in parts)
     decoded = decode_ahead(table, pieces, image_format, default_workers() if workers is None else workers)
-    readable = torch.ones(len(rows), dtype=torch.bool)
-    seen = done = 0
+    seen = 0
     for part in with_progress(decoded, len(parts), f"decoding {table.described}"):
         unreadable.meet(part.unreadable.values())
-        readable[[seen + position for position in part.unreadable]] = False
-        pixels[done : done + len(part.pixels)] = part.pixels
+        yield part.pixels, [seen + position for position in part.unreadable]
         seen += len(part.pixels) + len(part.unreadable)
-        done += len(part.pixels)
-    return pixels[:done], rows[readable]
 
 
-def _cache_file(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> Path | None:
+def cache_of(table: ImageTable, rows: Tensor, image_format: ImageFormat) -> Path | None:
+    """Return the file that remembers the int64 `rows` in this form; None for a table that cannot be known again."""
     import PIL
 
     if table.identity is None:

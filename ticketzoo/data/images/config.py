@@ -50,8 +50,8 @@ class ImageDataset(StoredDataset):
         blur: factor by which every image, of all splits, loses resolution: it is averaged to a side so much smaller and
             drawn at its own size again; by default images are as they are.
         in_memory: true decodes everything once and keeps it, false decodes each batch anew; by default up to 2 GB of
-            pixels are kept. Training images that are randomly cropped from their own size are decoded again in any
-            case.
+            pixels are kept, and more are decoded once to a file in the cache where they take at most half of the free
+            disk. Training images that are randomly cropped from their own size are decoded again in any case.
         on_error: how to treat images that cannot be read: "error" stops, "skip" leaves them out, counts them and
             names them on standard error.
         workers: number of processes that decode images; by default that of the processors, at most 16; not written down

@@ -17,6 +17,7 @@ from ticketzoo.data.images.config import ImageDataset as ImageDataset
 from ticketzoo.data.images.decode import Unreadable
 from ticketzoo.data.images.format import ImageFormat, channels_of
 from ticketzoo.data.images.laid_out import remark_on_forms, remark_on_names, remark_on_parts, remark_on_splits
+from ticketzoo.data.images.mapped import on_disk
 from ticketzoo.data.images.measured import measured_alone, nothing_to_train_on
 from ticketzoo.data.images.repeats import Repeats
 from ticketzoo.data.images.source import open_source
@@ -104,7 +105,7 @@ def _load(dataset: ImageDataset, *, crop_train: bool) -> ImageSplits:
     in_memory = {name: images for name, images in splits.items() if isinstance(images, MemoryImages)}
     whole = len(in_memory) == len(splits)
     if not whole:
-        remarks.facts.append(f"images are decoded in each batch: the fingerprint is of {_OF_SAMPLE}")
+        remarks.facts.append(f"images are not kept in memory: the fingerprint is of {_OF_SAMPLE}")
     if repeats:
         sizes = {name: len(images) for name, images in splits.items()}
         remark_on_parts(remarks, used, available, parts, sizes, names)
@@ -163,11 +164,10 @@ def _loaded(
     unreadable: Unreadable,
     crop_train: bool,
 ) -> dict[str, Images]:
-    """Return the splits, in memory as far as the recipe asks for it or there is room."""
-    kept = {name: part for name, part in parts.items() if not (crop_train and name == "train")}
-    size = image_format.bytes * sum(len(part.rows) for part in kept.values())
-    if not (size <= MEMORY_LIMIT if dataset.in_memory is None else dataset.in_memory):
-        kept = {}
+    """Return the splits, in memory as far as the recipe asks for it or there is room, else on disk or in batches."""
+    whole = {name: part for name, part in parts.items() if not (crop_train and name == "train")}
+    size = image_format.bytes * sum(len(part.rows) for part in whole.values())
+    kept = whole if (size <= MEMORY_LIMIT if dataset.in_memory is None else dataset.in_memory) else {}
     in_memory = _in_memory(available, kept, image_format, unreadable, dataset.workers)
     if dataset.blur is not None:
         if len(in_memory) < len(parts):
@@ -176,14 +176,16 @@ def _loaded(
             name: MemoryImages(blurred(images.pixels, dataset.blur), images.labels)
             for name, images in in_memory.items()
         }
+    larger = {name: part for name, part in whole.items() if name not in in_memory and dataset.in_memory is None}
+    mapped = on_disk(larger, image_format, unreadable, dataset.workers) if larger else {}
     streamed = {
         name: StreamedImages(
             part.table, part.rows, part.labels, image_format, unreadable=unreadable, workers=dataset.workers
         )
         for name, part in parts.items()
-        if name not in in_memory
+        if name not in in_memory and name not in mapped
     }
-    return {**in_memory, **streamed}
+    return {**in_memory, **mapped, **streamed}
 
 
 def _in_memory(
