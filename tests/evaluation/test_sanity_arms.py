@@ -63,7 +63,23 @@ def test_magnitudes_are_those_that_the_plain_arm_has() -> None:
     assert torch.equal(reinit.state["fc1.bias"], fresh["fc1.bias"])
 
 
-@pytest.mark.parametrize("arm", [*KEPT_SIGNS, "constant"])
+def test_of_a_random_ticket_only_the_counts_of_each_layer_are_the_tickets() -> None:
+    job = ticket()
+    job = replace(job, state={name: torch.full_like(tensor, 7.0) for name, tensor in job.state.items()})
+    drawn = made("random_ticket", job)
+    assert [int(mask.sum()) for mask in drawn.masks.values()] == [8, 6, 6]
+    assert not torch.equal(drawn.masks["fc1.weight"], job.masks["fc1.weight"])
+    assert all(tensor.abs().max() < 2 for tensor in drawn.state.values())  # no 7 is left, in no bias either
+    assert not torch.equal(drawn.state["fc1.weight"], initial_state(job.architecture, job.seed)["fc1.weight"])
+    assert (drawn.start_step, drawn.seed) == (0, job.seed)
+    late = ARMS["random_ticket"].make(job, Draw("random_ticket", reinit_from="rewind-step"))
+    assert late.start_step == 5
+    other = made("random_ticket", job, draw=1)
+    assert not torch.equal(other.masks["fc1.weight"], drawn.masks["fc1.weight"])
+    assert not torch.equal(other.state["fc1.weight"], drawn.state["fc1.weight"])
+
+
+@pytest.mark.parametrize("arm", [*KEPT_SIGNS, "constant", "random_ticket"])
 def test_the_ticket_itself_is_left_alone(arm: Any) -> None:
     job = ticket()
     before = job.specification()

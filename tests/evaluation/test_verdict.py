@@ -496,3 +496,6 @@ def test_published_rules_stand_beside_under_their_names() -> None:
         "Morcos et al. 2019, Yu et al. 2020 (means, against random tickets)": "above",
         "ticketzoo 0.1 (Chen et al., intervals clear of the controls)": "winning",
     }
+    # Where random tickets themselves were measured the rule of that name is about them.
+    beside = only(DENSE + rows("ticket", around(0.891)) + controls() + rows("random_ticket", around(0.9)))
+    assert beside.published["Morcos et al. 2019, Yu et al. 2020 (means, against random tickets)"] == "not above"

@@ -25,10 +25,14 @@ def frankle_2019(arms: Arms) -> str | None:
 
 
 def morcos_2019(arms: Arms) -> str | None:
-    """Return "above" where the mean is above that of random tickets: Morcos et al. 2019; Yu et al. 2020."""
-    if "random_mask" not in arms:
+    """Return "above" where the mean is above that of random tickets: Morcos et al. 2019; Yu et al. 2020.
+
+    They have random masks and fresh weights (`random_ticket`); where that was not measured `random_mask` stands for it.
+    """
+    random = arms.get("random_ticket") or arms.get("random_mask")
+    if random is None:
         return None
-    return "above" if arms[TICKET].mean > arms["random_mask"].mean + ROUNDING else "not above"
+    return "above" if arms[TICKET].mean > random.mean + ROUNDING else "not above"
 
 
 def ticketzoo_0_1(arms: Arms) -> str | None:

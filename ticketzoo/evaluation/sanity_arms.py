@@ -9,7 +9,7 @@ from torch import Tensor
 from ticketzoo.evaluation.arm_table import ARMS
 from ticketzoo.evaluation.draw import Draw
 from ticketzoo.evaluation.drawing import Style
-from ticketzoo.masks.random import permuted
+from ticketzoo.masks.random import permuted, random_masks
 from ticketzoo.models.signs import signed_constants
 from ticketzoo.training.job import Job
 
@@ -31,6 +31,23 @@ def inverted_mask(job: Job, draw: Draw) -> Job:
     together: each layer's, or all layers' sum.
     """
     return replace(job, state=draw.rewind_weights(job), masks=draw.inverted_masks())
+
+
+@ARMS.add(
+    "random_ticket",
+    drawn=True,
+    masks="drawn at random, each layer as dense as the ticket's",
+    weights="a fresh initialisation",
+    verdict_control=True,
+    cite="Morcos et al. 2019; Yu et al. 2020",
+)
+def random_ticket(job: Job, draw: Draw) -> Job:
+    """Return the training of a fresh initialisation under fresh positions, each layer at the ticket's density.
+
+    Nothing of the ticket is left but how many weights each layer keeps; it starts where `random_reinit` does.
+    """
+    masks = random_masks(job.masks, draw.seed(job))
+    return replace(job, state=draw.initial_state(job), masks=masks, start_step=draw.fresh_step(job))
 
 
 @ARMS.add(
