@@ -190,8 +190,8 @@ def stability(name: str) -> str:
     """Instability by rewind step, and the plots of it and of the lines."""
     rows = read_rows(name)
     measured = instabilities(rows)
-    plot_instability(measured, IMAGES / f"{name}.png", name=name, split="test", threshold=STABLE)
-    plot_lines(rows, IMAGES / f"{name}-lines.png", name=name, split="test")
+    plot_instability(measured, IMAGES / f"{name}.png", name=name, metric="test_accuracy", threshold=STABLE)
+    plot_lines(rows, IMAGES / f"{name}-lines.png", name=name, metric="test_accuracy")
     lines = [
         "| network | from iteration | seeds | test error of the copies | instability (points of %) | of that error | |",
         "|---|--:|--:|--:|--:|--:|---|",

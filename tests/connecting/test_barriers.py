@@ -63,6 +63,26 @@ def test_levels_are_counted_by_barrier_and_by_matching() -> None:
     assert found.measured == 2
 
 
+def test_the_share_of_the_error_that_pruning_brought() -> None:
+    """Networks that erred by 10 and 12% err by 40 and 24% under the next masks: 3/4 and 1/2 of that is new."""
+    rows = rows_of({1: (0.0, 0.0, 0.0), 2: (0.03, 0.0, 0.0)})
+    rows += [
+        {"seed": seed, "first": 0, "second": 1, "sparsity": 0.1, "projected": (0.4, 0.24)[seed]} for seed in (0, 1)
+    ]
+    first, second = level_connectivity(rows, threshold=0.02, epsilon=None).levels
+    assert first.projected == {0: 0.4, 1: 0.24}
+    assert (first.before, second.before) == ({0: 0.10, 1: 0.12}, {0: 0.10, 1: 0.12})
+    assert first.brought is not None and first.brought.mean == pytest.approx(0.625)
+    assert second.brought is None
+
+
+def test_losses_are_looked_at_in_their_own_column() -> None:
+    rows = [{**row, "loss": row.pop("error") + 1} for row in rows_of({1: (0.0, 0.03, 0.05)})]
+    found = level_connectivity(rows, threshold=0.02, epsilon=None, quantity="loss")
+    assert found.dense_errors == pytest.approx({0: 1.10, 1: 1.12})
+    assert found.levels[0].previous == pytest.approx({0: 0.05, 1: 0.05})
+
+
 def test_no_level_may_be_predicted_or_measured() -> None:
     found = level_connectivity(rows_of({1: (0.1, 0.5, 0.5)}), threshold=0.02, epsilon=0.0)
     assert {one.predicted for one in found.agreements()} == {0}

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from small_run import made_run
 
 from ticketzoo.connecting import run_levels
 from ticketzoo.connecting.config import LevelsConfig, config_of
-from ticketzoo.connecting.kept import KeptRun
+from ticketzoo.connecting.kept import KeptCells, KeptRun, final_state
 from ticketzoo.connecting.report import ConnectReport
 from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.ticket import Ticket
 
@@ -31,7 +33,7 @@ def connect(run: Path, out: Path, progress: Quiet | None = None, **asked: Any) -
 
 def test_every_level_has_a_line_from_the_one_before_and_from_dense(run: Path, tmp_path: Path) -> None:
     report = connect(run, tmp_path)
-    rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    rows = points_in(tmp_path)
     assert {(row["seed"], row["first"], row["second"]) for row in rows} == {
         (seed, *ends) for seed in (0, 1) for ends in ((0, 1), (1, 2), (0, 2))
     }
@@ -50,6 +52,51 @@ def test_every_level_has_a_line_from_the_one_before_and_from_dense(run: Path, tm
     assert sorted(report.files) == [
         "connectivity.json", "connectivity.png", "recipe.yaml", "report.md", "results.jsonl"
     ]  # fmt: skip
+
+
+def points_in(folder: Path) -> list[dict[str, Any]]:
+    rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    return [row for row in rows if "position" in row]
+
+
+def test_a_level_s_masks_are_put_on_the_network_of_the_level_before(run: Path, tmp_path: Path) -> None:
+    """The error of m_{L+1} * w_L, evaluated by hand; dense networks are trained ones, too."""
+    report = connect(run, tmp_path, seeds=[1])
+    rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    found = {(row["first"], row["second"]): row["projected"] for row in rows if "projected" in row}
+    kept = KeptRun.read(run)
+    with KeptCells(kept.cells) as store:
+        replicate = kept.opened(store).replicate(1)
+        model = create_from_architecture(kept.ticket.config.architecture.model_dump(mode="json"), seed=0)
+        for level in (1, 2):
+            state = dict(final_state(replicate, level - 1))
+            load_model_state(
+                model, state | {name: state[name] * mask for name, mask in replicate.levels[level].items()}
+            )
+            accuracy = kept.task.evaluate(model, "test", torch.device("cpu"))["accuracy"]
+            assert found[level - 1, level] == pytest.approx(1 - accuracy)
+    assert [one["projected"]["errors"] for one in report.summary["levels"]] == [{"1": found[0, 1]}, {"1": found[1, 2]}]
+    assert "| before | pruned | trained again | share |" in (tmp_path / "report.md").read_text()
+
+
+def test_losses_along_the_same_lines(run: Path, tmp_path: Path) -> None:
+    """Their points are stored beside those of errors, which stay as they are."""
+    before = connect(run, tmp_path / "errors")
+    found = connect(run, tmp_path / "losses", quantity="loss")
+    rows = points_in(tmp_path / "losses")
+    stated = [json.loads(line) for line in (run / "small" / "results.jsonl").read_text().splitlines()]
+    losses = {
+        (row["seed"], row["level"]): row["value"]
+        for row in stated
+        if (row["arm"], row["at"], row["metric"]) == ("ticket", "final", "test_loss")
+    }
+    for row in rows:
+        assert row.keys() == {"seed", "first", "second", "sparsity", "position", "loss"}
+        if row["position"] == 1:
+            assert row["loss"] == pytest.approx(losses[row["seed"], row["second"]], rel=1e-5)
+    assert (found.summary["metric"], found.summary["quantity"]) == ("test_loss", "loss")
+    assert found.tables[0].caption.startswith("Test loss: mean over 2 seeds")
+    assert connect(run, tmp_path / "again", StopsAt(0)).summary == before.summary
 
 
 class StopsAt(Quiet):

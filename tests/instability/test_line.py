@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from ticketzoo.aligning.permutation import permuted
 from ticketzoo.aligning.weights import matched
 from ticketzoo.connecting.barriers import barrier
 from ticketzoo.errors import RunError
-from ticketzoo.instability.line import Line, errors_along, recompute_batch_norm
+from ticketzoo.instability.line import Line, end_of, errors_along, recompute_batch_norm
 from ticketzoo.instability.measure import instability
 from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.models import architecture_of, create_from_architecture
@@ -51,7 +52,8 @@ class Signs:
         numbers = torch.tensor([-2.0, -1.0, 1.0, 2.0])
         with torch.no_grad():
             classes = model(numbers.view(-1, 1, 1, 1)).argmax(1)
-        return {"accuracy": (classes == (numbers < 0).long()).double().mean().item()}
+        right = (classes == (numbers < 0).long()).double().mean().item()
+        return {"accuracy": right, "loss": 2 - 2 * right}
 
 
 ARCHITECTURE = architecture_of("lenet-300-100", {"in_shape": [1, 1, 1], "num_classes": 2, "width": 0.02})
@@ -171,6 +173,20 @@ def test_a_line_that_was_stopped_goes_on_from_the_next_point_and_a_finished_one_
         if len(json.loads(path.read_text())["points"]) == 5
     ]
     assert content["environment"]["torch"] == torch.__version__
+
+
+def test_losses_and_single_ends_are_kept_beside_the_errors_of_the_same_line(tmp_path: Path) -> None:
+    ends, task = (network((0, 1)), network((1, 0))), Signs()
+    with Store(tmp_path, device=CPU) as cells:
+        errors, _ = errors_along(line(*ends, task), cells, "errors")
+        other = replace(line(*ends, task), look=LineConfig(points=5, quantity="loss"))
+        losses, new = errors_along(other, cells, "losses")
+        assert new and [point.error for point in losses] == [2 * point.error for point in errors] == [0, 0, 1, 0, 0]
+        middle = replace(line(*ends, task), ends=(ends[0], line(*ends).state(0.5)))
+        assert end_of(middle, cells) == ((1.0, 0.5), True)
+        assert end_of(replace(middle, ends=(ends[1], middle.ends[1])), cells) == ((1.0, 0.5), False)
+        assert errors_along(line(*ends, task), cells, "errors") == (errors, False)
+    assert losses[2].row(other.look) == {"position": 0.5, "loss": 1.0}
 
 
 def test_where_lines_are_kept_stays_the_same_between_versions(tmp_path: Path) -> None:

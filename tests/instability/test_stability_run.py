@@ -163,7 +163,7 @@ def test_the_report_has_the_numbers_in_json_in_words_and_drawn(tmp_path: Path) -
 
 def test_a_full_disk_names_the_file_that_could_not_be_written(tmp_path: Path) -> None:
     with at_most(100, resource.RLIMIT_FSIZE), pytest.raises(OSError, match="File too large") as refused:
-        write_report(recipe(), made_rows(k0=0.1), tmp_path)
+        write_report(recipe(), made_rows(k0=0.1), tmp_path, metric="test_accuracy")
     assert in_words(refused.value).startswith(f"{tmp_path / 'instability.png'}: File too large; ")
 
 
@@ -193,7 +193,7 @@ def made_rows(**instability_by_step: float) -> list[dict[str, Any]]:
     ],
 )
 def test_the_verdict_in_words(tmp_path: Path, rows: list[dict[str, Any]], dense: str, suggestion: str) -> None:
-    report = write_report(recipe(), rows, tmp_path)
+    report = write_report(recipe(), rows, tmp_path, metric="test_accuracy")
     assert report.sentences[0].startswith(dense)
     assert report.sentences[1].startswith("level 2, sparsity 0.360: stable")
     assert report.sentences[-1].startswith(suggestion)
@@ -203,19 +203,19 @@ def test_the_verdict_in_words(tmp_path: Path, rows: list[dict[str, Any]], dense:
 def test_seeds_that_disagree_suggest_no_step(tmp_path: Path) -> None:
     """A mean of 0.83 points from 0.00 to 1.66: the interval of two seeds reaches far beyond the threshold of 2."""
     rows = [row | {"error": 0.1} if row["seed"] else row for row in made_rows(k0=0.0166)]
-    report = write_report(recipe(), rows, tmp_path)
+    report = write_report(recipe(), rows, tmp_path, metric="test_accuracy")
     assert report.suggested_step is None
     assert report.sentences[0] == "dense: undecided"
     assert report.sentences[-1] == "suggested rewind step: none of those measured; more seeds may decide"
 
 
 def test_a_threshold_below_one_percent_is_shown_as_it_is(tmp_path: Path) -> None:
-    write_report(recipe(threshold=0.005), made_rows(k0=0.01), tmp_path)
+    write_report(recipe(threshold=0.005), made_rows(k0=0.01), tmp_path, metric="test_accuracy")
     assert "Stable: the whole interval is below 0.5%;" in (tmp_path / "report.md").read_text()
 
 
 def test_the_table_has_a_line_for_each_network_and_step(tmp_path: Path) -> None:
-    table = write_report(recipe(), made_rows(k0=0.3, k4=0.0), tmp_path).table
+    table = write_report(recipe(), made_rows(k0=0.3, k4=0.0), tmp_path, metric="test_accuracy").table
     assert table.columns == (
         "level",
         "sparsity",
@@ -231,6 +231,16 @@ def test_the_table_has_a_line_for_each_network_and_step(tmp_path: Path) -> None:
         ("2", "0.360", "0", "10.00", "30.00 ± 0.00", "+300%", "unstable"),
         ("2", "0.360", "4", "10.00", "0.00 ± 0.00", "+0%", "stable"),
     )
+
+
+def test_losses_are_shown_as_they_are(tmp_path: Path) -> None:
+    rows = [{**row, "loss": 10 * row.pop("error")} for row in made_rows(k0=0.03, k4=0.0)]
+    measured = recipe(line={"points": 3, "quantity": "loss"}, threshold=0.1)
+    table = write_report(measured, rows, tmp_path, metric="test_loss").table
+    assert table.caption.startswith("Instability (test loss) of a pair of copies a seed")
+    assert "Stable: the whole interval is below 0.1;" in table.caption
+    assert table.columns[3:6] == ("loss of the copies", "instability", "of that loss")
+    assert table.rows[0][3:] == ("1.0000", "0.3000 ± 0.0000", "+30%", "unstable")
 
 
 @pytest.mark.parametrize(

@@ -28,8 +28,11 @@ AlignOption = Annotated[
 LevelOption = Annotated[int, typer.Option(min=0, help="Level of the networks at the ends of lines between runs.")]
 PointsOption = Annotated[int, typer.Option(min=3, max=1000, help="Points on each line, both ends included.")]
 SplitOption = Annotated[str, typer.Option(metavar="test|validation", help="Split to measure the error on.")]
+QuantityOption = Annotated[
+    str, typer.Option(metavar="error|loss", help="What to measure along lines: 1 minus the task's metric, or the loss.")
+]
 ThresholdOption = Annotated[
-    float, typer.Option(help="Barrier up to which two levels are connected, in the metric's unit.")
+    float, typer.Option(help="Barrier up to which two levels are connected, in the unit of what is measured.")
 ]
 EpsilonOption = Annotated[
     float | None,
@@ -60,6 +63,7 @@ def connect(
     level: LevelOption = 0,
     points: PointsOption = 11,
     split: SplitOption = "test",
+    quantity: QuantityOption = "error",
     threshold: ThresholdOption = 0.02,
     epsilon: EpsilonOption = None,
     seeds: SeedsOption = None,
@@ -72,7 +76,8 @@ def connect(
     """Measure the error along lines between networks that a finished run keeps; nothing is trained.
 
     With --levels (Paul et al. 2023): a level is expected to match dense where no barrier lies between it and the level
-    before. Prints barriers beside errors, how often the two agree, and the sparsest level that barriers predict.
+    before. Prints barriers beside errors, how often the two agree, the sparsest level that barriers predict, and what
+    the masks of a level do to the network before without training.
 
     Without it, lines go between the replicates of a run, or of two, as they are and with --align after their hidden
     units were matched (Ainsworth et al. 2023); masks are compared in the same way. Give the same command again after
@@ -90,7 +95,7 @@ def connect(
 
     if levels and (other is not None or align != "none" or level):
         raise typer.BadParameter("--levels goes without OTHER, --align and --level: it connects the levels of one run")
-    lines: dict[str, Any] = {"points": points, "split": split, "seeds": seeds}
+    lines: dict[str, Any] = {"points": points, "split": split, "quantity": quantity, "seeds": seeds}
     own = {"threshold": threshold, "epsilon": epsilon} if levels else {"align": align, "level": level}
     source: dict[str, Any] = {"data": data, "overrides": overrides or ()}
     with interruptible(f"interrupted; the same command goes on from what is kept in {run}"):
@@ -113,6 +118,7 @@ def _measured(
     from ticketzoo.connecting.config import config_of
     from ticketzoo.connecting.kept import KeptRun
     from ticketzoo.connecting.pair_report import folder_of
+    from ticketzoo.connecting.report import folder_of_levels
     from ticketzoo.distributed.device import training_device
     from ticketzoo.watching.watched import asked_for, watched
 
@@ -120,7 +126,7 @@ def _measured(
         run = KeptRun.read(folder, **source)
         config: Any = config_of(LevelsConfig if levels else PairsConfig, run.ticket.name, asked)
         second = run if other is None else KeptRun.read(other, **source)
-        folder = out or (run.folder / "connectivity" if levels else folder_of(config, run, second))
+        folder = out or (folder_of_levels(config, run) if levels else folder_of(config, run, second))
         with watched(folder, asked_for("connect", config), progress) as told:
             where: dict[str, Any] = {"out": out, "device": training_device(device), "progress": told}
             return run_levels(config, run, **where) if levels else run_pairs(config, run, second, **where)

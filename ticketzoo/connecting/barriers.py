@@ -33,6 +33,8 @@ class Connection:
         errors: of the trained network, by seed.
         previous: barrier on the line from the level before, by seed.
         dense: barrier on the line from the dense network, by seed.
+        before: errors of the level before, trained, by seed.
+        projected: of that network under this level's masks, not trained again; empty where it was not measured.
     """
 
     level: int
@@ -40,6 +42,14 @@ class Connection:
     errors: Mapping[int, float]
     previous: Mapping[int, float]
     dense: Mapping[int, float]
+    before: Mapping[int, float]
+    projected: Mapping[int, float]
+
+    @property
+    def brought(self) -> Summary | None:
+        """Return the share of the projected network's error that pruning brought; None where there is no such error."""
+        shares = [1 - self.before[seed] / error for seed, error in self.projected.items() if error > 0]
+        return summarise(shares) if shares else None
 
     def barrier(self, start: str) -> Summary:
         """Return mean and interval over seeds of the barrier from "previous" or "dense"."""
@@ -85,12 +95,14 @@ class LevelConnectivity:
         levels: those above 0, in order.
         threshold: stated, see `LevelsConfig`.
         epsilon: error above dense's up to which a level is matching; None where it is not known.
+        quantity: `error` or `loss`; errors above are losses, then.
     """
 
     dense_errors: Mapping[int, float]
     levels: Sequence[Connection]
     threshold: float
     epsilon: float | None
+    quantity: str = "error"
 
     @property
     def dense_error(self) -> float:
@@ -144,7 +156,7 @@ def _up_to(levels: Sequence[Connection], holds: Any) -> int:
 
 
 def level_connectivity(
-    rows: Iterable[Mapping[str, Any]], *, threshold: float, epsilon: float | None
+    rows: Iterable[Mapping[str, Any]], *, threshold: float, epsilon: float | None, quantity: str = "error"
 ) -> LevelConnectivity:
     """Return the connectivity of all levels in `rows`, as `measure_levels` gives them.
 
@@ -152,13 +164,18 @@ def level_connectivity(
         rows: of results.jsonl.
         threshold: barrier up to which two networks are connected.
         epsilon: see `LevelsConfig`.
+        quantity: column of the rows that is looked at.
     """
+    projected: dict[int, dict[int, float]] = {}
     lines: dict[tuple[int, int], dict[int, list[tuple[float, float]]]] = {}
     sparsities: dict[int, float] = {}
     for row in rows:
         sparsities[row["second"]] = row["sparsity"]
+        if "projected" in row:
+            projected.setdefault(row["second"], {})[row["seed"]] = row["projected"]
+            continue
         by_seed = lines.setdefault((row["first"], row["second"]), {})
-        by_seed.setdefault(row["seed"], []).append((row["position"], row["error"]))
+        by_seed.setdefault(row["seed"], []).append((row["position"], row[quantity]))
     barriers = {ends: {seed: barrier(line) for seed, line in by_seed.items()} for ends, by_seed in lines.items()}
     levels = [
         Connection(
@@ -167,9 +184,11 @@ def level_connectivity(
             {seed: max(line)[1] for seed, line in lines[level - 1, level].items()},
             barriers[level - 1, level],
             barriers[0, level],
+            {seed: min(line)[1] for seed, line in lines[level - 1, level].items()},
+            projected.get(level, {}),
         )
         for level in sorted(sparsities)
     ]
     dense = {seed: min(line)[1] for seed, line in lines[0, 1].items()}
     spread = summarise(list(dense.values())).std
-    return LevelConnectivity(dense, levels, threshold, spread if epsilon is None else epsilon)
+    return LevelConnectivity(dense, levels, threshold, spread if epsilon is None else epsilon, quantity)

@@ -23,7 +23,7 @@ class LinesConfig(Config):
 
     Attributes:
         name: of the ticket that the run found.
-        line: points on each line, and the split that the error is measured on.
+        line: points on each line, the split that is looked at, and whether for its error or loss.
         seeds: replicates to look at; all of the run by default.
     """
 
@@ -36,7 +36,8 @@ class LevelsConfig(LinesConfig):
     """Settings of level connectivity (Paul et al. 2023).
 
     Attributes:
-        threshold: barrier, in the metric's unit (0.02 is 2 points of error), up to which two levels are connected.
+        threshold: barrier, in the unit of what is measured (0.02 is 2 points of error), up to which two levels are
+            connected.
         epsilon: error above dense's up to which a level is matching; by default one standard deviation of dense's
             error over seeds.
     """
@@ -67,8 +68,8 @@ def config_of(kind: type[ConfigT], name: str, asked: Mapping[str, Any]) -> Confi
     Args:
         kind: of settings.
         name: of the ticket.
-        asked: `points` and `split` of the line, and keys of `kind`; None for a default.
+        asked: keys of the line and of `kind`; None for a default.
     """
-    of_line = {key: asked[key] for key in ("points", "split")}
+    of_line = {key: asked[key] for key in asked if key in LineConfig.model_fields}
     others = {key: value for key, value in asked.items() if key not in of_line and value is not None}
     return parse_recipe({"name": name, "line": of_line, **others}, kind, "of ticketzoo connect")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ticketzoo.connecting.barriers import STARTS, LevelConnectivity
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
-from ticketzoo.evaluation.metrics import describe, scale
+from ticketzoo.evaluation.metrics import as_error, scale
 from ticketzoo.instability.plots import COLOURS
 from ticketzoo.util.text import show_sparsity
 
@@ -20,7 +20,7 @@ def plot_levels(found: LevelConnectivity, path: Path, *, name: str, metric: str)
     curves: dict[str, Sequence[Mapping[int, float]]] = {
         f"barrier from {words}": [getattr(one, start) for one in found.levels] for start, words in STARTS.items()
     }
-    curves["error above dense's"] = [
+    curves[f"{found.quantity} above dense's"] = [
         {seed: error - found.dense_errors[seed] for seed, error in one.errors.items()} for one in found.levels
     ]
     with figure_of(7.2, 4.4) as (figure, axes):
@@ -34,7 +34,7 @@ def plot_levels(found: LevelConnectivity, path: Path, *, name: str, metric: str)
         axes.axhline(0, color="#dddddd", linewidth=0.8)
         axes.set_xticks(levels, [f"{one.level}\n{show_sparsity(one.sparsity)}" for one in found.levels], fontsize=8)
         axes.set_xlabel("level, sparsity")
-        axes.set_ylabel(f"{describe([metric], points=unit == 100)}, as an error")
+        axes.set_ylabel(as_error(metric, points=True))
         axes.set_title(f"{short_label(name)}: lines between levels", loc="left", fontsize=11)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         axes.legend(frameon=False)

@@ -14,9 +14,10 @@ from ticketzoo.connecting.pairs import Joined, Pairs, folder_of, measure_pairs, 
 from ticketzoo.connecting.report import ConnectReport
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.drawing import figure_of, short_label, write_png
-from ticketzoo.evaluation.metrics import describe, scale, show
+from ticketzoo.evaluation.metrics import as_error, scale, show
 from ticketzoo.evaluation.rows import write_results
 from ticketzoo.evaluation.tables import Table
+from ticketzoo.instability.line import metric_along
 from ticketzoo.instability.plots import COLOURS
 from ticketzoo.masks.overlap import Overlap
 from ticketzoo.runs.progress import Progress
@@ -34,7 +35,7 @@ def run_pairs(
 ) -> ConnectReport:
     """Measure and report the lines between replicates. Takes and raises what `measure_pairs` does; `out` as there."""
     found = measure_pairs(config, first, second, device=device, progress=progress)
-    metric = f"{config.line.split}_{first.task.metric.name}"
+    metric = metric_along(config.line, first.task)
     folder = out or folder_of(config, first, second)
     return processes.from_first(lambda: write_pairs(config, found, folder, metric))
 
@@ -49,7 +50,7 @@ def write_pairs(config: PairsConfig, found: Pairs, out: Path, metric: str) -> Co
     plot = plot_pairs(found.pairs, out / "lines.png", name=config.name, metric=metric).name
     sections = [f"# {config.name}: lines between replicates", "\n".join(f"- {line}" for line in sentences)]
     sections += [table.markdown() for table in tables] + [f"![error along the lines]({plot})"]
-    rows = rows_of(found, config.level)
+    rows = rows_of(found, config.level, config.line)
     written = write_results(out, config, rows, {"connectivity.json": summary}, sections)
     return ConnectReport(summary, tables, sentences, [*written, plot], out)
 
@@ -62,7 +63,7 @@ def pair_table(pairs: Sequence[Joined], config: PairsConfig, metric: str) -> Tab
         lines.append(("mean", *(show(metric, _mean(pairs, way)) for way in ways)))
     which = f"trained at level {config.level}" if config.level else "dense"
     aligned = "" if config.align == NONE else f" Aligned by {_said(config.align)}, of the dense networks."
-    what = f"{describe([metric], points=scale(metric) == 100)}, as an error"
+    what = as_error(metric, points=True)
     caption = f"{what}: barriers on lines between networks, {which}, by the chord between their ends.{aligned}"
     columns = ("networks", *("as they are" if way == NONE else "aligned" for way in ways))
     return Table(caption, columns, "l" + "r" * len(ways), tuple(lines))
@@ -131,7 +132,7 @@ def plot_pairs(pairs: Sequence[Joined], path: Path, *, name: str, metric: str) -
             means = [statistics.fmean(values) for values in zip(*lines, strict=True)]
             axes.plot(positions, means, color=colour, label="as they are" if way == NONE else f"aligned by {way}")
         axes.set_xlabel("position between the networks")
-        axes.set_ylabel(f"{describe([metric])}, as an error")
+        axes.set_ylabel(as_error(metric))
         axes.set_title(f"{short_label(name)}: lines between replicates", loc="left", fontsize=11)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         axes.legend(frameon=False)

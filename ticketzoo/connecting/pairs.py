@@ -21,6 +21,7 @@ from ticketzoo.connecting.levels import check_split, points_between
 from ticketzoo.errors import RunError
 from ticketzoo.finding.run import Replicate
 from ticketzoo.instability.line import Point
+from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.masks.overlap import Overlap, joined, overlap
 from ticketzoo.models import create_from_architecture
@@ -198,14 +199,14 @@ def _overlap(masks: Masks, others: Masks) -> Overlap:
     return overlap(joined(groups.sum(axis=0, keepdims=True) for groups in counts.values()))
 
 
-def rows_of(found: Pairs, level: int) -> list[dict[str, Any]]:
+def rows_of(found: Pairs, level: int, look: LineConfig) -> list[dict[str, Any]]:
     """Return a row for each point of each line, and for each overlap, as results.jsonl holds them."""
     rows: list[dict[str, Any]] = []
     for pair in found.pairs:
         (first, seed), (second, other) = pair.first, pair.second
         ends = {"first": first, "first_seed": seed, "second": second, "second_seed": other}
         for align, points in pair.lines.items():
-            rows += [{**ends, "level": level, "align": align, **point._asdict()} for point in points]
+            rows += [{**ends, "level": level, "align": align, **point.row(look)} for point in points]
         for one in pair.shared:
             for align, of in ((NONE, one.before), ("aligned", one.after)):
                 if of is not None:
@@ -217,6 +218,6 @@ def rows_of(found: Pairs, level: int) -> list[dict[str, Any]]:
 def folder_of(config: PairsConfig, first: KeptRun, second: KeptRun) -> Path:
     """Return the default folder of the results."""
     parts = [f"connectivity-{config.align}"]
-    parts += [f"level-{config.level}"] * bool(config.level)
+    parts += [f"level-{config.level}"] * bool(config.level) + ["loss"] * (config.line.quantity == "loss")
     parts += [second.ticket.name] * (first.folder.resolve() != second.folder.resolve())
     return first.folder / "-".join(parts)

@@ -13,16 +13,17 @@ from ticketzoo.connecting.figure import plot_levels
 from ticketzoo.connecting.kept import KeptCells, KeptRun
 from ticketzoo.connecting.levels import Row, measure_levels
 from ticketzoo.distributed import processes
-from ticketzoo.evaluation.metrics import describe, scale, show
+from ticketzoo.evaluation.metrics import as_error, show
 from ticketzoo.evaluation.rows import write_results
-from ticketzoo.evaluation.statistics import Summary
+from ticketzoo.evaluation.statistics import Summary, summarise
 from ticketzoo.evaluation.tables import Table
+from ticketzoo.instability.line import metric_along
 from ticketzoo.runs.progress import Progress
 from ticketzoo.util.text import show_sparsity
 
 RULE = (
-    "Barrier: the most by which the error on the line rises above the chord between its ends (Paul et al. 2023). "
-    "Matching: mean error at most dense's plus epsilon."
+    "Barrier: the most by which the {0} on the line rises above the chord between its ends (Paul et al. 2023). "
+    "Matching: mean {0} at most dense's plus epsilon."
 )
 
 
@@ -58,7 +59,7 @@ def run_levels(
     Args:
         config: what to measure.
         run: as `KeptRun.read` gives it; its cells keep the errors, a point each as soon as it is there.
-        out: folder for the results; default `connectivity` in that of the run.
+        out: folder for the results; by default `folder_of_levels`.
         device: where to evaluate; if None the CPU.
         progress: told how it goes.
 
@@ -68,15 +69,20 @@ def run_levels(
     """
     with KeptCells(run.cells, device=device, progress=progress) as store:
         rows = measure_levels(config, run, store)
-        folder = out or run.folder / "connectivity"
-        metric = f"{config.line.split}_{run.task.metric.name}"
+        folder, metric = out or folder_of_levels(config, run), metric_along(config.line, run.task)
         return processes.from_first(lambda: write_report(config, rows, folder, metric))
+
+
+def folder_of_levels(config: LevelsConfig, run: KeptRun) -> Path:
+    """Return the default folder of the results."""
+    return run.folder / ("connectivity" + "-loss" * (config.line.quantity == "loss"))
 
 
 def write_report(config: LevelsConfig, rows: list[Row], out: Path, metric: str) -> ConnectReport:
     """Write everything that people look at into `out`, and return it. `metric` is the one that errors are of."""
-    found = level_connectivity(rows, threshold=config.threshold, epsilon=config.epsilon)
-    tables = [level_table(found, metric), agreement_table(found, metric)]
+    quantity = config.line.quantity
+    found = level_connectivity(rows, threshold=config.threshold, epsilon=config.epsilon, quantity=quantity)
+    tables = [level_table(found, metric), agreement_table(found, metric), projection_table(found, metric)]
     sentences = told(found, metric)
     summary = as_json(found, config, metric)
     out.mkdir(parents=True, exist_ok=True)
@@ -98,12 +104,30 @@ def level_table(found: LevelConnectivity, metric: str) -> Table:
         connected = "connected" if one.is_connected("previous", found.threshold) else "not connected"
         lines.append((str(one.level), show_sparsity(one.sparsity), errors, *barriers, connected, matching))
     spread = f"mean over {seeds} seeds ± half-width of its 95% interval" if seeds > 1 else "one seed, so no interval"
-    what = describe([metric], points=scale(metric) == 100)
     epsilon = "unknown, as one seed has no spread" if found.epsilon is None else show(metric, found.epsilon)
     limit = f"Connected: mean barrier from the level before at most {show(metric, found.threshold)}."
-    caption = f"{what}, as an error: {spread}. {RULE} Epsilon: {epsilon}. {limit}"
-    columns = ("level", "sparsity", "error", "barrier from the level before", "barrier from dense", "line", "level is")
+    what, rule = as_error(metric, points=True), RULE.format(found.quantity)
+    caption = f"{what}: {spread}. {rule} Epsilon: {epsilon}. {limit}"
+    barriers_from = ("barrier from the level before", "barrier from dense")
+    columns = ("level", "sparsity", found.quantity, *barriers_from, "line", "level is")
     return Table(caption, columns, "rrrrrll", tuple(lines))
+
+
+def projection_table(found: LevelConnectivity, metric: str) -> Table:
+    """Return a line for each level: what its masks alone do to the trained network of the level before."""
+    lines = []
+    for one in found.levels:
+        errors = (summarise(list(of.values())) for of in (one.before, one.projected, one.errors))
+        share = "" if one.brought is None else f"{one.brought.mean:.0%}"
+        shown = [_shown(summary, metric) for summary in errors]
+        lines.append((str(one.level), show_sparsity(one.sparsity), *shown, share))
+    caption = (
+        f"{as_error(metric)}: the network of the level before as it was trained, the same under this level's masks "
+        "without training (Paul et al. 2023: how far pruning leaves the basin), and this level trained. Share: of the "
+        f"{found.quantity} after pruning, what pruning brought."
+    )
+    columns = ("level", "sparsity", "before", "pruned", "trained again", "share")
+    return Table(caption, columns, "rrrrrr", tuple(lines))
 
 
 def agreement_table(found: LevelConnectivity, metric: str) -> Table:
@@ -140,14 +164,16 @@ def told(found: LevelConnectivity, metric: str) -> list[str]:
             "measured: one seed has no spread to hold levels against; --epsilon states an error above dense",
         ]
     above = f"at most {show(metric, found.epsilon or 0.0)} above dense"
-    return [*lines, f"measured sparsest matching level, by errors of {above}: {named(found.measured)}"]
+    by = {"error": "errors", "loss": "losses"}[found.quantity]
+    return [*lines, f"measured sparsest matching level, by {by} of {above}: {named(found.measured)}"]
 
 
 def as_json(found: LevelConnectivity, config: LevelsConfig, metric: str) -> dict[str, Any]:
-    """Return all of it for programs: errors and barriers in the metric's unit."""
+    """Return all of it for programs: errors (losses, of `quantity` loss) and barriers in the metric's unit."""
     return {
         "name": config.name,
         "metric": metric,
+        "quantity": found.quantity,
         "points": config.line.points,
         "threshold": found.threshold,
         "epsilon": found.epsilon,
@@ -181,7 +207,8 @@ def _level_json(one: Connection, found: LevelConnectivity) -> dict[str, Any]:
         for start, summary in summaries.items()
     }
     about = {"level": one.level, "sparsity": one.sparsity, "errors": _by_seed(one.errors)}
-    return {**about, "barrier": barriers, "matching": found.is_matching(one)}
+    pruned = {"errors": _by_seed(one.projected), "share": None if one.brought is None else one.brought.mean}
+    return {**about, "barrier": barriers, "matching": found.is_matching(one), "projected": pruned}
 
 
 def _by_seed(values: Any) -> dict[str, float]:

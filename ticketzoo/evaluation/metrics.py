@@ -50,6 +50,11 @@ def describe(metrics: Iterable[str], *, points: bool = False, falling: Collectio
     return f"{text} ({remarks})" if remarks else text
 
 
+def as_error(metric: str, *, points: bool = False) -> str:
+    """Return a metric as what it is 1 minus of, in words: "Test accuracy (%), as an error"; "Test loss" as it is."""
+    return describe([metric], points=points) + ", as an error" * metric_of(metric).higher_is_better
+
+
 def titles(metrics: Mapping[str, str], *, falling: Collection[str] = ()) -> dict[str, str]:
     """Return headings of targets, by target: with each its metric, where `metrics`, by target, differ.
 

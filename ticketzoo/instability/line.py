@@ -1,4 +1,4 @@
-"""The error along the line between two trained networks."""
+"""The error, or the loss, along the line between two trained networks."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,7 +27,11 @@ class Point(NamedTuple):
     position: float
     """From 0 to 1 along the line."""
     error: float
-    """1 minus the task's metric."""
+    """1 minus the task's metric, or the loss, as `LineConfig.quantity` says."""
+
+    def row(self, look: LineConfig) -> dict[str, float]:
+        """Return the columns of results.jsonl: the position, and under its name the quantity."""
+        return {"position": self.position, look.quantity: self.error}
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Line:
     def specification(self) -> dict[str, Any]:
         """Return all that decides the errors, as JSON: states by their digests."""
         return {
-            "line": self.look.model_dump(mode="json"),
+            "line": self.look.model_dump(mode="json", exclude={"quantity"} if self.look.quantity == "error" else None),
             "architecture": self.architecture,
             "ends": [state_sha256(end) for end in self.ends],
             "task": self.task.identity,
@@ -85,6 +89,26 @@ def errors_along(line: Line, store: Store, label: str) -> tuple[list[Point], boo
         return _evaluate(line, number / (line.look.points - 1), models[0], store.device)
 
     return store.remember_rows("line", line.specification(), Point, evaluate, count=line.look.points, key="points")
+
+
+def end_of(line: Line, store: Store) -> tuple[Point, bool]:
+    """Return the point at the second end of a line and whether it had to be evaluated now, as `errors_along` does it.
+
+    It is kept apart from the points of lines, for networks at whose other end nothing is.
+    """
+    specification = {**line.specification(), "ends": [state_sha256(line.ends[1])]}
+    specification["line"] = {key: value for key, value in specification["line"].items() if key != "points"}
+
+    def evaluate(number: int) -> Point:
+        return _evaluate(line, 1.0, _model(line, store.device), store.device)
+
+    points, new = store.remember_rows("point", specification, Point, evaluate, count=1, key="points")
+    return points[0], new
+
+
+def metric_along(look: LineConfig, task: Task) -> str:
+    """Return the metric that is looked at along a line, with its split: "test_accuracy" or "test_loss"."""
+    return f"{look.split}_{'loss' if look.quantity == 'loss' else task.metric.name}"
 
 
 def _model(line: Line, device: torch.device) -> nn.Module:
@@ -126,8 +150,10 @@ def _evaluate(line: Line, position: float, model: nn.Module, device: torch.devic
     last = max(1, min(total, line.look.batch_norm.iterations(per_epoch)))
     recompute_batch_norm(model, line.task, line.training.batch_size, line.seed, range(total - last, total), device)
     model.eval()
-    metric = line.task.metric
-    value = line.task.evaluate(model, line.look.split, device)[metric.name]
+    values, metric = line.task.evaluate(model, line.look.split, device), line.task.metric
+    if line.look.quantity == "loss":
+        return Point(position, values["loss"])
+    value = values[metric.name]
     return Point(position, 1 - value if metric.higher_is_better else value)
 
 

@@ -16,8 +16,8 @@ class Instability:
         rewind_step: the step from which the copies were trained, in iterations.
         level: of the network; 0 is the dense one.
         sparsity: fraction of its prunable weights removed.
-        by_seed: the mean over the pairs of copies of each seed, as a fraction of the examples.
-        end_error: mean error of the copies themselves, as a fraction of the examples.
+        by_seed: the mean over the pairs of copies of each seed, in the unit of what is measured.
+        end_error: mean error, or loss, of the copies themselves.
     """
 
     rewind_step: int
@@ -41,15 +41,20 @@ def instability(errors: Sequence[float]) -> float:
     return max(errors) - (errors[0] + errors[-1]) / 2
 
 
-def instabilities(rows: Iterable[Mapping[str, Any]]) -> list[Instability]:
-    """Return the instability of every network in `rows` (of results.jsonl), ordered by level and rewind step."""
+def instabilities(rows: Iterable[Mapping[str, Any]], quantity: str = "error") -> list[Instability]:
+    """Return the instability of every network in `rows` (of results.jsonl), ordered by level and rewind step.
+
+    Args:
+        rows: the points of lines.
+        quantity: the column that is looked at, `error` or `loss`.
+    """
     lines: dict[tuple[int, int], dict[tuple[int, tuple[int, ...]], list[tuple[float, float]]]] = {}
     sparsities: dict[tuple[int, int], float] = {}
     for row in rows:
         network = row["level"], row["rewind_step"]
         sparsities[network] = row["sparsity"]
         line = lines.setdefault(network, {}).setdefault((row["seed"], tuple(row["copies"])), [])
-        line.append((row["position"], row["error"]))
+        line.append((row["position"], row[quantity]))
     found = []
     for network, its_lines in sorted(lines.items()):
         errors = {line: [error for _, error in sorted(points)] for line, points in its_lines.items()}

@@ -17,12 +17,14 @@ class LineConfig(Config):
     Attributes:
         points: number of points on the line, evenly spaced, both ends included; the paper's figures have 30.
         split: name of the split that the error is measured on.
+        quantity: `error`, 1 minus the task's metric, or `loss`.
         batch_norm: length of training whose last batches the statistics of BatchNorm are computed over, anew at every
             point.
     """
 
     points: Annotated[int, Field(ge=3, le=1000)] = 30
     split: Literal["validation", "test"] = "test"
+    quantity: Literal["error", "loss"] = "error"
     batch_norm: Steps = Steps(1, "ep")
 
 
@@ -65,7 +67,7 @@ class StabilityRecipe(Config):
     line: LineConfig = LineConfig()
     """The line between two copies, along which the error is measured: its points and the split."""
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Instability, a fraction of the examples, below which a network is stable."""
+    """Instability, a fraction of the examples or a difference of losses, below which a network is stable."""
     seeds: Annotated[tuple[Seed, ...], Field(min_length=1)] = (0, 1, 2)
     """Seeds of the networks: the whole experiment is made once with each."""
 

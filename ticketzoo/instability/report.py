@@ -7,10 +7,12 @@ from pathlib import Path
 import torch
 
 from ticketzoo.distributed import processes
+from ticketzoo.evaluation.metrics import show
 from ticketzoo.evaluation.rows import write_results
 from ticketzoo.evaluation.statistics import Summary
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.start import load_task
+from ticketzoo.instability.line import metric_along
 from ticketzoo.instability.measure import (
     Instability,
     instabilities,
@@ -22,6 +24,7 @@ from ticketzoo.instability.measure import (
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.instability.recipe import StabilityRecipe
 from ticketzoo.instability.run import Row, measure_lines, trained_copies
+from ticketzoo.instability.words import error_words, in_brackets, limit, unit
 from ticketzoo.runs.plan import Plan, PlannedCells
 from ticketzoo.runs.progress import Progress
 from ticketzoo.runs.store import Store
@@ -38,7 +41,7 @@ class StabilityReport:
             that was measured.
         suggested_step: the earliest from which all subnetworks are.
         sentences: the same in words, a line each.
-        table: the same for people, in points of %.
+        table: the same for people.
         files: the names of the files written into `folder`.
         folder: the working folder.
     """
@@ -82,7 +85,8 @@ def run_stability(
         out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
     ) as store:
         rows = measure_lines(recipe, task, store)
-        return processes.from_first(lambda: write_report(recipe, rows, out))
+        metric = metric_along(recipe.line, task)
+        return processes.from_first(lambda: write_report(recipe, rows, out, metric=metric))
 
 
 def plan_stability(
@@ -108,19 +112,20 @@ def plan_stability(
     return plan
 
 
-def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> StabilityReport:
-    """Write everything that people look at into `out`, and return it."""
-    measured, split, threshold = instabilities(rows), recipe.line.split, recipe.threshold
+def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path, *, metric: str) -> StabilityReport:
+    """Write everything that people look at into `out`, and return it. `metric` is as `metric_along` gives it."""
+    measured, threshold = instabilities(rows, recipe.line.quantity), recipe.threshold
     starts = {level: stable_from(measured, level, threshold) for level in sorted(recipe.levels)}
     suggested = suggested_step(measured, threshold)
-    table, sentences = stability_table(measured, recipe), _sentences(measured, starts, suggested, recipe)
+    table, sentences = stability_table(measured, recipe, metric), _sentences(measured, starts, suggested, recipe)
     plots = [
-        plot_instability(measured, out / "instability.png", name=recipe.name, split=split, threshold=threshold).name,
-        plot_lines(rows, out / "lines.png", name=recipe.name, split=split).name,
+        plot_instability(measured, out / "instability.png", name=recipe.name, metric=metric, threshold=threshold).name,
+        plot_lines(rows, out / "lines.png", name=recipe.name, metric=metric, quantity=recipe.line.quantity).name,
     ]
     summary = {
         "name": recipe.name,
-        "split": split,
+        "split": recipe.line.split,
+        "quantity": recipe.line.quantity,
         "threshold": threshold,
         "stable_from": {str(level): start for level, start in starts.items()},
         "suggested_step": suggested,
@@ -132,28 +137,30 @@ def write_report(recipe: StabilityRecipe, rows: list[Row], out: Path) -> Stabili
     return StabilityReport(measured, starts, suggested, sentences, table, [*written, *plots], out)
 
 
-def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe) -> Table:
+def stability_table(measured: Sequence[Instability], recipe: StabilityRecipe, metric: str) -> Table:
     """Return the instability of every network at every rewind step, and whether it is below the threshold."""
+    quantity = recipe.line.quantity
     lines = [
         (
             str(one.level),
             show_sparsity(one.sparsity),
             f"{one.rewind_step:,}",
-            f"{100 * one.end_error:.2f}",
-            _percent(one.summary),
+            show(metric, one.end_error),
+            _shown(one.summary, metric),
             _of_the_error(one),
             stability_label(one, recipe.threshold),
         )
         for one in measured
     ]
-    seeds, split = len(recipe.seeds), recipe.line.split
+    seeds = len(recipe.seeds)
     spread = f"mean over {seeds} seeds ± half-width of its 95% interval" if seeds > 1 else "one seed, so no interval"
     pairs = f"{recipe.pairs} pairs of copies" if recipe.pairs > 1 else "a pair of copies"
-    threshold = f"{100 * recipe.threshold:g}%"
+    threshold = limit(recipe.threshold, metric)
     below = f"Stable: the whole interval is below {threshold}; unstable: none of it is; else undecided."
-    caption = f"Instability (points of % {split} error) of {pairs} a seed: {spread}. {below}"
-    columns = ("level", "sparsity", "rewind step", "error of the copies (%)", "instability", "of that error", "verdict")
-    return Table(caption, columns, "rrrrrrl", tuple(lines))
+    what = f"{'points of % ' * (unit(metric) == '%')}{error_words(metric)}"
+    caption = f"Instability ({what}) of {pairs} a seed: {spread}. {below}"
+    ends = f"{quantity} of the copies{in_brackets(metric)}", "instability", f"of that {quantity}"
+    return Table(caption, ("level", "sparsity", "rewind step", *ends, "verdict"), "rrrrrrl", tuple(lines))
 
 
 def _of_the_error(one: Instability) -> str:
@@ -161,9 +168,9 @@ def _of_the_error(one: Instability) -> str:
     return "" if relative is None else f"{relative:+.0%}"
 
 
-def _percent(summary: Summary) -> str:
-    half = "" if summary.half_width is None else f" ± {100 * summary.half_width:.2f}"
-    return f"{100 * summary.mean:.2f}{half}"
+def _shown(summary: Summary, metric: str) -> str:
+    half = "" if summary.half_width is None else f" ± {show(metric, summary.half_width)}"
+    return f"{show(metric, summary.mean)}{half}"
 
 
 def _sentences(

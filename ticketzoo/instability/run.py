@@ -6,8 +6,9 @@ from itertools import combinations
 from typing import Any
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.metrics import with_unit
 from ticketzoo.finding.run import Search
-from ticketzoo.instability.line import Line, errors_along
+from ticketzoo.instability.line import Line, errors_along, metric_along
 from ticketzoo.instability.measure import instability
 from ticketzoo.instability.recipe import StabilityRecipe
 from ticketzoo.masks.masks import Masks, sparsity
@@ -16,7 +17,7 @@ from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 
 Row = dict[str, Any]
-"""A line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error."""
+"""A line of results.jsonl: rewind_step, level, sparsity, seed, copies, position, error (or loss)."""
 
 
 def measure_lines(recipe: StabilityRecipe, task: Task, store: Store) -> list[Row]:
@@ -105,6 +106,7 @@ def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell],
         label = f"{where} copies {first} and {second}"
         points, new = errors_along(line, store, label)
         found = instability([point.error for point in points])
-        store.progress.evaluated(label, f"instability {found:.2%}", new=new)
+        said = with_unit(metric_along(recipe.line, start.task), found)
+        store.progress.evaluated(label, f"instability {said}", new=new)
         for point in points:
-            yield {**labels, "copies": [first, second], **point._asdict()}
+            yield {**labels, "copies": [first, second], **point.row(recipe.line)}
