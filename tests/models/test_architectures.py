@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from ticketzoo.errors import ModelError
-from ticketzoo.models import create_model, head_of, prunable_parameters
+from ticketzoo.models import Image, create_model, head_of, prunable_parameters
 from ticketzoo.models.create import ARCHITECTURES
 
 # Weights and all parameters, by hand. resnet-20: stem 3*16*9 = 432; segments 6*16*16*9 = 13,824,
@@ -44,7 +44,10 @@ def test_resnet_20_with_running_statistics_has_the_papers_274k() -> None:
     assert sum(t.numel() for name, t in state.items() if "num_batches" not in name) == 274_042
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+OF_IMAGES = [row.name for row in ARCHITECTURES.values() if any(reads is Image for reads, _ in row.accepts)]
+
+
+@pytest.mark.parametrize("name", OF_IMAGES)
 @pytest.mark.parametrize("in_shape", [(3, 32, 32), (1, 28, 28), (2, 33, 21)])
 def test_every_architecture_scores_a_batch_of_two(name: str, in_shape: tuple[int, int, int]) -> None:
     model = create_model(name, seed=0, in_shape=in_shape, num_classes=7, width=0.5)
@@ -99,7 +102,7 @@ def test_residual_shortcuts_project_once_a_segment() -> None:
     assert names == ["blocks.5.shortcut.0.weight", "blocks.10.shortcut.0.weight"]
 
 
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize("name", OF_IMAGES)
 def test_head_has_one_output_a_class(name: str) -> None:
     model = create_model(name, seed=0, num_classes=3, width=0.1)
     assert head_of(model) == ("fc" if name.startswith(("resnet", "vgg")) else "fc3")

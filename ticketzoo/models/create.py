@@ -10,6 +10,7 @@ from ticketzoo.models import conv as conv
 from ticketzoo.models import lenet as lenet
 from ticketzoo.models import mlp as mlp
 from ticketzoo.models import pretrained as pretrained
+from ticketzoo.models import recurrent as recurrent
 from ticketzoo.models import resnet as resnet
 from ticketzoo.models import timm as timm
 from ticketzoo.models import torchvision as torchvision

@@ -114,12 +114,14 @@ def head_modules(model: nn.Module) -> list[str]:
     """Return the names of the modules that make up the head, which another task replaces.
 
     Of a `transformers` model those beside the bare encoder, such as `dropout` and `classifier` (none if it is bare); of
-    any other the layer that `head_of` names.
+    any other its `head_layers`, where its class names them, or the layer that `head_of` names.
 
     Raises:
         ModelError: `head_of` finds no such layer.
     """
-    return outside_body(model) if hasattr(model, "base_model_prefix") else [head_of(model)]
+    if hasattr(model, "base_model_prefix"):
+        return outside_body(model)
+    return list(getattr(model, "head_layers", None) or [head_of(model)])
 
 
 def head_of(model: nn.Module) -> str:

@@ -89,6 +89,13 @@ class NextTokens:
 
 
 @dataclass(frozen=True)
+class CarriedTokens(NextTokens):
+    """The same, of a model that takes and gives a `state`: tensors [layers, b, ...], from batch to batch."""
+
+    words: ClassVar[str] = "next tokens with a state carried on"
+
+
+@dataclass(frozen=True)
 class Spans:
     """Scores of each place as the first and as the last token of an answer: two of float [b, t]."""
 

@@ -32,9 +32,10 @@ def create_task(config: TaskSection, *, tokenizer: str | Path | None = None) -> 
         return task_type.make(config)
     asked = getattr(config, "tokenizer", None)
     chosen = asked or tokenizer
-    if getattr(config, "vocabulary", None) is not None:
+    made = next((key for key in ("vocabulary", "tokens") if getattr(config, key, None) is not None), None)
+    if made is not None:
         if chosen is not None:
-            raise DataError(f"task.vocabulary trains a tokenizer, and the model brings its own, {chosen}: leave it out")
+            raise DataError(f"task.{made} trains a tokenizer, and the model brings its own, {chosen}: leave it out")
         return task_type.make(config, None)
     if chosen is None:
         raise DataError(

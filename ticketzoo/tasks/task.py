@@ -174,6 +174,30 @@ class ResidentTask(Task, Protocol):
 
 
 @runtime_checkable
+class StatefulBatches(Protocol):
+    """Batches that depend on what the model made of those before: what a task's `batches` gives may be such.
+
+    They begin as a function of (`seed`, start); where a training goes on from a checkpoint, as that has them.
+    """
+
+    def __iter__(self) -> Iterator[Any]:
+        """Return the iterator itself."""
+        ...
+
+    def __next__(self) -> Any:
+        """Return the next batch."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that those to come depend on, beside seed and step: of several processes in the first one."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on from what `state_dict` gave."""
+        ...
+
+
+@runtime_checkable
 class GuessableTask(Task, Protocol):
     """A task of which it is known what a network scores that takes no notice of its input."""
 

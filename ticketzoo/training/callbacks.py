@@ -1,16 +1,19 @@
 """Events between the updates of a training: snapshots, progress, checkpoints, and a signal that ends it."""
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from ticketzoo.distributed import processes
+from ticketzoo.errors import RunError
 from ticketzoo.models import load_model_state, model_state
 from ticketzoo.models.state import State, copy_state
+from ticketzoo.tasks.task import StatefulBatches
 from ticketzoo.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -66,6 +69,8 @@ class BetweenUpdates:
         self._callbacks, self._model, self._optimizer, self._total = callbacks, model, optimizer, total
         self._checkpoints = callbacks.resumption if processes.rank() == 0 else None
         self._snapshots = frozenset(callbacks.snapshot_steps if processes.rank() == 0 else ())
+        self._left: State = {}
+        self._batches: StatefulBatches | None = None
 
     def begin(self, start_step: int) -> tuple[Record, int]:
         """Return the record and the step that training goes on from: those of its checkpoint, loaded, or of its start.
@@ -80,12 +85,33 @@ class BetweenUpdates:
         if checkpoint is not None and not any(step < checkpoint.step for step in self._callbacks.snapshot_steps):
             load_model_state(self._model, checkpoint.model)
             load_optimizer_tensors(self._optimizer, checkpoint.optimizer)
-            record, step = Record(**checkpoint.record), checkpoint.step
+            record, step, self._left = Record(**checkpoint.record), checkpoint.step, checkpoint.batches
         now = time.monotonic()
         self._record, self._began, self._saved, self._shown = record, now - record.seconds, now, 0.0
         self._cpu_began, self._points = time.process_time() - record.cpu_seconds, len(record.curve)
         self._snapshot(step)
         return record, step
+
+    def resumed(self, batches: Iterator[Any]) -> Iterator[Any]:
+        """Return `batches` as the checkpoint left them, where their state is one that changes.
+
+        Raises:
+            RunError: no checkpoint can hold it.
+        """
+        if isinstance(batches, StatefulBatches):
+            if self._left:
+                batches.load_state_dict(self._left)
+            self._batches = batches
+            self._state_of_batches()
+        return batches
+
+    def _state_of_batches(self) -> State:
+        state = {} if self._batches is None else self._batches.state_dict()
+        for name, value in state.items():
+            if not isinstance(value, Tensor):
+                what = f"{name} of {type(self._batches).__name__} is of type {type(value).__name__}"
+                raise RunError(f"{what}, and a checkpoint holds tensors: have state_dict give tensors alone")
+        return state
 
     def after(self, step: int, told_to_stop: bool) -> None:
         """Take a snapshot, report progress, write a checkpoint, each if it is due; stop at a signal.
@@ -111,7 +137,8 @@ class BetweenUpdates:
         stopping = told_to_stop or (processes.count() == 1 and interrupted())
         if self._checkpoints and (now - self._saved > self._checkpoints.every_seconds or stopping):
             tensors = model_state(self._model), optimizer_tensors(self._optimizer)
-            save_checkpoint(self._checkpoints.folder, Checkpoint(step, *tensors, dict(vars(self._record))))
+            checkpoint = Checkpoint(step, *tensors, dict(vars(self._record)), self._state_of_batches())
+            save_checkpoint(self._checkpoints.folder, checkpoint)
             self._saved = now
         if stopping:
             processes.wait_for_all()  # one that ends has the others end, and the first may still be writing

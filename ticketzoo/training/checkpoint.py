@@ -9,7 +9,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,8 @@ class Checkpoint:
     optimizer: dict[str, Tensor]
     record: dict[str, Any]
     """History and best values so far, as JSON."""
+    batches: State = field(default_factory=dict)
+    """Of `StatefulBatches` (see `ticketzoo.tasks.task`)."""
 
 
 def optimizer_tensors(optimizer: Optimizer) -> State:
@@ -69,7 +71,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> None:
     Raises:
         RunError: it cannot be written.
     """
-    parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer}
+    parts = {"model": checkpoint.model, "optimizer": checkpoint.optimizer, "batches": checkpoint.batches}
     tensors = {f"{part}:{name}": t.cpu().contiguous() for part, state in parts.items() for name, t in state.items()}
     meta = json.dumps({"step": checkpoint.step, "record": checkpoint.record})
     path = folder / f"checkpoint-{checkpoint.step}.safetensors"
@@ -139,7 +141,7 @@ def _read(path: Path) -> Checkpoint:
     if _digest(metadata["checkpoint"], tensors) != metadata["sha256"]:
         raise ValueError("its content is not what was written")
     meta = json.loads(metadata["checkpoint"])
-    parts: dict[str, State] = {"model": {}, "optimizer": {}}
+    parts: dict[str, State] = {"model": {}, "optimizer": {}, "batches": {}}
     for key, tensor in tensors.items():
         part, name = key.split(":", 1)
         parts[part][name] = tensor

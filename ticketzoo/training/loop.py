@@ -62,7 +62,7 @@ def train(
     between = BetweenUpdates(callbacks or Callbacks(), model, optimizer, total)
     record, step = between.begin(start_step)
     descent = Descent(model, forward, optimizer, task, config, seed, device)
-    with closing(descent.updates(step, total)) as updates:
+    with closing(descent.updates(step, total, between.resumed)) as updates:
         for step, loss, told_to_stop in updates:
             if step == total or (task.has_validation and step % evaluate_every == 0):
                 try:
@@ -86,8 +86,8 @@ class Descent:
     seed: int
     device: torch.device
 
-    def updates(self, start: int, total: int) -> Generator[tuple[int, Tensor, bool]]:
-        """Do the updates that follow the first `start`, up to `total`.
+    def updates(self, start: int, total: int, via: Callable[[Any], Any] = iter) -> Generator[tuple[int, Tensor, bool]]:
+        """Do the updates that follow the first `start`, up to `total`, by batches that come through `via`.
 
         Yields:
             after each, how many there were, the loss of its batch (this process's part of the mean), and whether one
@@ -100,7 +100,8 @@ class Descent:
             update = self.update(zero_pruned_gradients)
             if device.type == "cuda":
                 update = captured(update, self.model, task, config, self.optimizer, device)
-            for step, batch in enumerate(task.batches(config.batch_size, self.seed, start, total, device), start):
+            batches = via(task.batches(config.batch_size, self.seed, start, total, device))
+            for step, batch in enumerate(batches, start):
                 set_learning_rate(self.optimizer, config, step, total, per_epoch)
                 seed_generators(device, derive_seed(self.seed, "augment", step))
                 weight, told_to_stop = share_of(task, batch)

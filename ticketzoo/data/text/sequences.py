@@ -158,7 +158,13 @@ def check_model(model: nn.Module, longest: int, tokenizer: Tokenizer) -> None:
     Raises:
         ModelError: a model that is none of transformers'.
     """
-    config = getattr(plain_model(model), "config", None)
+    plain = plain_model(model)
+    config, words = getattr(plain, "config", None), getattr(plain, "vocabulary", None)
+    if config is None and isinstance(words, int):
+        if tokenizer.vocabulary > words:
+            what = f"{tokenizer.described} are {tokenizer.vocabulary} tokens, the model has {words}"
+            raise DataError(f"{what}: make one for these texts")
+        return
     if config is None:
         raise ModelError(f"{type(model).__name__} takes no text: choose a model named transformers/...")
     positions = _positions(config)
