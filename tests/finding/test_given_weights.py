@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from ticketzoo import load_ticket
 from ticketzoo.errors import ModelError, RecipeError, RegistryError
@@ -58,6 +58,21 @@ def test_a_ticket_starts_from_a_file(tmp_path: Path) -> None:
     _, folder = find_and_package(recipe, tmp_path / "run")
     start = load_ticket(str(folder), level=0).rewind_state
     assert all(torch.equal(one, start[name]) for name, one in model.state_dict().items())
+
+
+def test_a_ticket_starts_from_a_finished_training_of_another_run(tmp_path: Path) -> None:
+    find_and_package(recipe_of(kwargs={"width": 0.1}), tmp_path / "before")
+    cells = {(path / "final.safetensors").is_file(): path for path in (tmp_path / "before" / "cells").iterdir()}
+    recipe = recipe_of(kwargs={"width": 0.1}, weights=str(cells[True]))
+    _, folder = find_and_package(recipe, tmp_path / "after")
+    start = load_ticket(str(folder), level=0).rewind_state
+    trained = load_file(cells[True] / "final.safetensors")
+    assert start.keys() == trained.keys() and all(torch.equal(start[name], one) for name, one in trained.items())
+    (cells[True] / "final.safetensors").unlink()
+    with pytest.raises(
+        RecipeError, match=r"model\.weights: .*: this training did not keep its weights: it has no final"
+    ):
+        given_weights("lenet-300-100", str(cells[True]))
 
 
 @pytest.mark.slow

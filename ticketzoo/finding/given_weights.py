@@ -10,6 +10,7 @@ from torch import Tensor
 from ticketzoo.bridges.checkpoint import open_source
 from ticketzoo.errors import RecipeError, RegistryError
 from ticketzoo.hub.errors import HubUnreachable
+from ticketzoo.runs.cell import FINAL
 from ticketzoo.ticket.base import BaseWeights
 from ticketzoo.util.text import one_line
 
@@ -22,21 +23,31 @@ def given_weights(name: str, weights: str) -> Mapping[str, Tensor]:
 
     Args:
         name: of the model, such as `torchvision/resnet50`.
-        weights: a file or folder; `DEFAULT` for those that torchvision or timm publishes.
+        weights: a file or folder, also that of a finished training in the `cells/` of a run, for its trained weights;
+            `DEFAULT` for those that torchvision or timm publishes.
 
     Raises:
-        RecipeError: another model has no published weights.
+        RecipeError: another model has no published weights, or a training did not keep its own.
         RegistryError: they cannot be fetched.
         TicketError: they cannot be read.
     """
     if weights != PUBLISHED:
-        return open_source(Path(weights).expanduser()).tensors
+        return open_source(_place(Path(weights).expanduser())).tensors
     library, _, inner = name.partition("/")
     if library == "torchvision":
         return _of_torchvision(inner)
     if library == "timm":
         return _of_timm(inner)
     raise RecipeError(f"model.weights: {PUBLISHED} goes with torchvision/NAME and timm/NAME: {_INSTEAD}")
+
+
+def _place(path: Path) -> Path:
+    """Return the file with the trained weights of a finished training; any other file or folder as it is."""
+    if not (path / "cell.json").is_file():
+        return path
+    if not (path / FINAL).is_file():
+        raise RecipeError(f"model.weights: {path}: this training did not keep its weights: it has no {FINAL}")
+    return path / FINAL
 
 
 def _of_torchvision(name: str) -> Mapping[str, Tensor]:

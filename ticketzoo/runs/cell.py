@@ -24,7 +24,8 @@ from ticketzoo.training.statistics import gather_statistics
 from ticketzoo.training.threads import threads_for
 from ticketzoo.util.files import sync_folder, writing_into
 
-_FINAL = "final.safetensors"
+FINAL = "final.safetensors"
+"""The trained weights of a finished training, where it kept them."""
 _LEARNED = "learned.safetensors"
 """What a training learned beside weights: masks, scores."""
 _KEY, _RULE = "batch_norm", "whole batches"
@@ -45,7 +46,7 @@ class Cell:
 
     def final_state(self) -> State:
         """Return the trained parameters and buffers."""
-        return processes.from_first(lambda: read_state(self.folder / _FINAL))
+        return processes.from_first(lambda: read_state(self.folder / FINAL))
 
     def learned(self) -> Learned:
         """Return what was learned; the weights as `final_state` does."""
@@ -99,7 +100,7 @@ def read_cell(
     Raises:
         RunError: its record cannot be read.
     """
-    wanted = ["cell.json", *[_FINAL] * keep_final, *map(_snapshot_file, snapshot_steps)]
+    wanted = ["cell.json", *[FINAL] * keep_final, *map(_snapshot_file, snapshot_steps)]
     if not all((folder / name).is_file() for name in wanted):
         return None
     record = read_document(folder / "cell.json", "record")
@@ -196,7 +197,7 @@ def finish_cell(training: Training, model: nn.Module, record: Record, measured_i
     noted = measured_in | rules_of(job)
     content = {"specification": training.specification, "record": vars(record), "environment": noted}
     learned = job.learn.learned(model)
-    states = {_LEARNED: split_learned(learned)} | ({_FINAL: learned.weights} if training.keep_final else {})
+    states = {_LEARNED: split_learned(learned)} | ({FINAL: learned.weights} if training.keep_final else {})
     processes.from_first(lambda: _finish(training, content, states))
 
 
@@ -211,7 +212,7 @@ def _finish(training: Training, content: dict[str, Any], states: dict[str, State
         remove_checkpoints(half_done)
         if (folder / "cell.json").is_file() and not read_cell(folder, training.job, False, (), lambda why: None):
             (folder / "cell.json").unlink()  # first: without it nothing that is left counts as finished
-            for stale in (folder / _FINAL, folder / _LEARNED, *folder.glob(_snapshot_file("*"))):
+            for stale in (folder / FINAL, folder / _LEARNED, *folder.glob(_snapshot_file("*"))):
                 stale.unlink(missing_ok=True)
         if folder.exists():  # finished before, but without a tensor that is asked for now
             for file in half_done.iterdir():
