@@ -156,7 +156,8 @@ def to_text(content: Mapping[str, Any]) -> str:
     ]
     facts = [f"- {name}: {value}" for name, value in content["facts"].items()]
     described = ", ".join(f"{name} {value}" for name, value in content["machine"].items())
-    return "\n".join([f"## {content['title']}", "", *table, "", *facts, *[""] * bool(facts), described])
+    shown = [*table, ""] if content["rows"] else []
+    return "\n".join([f"## {content['title']}", "", *shown, *facts, *[""] * bool(facts), described])
 
 
 def _say(text: str) -> None:
