@@ -341,7 +341,7 @@ def main() -> None:
     replace(ROOT / "docs" / "transfer.md", "zoo-words", zoo_words(carried))
     replace(ROOT / "docs" / "transfer.md", "zoo", transfer_table(carried).markdown())
     for name, text in matrix_parts(read_rows, RESULTS, IMAGES):
-        replace(ROOT / "docs" / "transfer.md", name, text)
+        replace(ROOT / "docs" / "matrix.md", name, text)
 
 
 if __name__ == "__main__":

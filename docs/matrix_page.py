@@ -1,16 +1,20 @@
-"""Measured parts of docs/transfer.md on many sources and targets, from what `ticketzoo transfer` writes.
+"""Measured parts of docs/matrix.md, from what `ticketzoo transfer` writes.
 
 The rows of a run NAME are docs/results/NAME.jsonl (its results.jsonl); its data are told by docs/results/NAME.json (its
 matrix.json).
 """
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from ticketzoo.evaluation.matrix import matrices
+from finder_claims import minus
+from finder_tables import shown
+
+from ticketzoo.evaluation.matrix import Matrix, matrices
 from ticketzoo.evaluation.matrix_plot import plot_matrix
 from ticketzoo.evaluation.matrix_tables import matrix_sections
+from ticketzoo.evaluation.statistics import summarise
 
 EXPERIMENTS = ("lenet-5-five", "lenet-5-scarce")
 """Recipes in recipes/matrix that are shown once their rows are there."""
@@ -31,4 +35,18 @@ def parts(read: Callable[[str], list[dict]], results: Path, images: Path) -> Ite
         for ending, _, over_own in pictures:
             plot_matrix(rows, found, images / f"{name}-{ending}.png", over_own=over_own)
         shown = [f"![ticket minus {over}](images/{name}-{ending}.png)" for ending, over, _ in pictures]
+        if name == "lenet-5-five":
+            yield f"{name}-parts", of_parts(found)
         yield name, "\n\n".join([*matrix_sections(rows, about), *shown])
+
+
+def of_parts(found: Sequence[Matrix]) -> str:
+    """Row means of a source less those of parts of it, paired by seed: a line a level."""
+    table = ["| sparsity | all minus a quarter | all minus five classes |", "|--:|--:|--:|"]
+    for matrix in found:
+        rows = {source.removeprefix("lenet-5.").removesuffix("-imp-rgb"): of for source, of in matrix.rows.items()}
+        whole = rows["fashion-mnist"]
+        less = [minus(whole, rows[part]) for part in ("fashion-mnist-quarter", "fashion-mnist-0-4")]
+        cells = [shown(summarise(list(by_seed.values())), signed=True) for by_seed in less]
+        table.append(f"| {matrix.sparsity:.3f} | {' | '.join(cells)} |")
+    return "\n".join(table)

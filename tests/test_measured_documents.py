@@ -34,6 +34,7 @@ def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
         "causal-lms",
         "connectivity",
         "elastic",
+        "matrix",
     ):
         document = f"docs/{page}.md"
         assert (tmp_path / document).read_text() == (ROOT / document).read_text(), f"{document}: run docs/build.py"
@@ -94,9 +95,15 @@ STATED = {
     },
     "docs/transfer.md": {
         "Do tickets transfer?": ([], "0.965 0.8 5 0 0.5 1 2 3"),  # an example of a label, the level of tests, arms
-        "Many sources, many targets": ([], "0 100 300 1,000 28 5 2019 2020"),  # images, pixels, papers
         "The zoo's tickets on the other of MNIST and Fashion-MNIST": (
             ["recipes/transfer/zoo-lenet-5-mnist.yaml"], "0.83 0.956"
+        ),
+    },
+    "docs/matrix.md": {
+        "Many sources, many targets": ([], "0 100 300 1,000 28 5 2019 2020"),  # images, pixels, papers
+        "Five sources on five targets, and scarce data": (
+            ["recipes/matrix/lenet-5-five.yaml", "recipes/matrix/lenet-5.mnist-imp-rgb.yaml"],
+            "28 100 300 1,000 0 1,400 19 50",  # pixels, images, iterations, networks
         ),
     },
 }  # fmt: skip

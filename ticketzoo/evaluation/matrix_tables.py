@@ -47,14 +47,17 @@ def matrix_table(rows: Iterable[Row], about: About, matrix: Matrix, *, over_own:
     columns += ["mean elsewhere"] if over_own else ["mean", "rank"]
     what = f"{describe(metrics.values(), points=True, falling=falling)} {moment(rows, 'final')}"
     caption = f"{what} at a sparsity of {show_sparsity(matrix.sparsity)}, " + (
-        _own_words(matrix) if over_own else DENSE
+        _own_words(matrix) if over_own else DENSE + BRACKETS
     )
     return Table(f"{caption}{_seeds(cells)}", tuple(columns), "l" + "r" * (len(columns) - 1), tuple(lines))
 
 
 DENSE = (
     "ticket minus dense by seed. Mean: of a row over the targets that all sources have, of a column over the sources. "
-    "Rank: of the row's mean, 1 is the best; over seeds, smallest and largest in brackets."
+    "Rank: of the row's mean, 1 is the best. "
+)
+BRACKETS = (
+    "In square brackets: 95% intervals over seeds; in round ones, where that would pass a bound, smallest and largest."
 )
 
 
@@ -150,7 +153,7 @@ def series_table(rows: Iterable[Row], found: Sequence[Series]) -> Table:
     what = f"{describe([metric], points=True, falling=falling)} {moment(rows, 'final')} on {name}"
     caption = (
         f"{what}, arm minus dense by seed, by number of training examples; fewer lie within more. Spearman: of "
-        "examples and gain, by seed; below 0 where it grows as examples become scarce."
+        "examples and gain, by seed; below 0 where it grows as examples become scarce. " + BRACKETS
     )
     gaps = {(str(size), one.arm): gap for one in found for size, gap in one.gaps.items()}
     columns = ("source", "arm", "sparsity", *(f"{size:,}" for size in sizes), "Spearman")
@@ -167,7 +170,7 @@ def matrix_sections(rows: Iterable[Row], about: About) -> list[str]:
         if matrix.over_own:
             sections.append(matrix_table(rows, about, matrix, over_own=True).markdown())
     if lines := matrix_sentences(rows, about, found):
-        sections.append("\n".join(f"- {line}" for line in lines))
+        sections.append("\n".join(f"- {line}" for line in lines) + f"\n\n{BRACKETS}")
     return sections + [series_table(rows, of_name).markdown() for of_name in by_name.values()]
 
 
