@@ -499,3 +499,42 @@ def test_published_rules_stand_beside_under_their_names() -> None:
     # Where random tickets themselves were measured the rule of that name is about them.
     beside = only(DENSE + rows("ticket", around(0.891)) + controls() + rows("random_ticket", around(0.9)))
     assert beside.published["Morcos et al. 2019, Yu et al. 2020 (means, against random tickets)"] == "not above"
+
+
+def robust(dense: float, ticket: float) -> list[dict[str, Any]]:
+    """Rows of dense and of level 3 by robust accuracy, which decides."""
+    named = {"metric": "test_robust_accuracy"}
+    measured = rows("dense", around(dense), **named) + rows("ticket", around(ticket), **named)
+    return [row | {"decides": True} for row in measured]
+
+
+@pytest.mark.parametrize(
+    ("clean", "attacked", "label"),
+    [(0.9, 0.5, "matching"), (0.8, 0.5, "below"), (0.9, 0.4, "below"), (0.88, 0.5, "undecided")],
+)
+def test_a_ticket_matches_by_robust_accuracy_only_if_it_does_by_accuracy_too(
+    clean: float, attacked: float, label: str
+) -> None:
+    level = only(robust(0.5, attacked) + DENSE + rows("ticket", around(clean)))
+    assert level.label == label
+    assert level.dense is not None and level.dense.difference == pytest.approx(attacked - 0.5)
+    assert f"by test accuracy {100 * (clean - 0.9):+.2f}" in level.reason
+
+
+def test_below_by_either_metric_is_tested_at_half_the_level() -> None:
+    """0.033 below a margin of 0.02 by the half-width at 5% of 4 degrees of freedom, and not by that at 2.5%."""
+    lower = rows("ticket", around(0.9 - 0.02 - HALF - 0.001))
+    assert only(DENSE + lower).label == "below"
+    assert only(robust(0.5, 0.5) + DENSE + lower).label == "undecided"
+
+
+def test_robust_accuracy_without_accuracy_is_not_measured() -> None:
+    verdict = judge(robust(0.5, 0.5) + DENSE, margin=0.02)
+    assert verdict.label == "not measured" and verdict.metric == "test_robust_accuracy"
+    assert verdict.levels[0].reason == "needs at least 2 seeds, has ticket 0 of test accuracy"
+    assert "so it is by test accuracy, tested alike" in verdict.rule
+
+
+def test_each_metric_has_the_margin_that_its_own_dense_gives() -> None:
+    level = judge(robust(0.5, 0.5) + DENSE + rows("ticket", around(0.9))).levels[0]
+    assert "margin 1.00; by test accuracy" in level.reason and "margin 0.50" in level.reason

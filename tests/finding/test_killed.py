@@ -70,11 +70,17 @@ def killed(process: ForkServerProcess, out: Path, after: float) -> bool:
     return process.exitcode != 0
 
 
+NOISY = "label_noise: {kind: redraw, fraction: 0.2}"
+ATTACKED = "adversarial: {epsilon: 8/255, steps: 2, evaluate: {steps: 2, restarts: 2}}"
+MODIFIED = RECIPE.replace("examples: 64", f"examples: 64, {NOISY}").replace("  augment", f"  {ATTACKED}\n  augment")
+
+
 @pytest.mark.slow
-def test_a_find_killed_again_and_again_ends_with_the_same_ticket(tmp_path: Path) -> None:
+@pytest.mark.parametrize("content", [RECIPE, MODIFIED], ids=["plain", "noisy and attacked"])
+def test_a_find_killed_again_and_again_ends_with_the_same_ticket(content: str, tmp_path: Path) -> None:
     """Trap 11: resuming after a crash without the random state gives another ticket."""
     recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(RECIPE)
+    recipe.write_text(content)
     undisturbed = start(recipe, tmp_path / "undisturbed")
     undisturbed.join()
     assert undisturbed.exitcode == 0

@@ -70,7 +70,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     from ticketzoo.evaluation.diagnosis import diagnose
     from ticketzoo.evaluation.evidence import density_lines
     from ticketzoo.evaluation.statistics import deciding_metrics
-    from ticketzoo.targets import arms_table, sentence
+    from ticketzoo.targets import arms_tables, sentence
     from ticketzoo.ticket.effective import effective_sparsity
     from ticketzoo.ticket.empty import heading
     from ticketzoo.util.text import for_terminal
@@ -91,7 +91,8 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
         )
     else:
         rows, verdict = ticket.results, ticket.config.verdict
-        console().print(arms_table(rows, target=rows[0]["target"], verdict=verdict).rich())
+        for table in arms_tables(rows, target=rows[0]["target"], verdict=verdict):
+            console().print(table.rich())
         if verdict:
             print(f"verdict: {for_terminal(sentence(verdict))}")
         for line in density_lines(rows, verdict):

@@ -36,6 +36,7 @@ class Measured:
         margin: by which a ticket may be below dense and match it, [...] or a number.
         draws: trainings that each value of a control is the mean of, [arms, control levels]; by default 1. Means of
             more vary less, so controls of as many alone share a spread.
+        beside: dense and levels by another metric, which has to match, too; its controls are left alone.
     """
 
     dense: Floats
@@ -44,10 +45,18 @@ class Measured:
     control_levels: Sequence[int]
     margin: float | Floats
     draws: NDArray[np.int_] | None = None
+    beside: "Measured | None" = None
 
     def groups(self) -> Groups:
         """Return dense and the levels, [..., 1 + levels]: see `pooled`."""
         return pooled(np.concatenate([self.dense[..., None, :], self.levels], axis=-2), against_first=True)
+
+    def tests(self) -> tuple[Difference, Floats, Floats]:
+        """Return the ticket minus dense, and the p-values of being above minus the margin and below it."""
+        groups = self.groups()
+        to_dense = subtract(groups.of(slice(1, None)), groups.of(slice(0, 1)))
+        bound = -np.asarray(self.margin)[..., None]
+        return to_dense, to_dense.above(bound), to_dense.below(bound)
 
 
 @dataclass(frozen=True)
@@ -64,6 +73,7 @@ class Decision:
         above_dense: a claim of its own, with Holm's correction over levels.
         above_controls: above each control, from the sparsest control level on, [..., control levels].
         winning: the same of levels that match.
+        beside: the difference to dense by the metric that has to match, too.
     """
 
     groups: Groups
@@ -75,6 +85,7 @@ class Decision:
     above_dense: Bools
     above_controls: Bools
     winning: Bools
+    beside: Difference | None = None
 
     @property
     def claims(self) -> "Claims":
@@ -110,6 +121,9 @@ def decide(
     first that fails. So each label is wrong in about `alpha` of the tickets, and in more where the sparsest level
     that matches is left to chance or one level is noisy among quiet ones: docs/verdicts.md says by how much.
 
+    Where another metric has to match, too, a level matches by both, each tested at `alpha` (an intersection of
+    alternatives), and is below by either, each tested at half of it.
+
     Args:
         measured: of one ticket, or [...] of them.
         alpha: level of every one-sided test, a number or [...].
@@ -120,11 +134,13 @@ def decide(
     of_claims = of_matching if alpha_winning is None else np.asarray(alpha_winning)[..., None]
     groups = measured.groups()
     ticket = groups.of(slice(1, None))
-    to_dense = subtract(ticket, groups.of(slice(0, 1)))
-    bound = -np.asarray(measured.margin)[..., None]
-    p_matching = to_dense.above(bound)
+    to_dense, p_matching, p_below = measured.tests()
+    beside = None
+    if measured.beside is not None:
+        beside, matches_too, below_too = measured.beside.tests()
+        p_matching, p_below = np.maximum(p_matching, matches_too), 2 * np.minimum(p_below, below_too)
     matching = leading((p_matching <= of_matching) & np.logical_not(claims.below) | claims.matching)
-    below = trailing((to_dense.below(bound) <= of_matching) | claims.below) & ~matching
+    below = trailing((p_below <= of_matching) | claims.below) & ~matching
     at = np.asarray(measured.control_levels, dtype=int)
     here = ticket.each(lambda column: column[..., None, at])
     to_controls = subtract(here, controls := _control_groups(measured))
@@ -132,7 +148,8 @@ def decide(
     winning = trailing(matching[..., at] & (above | claims.winning), among=matching[..., at]) | claims.winning
     above_dense = holm(to_dense.above(0.0), of_claims) | claims.above_dense
     above_controls = trailing(above | claims.above_controls)
-    return Decision(groups, to_dense, to_controls, matching, below, p_matching, above_dense, above_controls, winning)
+    found = (groups, to_dense, to_controls, matching, below, p_matching, above_dense, above_controls, winning)
+    return Decision(*found, beside)
 
 
 def _control_groups(measured: Measured) -> Groups:

@@ -13,7 +13,7 @@ from ticketzoo.evaluation.mask_picture import MasksOf, mask_plots
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import Group, Row, deciding_metrics, group_rows, is_finite
-from ticketzoo.evaluation.tables import arms_table, transfer_table
+from ticketzoo.evaluation.tables import arms_tables, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge, sentence
 from ticketzoo.ticket.card import Evidence, ExpectedArm, render_card
 from ticketzoo.ticket.card_metadata import Measurement
@@ -181,7 +181,8 @@ def evidence(rows: Sequence[Row], *, source: str | None, verdict: Verdict | None
     targets = sorted({row["target"] for row in rows}, key=lambda target: (target != source, target))
     verdict = verdict or judge([row for row in rows if row["target"] == source])
     judged = {level.target for level in verdict.levels}
-    tables = [arms_table(rows, target=target, verdict=verdict if target in judged else None) for target in targets]
+    given = {target: verdict if target in judged else None for target in targets}
+    tables = [table for target in targets for table in arms_tables(rows, target=target, verdict=given[target])]
     if len(targets) > 1:
         tables.append(transfer_table(rows))
     markdown = tuple(table.markdown() for table in tables)

@@ -48,7 +48,7 @@ def _judge(groups: Sequence[Group], targets_of: TargetsOf, margin: Margin, until
     looks = []
     for look in rows_by_look(groups, until):
         targets = targets_of(look.groups, margin)
-        margin = {target.name: target.margin for target in targets if target.dense}
+        margin = {key: value for target in targets if target.dense for key, value in target.margins.items()}
         labelled = _labelled(targets, look, claimed)
         claimed |= labelled
         judged = [judge_target(target, labelled.get(target.name)) for target in targets]

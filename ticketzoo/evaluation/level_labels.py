@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from ticketzoo.evaluation.arms import DENSE, TICKET
+from ticketzoo.evaluation.arms import TICKET
 from ticketzoo.evaluation.decide import ALPHA, NONE, Claims, decide
 from ticketzoo.evaluation.inference import Bools, Difference, apart, seeds_to_decide
 from ticketzoo.evaluation.looks import left_open
-from ticketzoo.evaluation.metrics import show
+from ticketzoo.evaluation.metrics import show, words
 from ticketzoo.evaluation.published import published_labels
 from ticketzoo.evaluation.statistics import summarise
 from ticketzoo.evaluation.target import Target
@@ -43,7 +43,7 @@ def not_measured(target: Target, level: int) -> LevelVerdict:
     """Return the verdict on a level of which too little is known."""
     arms, dense = target.levels[level], target.dense
     seeds = min(len(arms[TICKET].by_seed) if TICKET in arms else 0, len(dense.by_seed) if dense else 0)
-    few = target.short_of(level, (TICKET, DENSE), 2)
+    few = target.few(level)
     short = f"needs at least 2 seeds, has {few}" if few else "a denser level has too few seeds"
     reason = target.unmeasured or short
     sparsity = next(iter(arms.values())).sparsity
@@ -159,6 +159,10 @@ class Labelling:
     def _reason(self, level: int, dense: Compared, controls: list[Compared]) -> str:
         target, metric, at = self.target, self.target.metric, self.target.measured_levels.index(level)
         parts = [f"ticket - dense {compared(dense, metric)}, margin {show(metric, target.margin)}"]
+        if target.beside and self.decision.beside is not None:
+            also = self._compared("dense", self.decision.beside, at, self.alpha)
+            named, allowed = words(target.beside.metric), show(target.beside.metric, target.beside.margin)
+            parts.append(f"by {named} {compared(also, target.beside.metric)}, margin {allowed}")
         stopped = self.decision.p_matching[at] <= self.alpha
         if not self.decision.matching[at] and stopped:
             parts.append("a denser level is not matching")

@@ -18,6 +18,12 @@ def metric_of(metric: str) -> Metric:
     return metric_called(metric.partition("_")[2])
 
 
+def beside_of(metric: str) -> str:
+    """Return the metric, as rows name it, by which a ticket has to match dense, too; empty where there is none."""
+    name = metric_of(metric).beside
+    return f"{metric.partition('_')[0]}_{name}" if name else ""
+
+
 def words(metric: str) -> str:
     """Return a metric in words: "test accuracy", "test F1", "validation loss"."""
     split, _, name = metric.partition("_")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.arms import ARMS, CHANCE, DENSE, TICKET, arm_entry, one_of
-from ticketzoo.evaluation.metrics import DEFAULT, metric_of
+from ticketzoo.evaluation.metrics import DEFAULT, beside_of, metric_of
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.tasks.metrics import METRICS
 from ticketzoo.ticket.rows import deciding_metrics as deciding_metrics
@@ -166,6 +166,15 @@ def group_rows(
         sparsity = statistics.mean(sparsities[key])
         groups.append(Group(key, sparsity, by_seed, name, higher, bounds, most, examples.get(key.target)))
     return groups
+
+
+def groups_beside(rows: Sequence[Row], groups: Iterable[Group], *, at: str = "final") -> list[Group]:
+    """Return the groups of the metrics by which tickets have to match, too, beside those of `groups`."""
+    found = []
+    for target, metric in sorted({(group.key.target, group.metric) for group in groups}):
+        if beside := beside_of(metric):
+            found += group_rows([row for row in rows if row["target"] == target], metric=beside, at=at)
+    return found
 
 
 def paired_difference(group: Group, baseline: Group) -> Summary | None:

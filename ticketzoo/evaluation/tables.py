@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order, one_of
-from ticketzoo.evaluation.metrics import DEFAULT, describe, show, titles
+from ticketzoo.evaluation.metrics import DEFAULT, beside_of, describe, show, titles
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import (
     Key,
@@ -146,6 +146,15 @@ def arms_table(
     if not labels:
         columns, align, lines = columns[:-1], align[:-1], [line[:-1] for line in lines]
     return Table(caption, columns, align, tuple(lines))
+
+
+def arms_tables(rows: Iterable[Row], *, target: str, verdict: Verdict | None = None) -> list[Table]:
+    """Return the same as `arms_table`, and of a metric beside which another has to match that one's table, too."""
+    wanted = [row for row in check_rows(rows) if row["target"] == target]
+    verdict = verdict or judge(wanted)
+    first = deciding_metrics(wanted).get(target, DEFAULT)
+    metrics = [None, *([beside] if (beside := beside_of(first)) else [])]
+    return [arms_table(wanted, target=target, metric=metric, verdict=verdict) for metric in metrics]
 
 
 def transfer_table(rows: Iterable[Row], *, metric: str | None = None, at: str = "final") -> Table:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 from typing import Literal
@@ -13,7 +13,7 @@ from ticketzoo.evaluation.arms import CHANCE, DENSE, SCALE_ARMS, TICKET, arm_ent
 from ticketzoo.evaluation.decide import Measured
 from ticketzoo.evaluation.filter_arms import FILTER_ARMS
 from ticketzoo.evaluation.inference import ROUNDING, Floats
-from ticketzoo.evaluation.metrics import metric_of, show
+from ticketzoo.evaluation.metrics import beside_of, metric_of, show, words
 from ticketzoo.evaluation.statistics import Group
 
 Use = Literal["train", "filters", "as-is"]
@@ -27,7 +27,7 @@ FEWEST = 3
 
 @dataclass(frozen=True)
 class Target:
-    """The groups of one ticket on one target."""
+    """The groups of one ticket on one target; `groups_beside` are by the metric that has to match, too."""
 
     name: str
     groups: Sequence[Group]
@@ -35,6 +35,7 @@ class Target:
     transfer: bool
     use: Use
     pretrained: bool = False
+    groups_beside: Sequence[Group] = ()
 
     @cached_property
     def dense(self) -> Group | None:
@@ -61,6 +62,23 @@ class Target:
         return 1 if self.groups[0].higher_is_better else -1
 
     @cached_property
+    def beside(self) -> "Target | None":
+        """Return the same target by the metric that has to match, too; None where there is none."""
+        metric = beside_of(self.metric)
+        if not metric:
+            return None
+        stated = self.stated_margin
+        if isinstance(stated, Mapping):
+            stated = stated.get(f"{self.name} {metric}", stated.get(self.name))
+        return replace(self, groups=self.groups_beside, groups_beside=(), stated_margin=stated)
+
+    @property
+    def margins(self) -> dict[str, float]:
+        """Return the margin by the target's name, and by this and a metric's that of one which has to match, too."""
+        beside = {f"{self.name} {self.beside.metric}": self.beside.margin} if self.beside and self.beside.dense else {}
+        return {self.name: self.margin} | beside
+
+    @cached_property
     def margin(self) -> float:
         """Return the margin: the stated one, or the default of the metric at dense's mean."""
         stated = self.stated_margin.get(self.name) if isinstance(self.stated_margin, Mapping) else self.stated_margin
@@ -74,7 +92,15 @@ class Target:
 
         What is said of a level is said of every denser one, too.
         """
-        return list(takewhile(lambda level: not self.short_of(level, (TICKET, DENSE), 2), self.levels))
+        return list(takewhile(lambda level: not self.few(level), self.levels))
+
+    def few(self, level: int) -> str:
+        """Return the arms of which too few seeds are measured for any label, as "dense 1"; empty for none."""
+        short = self.short_of(level, (TICKET, DENSE), 2)
+        if short or not self.beside:
+            return short
+        beside = self.beside.short_of(level, (TICKET, DENSE), 2)
+        return f"{beside} of {words(beside_of(self.metric))}" if beside else ""
 
     @cached_property
     def control_levels(self) -> list[int]:
@@ -88,7 +114,7 @@ class Target:
 
     def short_of(self, level: int, arms: Collection[str], fewest: int) -> str:
         """Return the arms with fewer than `fewest` seeds at `level`, as "dense 1, random_mask 0"."""
-        seeds = {arm: len(group.by_seed) for arm, group in self.levels[level].items()}
+        seeds = {arm: len(group.by_seed) for arm, group in self.levels.get(level, {}).items()}
         seeds[DENSE] = len(self.dense.by_seed) if self.dense else 0
         return ", ".join(f"{arm} {seeds.get(arm, 0)}" for arm in arms if seeds.get(arm, 0) < fewest)
 
@@ -184,7 +210,16 @@ class Target:
                 controls[arm, level] = self._padded(group, seeds)
                 draws[arm, level] = group.draws if group else 1
         at = [self.measured_levels.index(level) for level in self.control_levels]
-        return Measured(padded[0], padded[1:], controls, at, self.margin, draws)
+        return Measured(padded[0], padded[1:], controls, at, self.margin, draws, self._values_beside())
+
+    def _values_beside(self) -> Measured | None:
+        other = self.beside
+        if other is None or other.dense is None:
+            return None
+        every = [other.dense, *(other.levels[level][TICKET] for level in self.measured_levels)]
+        seeds = max(len(group.by_seed) for group in every)
+        padded = np.array([other._padded(group, seeds) for group in every])
+        return Measured(padded[0], padded[1:], np.full((1, 0, seeds), np.nan), [], other.margin)
 
     def rising(self, group: Group) -> list[float]:
         """Return the values of `group`, of which more is better: negated where less is."""

@@ -9,9 +9,9 @@ from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.arms import TICKET
 from ticketzoo.evaluation.families import judge_families, overall
 from ticketzoo.evaluation.looks import looks_words
-from ticketzoo.evaluation.metrics import DEFAULT
+from ticketzoo.evaluation.metrics import DEFAULT, beside_of, words
 from ticketzoo.evaluation.rows import check_rows
-from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows
+from ticketzoo.evaluation.statistics import Group, Row, falling_metrics, group_rows, groups_beside
 from ticketzoo.evaluation.target import Margin, Target, Use
 from ticketzoo.ticket.verdict import Until
 from ticketzoo.ticket.verdict import Verdict as Verdict
@@ -42,13 +42,23 @@ def rule(
     less_is_better: Sequence[str] = (),
     use: Use = "train",
     until: Until | None = None,
+    beside: Sequence[str] = (),
 ) -> str:
-    """Return the rule in words, as cards print it, for metrics among which some are better when they are lower."""
+    """Return the rule in words, as cards print it.
+
+    Args:
+        less_is_better: metrics, as rows name them, that are better when they are lower.
+        use: of the ticket.
+        until: how seeds were added.
+        beside: metrics by which a ticket has to match, too.
+    """
+    too = f", and so it is by {' and '.join(map(words, beside))}, tested alike" if beside else ""
+    either = ", or so by the other metric, each at half of 5%" if beside else ""
     added = f"; {looks_words(until)}" if until else ""
     falling = f"; less is better of {' and '.join(less_is_better)}: read above as below, below as above"
     return (
-        "matching: ticket minus dense is above minus the margin, at this level and every denser one; below: it is "
-        "below minus the margin, at this level and every sparser one; undecided: neither; "
+        f"matching: ticket minus dense is above minus the margin{too}, at this level and every denser one; below: it "
+        f"is below minus the margin{either}, at this level and every sparser one; undecided: neither; "
         f"{OVER_CONTROLS[use]}. Each test is one-sided at 5%: on the source, whose claims were stated first, and at "
         "another 5% on all targets that are other data together, which share it by Holm's method against dense's "
         "margin, equally for other claims; intervals are those of the tests. The spread over seeds is "
@@ -101,19 +111,31 @@ def judge(
     groups = group_rows(rows, metric=metric, at=at)
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
+    beside = groups_beside(rows, groups, at=at)
     known = {group.key.target for group in groups}
     carried = known if transfer is None else known & set(transfer)
 
     def targets_of(seen: Sequence[Group], margin: Margin) -> list[Target]:
-        by_target = [(name, [group for group in seen if group.key.target == name]) for name in sorted(known)]
-        return [Target(name, of, margin, name in carried, use, pretrained=pretrained) for name, of in by_target if of]
+        decides = {group.key.target: group.metric for group in groups}
+        found = []
+        for name in sorted(known):
+            of = [group for group in seen if group.key.target == name]
+            first, too = ([one for one in of if (one.metric == decides[name]) is it] for it in (True, False))
+            if first:
+                found.append(Target(name, first, margin, name in carried, use, pretrained, too))
+        return found
 
     try:
-        judged, looks = judge_families(groups, targets_of, margin, until, carried)
+        judged, looks = judge_families([*groups, *beside], targets_of, margin, until, carried)
         levels = [level for _, of_target in judged for level in of_target]
         label, sparsity = overall(levels, carried)
         return Verdict(
-            rule=rule(sorted(falling_metrics(groups)), _claims(targets_of(groups, margin), use), until),
+            rule=rule(
+                sorted(falling_metrics(groups)),
+                _claims(targets_of(groups, margin), use),
+                until,
+                sorted({metric for group in groups if (metric := beside_of(group.metric))}),
+            ),
             metric=", ".join(sorted({group.metric for group in groups}) or [metric or DEFAULT]),
             at=at,
             label=label,

@@ -114,6 +114,10 @@ class Exhibit:
             fold, of = (part.get("fold"), part.get("of")) if isinstance(part, dict) else (None, None)
             if type(fold) is int and type(of) is int and 0 <= fold < of < 2**40:
                 name += f", fold {fold} of {of}"
+            noise = taken.get("label_noise")
+            kind, share = (noise.get("kind"), noise.get("fraction")) if isinstance(noise, dict) else (None, None)
+            if kind in ("redraw", "flip") and isinstance(share, float):
+                name += f", label noise ({kind} {share:g})"
         return for_terminal(name)
 
     @cached_property

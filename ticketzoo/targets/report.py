@@ -16,7 +16,7 @@ from ticketzoo.evaluation.matrix import About
 from ticketzoo.evaluation.plots import plot_early_stopping, plot_metric, plot_transfer
 from ticketzoo.evaluation.rows import Row, write_results
 from ticketzoo.evaluation.statistics import deciding_metrics
-from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
+from ticketzoo.evaluation.tables import Table, arms_tables, transfer_table
 from ticketzoo.evaluation.verdict import Verdict, judge_all
 from ticketzoo.evaluation.verdict import sentence as words
 from ticketzoo.recipe import without_local_paths
@@ -227,7 +227,7 @@ def write_report(
             plots += pictures
             sections += [
                 f"### {ticket} on {target}",
-                arms_table(its_rows, target=target, verdict=verdicts[ticket]).markdown(),
+                *(one.markdown() for one in arms_tables(its_rows, target=target, verdict=verdicts[ticket])),
                 "\n".join(f"![{picture}]({picture})" for picture in pictures),
             ]
     if faults := diagnose(rows):

@@ -1,8 +1,7 @@
 """Image classification: cross-entropy and accuracy on images in memory or streamed through workers."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import Annotated, Literal
@@ -17,13 +16,15 @@ from ticketzoo.data.images.batches import Batch, Images, MemoryImages
 from ticketzoo.data.images.splits import ImageDataset, batches, in_turn, load_images
 from ticketzoo.data.labels import named
 from ticketzoo.data.splits import balanced_batches
-from ticketzoo.distributed.processes import Share, share_of, summed
-from ticketzoo.errors import DataError, RecipeError
+from ticketzoo.distributed.processes import share_of, summed
+from ticketzoo.errors import DataError
 from ticketzoo.models.signature import Classes, Image, Signature
 from ticketzoo.recipe import DataName
-from ticketzoo.tasks.metrics import ACCURACY, guessed_classes
+from ticketzoo.tasks.adversarial import AdversarialConfig, Adversary
+from ticketzoo.tasks.image_refusals import refusal
+from ticketzoo.tasks.metrics import ACCURACY, ROBUST_ACCURACY, guessed_classes
 from ticketzoo.tasks.table import TASKS, TaskSection
-from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, Resident, StaticBatch
+from ticketzoo.tasks.task import SCORED_PER_CLASS, Models, OneModel, Resident, StaticBatch
 
 EVALUATION_VALUES = 4_000_000
 """Pixel values in a batch of evaluation, at most."""
@@ -44,6 +45,7 @@ class ImageClassificationConfig(TaskSection):
             channel), "imagenet" (by torchvision's constants), "unit" (values in [0, 1]), or `[mean, std]`.
         augment: random changes of the training images; none by default.
         label_smoothing: fraction of a label's weight that is spread over all classes in the loss; none by default.
+        adversarial: training and evaluation on images that are changed against the network; by default none.
     """
 
     type: Literal["image-classification"]
@@ -52,6 +54,7 @@ class ImageClassificationConfig(TaskSection):
     normalize: Normalization = Normalization("dataset")
     augment: Augmentation = Augmentation()
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    adversarial: AdversarialConfig | None = Field(default=None, exclude_if=lambda section: section is None)
 
     @model_validator(mode="after")
     def _crops_have_a_size(self) -> "ImageClassificationConfig":
@@ -74,7 +77,7 @@ class ImageClassification:
         """
         self._crop = config.augment.random_resized_crop
         data = load_images(config.dataset, crop_train=self._crop is not None)
-        self.name = config.name or config.dataset.short_name
+        self.name = config.name or config.dataset.short_name + "-adversarial" * bool(config.adversarial)
         self.signature = Signature(Image(*data.in_shape), Classes(data.num_classes))
         self.has_validation = len(data.validation) > 0
         self.examples = {"train": len(data.train), "validation": len(data.validation), "test": len(data.test)}
@@ -84,6 +87,8 @@ class ImageClassification:
             "normalize": config.normalize.model_dump(mode="json"),
             "augment": config.augment.model_dump(mode="json", exclude_defaults=True),
             "label_smoothing": config.label_smoothing,
+            **config.dataset.model_dump(mode="json", include={"label_noise"}),
+            **config.model_dump(mode="json", include={"adversarial"}, exclude_defaults=True),
         }
         self.source = {
             "dataset": config.dataset.id,
@@ -97,12 +102,19 @@ class ImageClassification:
         self._normalize = config.normalize.build(data.train)
         self.normalised = {name: getattr(self._normalize, name).flatten().tolist() for name in ("mean", "std")}
         self._augment = config.augment.build()
+        self._adversary = Adversary(config.adversarial, self._normalize) if config.adversarial else None
+        if self._adversary:
+            self.metric = ROBUST_ACCURACY
         self._train = data.train if self._augment else self._normalized_once(data.train)
         self.train_labels = self._train.labels
         self._held_out = {
             "validation": self._normalized_once(data.validation),
             "test": self._normalized_once(data.test),
         }
+        self.measures_training = data.train.clean is not None
+        if data.train.clean is not None:
+            both = torch.stack([data.train.labels, data.train.clean], 1)
+            self._held_out["train"] = self._normalized_once(data.train.labelled(both))
 
     @property
     def left_out(self) -> int:
@@ -128,6 +140,8 @@ class ImageClassification:
         """Return the training images on `device`, if they are in memory and not cropped out of larger ones."""
         if self._crop is not None or not isinstance(self._train, MemoryImages):
             return f"the images of {self.name} are not kept in memory"
+        if self._adversary:
+            return f"the images of {self.name} are changed against the network"
         return Resident(self._train.on(device), _ready_batch, DrawnApart(self._augment) if self._augment else None)
 
     def static(self, batch: Batch) -> StaticBatch:
@@ -154,24 +168,13 @@ class ImageClassification:
         """
         images, labels, share, _ = self._augmented(batch)
         try:
-            scores = model(self._ready(images))
+            changed = self._adversary.against(model, images, labels, share) if self._adversary else images
+            scores = model(self._ready(changed))
         except (RuntimeError, AssertionError, ValueError) as error:
-            if "more than 1 value per channel" in str(error):
-                raise RecipeError(self._one_image(share)) from error
-            if images.shape[1:] == self._train.in_shape or isinstance(error, torch.OutOfMemoryError):
-                raise
-            sides = f"{images.shape[-1]} pixels, only of {self._train.in_shape[-1]}"
-            raise DataError(f"the model takes no images of {sides}: leave sizes of random_resized_crop out") from error
+            if known := refusal(error, share, self._train, images.shape[-1]):
+                raise known from error
+            raise
         return F.cross_entropy(scores, labels, label_smoothing=self._label_smoothing)
-
-    def _one_image(self, share: Share) -> str:
-        """Return what is wrong with a batch of one image, or a process's part of one, and what to do."""
-        few = "has only 1, too few for the model's BatchNorm"
-        if share.stop - share.start < share.total:
-            part = f"training.batch_size: a process's part of a batch of {share.total} images {few}"
-            return f"{part}; choose a larger size, or training.sync_batchnorm"
-        batch = f"training.batch_size: a batch of the {len(self._train):,} training images {few}"
-        return f"{batch}; choose another size, or another number of task.dataset.examples"
 
     def size(self, batch: Batch) -> int:
         """Return the number of images in a batch."""
@@ -180,10 +183,12 @@ class ImageClassification:
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Return the mean cross-entropy (`loss`) and the fraction classified right (`accuracy`) of a held-out split.
 
+        Of the training split, where its labels have noise, the same, and `clean_accuracy` by the labels without.
+
         Raises:
             DataError: none of its images can be read.
         """
-        return self.evaluate_each(_OneModel(model), split, device)[0]
+        return self.evaluate_each(OneModel(model), split, device)[0]
 
     @torch.no_grad()
     def evaluate_each(self, models: Models, split: str, device: torch.device) -> list[dict[str, float]]:
@@ -192,26 +197,34 @@ class ImageClassification:
         values = math.prod(held_out.in_shape)
         most = EVALUATION_IMAGES_ON_CPU if device.type == "cpu" else EVALUATION_IMAGES
         most = min(most, EVALUATION_VALUES // values, EVALUATED_AT_ONCE // (values * models.size))
-        losses, right, count = list[Tensor](), list[Tensor](), 0
+        adversary = self._adversary if split != "train" else None
+        names = adversary.names if adversary else ("loss", "accuracy", "clean_accuracy")[: 1 + held_out.labels.dim()]
+        sums_of = adversary.tally if adversary else self._tally
+        sums, count = list[Tensor](), 0
         for images, labels in in_turn(held_out, batch_size=max(16, most), device=device):
 
-            def tally(model: nn.Module, images: Tensor = images, labels: Tensor = labels) -> tuple[Tensor, Tensor]:
-                scores = model(self._ready(images))
-                return F.cross_entropy(scores, labels, reduction="sum"), (scores.argmax(1) == labels).sum()
+            def tally(model: nn.Module, images: Tensor = images, labels: Tensor = labels) -> tuple[Tensor, ...]:
+                return (sums_of(model, images, labels),)
 
-            for sums, of_each in zip((losses, right), models.of_each(tally), strict=True):
-                sums.append(of_each)
+            sums += models.of_each(tally)
             count += len(labels)
-        parts = [torch.stack(sums, 1).tolist() if sums else [[]] * models.size for sums in (losses, right)]
+        parts = torch.stack(sums, 2).tolist() if sums else [[[]] * len(names)] * models.size
         *summed_up, seen = summed(*(sum(of_one) for part in parts for of_one in part), count)
         if not seen:
             raise DataError(f"no {split} image of {self.name} can be read")
-        pairs = zip(summed_up[: models.size], summed_up[models.size :], strict=True)
-        return [{"loss": loss / seen, "accuracy": rightly / seen} for loss, rightly in pairs]
+        means = iter(total / seen for total in summed_up)
+        return [{name: next(means) for name in names} for _ in range(models.size)]
+
+    def _tally(self, model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the sum of the cross-entropy, and how many are right by the labels [b], or each column of [b, 2]."""
+        scores, labels = model(self._ready(images)), labels.view(len(labels), -1)
+        loss = F.cross_entropy(scores, labels[:, 0], reduction="sum")
+        return torch.cat([loss.view(1), (scores.argmax(1, keepdim=True) == labels).sum(0).to(loss.dtype)])
 
     def guesses(self, split: str) -> dict[str, list[float]]:
         """Return the share of each class in a held-out split, the accuracy of guessing it throughout."""
-        return {"accuracy": guessed_classes(self._held_out[split].labels, self._classes)["accuracy"]}
+        shares = guessed_classes(self._held_out[split].labels, self._classes)["accuracy"]
+        return {"accuracy": shares} | ({"robust_accuracy": shares} if self._adversary else {})
 
     def _augmented(self, batch: Batch) -> Batch:
         if not (self._augment and batch.augment):
@@ -223,19 +236,9 @@ class ImageClassification:
         return images if images.is_floating_point() else self._normalize(images)
 
     def _normalized_once(self, images: Images) -> Images:
-        return normalized(images, self._normalize) if isinstance(images, MemoryImages) else images
+        once = isinstance(images, MemoryImages) and not self._adversary
+        return normalized(images, self._normalize) if once else images
 
 
 def _ready_batch(rows: Sequence[Tensor]) -> Batch:
     return Batch(rows[0], rows[1], share_of(len(rows[1])), augment=False)
-
-
-@dataclass(frozen=True)
-class _OneModel:
-    """One model in the place of several."""
-
-    model: nn.Module
-    size: int = 1
-
-    def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
-        return tuple(tensor.unsqueeze(0) for tensor in function(self.model))

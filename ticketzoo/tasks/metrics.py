@@ -28,6 +28,7 @@ class Metric:
             100; "plain" for anything else, shown as it is.
         words: what people call it; by default the name with spaces.
         hub_name: the Hub's identifier for it; by default the name.
+        beside: a metric of the same examples by which a ticket has to match dense, too, to match by this one.
         margin: from dense's value to the difference that a matching ticket may lack, unless a recipe states one; by
             default 0.01 of fractions and correlations, 2% of the value of anything else.
     """
@@ -37,6 +38,7 @@ class Metric:
     unit: Literal["percent", "points", "plain"] = "plain"
     words: str = ""
     hub_name: str = ""
+    beside: str = ""
     margin: Callable[[float], float] | None = None
 
     @property
@@ -65,6 +67,8 @@ METRICS = Registry("metric", Metric)
 """The metrics that this version knows."""
 
 ACCURACY = METRICS.put(Metric("accuracy", unit="percent", margin=share_of_error))
+CLEAN_ACCURACY = METRICS.put(Metric("clean_accuracy", unit="percent", words="accuracy by labels without noise"))
+ROBUST_ACCURACY = METRICS.put(Metric("robust_accuracy", unit="percent", beside="accuracy"))
 F1 = METRICS.put(Metric("f1", unit="percent", words="F1"))
 EXACT_MATCH = METRICS.put(Metric("exact_match", unit="percent"))
 MATTHEWS = METRICS.put(Metric("matthews", unit="points", words="Matthews correlation", hub_name="matthews_correlation"))

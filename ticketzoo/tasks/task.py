@@ -60,7 +60,8 @@ class Task(Protocol):
     def evaluate(self, model: nn.Module, split: str, device: torch.device) -> dict[str, float]:
         """Return metrics on `"validation"`, at least `loss`, or on `"test"`, at least the task's `metric`.
 
-        Processes share the work.
+        Processes share the work. A task with an attribute `measures_training`, true, takes `"train"`, too, and the end
+        of a training is measured on it.
         """
         ...
 
@@ -155,6 +156,18 @@ class Models(Protocol):
     def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
         """Return the tensors that `function` gives of each model, stacked: [size, ...] each."""
         ...
+
+
+@dataclass(frozen=True)
+class OneModel:
+    """One model in the place of several."""
+
+    model: nn.Module
+    size: int = 1
+
+    def of_each(self, function: Callable[[nn.Module], tuple[Tensor, ...]]) -> tuple[Tensor, ...]:
+        """Return the same as `Models.of_each`."""
+        return tuple(tensor.unsqueeze(0) for tensor in function(self.model))
 
 
 @runtime_checkable

@@ -15,10 +15,10 @@ from ticketzoo.ticket.card_kinds import (
     is_described,
     is_single_cut,
     kind_facts,
-    mask_training_facts,
     nature_words,
     not_pruned_words,
     of_weights,
+    recipe_facts,
     rewind_fact,
     summary_words,
 )
@@ -171,7 +171,7 @@ def _found(config: TicketConfig, recipe_text: str | None) -> Facts:
             f"fraction of the {of_weights(config)} removed{'' if is_single_cut(config) else ' in a round'}",
             ", ".join(f"{'all others' if name == '*' else name}: {value:g}" for name, value in rates.items()),
         ),
-        *mask_training_facts(config, recipe_text),
+        *recipe_facts(config, recipe_text),
         ("compared", config.pruning.compared),
         ("library", f"ticketzoo {config.library_version}"),
     )

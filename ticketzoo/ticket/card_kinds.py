@@ -7,6 +7,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from ticketzoo.data.images.label_noise import LabelNoise
+from ticketzoo.errors import TicketError
+from ticketzoo.tasks.adversarial import AdversarialConfig
 from ticketzoo.ticket.config import CUSTOM, EXTRA, BaseRewind, Filters, SeedRewind, TicketConfig
 from ticketzoo.ticket.origin import CONFIG, NETWORK
 from ticketzoo.ticket.recipe_file import parse_recipe
@@ -132,8 +137,8 @@ def nature_words(config: TicketConfig) -> str:
     return "This is not a trained model: it is masks and the early weights to train from."
 
 
-def mask_training_facts(config: TicketConfig, recipe_text: str | None) -> list[tuple[str, str | None]]:
-    """Return how long a mask was trained, or when it had settled; None for other tickets, and where it is not stated.
+def recipe_facts(config: TicketConfig, recipe_text: str | None) -> list[tuple[str, str | None]]:
+    """Return how long a mask was trained, or when it had settled, and what was done to the data; None for the rest.
 
     Args:
         config: of ticket.json.
@@ -144,7 +149,30 @@ def mask_training_facts(config: TicketConfig, recipe_text: str | None) -> list[t
     if method == "early-bird" and not isinstance(rewind, BaseRewind | SeedRewind):
         settled = f"after {rewind.shown_step} iterations"
     training = _training(parse_recipe(recipe_text, "recipe.yaml")) if recipe_text and method in TRAINED else None
-    return [("mask trained for", training), ("mask settled", settled)]
+    return [("mask trained for", training), ("mask settled", settled), *data_facts(recipe_text)]
+
+
+def data_facts(recipe_text: str | None) -> list[tuple[str, str | None]]:
+    """Return what a recipe does to labels and images: its numbers cannot be read without it.
+
+    None where it does nothing; no fact of a text that is no recipe.
+
+    Args:
+        recipe_text: of recipe.yaml.
+    """
+    try:
+        task = _keys(parse_recipe(recipe_text or "", "recipe.yaml"), "task")
+    except TicketError:
+        return []
+    noise, adversarial = _keys(_keys(task, "dataset"), "label_noise"), _keys(task, "adversarial")
+    return [("noise in labels", _words(LabelNoise, noise)), ("adversarial", _words(AdversarialConfig, adversarial))]
+
+
+def _words(config: type[LabelNoise | AdversarialConfig], section: dict[str, Any]) -> str | None:
+    try:
+        return config.model_validate(section).words if section else None
+    except ValidationError:
+        return None
 
 
 def _training(recipe: dict[str, Any]) -> str | None:

@@ -84,6 +84,9 @@ def _evaluate(
     is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
     if is_best or last:
         point = point | _scores("test", model, task, device)
+        if last and getattr(task, "measures_training", False):
+            scores = task.evaluate(model, "train", device)
+            point |= {f"train_{name}": value for name, value in scores.items() if name != "loss"}
         _check_finite(point)
     if is_best:
         record.best = point

@@ -4,6 +4,7 @@ import itertools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
+from copy import copy
 from typing import NamedTuple
 
 import torch
@@ -36,14 +37,22 @@ class Images(ABC):
 
     Attributes:
         labels: int64 [n] on the CPU.
+        clean: of labels with noise, those without.
         in_shape: (C, H, W).
     """
 
     labels: Tensor
+    clean: Tensor | None = None
     in_shape: tuple[int, int, int]
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def labelled(self, labels: Tensor) -> "Images":
+        """Return the same images with other labels, [n, ...]: batches have their rows."""
+        other = copy(self)
+        other.labels = labels
+        return other
 
     @abstractmethod
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
@@ -71,11 +80,16 @@ class Images(ABC):
 class MemoryImages(Images):
     """All images in one tensor, `pixels` [n, C, H, W]; a batch is one index_select on the device."""
 
-    def __init__(self, pixels: Tensor, labels: Tensor) -> None:
+    def __init__(self, pixels: Tensor, labels: Tensor, clean: Tensor | None = None) -> None:
         self.pixels = pixels
         self.labels = labels
+        self.clean = clean
         self.in_shape = (pixels.shape[1], pixels.shape[2], pixels.shape[3])
         self._on = {torch.device("cpu"): (pixels, labels)}
+
+    def labelled(self, labels: Tensor) -> Images:
+        """Return the same as `Images.labelled`."""
+        return MemoryImages(self.pixels, labels)
 
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the same as `Images.batch`. The first for another device copies the whole split there, to stay."""

@@ -22,15 +22,21 @@ _log = logging.getLogger("ticketzoo")
 
 @dataclass
 class Part:
-    """Rows of a table that make a split, and their labels among the classes kept."""
+    """Rows of a table that make a split, and their labels among the classes kept.
+
+    Attributes:
+        clean: of labels with noise, those without.
+    """
 
     table: ImageTable
     rows: Tensor
     labels: Tensor
+    clean: Tensor | None = None
 
     def choose(self, chosen: Tensor) -> "Part":
         """Return some of them, by indices or as bool [rows]."""
-        return Part(self.table, self.rows[chosen], self.labels[chosen])
+        clean = None if self.clean is None else self.clean[chosen]
+        return Part(self.table, self.rows[chosen], self.labels[chosen], clean)
 
 
 def places_of(described: str, class_names: Sequence[str], labels: Sequence[int]) -> list[int]:
@@ -127,6 +133,9 @@ def divide(dataset: ImageDataset, class_names: Sequence[str], train: Part, test:
     dataset.check_examples(len(train.rows))
     if dataset.examples is not None:
         train = train.choose(balanced_subset(train.labels, dataset.examples, dataset.split_seed))
+    if dataset.label_noise is not None:
+        noisy = dataset.label_noise.on(train.labels, len(class_names), dataset.split_seed)
+        train = Part(train.table, train.rows, noisy, clean=train.labels)
     return {"train": train, "validation": validation, "test": test}
 
 

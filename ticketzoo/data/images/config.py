@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PrivateAttr, field_validator, model_validator
 
+from ticketzoo.data.images.label_noise import LabelNoise
 from ticketzoo.data.kept_classes import of_classes
 from ticketzoo.data.stored import Share, StoredDataset
 from ticketzoo.recipe import Config
@@ -43,6 +44,8 @@ class ImageDataset(StoredDataset):
         part: a fold of the training split, such as `{fold: 0, of: 2}`, which is used in its place: validation and
             examples are drawn from it. By default the whole split.
         examples: number of training examples to use, as many of each class; by default all. More contain the fewer.
+        label_noise: wrong labels of training images, such as `{kind: redraw, fraction: 0.2}`, drawn from split_seed;
+            those of images that are validated and tested on stay as they are. By default none.
         image_size: side in pixels of the square that every image is resized to (bilinear); needed when sizes differ.
         resize: pixels that the shorter side is resized to, before the central image_size is cut out; by default images
             are squashed to the square.
@@ -63,6 +66,7 @@ class ImageDataset(StoredDataset):
     validation: Share = 0.1
     classes: tuple[int, ...] | None = None
     part: FoldConfig | None = Field(default=None, exclude_if=lambda part: part is None)
+    label_noise: LabelNoise | None = Field(default=None, exclude_if=lambda noise: noise is None)
     image_size: Annotated[int, Field(ge=1)] | None = None
     resize: Annotated[int, Field(ge=1)] | None = None
     channels: Literal[1, 3] | None = None
@@ -90,11 +94,13 @@ class ImageDataset(StoredDataset):
 
     @property
     def short_name(self) -> str:
-        """The last part of the path, classes kept, fold and blur, such as `digits-0-4` and `digits-fold-0-of-2`."""
+        """The last part of the path, with classes, fold, blur and noise: `digits-0-4`, `digits-redraw-0.2`."""
         name = last_part(self.path).replace("_", "-").lower()
         name = name if self.classes is None else of_classes(name, self.classes)
         name = name if self.part is None else f"{name}-fold-{self.part.fold}-of-{self.part.of}"
-        return name if self.blur is None else f"{name}-blur-{self.blur}"
+        name = name if self.blur is None else f"{name}-blur-{self.blur}"
+        noise = self.label_noise
+        return name if noise is None else f"{name}-{noise.kind}-{noise.fraction:g}"
 
     @field_validator("classes")
     @classmethod

@@ -32,6 +32,12 @@ class Normalize(v2.Transform):
             self.to(inpt.device)
         return inpt.to(torch.float32).div_(255).sub_(self.mean).div_(self.std)
 
+    def of_pixels(self, pixels: Tensor) -> Tensor:
+        """Normalise floats [b, C, H, W] in [0, 1], of which gradients can be taken."""
+        if self.mean.device != pixels.device:
+            self.to(pixels.device)
+        return (pixels - self.mean) / self.std
+
 
 class _PerImage(v2.Transform):
     """Takes a batch of images, and maybe which share of it this process has; gives back both.

@@ -173,7 +173,7 @@ def _loaded(
         if len(in_memory) < len(parts):
             raise DataError(f"{dataset.path}: blur is for images in memory: leave it out, or set in_memory: true")
         in_memory = {
-            name: MemoryImages(blurred(images.pixels, dataset.blur), images.labels)
+            name: MemoryImages(blurred(images.pixels, dataset.blur), images.labels, images.clean)
             for name, images in in_memory.items()
         }
     larger = {name: part for name, part in whole.items() if name not in in_memory and dataset.in_memory is None}
@@ -185,6 +185,8 @@ def _loaded(
         for name, part in parts.items()
         if name not in in_memory and name not in mapped
     }
+    for name, images in (mapped | streamed).items():
+        images.clean = parts[name].clean
     return {**in_memory, **mapped, **streamed}
 
 
@@ -207,7 +209,9 @@ def _in_memory(
         pixels, rows = decode_all(whole.table, rows, image_format, unreadable=unreadable, workers=workers)
         for name, part in here.items():
             readable = part.choose(torch.isin(part.rows, rows))
-            splits[name] = MemoryImages(pixels[torch.searchsorted(rows, readable.rows)], readable.labels)
+            splits[name] = MemoryImages(
+                pixels[torch.searchsorted(rows, readable.rows)], readable.labels, readable.clean
+            )
     return splits
 
 
