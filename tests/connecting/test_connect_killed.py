@@ -14,7 +14,8 @@ from small_run import made_run
 pytestmark = pytest.mark.slow
 
 
-def test_killed_and_given_again_it_ends_with_the_same_bytes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", [["--levels"], ["--align", "weights"]], ids=["levels", "pairs"])
+def test_killed_and_given_again_it_ends_with_the_same_bytes(what: list[str], tmp_path: Path) -> None:
     """Each line has 60 points, so that the kill comes in the middle of one."""
     run = made_run(tmp_path / "run")
     other = Path(shutil.copytree(run, tmp_path / "other"))
@@ -23,7 +24,7 @@ def test_killed_and_given_again_it_ends_with_the_same_bytes(tmp_path: Path) -> N
         "-m",
         "ticketzoo",
         "connect",
-        "--levels",
+        *what,
         "--points",
         "60",
         "--seed",

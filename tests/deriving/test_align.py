@@ -87,6 +87,32 @@ def test_moved_weights_go_with_their_masks_and_the_function_stays() -> None:
     assert torch.allclose(one, other, atol=1e-6)
 
 
+def test_a_ticket_with_its_units_in_another_order_trains_as_the_ticket_does() -> None:
+    """Masks and weights moved: the same losses at every step, on the same batches; moved back, the same weights."""
+    parent, order = ticket(), random_permutations(GROUPS, 3)
+    moved = permuted(initial_state(ARCHITECTURE, 0), GROUPS, order)
+    made = aligned(parent, match(order, state=moved, weights=MOVED), name="there")
+    losses, ends = [], []
+    for view in (parent.at(seed=0), made):
+        model = view.build()
+        view.apply(model)
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+        generator, of = torch.Generator().manual_seed(0), []
+        for _ in range(20):
+            images = torch.rand(8, 1, 2, 2, generator=generator)
+            loss = torch.nn.functional.cross_entropy(model(images), images.flatten(1)[:, :3].argmax(1))
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            of.append(loss.item())
+        losses.append(of)
+        ends.append({name: tensor.detach() for name, tensor in model.named_parameters()})
+    assert losses[0] == pytest.approx(losses[1], abs=1e-4)
+    assert losses[0][-1] < losses[0][0]
+    back = permuted(ends[1], GROUPS, inverse(order))
+    assert all(torch.allclose(back[name], tensor, atol=1e-3) for name, tensor in ends[0].items())
+
+
 def test_what_is_not_of_the_parent_is_refused(tmp_path: Path) -> None:
     order = random_permutations(GROUPS, 5)
     parent, other = ticket(), ticket(1)

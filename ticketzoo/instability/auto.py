@@ -1,9 +1,8 @@
 """`finder.rewind: auto`: the earliest step of a grid from which the recipe's own subnetworks are stable."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from itertools import combinations
 from math import comb
 from pathlib import Path
 
@@ -16,15 +15,13 @@ from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.recipe import steps_before_the_end
 from ticketzoo.finding.run import Search
 from ticketzoo.finding.start import load_task
-from ticketzoo.instability.line import Line, errors_along
-from ticketzoo.instability.measure import Instability, instability, stability_label
+from ticketzoo.instability.measure import Instability, stability_label
 from ticketzoo.instability.recipe import LineConfig
-from ticketzoo.instability.run import copy_job
-from ticketzoo.masks.masks import sparsity
+from ticketzoo.instability.run import instability_of
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import Plan
 from ticketzoo.runs.progress import Progress
-from ticketzoo.runs.store import Cell, Job, Store
+from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.files import write_atomically
@@ -165,41 +162,12 @@ def _measured(recipe: FindRecipe, task: Task, store: Store, steps: list[int]) ->
         replicate = search.replicate(seed)
         found = replicate.found[level]
         starts[seed] = lab.job(replicate.levels[level], found.start, found.learn)
-    one = _of_copies(starts, COPIES[0], step, level, store)
+    look = LineConfig(points=POINTS, split="validation" if task.has_validation else "test")
+    one = instability_of(starts, COPIES[0], level, look, store, f"k={step}")
     for copies in COPIES[1:]:
         if stability_label(one, THRESHOLD) == "undecided":
-            one = _of_copies(starts, copies, step, level, store)
+            one = instability_of(starts, copies, level, look, store, f"k={step}")
     return one
-
-
-def _of_copies(starts: dict[int, Job], copies: int, step: int, level: int, store: Store) -> Instability:
-    by_seed: dict[int, float] = {}
-    ends: list[float] = []
-    for seed, start in starts.items():
-        label = f"k={step} seed {seed}"
-
-        def train(copy: int, start: Job = start, label: str = label) -> Cell:
-            return store.run(copy_job(start, copy), f"{label} copy {copy}", keep_final=True)
-
-        trained = store.each(train, range(copies))
-        errors = list(_errors(start, trained, label, store))
-        by_seed[seed] = sum(map(instability, errors)) / len(errors)
-        ends += [error for line in errors for error in (line[0], line[-1])]
-    kept = sparsity(next(iter(starts.values())).masks)
-    return Instability(step, level, kept, by_seed, sum(ends) / len(ends))
-
-
-def _errors(start: Job, copies: list[Cell], label: str, store: Store) -> Iterator[list[float]]:
-    """Yield the errors along the line between each two copies: of the validation split where there is one."""
-    look = LineConfig(points=POINTS, split="validation" if start.task.has_validation else "test")
-    for first, second in combinations(range(len(copies)), 2):
-        ends = copies[first].final_state(), copies[second].final_state()
-        line = Line(start.architecture, ends, start.task, start.training, start.seed, look)
-        where = f"{label} copies {first} and {second}"
-        points, new = errors_along(line, store, where)
-        errors = [point.error for point in points]
-        store.progress.evaluated(where, f"instability {instability(errors):.2%}", new=new)
-        yield errors
 
 
 def _as_json(one: Instability) -> dict[str, object]:

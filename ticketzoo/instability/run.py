@@ -8,9 +8,9 @@ from typing import Any
 from ticketzoo.errors import RecipeError
 from ticketzoo.evaluation.metrics import with_unit
 from ticketzoo.finding.run import Search
-from ticketzoo.instability.line import Line, errors_along, metric_along
-from ticketzoo.instability.measure import instability
-from ticketzoo.instability.recipe import StabilityRecipe
+from ticketzoo.instability.line import Line, Point, errors_along, metric_along
+from ticketzoo.instability.measure import Instability, instability
+from ticketzoo.instability.recipe import LineConfig, StabilityRecipe
 from ticketzoo.masks.masks import Masks, sparsity
 from ticketzoo.runs.store import Cell, Job, Store
 from ticketzoo.seeds import derive_seed
@@ -97,16 +97,55 @@ def copy_job(start: Job, number: int) -> Job:
     return replace(start, seed=derive_seed(start.seed, "copy", number))
 
 
-def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], store: Store) -> Iterator[Row]:
-    """Yield the rows of the line between each two trained copies that began as `start` does."""
-    where = f"k={labels['rewind_step']} seed {labels['seed']} level {labels['level']}"
-    for first, second in combinations(range(recipe.copies), 2):
-        ends = copies[first].final_state(), copies[second].final_state()
-        line = Line(start.architecture, ends, start.task, recipe.training, start.seed, recipe.line)
-        label = f"{where} copies {first} and {second}"
-        points, new = errors_along(line, store, label)
+def instability_of(
+    starts: Mapping[int, Job], copies: int, level: int, look: LineConfig, store: Store, where: str
+) -> Instability:
+    """Train copies of a network of each seed and return its instability: the mean over each two of them.
+
+    Args:
+        starts: the training that copies begin as, by seed.
+        copies: of each, at least two, whose data orders alone differ.
+        level: of the network.
+        look: the lines between copies.
+        store: keeps trainings and lines.
+        where: begins their labels.
+    """
+    by_seed: dict[int, float] = {}
+    ends: list[float] = []
+    for seed, start in starts.items():
+        label = f"{where} seed {seed}"
+
+        def train(copy: int, start: Job = start, label: str = label) -> Cell:
+            return store.run(copy_job(start, copy), f"{label} copy {copy}", keep_final=True)
+
+        pairs = _between(start, store.each(train, range(copies)), look, store, label)
+        lines = [[point.error for point in points] for _, _, points in pairs]
+        by_seed[seed] = sum(map(instability, lines)) / len(lines)
+        ends += [error for line in lines for error in (line[0], line[-1])]
+    first = next(iter(starts.values()))
+    return Instability(first.start_step, level, sparsity(first.masks), by_seed, sum(ends) / len(ends))
+
+
+def _between(
+    start: Job, copies: list[Cell], look: LineConfig, store: Store, label: str
+) -> Iterator[tuple[int, int, list[Point]]]:
+    """Yield each two of the trained copies that began as `start` does, and the points of the line between them."""
+    for first, second in combinations(range(len(copies)), 2):
+        ends, where = (
+            (copies[first].final_state(), copies[second].final_state()),
+            f"{label} copies {first} and {second}",
+        )
+        line = Line(start.architecture, ends, start.task, start.training, start.seed, look)
+        points, new = errors_along(line, store, where)
         found = instability([point.error for point in points])
-        said = with_unit(metric_along(recipe.line, start.task), found)
-        store.progress.evaluated(label, f"instability {said}", new=new)
+        said = with_unit(metric_along(look, start.task), found)
+        store.progress.evaluated(where, f"instability {said}", new=new)
+        yield first, second, points
+
+
+def _lines(recipe: StabilityRecipe, start: Job, labels: Row, copies: list[Cell], store: Store) -> Iterator[Row]:
+    """Yield the rows of the lines between copies."""
+    label = f"k={labels['rewind_step']} seed {labels['seed']} level {labels['level']}"
+    for first, second, points in _between(start, copies, recipe.line, store, label):
         for point in points:
             yield {**labels, "copies": [first, second], **point.row(recipe.line)}
