@@ -1,5 +1,6 @@
 """Copies of a stretched ticket, trained in data orders of their own, and the lines between them."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,11 @@ def test_copies_of_a_stretched_ticket_start_alike_and_are_found_again(tmp_path: 
     first, again = Labels(), Labels()
     found = measure_copies(recipe, tmp_path / "out", points=3, progress=first)
     assert first.trained == [f"mlp-3 level 1 on digits seed {seed} copy {copy}" for seed in (0, 1) for copy in (0, 1)]
+    cells = [json.loads(path.read_text())["specification"] for path in (tmp_path / "out").glob("cells/*/cell.json")]
+    seeds: dict[str, set[int]] = {}
+    for cell in cells:
+        seeds.setdefault(cell["state"], set()).add(cell["seed"])
+    assert sorted(map(len, seeds.values())) == [2, 2]  # of each replicate's weights two orders of the data
     (one,) = found.values()
     assert list(found) == [("mlp-3", "digits", 1)]
     assert (one.rewind_step, one.level, list(one.by_seed)) == (0, 1, [0, 1])

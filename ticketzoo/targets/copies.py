@@ -1,4 +1,4 @@
-"""How stable tickets are on targets: copies trained in data orders of their own, and the lines between them."""
+"""Stability of tickets on targets: copies trained in data orders of their own, and the lines between them."""
 
 from math import comb
 from pathlib import Path
