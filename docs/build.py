@@ -19,6 +19,7 @@ from matrix_page import parts as matrix_parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
 from sentences import encoder_words, first_result, frankle_2019_trials, rewinding_words, stable_where, zoo_words
+from study_tables import of_double_descent
 
 from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.statistics import Group, group_rows
@@ -61,6 +62,7 @@ STABILITY = {
 }
 """By the name of the results file."""
 
+DOUBLE_DESCENT = ("double-descent", "double-descent-reduced")
 ELASTIC = {"elastic-mlp": PUBLISHED, "elastic-resnet": {}}
 """The paper's numbers by the name of the results file, of tickets that were stretched."""
 
@@ -324,6 +326,10 @@ def main() -> None:
         if (RESULTS / f"{family}.jsonl").is_file():
             for name, text in elastic_parts(read_rows(family), published):
                 replace(ROOT / "docs" / "elastic.md", f"{family}-{name}", text)
+    for name in DOUBLE_DESCENT:
+        if (RESULTS / f"{name}.jsonl").is_file():
+            text = of_double_descent(read_rows(name), f"lenet-300-100.mnist-{name}", IMAGES / f"{name}.png")
+            replace(ROOT / "docs" / "domains.md", name, text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"

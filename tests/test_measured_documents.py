@@ -34,6 +34,7 @@ def test_building_the_documents_again_changes_nothing(tmp_path: Path) -> None:
         "causal-lms",
         "connectivity",
         "elastic",
+        "domains",
         "matrix",
     ):
         document = f"docs/{page}.md"

@@ -12,8 +12,10 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDIES = (path.stem for path in (ROOT / "recipes" / "studies").glob("*.yaml"))
-RECIPES = sorted(name for name in STUDIES if "-" not in name.removeprefix("subset-").removeprefix("weight-"))
+OF_TWO_WORDS = ("subset-sum", "weight-agnostic", "double-descent")
+RECIPES = sorted(name for name in STUDIES if "-" not in name or name in OF_TWO_WORDS)
 SHORT: dict[str, dict[str, Any]] = {
+    "double-descent": {"training": {"steps": "10it"}, "finder": {"levels": 2, "rate": 0.5}},
     "early": {"training": {"steps": "10it"}, "seeds": [0]},
     "forgetting": {"ways": ["all", "lotto"], "calibrate": "3it", "training": {"steps": "10it"}},
     "freeze": {"levels": 2, "training": {"steps": "10it"}},

@@ -1,5 +1,6 @@
 """Studies: experiments with masks that package nothing, each with rows, a plot and a paragraph."""
 
+from ticketzoo.studies import double_descent as double_descent
 from ticketzoo.studies import early as early
 from ticketzoo.studies import forgetting as forgetting
 from ticketzoo.studies import freeze as freeze
