@@ -104,7 +104,7 @@ STATED = {
         "Many sources, many targets": ([], "0 100 300 1,000 28 5 2019 2020"),  # images, pixels, papers
         "Five sources on five targets, and scarce data": (
             ["recipes/matrix/lenet-5-five.yaml", "recipes/matrix/lenet-5.mnist-imp-rgb.yaml"],
-            "28 100 300 1,000 0 1,400 19 50",  # pixels, images, iterations, networks
+            "28 100 300 1,000 0 1,400 19 50 470",  # pixels, images, iterations, networks
         ),
     },
 }  # fmt: skip
