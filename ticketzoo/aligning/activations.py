@@ -13,6 +13,7 @@ from ticketzoo.aligning.weights import assigned
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
+from ticketzoo.training.generators import restored_generators
 
 EXAMPLES = 2000
 """Training examples that are looked at, about."""
@@ -33,7 +34,7 @@ def activation_matching(network: Network, target: State, moved: State) -> Permut
     layers = [name for names in network.groups.layers.values() for name in names]
     sums = {name: _Sums() for name in layers}
     steps = max(1, EXAMPLES // network.batch_size)
-    with torch.no_grad(), torch.random.fork_rng(devices=_rng_devices(network.device)):
+    with torch.no_grad(), restored_generators(network.device):
         batches = network.task.batches(network.batch_size, network.seed, 0, steps, network.device)
         for step, batch in enumerate(batches):
             seen = []
@@ -98,7 +99,3 @@ def _watched(model: nn.Module, names: list[str]) -> Iterator[dict[str, Tensor]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
-def _rng_devices(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []

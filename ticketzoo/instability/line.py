@@ -19,6 +19,7 @@ from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training import TrainingConfig
+from ticketzoo.training.generators import restored_generators
 
 
 class Point(NamedTuple):
@@ -137,7 +138,7 @@ def recompute_batch_norm(
     if not norms:
         return
     model.eval()
-    with torch.no_grad(), _averaging(norms), torch.random.fork_rng(devices=_rng_devices(device)):
+    with torch.no_grad(), _averaging(norms), restored_generators(device):
         for step, batch in zip(steps, task.batches(batch_size, seed, steps.start, steps.stop, device), strict=True):
             torch.manual_seed(derive_seed(seed, "augment", step))
             task.loss(model, batch)
@@ -171,7 +172,3 @@ def _averaging(norms: list[_BatchNorm]) -> Iterator[None]:
         for norm, momentum in zip(norms, momenta, strict=True):
             norm.momentum = momentum
             norm.eval()
-
-
-def _rng_devices(device: torch.device) -> list[torch.device]:
-    return [device] if device.type == "cuda" else []
