@@ -13,6 +13,10 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 from nbconvert import MarkdownExporter
 
+from ticketzoo.api.site import TITLE
+from ticketzoo.gallery.collect import collect
+from ticketzoo.gallery.pages import files_of
+
 ROOT = Path(__file__).resolve().parents[1]
 OUTSIDE = {
     "README.md": "index.md",
@@ -32,10 +36,12 @@ _TO_NOTHING = re.compile(r"(?<!!)\[([^\]]*)\]\(nowhere\)")
 
 
 def on_files(files: Files, *, config: MkDocsConfig, **_: Any) -> Files:
-    """Add the pages that stand outside docs/, and that of the command line."""
+    """Add the pages that stand outside docs/, that of the command line, and the gallery of the shipped tickets."""
     for source, page in OUTSIDE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     files.append(File.generated(config, "commands.md", content=commands()))
+    for name, content in files_of(collect([ROOT / "registry"]).exhibits, TITLE):
+        files.append(File.generated(config, f"gallery/{name}", content=content))
     for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
         files.remove(notebook)
         for uri, content in converted(Path(str(notebook.abs_src_path)), notebook.src_uri).items():

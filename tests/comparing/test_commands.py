@@ -54,6 +54,23 @@ def test_compare_prints_one_document_and_draws_a_figure(zoo: Path) -> None:
     assert (zoo / "overlap.png").is_file()
 
 
+def test_many_layers_are_folded_and_the_document_has_all(zoo: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ticketzoo.cli.compare.MOST_LAYERS", 2)
+    done = CliRunner().invoke(app, ["compare", "lenet.digits-imp", "turned"], catch_exceptions=False)
+    assert done.stdout.count("and 1 more layer: --json has all") == 2
+    assert "fc2.weight" in done.stdout and "fc3.weight" not in done.stdout
+    assert {one["parameter"] for one in run("compare", "lenet.digits-imp", "turned")["layers"]} == {
+        "fc1.weight",
+        "fc2.weight",
+        "fc3.weight",
+    }
+
+
+def test_an_unknown_way_to_combine_is_wrong_usage(zoo: Path) -> None:
+    done = CliRunner().invoke(app, ["combine", "lenet.digits-imp", "turned", "--with", "xor", "--out", "either"])
+    assert done.exit_code == 2 and "known are and, or, minus" in " ".join(done.output.split())
+
+
 def test_combine_writes_a_ticket_that_search_finds_to_be_like_its_parents(zoo: Path) -> None:
     made = run("combine", "lenet.digits-imp", "turned", "--with", "or", "--level", "2", "--out", "registry/either")
     assert (made["name"], made["seeds"], [one["level"] for one in made["levels"]]) == ("either", [0, 1], [2])

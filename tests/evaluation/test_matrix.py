@@ -169,6 +169,13 @@ def test_the_row_mean_is_fitted_on_log_examples_and_classes() -> None:
     )
 
 
+def test_two_sources_have_no_correlation_and_the_sentence_says_how_many_it_needs() -> None:
+    (matrix,) = matrices(ROWS, TWO)
+    (said,) = matrix_sentences(ROWS, TWO, [matrix])
+    needs = "a correlation of sources with their examples and classes needs at least three sources"
+    assert said == f"At a sparsity of 0.500: {needs}, and there are 2."
+
+
 def test_no_slope_of_too_few_sources_or_of_what_cannot_be_told_apart() -> None:
     gains = {(name, "first"): [0.01 * place] for place, name in enumerate(SIZES)}
     rows = cells(gains)

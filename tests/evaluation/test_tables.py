@@ -8,7 +8,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 
 from ticketzoo.errors import TicketError
-from ticketzoo.evaluation.tables import arms_table, transfer_table
+from ticketzoo.evaluation.tables import Table, arms_table, transfer_table
 
 SPARSITY = {0: 0.0, 3: 0.488, 6: 0.738}
 
@@ -231,3 +231,10 @@ def test_transfer_table_heads_each_target_with_its_metric_where_they_differ() ->
     only_cola = transfer_table([row for row in measured if row["target"] == "cola"])
     assert only_cola.columns[3:] == ("cola",)
     assert only_cola.caption.startswith("Test Matthews correlation (x 100) at the end")
+
+
+def test_a_table_folds_to_the_first_values_of_a_column() -> None:
+    table = Table("x", ("layer", "n"), "lr", (("a", "1"), ("b", "2"), ("a", "3"), ("c", "4")))
+    assert table.folded("layer", 2) == (Table("x", ("layer", "n"), "lr", (("a", "1"), ("b", "2"), ("a", "3"))), 1)
+    assert table.folded("layer", 3) == (table, 0)
+    assert table.folded("masks", 1) == (table, 0)

@@ -8,7 +8,9 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from made_gallery import HOSTILE, OTHER, SOURCE, save
+from made_gallery import HOSTILE, OTHER, SOURCE, row, rows, save
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 from toy_ticket import edit_config
 
 from ticketzoo.api.site import Site
@@ -178,3 +180,39 @@ def test_five_hundred_tickets_are_less_than_two_megabytes() -> None:
     name, content = next(files_of(many, "Zoo"))
     assert name == "index.html" and content.count(b'<li class="card"') == 500
     assert len(content) + sum(len((HERE / "static" / file).read_bytes()) for file in STATIC) < 2 * 10**6
+
+
+def drawn(folder: Path, digest: str) -> None:
+    """Put a picture of 30 x 20 pixels beside a ticket that says it was drawn of masks with this digest."""
+    said = PngInfo()
+    said.add_text("Rows", digest)
+    Image.new("RGB", (30, 20)).save(folder / "masks.png", pnginfo=said)
+
+
+def test_the_picture_of_the_masks_is_shown_where_it_says_that_it_is_of_them(tmp_path: Path) -> None:
+    folder = save(tmp_path / "one")
+    digest = read_summary(folder).config.mask_sha256
+    for told, shown in ((digest, True), ("0" * 64, False)):
+        drawn(folder, told)
+        files = dict(files_of([exhibit_of(read_summary(folder), ())], "Zoo"))
+        images = [given for tag, given in Page(files["tickets/one/index.html"].decode()).elements if tag == "img"]
+        assert [(one["src"], one["width"], one["height"]) for one in images] == [("masks.png", "30", "20")] * shown
+        assert files.get("tickets/one/masks.png") == ((folder / "masks.png").read_bytes() if shown else None)
+    (folder / "masks.png").write_bytes(b"no picture")
+    assert "tickets/one/masks.png" not in dict(files_of([exhibit_of(read_summary(folder), ())], "Zoo"))
+
+
+def test_a_zero_has_no_sign(tmp_path: Path) -> None:
+    """The ticket is a thousandth of a point below dense on each seed."""
+    near = [one for one in rows() if one["arm"] == "dense"]
+    near += [row("ticket", 1, one["seed"], one["value"] - 1e-5) for one in near]
+    files = dict(files_of([exhibit_of(read_summary(save(tmp_path / "one", results=near)), ())], "Zoo"))
+    assert "0.00 [0.00, 0.00]" in Page(files["tickets/one/index.html"].decode()).words
+    assert not re.search(r"[+\u2212-]0\.00\b", Page(files["tickets/one/index.html"].decode()).words)
+
+
+def test_a_ticket_made_from_others_names_no_finder(tmp_path: Path) -> None:
+    parent = {"name": "a", "mask_sha256": "0" * 64}
+    made = {"method": "stretch", "parents": [parent], "arguments": {}}
+    one = exhibit_of(read_summary(save(tmp_path / "one", derived=made, recipe_text=None)), ())
+    assert one.finder == "made by stretch, not found"

@@ -16,7 +16,7 @@ from small_run import RECIPE
 
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.finding import FindRecipe, find_and_package
-from ticketzoo.instability.auto import find_from_stable, first_stable, grid, plan_from_stable
+from ticketzoo.instability.auto import _TwoParts, find_from_stable, first_stable, grid, plan_from_stable
 from ticketzoo.instability.measure import Instability
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.progress import Quiet
@@ -73,6 +73,7 @@ def test_the_ticket_and_its_trainings_are_those_of_the_step_written_by_hand(tmp_
     ticket, folder = find_from_stable(recipe(), tmp_path / "auto", progress=progress)
     assert "rewind: 0it" in (folder / "recipe.yaml").read_text()
     assert ticket.config.rewind.step == 0
+    assert progress.counted == progress.asked
     assert progress.said == [
         "finder.rewind: from 0it instability 0.0000 [0.0000, 0.0000] (stable, below 0.02 is stable)",
         "finder.rewind: 0it is taken",
@@ -87,6 +88,18 @@ def test_the_ticket_and_its_trainings_are_those_of_the_step_written_by_hand(tmp_
     assert again.trained == []
     find_from_stable(recipe(), tmp_path / "auto", progress=again)
     assert again.trained == []
+
+
+def test_what_the_find_plans_counts_from_where_its_search_ended() -> None:
+    told = Told()
+    parts = _TwoParts(told)
+    parts.planned(5)
+    for number in range(3):
+        parts.evaluated(f"line {number}", "", new=True)
+    parts.begin_second()
+    parts.planned(4)
+    parts.say("on")
+    assert (told.asked, told.counted, told.said) == (3 + 4, 3, ["on"])
 
 
 def instability(step: int, *values: float) -> Instability:

@@ -12,6 +12,7 @@ from command_line import RECIPE, Command, ticketzoo
 from made_cells import cells_in, job, training
 from watched_run import run
 
+from ticketzoo import find
 from ticketzoo.errors import RunError
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.watching.curves import Curves, chain_of, points
@@ -189,3 +190,13 @@ def test_a_dense_training_without_validation_has_its_last_point_alone() -> None:
     assert list(points(job(masks={}), record, done=False)) == []
     ((step, values),) = points(job(masks={}), record, done=True)
     assert step == 6 and values["sparsity"] == 0.0 and not any(name.startswith("density") for name in values)
+
+
+def test_python_logs_as_the_command_does(tmp_path: Path) -> None:
+    (tmp_path / "find.yaml").write_text(RECIPE)
+    keys = ["training.steps=4it", "finder.levels=1", "arms=[ticket, dense]", "seeds=[0]"]
+    asked = {"set": keys, "out": tmp_path / "run", "device": "cpu", "progress": False}
+    with pytest.raises(RunError, match="unknown logger 'paper'"):
+        find(tmp_path / "find.yaml", log="paper", **asked)
+    find(tmp_path / "find.yaml", log="csv", **asked)
+    assert len(list((tmp_path / "run/log/csv").rglob("*.csv"))) == 2

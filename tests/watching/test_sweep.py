@@ -7,10 +7,15 @@ import pytest
 from command_line import RECIPE, ticketzoo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from toy_zoo import save_ticket
+from typer.testing import CliRunner
 
+from ticketzoo.cli.main import app
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.reading import apply_override
-from ticketzoo.watching.sweep import grid, swept
+from ticketzoo.watching.folder import read_run
+from ticketzoo.watching.sweep import grid, swept, write_sweep
+from ticketzoo.zoo.places import ticket_folder
 
 SETTINGS = ("--set=training.steps=4it", "--set=finder.levels=1", "--set=arm_levels=[1]", "--set=seeds=[0]")
 
@@ -45,6 +50,23 @@ def test_a_grid_has_a_point_for_each_combination_named_by_what_varies() -> None:
 def test_what_is_no_grid_is_refused(asked: list[str], said: str) -> None:
     with pytest.raises(RecipeError, match=said):
         grid(asked)
+
+
+def test_a_point_has_a_state_and_its_ticket_a_name_outside_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = grid(["finder.rate=[0.2, 0.5]"])
+    write_sweep(sweep := Path("runs/by-rate"), "find", "toy", [first, second])
+    assert [read_run(sweep / one.name).words for one in (first, second)] == ["not begun", "not begun"]
+    name = first.named("toy")
+    saved = save_ticket(sweep / first.name / name)
+    assert ticket_folder(name) == saved
+
+
+def test_a_key_that_is_swept_and_unknown_is_blamed_on_the_sweep() -> None:
+    done = CliRunner().invoke(app, ["find", "quickstart", "--plan", "--sweep", "finder.rat=[0.1]"])
+    assert "--sweep finder.rat=0.1: unknown key 'finder.rat', did you mean 'rate'?" in str(done.exception)
 
 
 LETTERS = st.characters(max_codepoint=0x2FF, categories=["L", "N", "P", "S", "Zs"])
@@ -105,5 +127,5 @@ def test_a_point_that_fails_does_not_keep_the_others_back(tmp_path: Path) -> Non
     report = (tmp_path / "runs/lr/report.md").read_text()
     assert "1 of 2 points finished" in report and "failed" in report
     wrong = ticketzoo(tmp_path, "find", "find.yaml", "--sweep", "finder.rat=[0.1]")
-    assert wrong.status == 1 and "unknown key 'finder.rat'" in wrong.err
+    assert wrong.status == 1 and "--sweep finder.rat=0.1: unknown key 'finder.rat'" in wrong.err
     assert not (tmp_path / "runs" / "lenet.digits-imp-by-rat").exists()

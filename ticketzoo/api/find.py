@@ -42,8 +42,9 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     device: str | torch.device | None = None,
     executor: str = "local",
     progress: bool | Progress = True,
+    log: str | None = None,
 ) -> Ticket:
-    """Find a lottery ticket by a recipe, or of your own model and data, and package it with everything measured.
+    """Find a lottery ticket by a recipe, or of your own model and data, package it, and return it at its best level.
 
         ticketzoo.find(model=MyNetwork, train=(images, labels), evaluate=(test_images, test_labels), seeds=[0])
 
@@ -64,13 +65,11 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
         until: "decided" adds seeds, in looks at 3, 5, 7 and 10, until every level is matching or below.
         max_seeds: seeds of the last look; 10 by default.
         name: of the ticket; by default `<class of the network>.own-<method>` in lower case.
-        out: working folder, default `runs/<name>`. A stopped run goes on there; what has changed is trained anew.
+        out: working folder, default `runs/<name>`; the ticket's is `<name>` in it. A stopped run goes on there.
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: `local`, `stacked` for like trainings at once on one device, or `ray` for a cluster.
         progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
-
-    Returns:
-        The ticket, at its best level; its folder is `<out>/<name>`. One of your own network holds no code.
+        log: where curves of trainings go: `csv`, `tensorboard`, `trackio` or `wandb`; nowhere by default.
 
     Raises:
         TicketzooError: what was asked for cannot be, `evaluate` is `train` or a slice of it, or the run cannot go on.
@@ -79,4 +78,4 @@ def find(  # noqa: PLR0913 - the front door: everything by keyword, all with def
     own = OwnRun(model, train, evaluate, validation, loss, metric, prune, finder, training, arms, seeds, stated, name)
     with running(device, executor, progress) as where:
         own.check(recipe)
-        return own.find(out, where) if recipe is None else find_by_recipe(recipe, set, stated, out, where)
+        return own.find(out, where, log) if recipe is None else find_by_recipe(recipe, set, stated, out, where, log)

@@ -53,7 +53,7 @@ class OwnRun:
         if recipe is None and not all(given):
             raise RecipeError("find: give a recipe, or all of model, train and evaluate")
 
-    def find(self, out: str | Path | None, where: Where) -> Ticket:
+    def find(self, out: str | Path | None, where: Where, log: str | None = None) -> Ticket:
         """Find and package the ticket in the folder `out`; `where` is what `running` gives. Raises as `find` does."""
         assert self.model is not None and self.train is not None and self.evaluate is not None
         architecture, finder = OwnArchitecture(self.model), dict(self.finder or {})
@@ -77,7 +77,7 @@ class OwnRun:
         recipe = parse_recipe(content, FindRecipe, name)
         _try(architecture, task, where["device"])
         task.copies.check(task.name)
-        with kept_journal("find", recipe, folder := folder_of(name, out), where) as told:
+        with kept_journal("find", recipe, folder := folder_of(name, out), where, log) as told:
             return find_and_package(recipe, folder, task=task, model=SourceModel(architecture), **told)[0]
 
 

@@ -47,16 +47,17 @@ def find_by_recipe(
     stated: Mapping[str, Any],
     out: str | Path | None,
     where: Where,
+    log: str | None = None,
 ) -> Ticket:
     """Run a recipe of `ticketzoo find`, with keys of `verdict` `stated`; see `ticketzoo.find`."""
     parsed = _stating(_read("find", recipe, FindRecipe, set), stated)
     run = find_from_stable if parsed.rewinds_auto else find_and_package
-    with kept_journal("find", parsed, folder := folder_of(parsed.name, out), where) as told:
+    with kept_journal("find", parsed, folder := folder_of(parsed.name, out), where, log) as told:
         return run(parsed, folder, **told)[0]
 
 
 @checked
-def transfer(
+def transfer(  # noqa: PLR0913 - the options of the command
     recipe: str | Path | TransferRecipe,
     *,
     set: Sequence[str] = (),
@@ -66,6 +67,7 @@ def transfer(
     device: str | torch.device | None = None,
     executor: str = "local",
     progress: bool | Progress = True,
+    log: str | None = None,
 ) -> TransferReport:
     """Retrain tickets on targets and compare them with their controls, seed by seed.
 
@@ -78,6 +80,7 @@ def transfer(
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: `local`, `stacked` for like trainings at once on one device, or `ray` for a cluster.
         progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
+        log: where curves of trainings go: `csv`, `tensorboard`, `trackio` or `wandb`; nowhere by default.
 
     Returns:
         Rows, a verdict for each ticket, the table of ticket minus dense, and the folder with plots and report.
@@ -87,7 +90,7 @@ def transfer(
     """
     parsed = _stating(_read("transfer", recipe, TransferRecipe, set), until_keys(until, max_seeds))
     folder = folder_of(parsed.name, out)
-    with running(device, executor, progress) as where, kept_journal("transfer", parsed, folder, where) as told:
+    with running(device, executor, progress) as where, kept_journal("transfer", parsed, folder, where, log) as told:
         return run_transfer(parsed, folder, **told)
 
 
@@ -100,6 +103,7 @@ def stability(
     device: str | torch.device | None = None,
     executor: str = "local",
     progress: bool | Progress = True,
+    log: str | None = None,
 ) -> StabilityReport:
     """Measure from which step on training is stable: where to rewind to (Frankle et al. 2020, section 3).
 
@@ -110,13 +114,14 @@ def stability(
         device: such as `"cuda"`; by default a GPU where there is one, or what the executor chooses.
         executor: a name in the table of executors.
         progress: whether to show progress, or a listener: derive it from `ticketzoo.runs.progress.Quiet`.
+        log: where curves of trainings go: `csv`, `tensorboard`, `trackio` or `wandb`; nowhere by default.
 
     Raises:
         TicketzooError: the recipe asks for what cannot be, or the run cannot go on; the message is one line.
     """
     parsed = _read("stability", recipe, StabilityRecipe, set)
     folder = folder_of(parsed.name, out)
-    with running(device, executor, progress) as where, kept_journal("stability", parsed, folder, where) as told:
+    with running(device, executor, progress) as where, kept_journal("stability", parsed, folder, where, log) as told:
         return run_stability(parsed, folder, **told)
 
 
@@ -172,9 +177,9 @@ def running(device: str | torch.device | None, executor: str, progress: bool | P
 
 
 @contextmanager
-def kept_journal(command: str, recipe: Any, folder: Path, where: Where) -> Iterator[Where]:
-    """Keep the journal of a run of `recipe` in `folder`, which `ticketzoo report` reads."""
-    with watched(folder, asked_for(command, recipe), where["progress"]) as progress:
+def kept_journal(command: str, recipe: Any, folder: Path, where: Where, log: str | None = None) -> Iterator[Where]:
+    """Keep the journal of a run of `recipe` in `folder`, which `ticketzoo report` reads, and its curves in `log`."""
+    with watched(folder, asked_for(command, recipe), where["progress"], log) as progress:
         yield Where(device=where["device"], executor=where["executor"], progress=progress)
 
 

@@ -44,7 +44,13 @@ def combine(
     """
     from ticketzoo.api.compare import combine_into
     from ticketzoo.cli.output import quiet_transfers, show_made
+    from ticketzoo.errors import TicketError
+    from ticketzoo.ticket.ways import way_called
 
     quiet_transfers()
+    try:
+        way_called(way)
+    except TicketError as error:
+        raise typer.BadParameter(str(error), param_hint="--with") from None
     made = combine_into(tickets, way, out, level=level, sparsity=sparsity, name=name, registry=registry)
     show_made(made, out, as_json)

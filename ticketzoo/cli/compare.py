@@ -5,6 +5,9 @@ import typer
 
 from ticketzoo.cli.options import JsonOption, RegistryOption
 
+MOST_LAYERS = 20
+"""Layers of which a table shows a line each."""
+
 
 def register(app: typer.Typer) -> None:
     """Add the command `compare`."""
@@ -50,6 +53,7 @@ def compare(
     """
     import ticketzoo
     from ticketzoo.cli.output import console, print_json, quiet_transfers, say
+    from ticketzoo.util.text import counted
 
     quiet_transfers()
     folders = {name: folder or None for name, _, folder in (one.partition("=") for one in data or ())}
@@ -65,4 +69,7 @@ def compare(
         print_json(found.as_json())
         return
     for table in found.tables():
-        console().print(table.rich())
+        shown, left = table.folded("layer", MOST_LAYERS)
+        console().print(shown.rich())
+        if left:
+            print(f"and {counted(left, 'more layer')}: --json has all")

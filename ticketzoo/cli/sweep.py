@@ -12,7 +12,7 @@ from ticketzoo.cli.plan import print_plan
 from ticketzoo.cli.running import RunOptions, run_recipe
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
-from ticketzoo.errors import RunError
+from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.util.signals import interruptible
 from ticketzoo.util.text import for_terminal
 from ticketzoo.watching.sweep import Point, grid, swept, write_sweep
@@ -37,7 +37,7 @@ def run_sweep(
         todo: how a recipe is planned and run.
     """
     points = grid(sweep)
-    recipes = [read(point.overrides) for point in points]
+    recipes = [_read(read, point) for point in points]
     base: str = read([]).name
     folder = asked.out or Path("runs") / f"{base}-by-{swept(points)}"
     named = [
@@ -63,6 +63,17 @@ def run_sweep(
         show_sweep(write_sweep_report(folder), asked.as_json and not failed)
     if failed:
         raise RunError(f"{len(failed)} of {len(points)} points failed, the first: {failed[0]}")
+
+
+def _read(read: Callable[[list[str]], Any], point: Point) -> Any:
+    """Return the recipe at a point. Raises RecipeError, which blames `--sweep` for the keys that it sets."""
+    try:
+        return read(point.overrides)
+    except RecipeError as error:
+        said = str(error)
+        for key in point.values:
+            said = said.replace(f"--set {key}=", f"--sweep {key}=")
+        raise RecipeError(said) from None
 
 
 def show_sweep(report: SweepReport, as_json: bool) -> None:

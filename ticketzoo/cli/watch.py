@@ -96,7 +96,7 @@ def runs(folder: RunsArgument = Path("runs"), as_json: JsonOption = False) -> No
     from ticketzoo.cli.output import print_json, show_table
     from ticketzoo.errors import RunError
     from ticketzoo.evaluation.tables import Table
-    from ticketzoo.util.text import counted, show_bytes
+    from ticketzoo.util.text import counted, shortened, show_bytes
     from ticketzoo.watching.folder import read_run, runs_in
 
     if not folder.is_dir():
@@ -117,7 +117,13 @@ def runs(folder: RunsArgument = Path("runs"), as_json: JsonOption = False) -> No
         )
         return
     lines = tuple(
-        (str(run.folder), run.command, run.words, show_bytes(size), f"{datetime.fromtimestamp(changed):%Y-%m-%d %H:%M}")
+        (
+            str(run.folder),
+            run.command,
+            shortened(run.words),
+            show_bytes(size),
+            f"{datetime.fromtimestamp(changed):%Y-%m-%d %H:%M}",
+        )
         for run, size, changed in found
     )
     total = show_bytes(sum(size for _, size, _ in found))

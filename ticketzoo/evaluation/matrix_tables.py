@@ -115,11 +115,15 @@ def matrix_sentences(rows: Iterable[Row], about: About, found: Sequence[Matrix])
         if not matrix.rows:
             lines.append(f"{at[0].upper()}{at[1:]}: no mean of a source, as targets have different metrics")
             continue
+        if len(matrix.rows) < 3:
+            needs = "a correlation of sources with their examples and classes needs at least three sources"
+            lines.append(f"{at[0].upper()}{at[1:]}: {needs}, and there {_are(len(matrix.rows))}.")
+            continue
         parts = []
         for key in ("examples", "classes"):
             known = {name: data[key] for name, data in sources.items() if data[key] is not None}
             rho = matrix.spearman({name: float(value) for name, value in known.items() if value is not None})
-            none = "not given for fewer than three sources, or equal ones"
+            none = "not given (it needs at least three sources, not all with the same number)"
             parts.append(f"with {key} {none if rho is None else _correlation(rho)}")
         said = f"{at[0].upper()}{at[1:]}, Spearman of a source's mean {' and '.join(parts)}"
         if (slopes := matrix.slopes(sources)) is not None:
@@ -127,6 +131,10 @@ def matrix_sentences(rows: Iterable[Row], about: About, found: Sequence[Matrix])
             said += f"; fitted together: {of_examples} a doubling of examples, {of_classes} a class"
         lines.append(f"{said} ({counted(len(matrix.rows), 'source')}).")
     return lines
+
+
+def _are(count: int) -> str:
+    return "is one" if count == 1 else f"are {count}"
 
 
 def _correlation(rho: Summary) -> str:

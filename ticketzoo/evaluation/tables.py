@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order, one_of
@@ -68,6 +68,15 @@ class Table:
         for row in self.rows:
             table.add_row(*(Text(for_terminal(cell)) for cell in row))
         return table
+
+    def folded(self, column: str, most: int) -> tuple["Table", int]:
+        """Return the lines of the first `most` values in a column, and how many values are left out."""
+        if column not in self.columns:
+            return self, 0
+        place = self.columns.index(column)
+        values = list(dict.fromkeys(row[place] for row in self.rows))
+        rows = tuple(row for row in self.rows if row[place] in values[:most])
+        return replace(self, rows=rows), max(0, len(values) - most)
 
     def markdown(self) -> str:
         """Return the table in GitHub's Markdown, its caption above it."""

@@ -85,8 +85,13 @@ class Exhibit:
 
     @property
     def finder(self) -> str:
-        """The method, and what of it is not the usual: "at-init, snip", "imp, learning-rate rewinding"."""
-        pruning, rewind = self.config.pruning, self.config.rewind
+        """The method, and what of it is not the usual: "at-init, snip", "imp, learning-rate rewinding".
+
+        Of a ticket made from others how that was done: "made by stretch, not found".
+        """
+        pruning, rewind, derived = self.config.pruning, self.config.rewind, self.config.derived
+        if derived is not None:
+            return for_terminal(f"made by {derived.method}, not found")
         parts = [pruning.method, (pruning.criterion or "").partition(" (")[0]]
         parts += ["filters"] if isinstance(pruning.structure, Filters) else []
         if isinstance(rewind, StoredRewind) and rewind.rewinding != "weights":

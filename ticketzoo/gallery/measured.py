@@ -13,21 +13,27 @@ MINUS = "\N{MINUS SIGN}"
 
 def mean_text(metric: str, summary: Summary, *, sign: str = "") -> str:
     """Return a mean with its 95% interval: "97.77 ± 0.03", of a single seed "97.77"."""
-    text = show(metric, summary.mean, sign=sign)
+    text = _shown(metric, summary.mean, sign=sign)
     if summary.half_width:
-        text += f" ± {show(metric, summary.half_width)}"
+        text += f" ± {_shown(metric, summary.half_width)}"
     elif summary.ranged and summary.low is not None and summary.high is not None:
-        text += f" ({show(metric, summary.low)} to {show(metric, summary.high)})"
+        text += f" ({_shown(metric, summary.low)} to {_shown(metric, summary.high)})"
     return text.replace("-", MINUS)
 
 
 def interval_text(metric: str, summary: Summary) -> str:
     """Return a difference with its 95% interval: "+0.43 [+0.31, +0.56]"."""
-    text = show(metric, summary.mean, sign="+")
+    text = _shown(metric, summary.mean, sign="+")
     if summary.std is not None:
         low, high = summary.t_interval
-        text += f" [{show(metric, low, sign='+')}, {show(metric, high, sign='+')}]"
+        text += f" [{_shown(metric, low, sign='+')}, {_shown(metric, high, sign='+')}]"
     return text.replace("-", MINUS)
+
+
+def _shown(metric: str, value: float, *, sign: str = "") -> str:
+    """Return a value as tables show it, a zero without a sign."""
+    text = show(metric, value, sign=sign)
+    return text.lstrip("+-") if not text.strip("+-0.") else text
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from ticketzoo.evaluation.statistics import Row
 from ticketzoo.gallery import boards, cards, commands, curves, forest, words
 from ticketzoo.gallery.exhibit import Exhibit
 from ticketzoo.gallery.measured import MINUS, Measured
+from ticketzoo.gallery.picture import mask_picture
 from ticketzoo.gallery.svg import arm_class, marks
 from ticketzoo.ticket.card_kinds import found_facts, kind_facts, rewind_fact, summary_words
 from ticketzoo.ticket.config import RECIPE_FILE, RESULTS_FILE
@@ -44,9 +45,10 @@ def files_of(exhibits: Sequence[Exhibit], title: str) -> Iterator[tuple[str, byt
     for name in STATIC:
         yield name, (HERE / "static" / name).read_bytes()
     for one in ranked:
-        folder = f"tickets/{one.slug}"
+        folder, picture = f"tickets/{one.slug}", mask_picture(one)
         page = {
             "one": one,
+            "picture": picture,
             "files": documents(one),
             "known": _for_script(cards.known_to_script([one])),
             "link": partial(rows_link, one, root="../../"),
@@ -55,6 +57,8 @@ def files_of(exhibits: Sequence[Exhibit], title: str) -> Iterator[tuple[str, byt
         yield f"{folder}/index.html", _page(templates, "ticket", "../../", title, **page)
         yield f"{folder}/rows.html", _page(templates, "rows", "../../", title, **page)
         yield from ((f"{folder}/{name}", content) for name, content in documents(one).items())
+        if picture is not None:
+            yield f"{folder}/{picture.name}", picture.content
 
 
 def documents(exhibit: Exhibit) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,10 +21,11 @@ from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.instability.run import instability_of
 from ticketzoo.recipe import Steps
 from ticketzoo.runs.plan import Plan
-from ticketzoo.runs.progress import Progress
+from ticketzoo.runs.progress import Progress, Quiet
 from ticketzoo.runs.store import Job, Store
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
+from ticketzoo.training.record import Record
 from ticketzoo.util.files import write_atomically
 
 COPIES = (2, 3)
@@ -57,13 +59,37 @@ def find_from_stable(
 
     Takes, returns and raises what `find_and_package` does.
     """
-    out, task = Path(out), load_task(recipe.task, recipe.model)
-    with Store(
-        out / "cells", executor, device=device, checkpoint_seconds=checkpoint_seconds, progress=progress
-    ) as store:
+    out, task, told = Path(out), load_task(recipe.task, recipe.model), _TwoParts(progress or Quiet())
+    keys = {"device": device, "executor": executor, "checkpoint_seconds": checkpoint_seconds, "progress": told}
+    with Store(out / "cells", **keys) as store:  # type: ignore[arg-type]
         found = stable_recipe(recipe, task, store, out)
-    keys = {"device": device, "executor": executor, "checkpoint_seconds": checkpoint_seconds, "progress": progress}
+    told.begin_second()
     return find_and_package(found, out, task=task, **keys)  # type: ignore[arg-type]
+
+
+class _TwoParts:
+    """News of a run of two parts, handed on: what the first has done counts in what the second plans."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress, self._done, self._before = progress, 0, 0
+
+    def begin_second(self) -> None:
+        """Count from here on."""
+        self._before = self._done
+
+    def planned(self, trainings: int) -> None:
+        self._progress.planned(self._before + trainings)
+
+    def finished(self, label: str, record: Record, metric: str, *, trained: bool) -> None:
+        self._done += 1
+        self._progress.finished(label, record, metric, trained=trained)
+
+    def evaluated(self, label: str, result: str, *, new: bool) -> None:
+        self._done += 1
+        self._progress.evaluated(label, result, new=new)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._progress, name)
 
 
 def plan_from_stable(

@@ -44,6 +44,9 @@ def check_masks(masks: Mapping[str, Tensor], shapes: Mapping[str, Sequence[int]]
     for name, mask in masks.items():
         if name not in shapes:
             raise TicketError(f"mask '{name}' has no parameter of that name in the model")
+        if not isinstance(mask, Tensor):
+            what = f"is a {type(mask).__module__}.{type(mask).__name__}, not a tensor"
+            raise TicketError(f"mask '{name}' {what}: torch.as_tensor(mask, dtype=torch.bool) makes one")
         if mask.dtype is not torch.bool:
             raise TicketError(f"mask '{name}' must be a bool tensor, True = kept, not {mask.dtype}")
         if tuple(mask.shape) != tuple(shapes[name]):

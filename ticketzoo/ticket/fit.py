@@ -1,5 +1,6 @@
 """Put rewind weights and masks on a model, or change nothing and say everything that does not fit."""
 
+import logging
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ from ticketzoo.ticket.config import BaseRewind, TicketConfig
 from ticketzoo.ticket.empty import nearly_empty, refuse_empty
 from ticketzoo.ticket.naming import Rename, advice, check_rename, renamed, shortened, tensors_of
 from ticketzoo.util.text import for_terminal
+
+_log = logging.getLogger("ticketzoo")
 
 
 def fit(
@@ -60,10 +63,12 @@ def fit(
                 raise TicketError(f"{key} '{module}' is not the name of a module with parameters in the model")
 
     is_left = left_by(plain, head, leave)
-    covered = {name: mask for name, mask in names_in(plain, masks, rename).items() if not is_left(name)}
+    there = names_in(plain, masks, rename)
+    covered = {name: mask for name, mask in there.items() if not is_left(name)}
     if masks and not covered and head is None:
         why = f"none of its masks is of a {type(plain).__name__}'s body"
         raise TicketError(f"the ticket does not fit the model: {why}{advice(named, plain)}")
+    _say_left_out([name for name in there if head is None and not (name in covered or within(name, leave))])
     masks = covered
     if ticket is not None and masked == "zero":
         empty = sorted({name.rpartition(".")[0] for name, mask in masks.items() if not (mask.any() or is_bias(name))})
@@ -80,6 +85,12 @@ def fit(
     if state is not None:
         _copy(given, targets)
     attach(model, masks, masked=masked)
+
+
+def _say_left_out(names: Sequence[str]) -> None:
+    if names:
+        listed = shortened(dict.fromkeys(names))
+        _log.warning("masks are left out, as the model keeps its own head: %s (head=[] puts them on)", listed)
 
 
 def left_by(model: nn.Module, head: Sequence[str] | None, leave: Sequence[str]) -> Callable[[str], bool]:
@@ -159,6 +170,8 @@ def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], masks
     for name in shapes:
         both = f"{tuple(given[name].shape)} in the ticket, {tuple(targets[name].shape)} in the model"
         problems.append(f"'{listed([name])}' has shape {both}")
+    if packed := [name for name, part in model.named_modules() if ".quantized" in type(part).__module__]:
+        problems.append(f"quantised modules, which hold no weights to mask: {listed(packed)}: quantise it afterwards")
     if meta:
         problems.append(f"without memory (on the meta device): {listed(meta)}")
     if problems:

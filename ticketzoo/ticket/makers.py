@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.prune import is_pruned
 
 from ticketzoo.bridges.brought import Options, Source
 from ticketzoo.bridges.buffers import read_pairs
@@ -35,6 +36,9 @@ _log = logging.getLogger("ticketzoo")
 
 def from_zeros(network: Network, base: Network | None, facts: Mapping[str, Any]) -> Ticket:
     """Return the ticket whose masks are the zeros of a network; see `Ticket.from_zeros`."""
+    if isinstance(network, nn.Module) and is_pruned(network):
+        held = f"{type(network).__name__}: torch.nn.utils.prune holds masks beside its weights"
+        raise TicketError(f"{held}: Ticket.from_torch_prune(model) takes them")
     whole = whole_of(network)
     masks = masks_of_zeros(whole.prunable, whole.where)
     if (sparsity := 1 - kept(masks) / total(masks)) < FEW:

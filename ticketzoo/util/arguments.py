@@ -56,6 +56,11 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
 def _check(function: Callable[..., Any], name: str, value: object, hint: Any) -> None:
     if _fits(value, hint):
         return
+    if _kind(hint) is Mapping and isinstance(value, Mapping):
+        of_key, of_value = get_args(hint)
+        wrong = next((key for key, one in value.items() if _fits(key, of_key) and not _fits(one, of_value)), None)
+        if wrong is not None:
+            name, value, hint = f"{name}[{for_terminal(repr(wrong))[:80]}]", value[wrong], of_value
     shown = f"the class {value.__name__}" if isinstance(value, type) else for_terminal(repr(value))[:80]
     whole = isinstance(value, float) and value.is_integer() and _fits(int(value), hint)
     remedy = f": write {int(value)}" if isinstance(value, float) and whole else ""

@@ -16,6 +16,12 @@ def one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def shortened(text: str, most: int = 80) -> str:
+    """Return a text in one line, cut after `most` characters: "failed: the disk is ..."."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 4].rstrip()} ..."
+
+
 def for_markdown(text: object) -> str:
     """Return `text` as plain words inside Markdown: no HTML, emphasis, link, code or table cell can come of it."""
     escaped = re.sub(r"([\\`*_\[\]|~])", r"\\\1", html.escape(for_terminal(text), quote=False))

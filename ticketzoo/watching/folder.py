@@ -14,11 +14,9 @@ from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.rows import Row
 from ticketzoo.util.text import counted
 from ticketzoo.watching.journal import FOLDER, Asked, read_asked, read_lines, row_key
+from ticketzoo.zoo.places import SWEEP
 
 CELLS = "cells"
-SWEEP = "sweep.json"
-"""A folder that has it holds a run for each point of a sweep."""
-
 _ENDS = {
     "verdicts.json": "transfer",
     "instability.json": "stability",
@@ -36,7 +34,7 @@ class RunFolder:
         folder: its path.
         command: that made it, "" where nothing says so.
         name: of its recipe, or of the folder.
-        state: `running`, `finished`, `stopped` or `broken`.
+        state: `running`, `finished`, `stopped`, `broken`, or `not begun` of a point of a sweep.
         why: a line on what is broken, or how it stopped.
         asked: run.json; None of runs that kept none.
         done: trainings and evaluations that are done.
@@ -63,8 +61,8 @@ class RunFolder:
 
     @property
     def words(self) -> str:
-        """The state in words: `finished`, `5 of 8 trainings, running`, `broken: ...`."""
-        if self.state == "finished":
+        """The state in words: `finished`, `not begun`, `5 of 8 trainings, running`, `broken: ...`."""
+        if self.state in ("finished", "not begun"):
             return self.state
         if self.state == "broken":
             return f"broken: {self.why}"
@@ -176,6 +174,8 @@ def _without_journal(folder: Path) -> RunFolder:
         return RunFolder(folder, "find", folder.name, "finished", done=len(cells), cells=cells)
     if (folder / "report.md").is_file() and (folder / "results.jsonl").is_file():
         return RunFolder(folder, "study", folder.name, "finished", done=len(cells), cells=cells)
+    if shared:
+        return RunFolder(folder, "", folder.name, "not begun")
     state = RunFolder(folder, "", folder.name, "stopped", done=len(cells), cells=cells)
     return RunFolder(**{**vars(state), "state": "running" if in_use(state.lock) else "stopped"})
 

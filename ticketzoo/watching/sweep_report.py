@@ -12,7 +12,7 @@ from ticketzoo.evaluation.metrics import describe, scale, show
 from ticketzoo.evaluation.statistics import Group, falling_metrics, group_rows, ticket_minus_dense
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.util.files import write_atomically, writing_into
-from ticketzoo.util.text import for_markdown, show_sparsity
+from ticketzoo.util.text import for_markdown, shortened, show_sparsity
 from ticketzoo.watching.journal import FOLDER
 from ticketzoo.watching.report import RunReport, report_on
 from ticketzoo.watching.sweep import Point, read_sweep
@@ -114,17 +114,17 @@ def _table(points: Sequence[tuple[Point, RunReport | None]]) -> Table:
             )
             whats.append(sparsest.metric)
             about = (ticket, target) if report and report.run.command == "transfer" else ()
-            lines.append((*values, *about, *numbers, report.run.words if report else ""))
+            lines.append((*values, *about, *numbers, shortened(report.run.words) if report else ""))
         if not tickets:
-            lines.append((*values, "", "", "", "", report.run.words if report else "not begun"))
+            lines.append((*values, "", "", "", "", shortened(report.run.words) if report else "not begun"))
     width = max(map(len, lines))
     about = ("ticket", "target") if width > len(keys) + 5 else ()
     whole = [
         line if len(line) == width else (*line[: len(keys)], *("",) * len(about), *line[len(keys) :]) for line in lines
     ]
     what = describe(whats or ["test_accuracy"])
-    caption = f"{what}: means over seeds, of dense, and of the ticket at the sparsest level that is measured (there)."
-    columns = (*keys, *about, "dense", "sparsity", "there", "matching up to", "run")
+    caption = f"{what}: means over seeds of dense, and of the ticket at the sparsest level that is measured."
+    columns = (*keys, *about, "dense mean", "sparsest", "ticket mean", "matching up to", "run")
     return Table(caption, columns, "l" * (len(keys) + len(about)) + "rrrr" + "l", tuple(whole))
 
 

@@ -17,6 +17,8 @@ from ticketzoo.util.text import show_names
 VARIABLE = "TICKETZOO_REGISTRY"
 RUNS = Path("runs")
 """The folder in which commands make their runs: the ticket of the run NAME is in `runs/NAME/NAME`."""
+SWEEP = "sweep.json"
+"""The file of a folder that holds a run for each point of a sweep."""
 
 _log = logging.getLogger("ticketzoo")
 
@@ -39,7 +41,7 @@ def registries() -> list[Path]:
 
 
 def ticket_folders(registry: str | Path) -> list[Path]:
-    """Return the folders in `registry` that hold a ticket, by name; also of runs there, which hold theirs in a folder.
+    """Return the folders in `registry` that hold a ticket, by name; also those of runs there, and of sweeps' points.
 
     Raises:
         RegistryError: there is no such folder.
@@ -48,6 +50,8 @@ def ticket_folders(registry: str | Path) -> list[Path]:
     if not registry.is_dir():
         raise RegistryError(f"registry {registry}: no such folder; give one with --registry or {VARIABLE}")
     found = [path.parent for pattern in ("*", "*/*") for path in registry.glob(f"{pattern}/{CONFIG_FILE}")]
+    sweeps = [path.parent for path in registry.glob(f"*/{SWEEP}")]
+    found += [path.parent for sweep in sweeps for path in sweep.glob(f"*/*/{CONFIG_FILE}")]
     shown = [path for path in found if not any(part.startswith(".") for part in path.relative_to(registry).parts)]
     return sorted(shown, key=lambda path: (path.name, path))
 
