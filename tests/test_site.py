@@ -42,7 +42,7 @@ def test_the_site_is_built_without_a_warning_and_asks_no_host_for_anything(tmp_p
     assert "ticketzoo find quickstart" in (tmp_path / "commands" / "index.html").read_text()
     assert "load_ticket" in (tmp_path / "api" / "index.html").read_text()
     gallery = tmp_path / "gallery"
-    assert 'href="gallery/index.html"' in (tmp_path / "index.html").read_text()
+    assert 'href="gallery/"' in (tmp_path / "index.html").read_text()
     assert (gallery / "tickets" / "lenet-300-100.mnist-imp" / "masks.png").is_file()
     assert "gallery.css" in (gallery / "index.html").read_text()
     assert "../gpu/" in (tmp_path / "scale" / "index.html").read_text()

@@ -278,3 +278,13 @@ def test_the_base_is_not_fetched_for_a_model_that_was_loaded_from_it(head: str |
     assert_same(body(model), body(expected))
     with pytest.raises(TicketzooError, match=r"base weights|not in the cache|big/bert"):
         ticket.apply(expected)  # its own are pruned by now
+
+
+def test_masks_of_a_head_that_the_model_keeps_are_said_to_be_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    model = tiny_bert("text-classification", num_labels=3)
+    names = ("classifier.weight", "bert.encoder.layer.0.output.dense.weight")
+    shapes = {name: model.get_parameter(name).shape for name in names}
+    masks = {name: (torch.arange(shape.numel()) % 2 == 0).view(shape) for name, shape in shapes.items()}
+    Ticket.from_masks(masks, model, name="whole").apply(tiny_bert("text-classification", num_labels=5))
+    said = "masks are left out, as the model keeps its own head: classifier.weight (head=[] puts them on)"
+    assert [record.getMessage() for record in caplog.records] == [said]

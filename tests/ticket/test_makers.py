@@ -4,6 +4,7 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -11,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from ticketzoo import Ticket, check, load_ticket
-from ticketzoo.errors import ModelError, TicketError
+from ticketzoo.errors import ArgumentError, ModelError, TicketError
+from ticketzoo.masks.attach import attach
 from ticketzoo.ticket import BaseWeights
 
 COMMIT = "1" * 40
@@ -251,3 +253,28 @@ def test_a_layer_that_is_gone_is_named_when_a_delta_is_taken_out(net: Net, tuned
     net.fc2 = nn.Identity()  # type: ignore[assignment]
     with pytest.raises(TicketError, match=r"the base cannot be put back: 'fc2.weight' is not in the model as it was"):
         Ticket.remove(net)
+
+
+def test_a_model_under_torch_prune_is_sent_to_its_own_way_in(net: Net) -> None:
+    prune.l1_unstructured(net.fc2, "weight", 0.5)
+    with pytest.raises(
+        TicketError, match=r"holds masks beside its weights: Ticket.from_torch_prune\(model\) takes them"
+    ):
+        Ticket.from_zeros(net, name="net")
+
+
+def test_masks_that_are_no_tensors_are_named(net: Net) -> None:
+    masks: Any = {"fc1.weight": np.ones((4, 3), dtype=bool)}
+    with pytest.raises(ArgumentError, match=r"masks\['fc1.weight'\]: give a Tensor, not array"):
+        Ticket.from_masks(masks, net, name="net")
+    with pytest.raises(TicketError, match=r"mask 'fc1.weight' is a numpy.ndarray, not a tensor: torch.as_tensor\(mask"):
+        attach(net, masks)
+
+
+def test_a_quantised_module_is_named_where_a_ticket_is_put_on(net: Net) -> None:
+    ticket = Ticket.from_zeros(net, name="net")
+    net.add_module("fc1", torch.ao.nn.quantized.dynamic.Linear(3, 4))
+    with pytest.raises(
+        TicketError, match="quantised modules, which hold no weights to mask: fc1: quantise it afterwards"
+    ):
+        ticket.apply(net)

@@ -88,6 +88,25 @@ def test_tensorboard_reads_back_each_step_once(tmp_path: Path) -> None:
     curves.__exit__(None, None, None)
 
 
+@pytest.mark.skipif(find_spec("trackio") is None, reason="needs trackio: pip install 'ticketzoo[trackio]'")
+def test_trackio_reads_back_each_step_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TRACKIO_DIR", str(tmp_path / "trackio"))  # read when it is imported
+    with cells_in(tmp_path / "cells", progress=Quiet()) as store:
+        cell = store.run(job(), "seed 0 level 1/2", keep_final=True)
+    half = type(cell.record)(curve=cell.record.curve[:2])
+    with Curves(tmp_path, "trackio", "made") as curves:
+        curves.recorded(job(), "seed 0 level 1/2", cell.folder, half, done=False)
+    log(tmp_path, "trackio")
+    from trackio.sqlite_storage import SQLiteStorage
+
+    (name,) = SQLiteStorage.get_runs("made")
+    assert name == f"seed 0 level 1/2 {cell.folder.name[:6]}"
+    told = SQLiteStorage.get_logs("made", name)
+    wanted = [(point["step"], point["validation_loss"]) for point in cell.record.curve]
+    assert [(one["step"], pytest.approx(one["validation_loss"])) for one in told] == wanted
+    assert told[-1]["test_loss"] == pytest.approx(cell.record.final["test_loss"])
+
+
 def test_a_logger_that_goes_on_is_told_no_step_twice(tmp_path: Path) -> None:
     told: list[tuple[str, int]] = []
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from toy_zoo import save_ticket
 from typer.testing import CliRunner
 
+from ticketzoo.api.sweep import sweep
 from ticketzoo.cli.main import app
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.reading import apply_override
@@ -129,3 +130,20 @@ def test_a_point_that_fails_does_not_keep_the_others_back(tmp_path: Path) -> Non
     wrong = ticketzoo(tmp_path, "find", "find.yaml", "--sweep", "finder.rat=[0.1]")
     assert wrong.status == 1 and "--sweep finder.rat=0.1: unknown key 'finder.rat'" in wrong.err
     assert not (tmp_path / "runs" / "lenet.digits-imp-by-rat").exists()
+
+
+@pytest.mark.slow
+def test_python_sweeps_as_the_command_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("find.yaml").write_text(RECIPE)
+    settings = [one.removeprefix("--set=") for one in SETTINGS]
+    report = sweep("find", "find.yaml", {"finder.rate": [0.2, 0.5]}, set=settings, device="cpu", progress=False)
+    assert report.folder == Path("runs/lenet.digits-imp-by-rate")
+    assert [one and one.run.state for _, one in report.points] == ["finished", "finished"]
+
+
+def test_python_refuses_a_sweep_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(RecipeError, match=r"--sweep finder.rat=0.1: unknown key 'finder.rat'"):
+        sweep("find", "quickstart", {"finder.rat": [0.1]})
+    assert list(tmp_path.iterdir()) == []

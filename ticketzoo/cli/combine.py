@@ -13,7 +13,7 @@ def register(app: typer.Typer) -> None:
 
 def combine(
     tickets: Annotated[
-        list[str], typer.Argument(metavar="TICKET...", help="Two or more names, folders or Hub ids, of one network.")
+        list[str], typer.Argument(metavar="TICKET", help="Two or more names, folders or Hub ids, of one network.")
     ],
     way: Annotated[
         str,

@@ -17,7 +17,7 @@ def register(app: typer.Typer) -> None:
 def compare(
     tickets: Annotated[
         list[str],
-        typer.Argument(metavar="TICKET...", help="Names (ticketzoo list), folders or Hub ids."),
+        typer.Argument(metavar="TICKET", help="Names (ticketzoo list), folders or Hub ids."),
     ],
     level: Annotated[
         int | None, typer.Option(help="One pruning level of the first ticket.", show_default="all that go together")

@@ -5,6 +5,7 @@
 
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +21,9 @@ from ticketzoo.errors import TicketzooError
 from ticketzoo.util.os_errors import in_words
 from ticketzoo.util.signals import Interrupted, as_usual, exit_status, interruptible, raise_when_interrupted
 from ticketzoo.util.text import for_terminal
+
+NARROW = 80
+"""Columns of a terminal below which help is plain text, without boxes."""
 
 app = typer.Typer(
     name="ticketzoo",
@@ -77,6 +81,8 @@ app.add_typer(recipes.app, name="recipe")
 def main() -> NoReturn:
     """Run the command line and exit."""
     raise_when_interrupted()
+    if shutil.get_terminal_size().columns < NARROW:
+        app.rich_markup_mode = None  # whose help never cuts the name of an option
     open_streams()
     any_encoding()
     try:

@@ -5,18 +5,17 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel
-
-from ticketzoo.cli.output import print_json, say, show_table
+from ticketzoo.api.sweep import folder_of_sweep, recipes_at, run_points
+from ticketzoo.cli.output import print_json, show_table
 from ticketzoo.cli.plan import print_plan
 from ticketzoo.cli.running import RunOptions, run_recipe
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.device import training_device
-from ticketzoo.errors import RecipeError, RunError
+from ticketzoo.errors import RunError
 from ticketzoo.util.signals import interruptible
 from ticketzoo.util.text import for_terminal
-from ticketzoo.watching.sweep import Point, grid, swept, write_sweep
-from ticketzoo.watching.sweep_report import PLOT, SweepReport, check_points, write_sweep_report
+from ticketzoo.watching.sweep import Point, grid
+from ticketzoo.watching.sweep_report import PLOT, SweepReport, write_sweep_report
 
 if TYPE_CHECKING:
     from ticketzoo.cli.recipe_command import Work
@@ -37,43 +36,20 @@ def run_sweep(
         todo: how a recipe is planned and run.
     """
     points = grid(sweep)
-    recipes = [_read(read, point) for point in points]
-    base: str = read([]).name
-    folder = asked.out or Path("runs") / f"{base}-by-{swept(points)}"
-    named = [
-        recipe.model_copy(update={"name": point.named(base)}) for point, recipe in zip(points, recipes, strict=True)
-    ]
+    base, recipes = recipes_at(points, read)
+    folder = asked.out or folder_of_sweep(base, points)
     if asked.plan:
-        _plan(folder, points, named, asked, todo)
+        _plan(folder, recipes, asked, todo)
         return
-    processes.from_first(lambda: check_points(folder))
-    processes.from_first(lambda: write_sweep(folder, command, base, points))
-    failed: list[str] = []
-    for number, (point, recipe) in enumerate(zip(points, named, strict=True), 1):
-        if processes.rank() == 0:
-            say(f"ticketzoo: point {number} of {len(points)}: {for_terminal(point.name)}")
-        try:
-            run_recipe(command, recipe, replace(asked, out=folder / point.name), todo.run)
-        except RunError as error:
-            failed.append(f"{point.name}: {error}")
-            if processes.rank() == 0:
-                say(f"ticketzoo: warning: {for_terminal(failed[-1])}")
-        processes.from_first(lambda: write_sweep_report(folder))
+
+    def run(recipe: Any, out: Path) -> None:
+        run_recipe(command, recipe, replace(asked, out=out), todo.run)
+
+    failed = run_points(folder, command, base, recipes, run)
     if processes.rank() == 0:
         show_sweep(write_sweep_report(folder), asked.as_json and not failed)
     if failed:
-        raise RunError(f"{len(failed)} of {len(points)} points failed, the first: {failed[0]}")
-
-
-def _read(read: Callable[[list[str]], Any], point: Point) -> Any:
-    """Return the recipe at a point. Raises RecipeError, which blames `--sweep` for the keys that it sets."""
-    try:
-        return read(point.overrides)
-    except RecipeError as error:
-        said = str(error)
-        for key in point.values:
-            said = said.replace(f"--set {key}=", f"--sweep {key}=")
-        raise RecipeError(said) from None
+        raise RunError(failed)
 
 
 def show_sweep(report: SweepReport, as_json: bool) -> None:
@@ -88,13 +64,11 @@ def show_sweep(report: SweepReport, as_json: bool) -> None:
     print(report.folder)
 
 
-def _plan(
-    folder: Path, points: Sequence[Point], recipes: Sequence[BaseModel], asked: RunOptions, todo: "Work[Any]"
-) -> None:
+def _plan(folder: Path, recipes: Sequence[tuple[Point, Any]], asked: RunOptions, todo: "Work[Any]") -> None:
     """Print what each point has left to do; of trainings that several share each counts them."""
     plans = []
     with interruptible("interrupted; a plan writes nothing"):
-        for point, recipe in zip(points, recipes, strict=True):
+        for point, recipe in recipes:
             plan = todo.plan(recipe, folder / point.name, device=training_device(asked.device))
             plans.append({"point": point.name, **asdict(plan)})
             if not asked.as_json:

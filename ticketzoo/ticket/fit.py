@@ -170,8 +170,9 @@ def _check_fit(given: Mapping[str, Tensor], targets: Mapping[str, Tensor], masks
     for name in shapes:
         both = f"{tuple(given[name].shape)} in the ticket, {tuple(targets[name].shape)} in the model"
         problems.append(f"'{listed([name])}' has shape {both}")
-    if packed := [name for name, part in model.named_modules() if ".quantized" in type(part).__module__]:
-        problems.append(f"quantised modules, which hold no weights to mask: {listed(packed)}: quantise it afterwards")
+    packed = [name for name, part in model.named_modules() if ".quantized" in type(part).__module__]
+    if whole := [name for name in packed if name.rpartition(".")[0] not in packed]:
+        problems.append(f"quantised modules, which hold no weights to mask: {listed(whole)}: quantise it afterwards")
     if meta:
         problems.append(f"without memory (on the meta device): {listed(meta)}")
     if problems:
