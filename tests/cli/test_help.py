@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from command_line import ticketzoo
 
 from ticketzoo.api.recipes import read_for
 from ticketzoo.cli.main import app
@@ -66,3 +67,14 @@ def test_the_help_does_not_wait_for_torch() -> None:
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert "Find tickets by a recipe" in shown
     assert shown.endswith("False\n")
+
+
+@pytest.mark.parametrize("columns", ["60", "80"])
+def test_no_name_of_an_option_is_cut_in_a_narrow_terminal(tmp_path: Path, columns: str) -> None:
+    done = ticketzoo(tmp_path, "find", "--help", environment={"COLUMNS": columns, "TERMINAL_WIDTH": columns})
+    options = [
+        option for names, one in commands(typer.main.get_command(app)) if names == ("find",) for option in one.params
+    ]
+    names = [name for option in options for name in option.opts if name.startswith("--")]
+    assert "--checkpoint-seconds" in names
+    assert [name for name in names if name not in done.out] == []
