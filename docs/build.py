@@ -15,6 +15,7 @@ from connectivity_tables import parts as connectivity_parts
 from elastic_tables import PUBLISHED
 from elastic_tables import parts as elastic_parts
 from finder_page import parts
+from lstm_tables import parts as lstm_parts
 from matrix_page import parts as matrix_parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
@@ -329,6 +330,9 @@ def main() -> None:
     for name in DOUBLE_DESCENT:
         if (RESULTS / f"{name}.jsonl").is_file():
             text = of_double_descent(read_rows(name), f"lenet-300-100.mnist-{name}", IMAGES / f"{name}.png")
+            replace(ROOT / "docs" / "domains.md", name, text)
+    if (RESULTS / "lstm.jsonl").is_file():
+        for name, text in lstm_parts(read_rows("lstm")):
             replace(ROOT / "docs" / "domains.md", name, text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
