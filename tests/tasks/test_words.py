@@ -199,6 +199,8 @@ def test_what_is_no_vocabulary(tmp_path: Path, caches: Path, keys: dict[str, Any
 def test_too_many_rows(tmp_path: Path, caches: Path) -> None:
     task = carrying(tmp_path)
     assert task.steps_per_epoch(4) == 1
+    (batch,) = task.batches(128, seed=0, start=0, stop=1, device=CPU)
+    assert batch.tokens.shape == (4, 3), "scores are of as many as there are"
     message = r"training.batch_size: 12 tokens are too few for 5 rows, each of 2 tokens after a first one: lower it or"
     with pytest.raises(DataError, match=message):
         task.steps_per_epoch(5)

@@ -158,10 +158,12 @@ class CausalLanguageModelling:
         """Return the batches of iterations `start` to `stop - 1`: blocks in an order drawn anew for every epoch.
 
         Where a state is carried on, they go along rows, from a state of zeros at `start` on; `seed` changes nothing.
+        There are fewer rows than `batch_size` where the text is too short for so many, which trainings refuse.
         """
         blocks = self._blocks["train"]
         if self._carries:
-            return Carried(in_rows(blocks.flatten(), batch_size), self._length, start, stop, device)
+            count = min(batch_size, max(1, blocks.numel() // (self._length + 1)))
+            return Carried(in_rows(blocks.flatten(), count), self._length, start, stop, device)
         order = training_order(len(blocks), batch_size, seed, start, stop)
         return (on_device(blocks[indices].long(), device) for indices in order)
 
