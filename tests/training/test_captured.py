@@ -29,7 +29,7 @@ from ticketzoo.training import TrainingConfig, train
 from ticketzoo.training.callbacks import Callbacks, Resumption
 from ticketzoo.training.captured import StaticUpdates, _random_states, why_not
 from ticketzoo.training.checkpoint import Checkpoint, optimizer_tensors, save_checkpoint
-from ticketzoo.training.generators import seed_generators
+from ticketzoo.training.forward import seed_generators
 from ticketzoo.training.job import Job
 from ticketzoo.training.loop import Descent
 from ticketzoo.training.optim import create_optimizer, make_capturable, set_learning_rate

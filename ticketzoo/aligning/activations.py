@@ -13,7 +13,7 @@ from ticketzoo.aligning.weights import assigned
 from ticketzoo.models import create_from_architecture, load_model_state
 from ticketzoo.models.state import State
 from ticketzoo.seeds import derive_seed
-from ticketzoo.training.generators import restored_generators
+from ticketzoo.training.forward import restored_generators
 
 EXAMPLES = 2000
 """Training examples that are looked at, about."""

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -112,30 +113,18 @@ def judge(
     if len({group.key.ticket for group in groups}) > 1:
         raise ValueError("these rows are about several tickets; judge each alone (judge_all)")
     beside = groups_beside(rows, groups, at=at)
+    also = sorted({metric for group in groups if (metric := beside_of(group.metric))})
     known = {group.key.target for group in groups}
     carried = known if transfer is None else known & set(transfer)
 
-    def targets_of(seen: Sequence[Group], margin: Margin) -> list[Target]:
-        decides = {group.key.target: group.metric for group in groups}
-        found = []
-        for name in sorted(known):
-            of = [group for group in seen if group.key.target == name]
-            first, too = ([one for one in of if (one.metric == decides[name]) is it] for it in (True, False))
-            if first:
-                found.append(Target(name, first, margin, name in carried, use, pretrained, too))
-        return found
-
+    decides = {group.key.target: group.metric for group in groups}
+    targets_of = partial(_targets, decides=decides, carried=carried, use=use, pretrained=pretrained)
     try:
         judged, looks = judge_families([*groups, *beside], targets_of, margin, until, carried)
         levels = [level for _, of_target in judged for level in of_target]
         label, sparsity = overall(levels, carried)
         return Verdict(
-            rule=rule(
-                sorted(falling_metrics(groups)),
-                _claims(targets_of(groups, margin), use),
-                until,
-                sorted({metric for group in groups if (metric := beside_of(group.metric))}),
-            ),
+            rule=rule(sorted(falling_metrics(groups)), _claims(targets_of(groups, margin), use), until, also),
             metric=", ".join(sorted({group.metric for group in groups}) or [metric or DEFAULT]),
             at=at,
             label=label,
@@ -149,6 +138,25 @@ def judge(
         )
     except ValidationError as error:
         raise TicketError(f"results: no verdict can be given of them: {error.errors()[0]['msg']}") from None
+
+
+def _targets(
+    seen: Sequence[Group],
+    margin: Margin,
+    *,
+    decides: Mapping[str, str],
+    carried: Collection[str],
+    use: Use,
+    pretrained: bool,
+) -> list[Target]:
+    """Return each target among the groups `seen`, with those of the metric that `decides` on it and the others."""
+    found = []
+    for name, metric in sorted(decides.items()):
+        of = [group for group in seen if group.key.target == name]
+        first, too = ([one for one in of if (one.metric == metric) is it] for it in (True, False))
+        if first:
+            found.append(Target(name, first, margin, name in carried, use, pretrained, too))
+    return found
 
 
 def judge_all(

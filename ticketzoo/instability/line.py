@@ -19,7 +19,7 @@ from ticketzoo.runs.store import Store
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
 from ticketzoo.training import TrainingConfig
-from ticketzoo.training.generators import restored_generators
+from ticketzoo.training.forward import restored_generators
 
 
 class Point(NamedTuple):

@@ -1,4 +1,4 @@
-"""The model and the batches as the training loop has them: laid out in memory, shared among processes, compiled."""
+"""The parts of a training step: the model laid out, compiled and shared, its precision, its random numbers."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, cast
@@ -53,3 +53,15 @@ def share_of(task: Task, batch: Any) -> tuple[float, bool]:
 def is_compilers(error: BaseException) -> bool:
     """Tell whether `error` came from torch.compile's own code: no compiler here, or a model that it cannot take."""
     return type(error).__module__.startswith(("torch._dynamo", "torch._inductor"))
+
+
+def restored_generators(device: torch.device) -> AbstractContextManager[None]:
+    """Return a context after which the generators of the CPU and of `device` are as they were before."""
+    return torch.random.fork_rng(devices=[device] if device.type == "cuda" else [])
+
+
+def seed_generators(device: torch.device, seed: int) -> None:
+    """Do what `torch.manual_seed` does, for the generators a step may use; it itself takes longer than many a step."""
+    torch.default_generator.manual_seed(seed)
+    if device.type != "cpu":
+        torch.get_device_module(device).manual_seed(seed)

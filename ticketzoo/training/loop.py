@@ -17,8 +17,7 @@ from ticketzoo.training.callbacks import BetweenUpdates, Callbacks
 from ticketzoo.training.captured import Update, captured
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.faulty import check_batches
-from ticketzoo.training.forward import forward_of, precision_of, share_of
-from ticketzoo.training.generators import restored_generators, seed_generators
+from ticketzoo.training.forward import forward_of, precision_of, restored_generators, seed_generators, share_of
 from ticketzoo.training.optim import create_optimizer, set_learning_rate
 from ticketzoo.training.record import Diverged, Record, measure
 

@@ -8,7 +8,7 @@ from torch import Tensor
 from ticketzoo.data.order import whole_order
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Resident
-from ticketzoo.training.generators import restored_generators, seed_generators
+from ticketzoo.training.forward import restored_generators, seed_generators
 
 _CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.seeds import derive_seed
 from ticketzoo.tasks.task import Task
-from ticketzoo.training.generators import restored_generators, seed_generators
+from ticketzoo.training.forward import restored_generators, seed_generators
 
 BATCHES = 100
 """Training batches that statistics are gathered of, at most; of a shorter epoch those of one."""
