@@ -1,5 +1,6 @@
 """`ticketzoo clean`: what a run no longer needs, and what is never touched."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from ticketzoo.cli.watch import clean
 from ticketzoo.errors import RunError
 from ticketzoo.runs.progress import Quiet
 from ticketzoo.watching.clean import clean_runs
+from ticketzoo.watching.sweep import grid, write_sweep
 
 OTHER = "0123456789abcdef0123"
 """The name of a training that no recipe asks for."""
@@ -120,6 +122,33 @@ def test_a_recipe_that_came_later_leaves_what_the_kept_ticket_needs(
     run(folder, Quiet(), **changed)  # the first ticket is kept beside the new one
     (cleaning,) = clean_runs(folder, remove=True)
     assert cleaning.freed == [] and "several recipes" in cleaning.kept
+
+
+def test_a_point_of_a_sweep_leaves_what_the_other_points_need(tmp_path: Path) -> None:
+    points = grid(["finder.rate=[0.2,0.5]"])
+    write_sweep(tmp_path, "find", "small", points)
+    first, second = (tmp_path / point.name for point in points)
+    keys: dict[str, Any] = {"seeds": [0], "arms": ["ticket", "dense"]}
+    run(first, Quiet(), finder={"levels": 1, "rate": 0.2}, **keys)
+    shutil.copytree(next((first / "cells").glob("*/cell.json")).parent, tmp_path / "cells" / OTHER)
+    before = files(tmp_path)
+    (cleaning,) = clean_runs(first, remove=True)  # the second has not begun: nobody knows what it will need
+    assert cleaning.freed == [] and "not finished" in cleaning.kept and files(tmp_path) == before
+    run(second, Quiet(), finder={"levels": 1, "rate": 0.5}, **keys)
+    for point in (first, second):
+        assert found(point) == {f"cells/{OTHER}": "a training that no recipe here asks for"}
+    assert found(first, remove=True) and found(second) == {}
+    # dense, and a ticket of each rate
+    assert len(list((tmp_path / "cells").glob("*/cell.json"))) == 3
+
+
+def test_of_trainings_that_share_a_label_each_stays(littered: Path) -> None:
+    (journal,) = (littered / "watch").glob("*.jsonl")
+    lines = journal.read_text().splitlines()
+    first = next(json.loads(line) for line in lines if "cell" in line)
+    # a search that tries several steps to rewind to trains the same levels at each
+    journal.write_text("\n".join([json.dumps(first | {"cell": OTHER}), *lines]) + "\n")
+    assert f"cells/{OTHER}" not in found(littered)
 
 
 def test_a_folder_without_runs_is_refused(tmp_path: Path) -> None:

@@ -142,16 +142,24 @@ def clean_runs(folder: Path, *, remove: bool) -> list[Cleaning]:
     shared: dict[Path, list[Path]] = {}
     for one in found:
         shared.setdefault((one / CELLS).resolve(), []).append(one)
-    return [
-        cleaning
-        for together in shared.values()
-        for cleaning in ([clean_run(together[0], remove=remove)] if len(together) == 1 else _shared(together, remove))
-    ]
+    cleanings: list[Cleaning] = []
+    for cells, together in shared.items():
+        users = _users(cells, together)
+        alone = len(users) == 1
+        cleanings += [clean_run(together[0], remove=remove)] if alone else _shared(together, users, remove)
+    return cleanings
 
 
-def _shared(folders: list[Path], remove: bool) -> list[Cleaning]:
-    """Return what runs that share their trainings no longer need: a training that one of them may need stays."""
-    asked = [asked_cells(read_run(folder)) for folder in folders]
+def _users(cells: Path, known: Sequence[Path]) -> list[Path]:
+    """Return `known` and the runs beside it whose trainings are in `cells`, too: the other points of a sweep."""
+    beside = (link.parent for link in sorted(cells.parent.glob(f"*/{CELLS}")) if link.resolve() == cells)
+    there = {one.resolve() for one in known}
+    return [*known, *(one for one in beside if one.resolve() not in there)]
+
+
+def _shared(folders: list[Path], users: Sequence[Path], remove: bool) -> list[Cleaning]:
+    """Return what runs no longer need that share their trainings: one that any of `users` may need stays."""
+    asked = [asked_cells(read_run(folder)) for folder in users]
     if any(one is None for one in asked):
         why = "shares its trainings with runs that are not finished: nothing of it is touched"
         return [Cleaning(folder, [], why) for folder in folders]

@@ -145,7 +145,7 @@ def _with_journal(folder: Path, asked: Asked) -> RunFolder:
     rows = {row_key(row): row for line in lines for row in _rows_in(line)}
     done = {str(line["label"]): line for line in lines if "label" in line}
     seconds = tuple(float(line["seconds"]) for line in done.values() if isinstance(line.get("seconds"), int | float))
-    cells = frozenset(str(line["cell"]) for line in done.values() if "cell" in line)
+    cells = frozenset(str(line["cell"]) for line in lines if "cell" in line)
     known = RunFolder(
         folder, asked.command, asked.name, "stopped", "", asked, len(done), cells, seconds, [*rows.values()]
     )
