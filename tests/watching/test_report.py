@@ -192,3 +192,18 @@ def test_a_run_is_watched_by_another_process_and_after_a_kill(tmp_path: Path) ->
     assert listed[0]["bytes"] > 0
     document = ticketzoo(tmp_path, "report", "runs/long", "--json").json
     assert (document["state"], document["done"], len(document["left"])) == ("stopped", killed.run.done, 9)
+
+
+@pytest.mark.parametrize("damaged", ["x", "[1]", '{"a": 3}'])
+def test_verdicts_that_are_damaged_are_named_in_a_line(tmp_path: Path, damaged: str) -> None:
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "results.jsonl").write_text("")
+    (tmp_path / "verdicts.json").write_text(damaged)
+    with pytest.raises(RunError, match=r"verdicts.json: cannot be read \(.*\); give the run's command again$"):
+        report_on(tmp_path)
+
+
+def test_a_report_of_damaged_letters_is_shown_as_far_as_it_can_be_read(tmp_path: Path) -> None:
+    (tmp_path / "instability.json").write_text("{}")
+    (tmp_path / "report.md").write_bytes(b"one \xff two")
+    assert report_on(tmp_path).text == "one \N{REPLACEMENT CHARACTER} two"

@@ -16,7 +16,7 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.rows import Row
 from ticketzoo.util.files import write_atomically
 from ticketzoo.util.os_errors import why
-from ticketzoo.util.text import for_markdown, show_duration
+from ticketzoo.util.text import for_markdown, one_line, show_duration
 from ticketzoo.watching.folder import RunFolder, read_run, tickets_in
 from ticketzoo.watching.journal import FOLDER
 from ticketzoo.watching.left import Left, left_table, seconds_left, whats_left
@@ -129,13 +129,14 @@ def _finished(run: RunFolder) -> RunReport:
         return replace(report, plots=sorted(own[0].glob("*.png")), sentences=[*report.sentences, f"ticket: {own[0]}"])
     if run.command == "transfer":
         rows = _lines(run.folder / "results.jsonl")
-        verdicts = json.loads((run.folder / "verdicts.json").read_bytes())
-        known = {name: Verdict.model_validate(content) for name, content in verdicts.items()}
-        return replace(_of_rows(run, rows, known), plots=sorted(run.folder.glob("*.png")))
+        return replace(
+            _of_rows(run, rows, _verdicts(run.folder / "verdicts.json")), plots=sorted(run.folder.glob("*.png"))
+        )
     path = run.folder / "report.md"
     if not path.is_file():
         return RunReport(run, sentences=[f"ticketzoo {run.command} shows it: give its command again"])
-    return RunReport(run, text=path.read_text(encoding="utf-8"), plots=sorted(run.folder.glob("*.png")))
+    text = path.read_text(encoding="utf-8", errors="replace")
+    return RunReport(run, text=text, plots=sorted(run.folder.glob("*.png")))
 
 
 def _of_rows(run: RunFolder, rows: Sequence[Row], verdicts: dict[str, Verdict] | None = None) -> RunReport:
@@ -191,4 +192,15 @@ def _lines(path: Path) -> list[Row]:
     try:
         return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); give the run's command again") from None
+        raise _unreadable(path, error) from None
+
+
+def _verdicts(path: Path) -> dict[str, Verdict]:
+    try:
+        return {name: Verdict.model_validate(one) for name, one in json.loads(path.read_bytes()).items()}
+    except (OSError, ValueError, AttributeError) as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> RunError:
+    return RunError(f"{path}: cannot be read ({one_line(error)}); give the run's command again")
