@@ -15,7 +15,7 @@ from ticketzoo.cli.main import app
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe.reading import apply_override
 from ticketzoo.watching.folder import read_run
-from ticketzoo.watching.sweep import grid, swept, write_sweep
+from ticketzoo.watching.sweep import as_yaml, grid, swept, write_sweep
 from ticketzoo.zoo.places import ticket_folder
 
 SETTINGS = ("--set=training.steps=4it", "--set=finder.levels=1", "--set=arm_levels=[1]", "--set=seeds=[0]")
@@ -140,6 +140,14 @@ def test_python_sweeps_as_the_command_does(tmp_path: Path, monkeypatch: pytest.M
     report = sweep("find", "find.yaml", {"finder.rate": [0.2, 0.5]}, set=settings, device="cpu", progress=False)
     assert report.folder == Path("runs/lenet.digits-imp-by-rate")
     assert [one and one.run.state for _, one in report.points] == ["finished", "finished"]
+
+
+@pytest.mark.parametrize(
+    "value", [1e-05, 1e20, 0.1, "1e-05", "\N{GRINNING FACE}", True, None, [1, "a: b"], {"name": "x"}]
+)
+def test_a_value_from_python_is_that_value_at_its_point(value: object) -> None:
+    (point,) = grid([f"key={as_yaml([value])}"])
+    assert point.values == {"key": value} and type(point.values["key"]) is type(value)
 
 
 def test_python_refuses_a_sweep_before_anything_is_trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Run a recipe at each point of a grid, with one table and one plot of all."""
 
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from ticketzoo.runs.progress import Progress
 from ticketzoo.targets import TransferRecipe, run_transfer
 from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import for_terminal
-from ticketzoo.watching.sweep import Point, grid, swept, write_sweep
+from ticketzoo.watching.sweep import Point, as_yaml, grid, swept, write_sweep
 from ticketzoo.watching.sweep_report import SweepReport, check_points, write_sweep_report
 
 _log = logging.getLogger("ticketzoo")
@@ -69,7 +68,7 @@ def sweep(  # noqa: PLR0913 - the options of the command
         RunError: points failed; the message has the first.
     """
     kind, work = _WORK[command]
-    points = grid([f"{key}={json.dumps(list(values), default=str)}" for key, values in keys.items()])
+    points = grid([f"{key}={as_yaml(list(values))}" for key, values in keys.items()])
 
     def read(further: list[str]) -> Any:
         return read_for(command, recipe, kind, [*set, *further])

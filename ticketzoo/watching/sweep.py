@@ -32,7 +32,7 @@ class Point:
     @property
     def overrides(self) -> list[str]:
         """The values as overrides of a recipe."""
-        return [f"{key}={_as_yaml(value)}" for key, value in self.values.items()]
+        return [f"{key}={as_yaml(value)}" for key, value in self.values.items()]
 
     def named(self, recipe: str) -> str:
         """Return the name of the recipe at this point: that of `recipe`, and what varies."""
@@ -123,9 +123,10 @@ def _short_keys(keys: Sequence[str]) -> dict[str, str]:
     return {key: key if name in alike else name for key, name in short.items()}
 
 
-def _as_yaml(value: Any) -> str:
+def as_yaml(value: Any) -> str:
     """Return a value as an override gives it: YAML in a line."""
-    text = yaml.safe_dump(value, default_flow_style=True, width=math.inf, allow_unicode=False)
+    plain = json.loads(json.dumps(value, default=str))
+    text = yaml.safe_dump(plain, default_flow_style=True, width=math.inf, allow_unicode=False)
     return text.strip().removesuffix("\n...")
 
 
