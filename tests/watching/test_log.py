@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import struct
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,41 @@ def test_trackio_reads_back_each_step_once(tmp_path: Path, monkeypatch: pytest.M
     told = SQLiteStorage.get_logs("made", name)
     wanted = [(point["step"], point["validation_loss"]) for point in cell.record.curve]
     assert [(one["step"], pytest.approx(one["validation_loss"])) for one in told] == wanted
+    assert told[-1]["test_loss"] == pytest.approx(cell.record.final["test_loss"])
+
+
+def wandb_records(content: bytes) -> list[bytes]:
+    """The records of a file of wandb: after 7 bytes blocks of 32 KiB, of pieces with checksum, length and kind."""
+    records, place = [b""], 7
+    while place + 7 <= len(content):
+        if (room := 2**15 - place % 2**15) < 7:
+            place += room
+            continue
+        _, length, kind = struct.unpack_from("<IHB", content, place)
+        records[-1] += content[place + 7 : place + 7 + length]
+        place += 7 + length
+        if kind in (1, 4):  # a whole record, or the last piece of one
+            records.append(b"")
+    return records[:-1]
+
+
+@pytest.mark.skipif(find_spec("wandb") is None, reason="needs wandb: pip install 'ticketzoo[wandb]'")
+def test_wandb_offline_reads_back_each_step_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    cell = log(tmp_path, "wandb")
+    from wandb.proto.wandb_internal_pb2 import Record
+
+    (file,) = (tmp_path / "log/wandb/wandb").glob(f"offline-run-*/run-{cell.folder.name}.wandb")
+    told = []
+    for record in map(Record.FromString, wandb_records(file.read_bytes())):
+        if record.HasField("run"):
+            assert (record.run.project, record.run.display_name) == ("made", "seed 0 level 1/2")
+        if record.HasField("history"):
+            items = record.history.item
+            told.append({"/".join(one.nested_key) or one.key: json.loads(one.value_json) for one in items})
+    wanted = [(point["step"], point["validation_loss"]) for point in cell.record.curve]
+    assert [(one["_step"], pytest.approx(one["validation_loss"])) for one in told] == wanted
     assert told[-1]["test_loss"] == pytest.approx(cell.record.final["test_loss"])
 
 
