@@ -96,7 +96,7 @@ def test_default_arms_of_a_pretrained_model_have_one_shot_magnitude_in_place_of_
         ({"seeds": [0, 0]}, "seeds must differ from each other"),
         ({"seeds": [-1]}, "seeds.0: input should be greater than or equal to 0 (got -1)"),
         ({"seeds": 3}, "seeds: write a list, such as [a, b] (got 3)"),
-        ({"arms": ["tickets"]}, "arms.0: unknown arm 'tickets'; did you mean ticket?"),
+        ({"arms": ["tickets"]}, "arms.0: unknown arm 'tickets'; did you mean ticket or random_ticket?"),
         ({"arm_levels": [4], "finder": {"levels": 3}}, "arm_levels [4] are beyond finder.levels (3)"),
         ({"arm_levels": [2, 2], "finder": {"levels": 3}}, "arm_levels must differ from each other"),
         ({"package_from": 4, "finder": {"levels": 3}}, "package_from is beyond finder.levels (3)"),
