@@ -16,6 +16,7 @@ from ticketzoo.evaluation.statistics import summarise
 
 Row = Mapping[str, Any]
 METRIC, RUN = "test_accuracy", "lenet-300-100.mnist-imp"
+RESNET = ("rewind-0", "rewind-40", "one-shot")
 WAYS = {"none": "as they are", "weights": "aligned by weights", "activations": "aligned by activations"}
 
 
@@ -28,6 +29,9 @@ def parts(read: Callable[[str], list[dict]], images: Path) -> Iterator[tuple[str
     yield "predicted", "\n".join(f"- {line}" for line in told(found, METRIC))
     one_shot = level_connectivity(read("lenet-300-100.mnist-one-shot-levels"), threshold=0.02, epsilon=0.001)
     yield "one-shot", level_table(one_shot, METRIC).markdown()
+    for way in RESNET:
+        resnet = level_connectivity(read(f"resnet-20.fashion-mnist-{way}-levels"), threshold=0.02, epsilon=0.005)
+        yield f"resnet-{way}", level_table(resnet, METRIC).markdown()
     rows = [*read("lenet-300-100.mnist-weights"), *read("lenet-300-100.mnist-activations")]
     yield "aligned", barriers(rows)
     overlaps = {way: read(f"lenet-300-100.mnist-{way}") for way in list(WAYS)[1:]}
