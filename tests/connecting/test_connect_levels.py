@@ -147,6 +147,12 @@ def test_what_cannot_be_is_one_line(run: Path, tmp_path: Path) -> None:
     (tmp_path / "cells").mkdir()
     with pytest.raises(RunError, match="holds no ticket, so its run is not finished"):
         KeptRun.read(tmp_path)
+    (tmp_path / "verdicts.json").write_text("{}")
+    with pytest.raises(RunError, match=r"retrained tickets \(ticketzoo transfer\): give the folder of a run of"):
+        KeptRun.read(tmp_path)
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(RunError, match="is that of a sweep: give the folder of one of its points"):
+        KeptRun.read(tmp_path)
 
 
 def test_a_ticket_without_its_run_is_told_what_it_lacks(run: Path, tmp_path: Path) -> None:

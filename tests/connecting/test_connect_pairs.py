@@ -44,6 +44,16 @@ def test_replicates_are_connected_as_they_are_and_aligned(run: Path, tmp_path: P
     assert (tmp_path / "again" / "results.jsonl").read_bytes() == (tmp_path / "results.jsonl").read_bytes()
 
 
+def test_what_was_not_aligned_has_no_column_of_it(run: Path, tmp_path: Path) -> None:
+    report = connect(run, tmp_path)
+    assert [table.columns for table in report.tables] == [
+        ("networks", "as they are"),
+        ("level", "sparsity", "overlap", "chance", "times chance"),
+    ]
+    assert "aligned" not in (tmp_path / "report.md").read_text()
+    assert report.sentences[0].endswith(" over 1 pair")
+
+
 def test_a_run_is_its_own_twin(run: Path, tmp_path: Path) -> None:
     """Another run of the same recipe: replicates of the same place are the same network, with the same masks."""
     twin = made_run(tmp_path / "twin")

@@ -434,9 +434,14 @@ def test_a_saved_ticket_is_made_again_by_verify(tmp_path: Path) -> None:
     assert made.config.architecture.kwargs["in_shape"] == [1, 3, 3]
     checks = [str(check) for check in verify(tmp_path / "mlp-4")]
     assert "ticket.json: masks are those that its parents give by stretch, its rewind weights theirs" in checks
+    assert not [line for line in checks if "author's own" in line], "the words are those of the command that made it"
     card = (tmp_path / "mlp-4" / "README.md").read_text()
     assert "mlp-3 (masks" in card
     assert "units of a ticket copied" in card
+    (tmp_path / "mlp-4" / "README.md").unlink()
+    edit_config(tmp_path / "mlp-4", lambda config: config["pruning"]["words"].update(method="magic"))
+    (note,) = [str(line) for line in verify(tmp_path / "mlp-4") if "author's own" in str(line)]
+    assert "'magic', and this version says 'units of a ticket copied" in note
 
     edit_config(tmp_path / "mlp-4", lambda config: config["derived"]["arguments"].update(units=[[1, 2, 2], [], []]))
     with pytest.raises(TicketError, match=r"not the stretch of its parent's: 'fc4.weight' at level 1 \(seed 0\)"):

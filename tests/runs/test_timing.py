@@ -73,3 +73,13 @@ def test_of_long_iterations_few_are_timed_and_evaluation_is_guessed(clock: Clock
     assert timing.evaluation == {"validation": 100.0, "test": 100.0}  # four examples, as many as in a batch
     assert timing.guessed == ("validation", "test")
     assert clock.seconds == 200.0  # one of warm-up
+
+
+def test_batches_that_are_no_generator_are_timed_too(clock: Clock) -> None:
+    """As those of a task that carries a state from one batch to the next are."""
+
+    class Stepwise(Slow):
+        def batches(self, *args: Any) -> Iterator[Any]:
+            return map(float, super().batches(*args))
+
+    assert time_training(job(Stepwise(clock, 0.25, 0.5, 1.5, evaluation=3.0)), CPU, seconds=2.0).iteration == 0.75

@@ -42,6 +42,19 @@ def test_the_ticket_of_a_run_is_found_by_name_from_the_folder_where_the_run_was_
         load_ticket("lenet.digit-imp")
 
 
+def test_a_part_of_a_name_is_enough_for_a_hint_and_of_many_names_a_few_are_shown(
+    here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TICKETZOO_REGISTRY", "registry")
+    for number in range(6):
+        save_ticket(here / "registry" / f"ticket.with-a-long-name-{number}")
+    save_ticket(here / "registry" / NAME)
+    with pytest.raises(RegistryError, match=f"did you mean {NAME}\\?$"):
+        load_ticket("lenet")
+    with pytest.raises(RegistryError, match=r"name-3, \.\.\. \(7 in all\); ticketzoo list shows all$"):
+        load_ticket("nix")
+
+
 def test_a_registry_goes_before_runs_and_those_before_what_comes_with_ticketzoo(
     here: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -18,6 +18,7 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.training.parametrisation import NOTHING
 from ticketzoo.util.text import show_numbers
+from ticketzoo.zoo.places import SWEEP
 
 
 class KeptCells(Store):
@@ -130,7 +131,16 @@ def _ticket_folder(folder: Path) -> Path:
         raise RunError(f"{folder}: no working folder of ticketzoo find: it has no cells/ with trained networks")
     found = sorted(path.parent for path in folder.glob(f"*/{CONFIG_FILE}") if not path.parent.name.startswith("."))
     if not found:
-        raise RunError(f"{folder}: holds no ticket, so its run is not finished: give ticketzoo find the same --out")
+        raise RunError(f"{folder}: holds no ticket, {_why_none(folder)}")
     if len(found) > 1:
         raise RunError(f"{folder}: holds several tickets; name one of them: {', '.join(map(str, found))}")
     return found[0]
+
+
+def _why_none(folder: Path) -> str:
+    """Return why a working folder has no ticket, and what to give in its place."""
+    if (folder / SWEEP).is_file():
+        return "as it is that of a sweep: give the folder of one of its points"
+    if (folder / "verdicts.json").is_file():
+        return "as its run retrained tickets (ticketzoo transfer): give the folder of a run of ticketzoo find"
+    return "so its run is not finished: give ticketzoo find the same --out"

@@ -21,7 +21,7 @@ from ticketzoo.instability.line import metric_along
 from ticketzoo.instability.plots import COLOURS
 from ticketzoo.masks.overlap import Overlap
 from ticketzoo.runs.progress import Progress
-from ticketzoo.util.text import show_sparsity
+from ticketzoo.util.text import counted, show_sparsity
 
 
 def run_pairs(
@@ -70,27 +70,28 @@ def pair_table(pairs: Sequence[Joined], config: PairsConfig, metric: str) -> Tab
 
 
 def overlap_table(pairs: Sequence[Joined]) -> Table:
-    """Return the overlap of masks level by level, means over pairs, as they are and with units aligned."""
-    lines = []
+    """Return the overlap of masks level by level, means over pairs; where units were aligned, of these too."""
+    lines, aligned = [], any(one.after is not None for pair in pairs for one in pair.shared)
     for place, one in enumerate(pairs[0].shared):
         before = [pair.shared[place].before for pair in pairs]
         after = [of for pair in pairs if (of := pair.shared[place].after) is not None]
-        cells = [_iou(before), _chance(before), _times(before), _iou(after), _times(after)]
+        cells = [_iou(before), _chance(before), _times(before), *[_iou(after), _times(after)] * aligned]
         lines.append((str(one.level), show_sparsity(one.sparsity), *cells))
     caption = (
-        f"Overlap of masks: intersection over union, mean over {len(pairs)} pair{'s' * (len(pairs) > 1)}, beside that "
-        "of random masks as dense in each layer, and the ratio of both; aligned: hidden units permuted as the dense "
-        "networks were."
+        f"Overlap of masks: intersection over union, mean over {counted(len(pairs), 'pair')}, beside that of random "
+        "masks as dense in each layer, and the ratio of both"
+        + ("; aligned: hidden units permuted as the dense networks were." if aligned else ".")
     )
-    columns = ("level", "sparsity", "overlap", "chance", "times chance", "aligned", "aligned, times chance")
-    return Table(caption, columns, "rrrrrrr", tuple(lines))
+    of_aligned = ("aligned", "aligned, times chance") * aligned
+    columns = ("level", "sparsity", "overlap", "chance", "times chance", *of_aligned)
+    return Table(caption, columns, "r" * len(columns), tuple(lines))
 
 
 def told(pairs: Sequence[Joined], config: PairsConfig, metric: str) -> list[str]:
     """Return the mean barriers in words."""
     before = _mean(pairs, NONE)
     if config.align == NONE:
-        return [f"mean barrier {show(metric, before)} over {len(pairs)} pairs"]
+        return [f"mean barrier {show(metric, before)} over {counted(len(pairs), 'pair')}"]
     after = _mean(pairs, config.align)
     fell = f", which is {1 - after / before:.0%} less" if before > 0 else ""
     return [f"mean barrier {show(metric, before)} as they are, {show(metric, after)} aligned by {config.align}{fell}"]

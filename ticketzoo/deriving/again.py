@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from ticketzoo.deriving.align import check_aligned, is_alignment
-from ticketzoo.deriving.stretch import METHOD, check_stretched
+from ticketzoo.deriving.align import METHOD as ALIGN
+from ticketzoo.deriving.align import check_aligned, is_alignment, words_of
+from ticketzoo.deriving.stretch import METHOD, WORDS, check_stretched
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.contents import Contents
@@ -23,6 +24,16 @@ def check_of(config: TicketConfig) -> Callable[[Contents, Sequence[Contents]], b
     if derived is not None and derived.method == METHOD and len(derived.parents) == 1:
         return check_stretched
     return check_combination if derived is not None and derived.method in WAYS and len(derived.parents) > 1 else None
+
+
+def made_words(config: TicketConfig) -> dict[str, str]:
+    """Return this version's words for the way an aligned or stretched ticket was made; of any other nothing."""
+    derived = config.derived
+    if derived is None or config.pruning.method != derived.method:
+        return {}
+    if derived.method == ALIGN:
+        return {"method": words_of(*(derived.arguments.get(key) for key in ("seed", "to_seed", "by")))}
+    return {"method": WORDS} if derived.method == METHOD else {}
 
 
 def check_combination(ticket: Contents, parents: Sequence[Contents]) -> bool:

@@ -60,7 +60,6 @@ def aligned(ticket: Ticket, match: Match, *, name: str) -> Ticket:
         entry.level: permuted(ticket.at(level=entry.level, seed=match.seed).masks, match.groups, match.order)
         for entry in ticket.levels
     }
-    words = f"hidden units of seed {match.seed} put where their match is in seed {match.to_seed} ({match.by})"
     made: Ticket = Ticket.create(
         name=name,
         architecture=config.architecture.model_dump(mode="json", exclude_none=True),
@@ -70,7 +69,7 @@ def aligned(ticket: Ticket, match: Match, *, name: str) -> Ticket:
             "method": METHOD,
             "scope": config.pruning.scope,
             "not_trained": list(config.pruning.not_trained),
-            "words": {"method": f"{words} (Adnan et al. 2025)"},
+            "words": {"method": words_of(match.seed, match.to_seed, match.by)},
         },
         replicates=[Found(match.to_seed, masks, match.state)],
         rewind_step=match.step,
@@ -85,6 +84,11 @@ def aligned(ticket: Ticket, match: Match, *, name: str) -> Ticket:
         files={FILE: save({group: order.contiguous() for group, order in match.order.items()})},
     )
     return made
+
+
+def words_of(seed: object, to_seed: object, by: object) -> str:
+    """Return what a card says of the way an aligned ticket was made."""
+    return f"hidden units of seed {seed} put where their match is in seed {to_seed} ({by}) (Adnan et al. 2025)"
 
 
 def is_alignment(config: TicketConfig) -> bool:

@@ -4,7 +4,7 @@ import statistics
 import sys
 import time
 from collections.abc import Generator, Iterator
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -116,7 +116,8 @@ class _TimedTask:
 
     def batches(self, batch_size: int, seed: int, start: int, stop: int, device: torch.device) -> Iterator[Any]:
         """Yield batches of a warm-up, then of the timed iterations: each from one request for a batch to the next."""
-        with closing(cast(Generator[Any], self._task.batches(batch_size, seed, start, stop, device))) as batches:
+        batches = self._task.batches(batch_size, seed, start, stop, device)
+        with closing(batches) if isinstance(batches, Generator) else nullcontext():
             yield from self._until_enough(batches, least=3, budget=self._budget / 2)
             _wait_for(self._device)
             began = time.perf_counter()

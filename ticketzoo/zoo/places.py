@@ -99,13 +99,14 @@ def _by_name(name: str, places: Sequence[Path]) -> Path:
             _log.warning("%s", line)
         return found[0]
     names = list(dict.fromkeys(folder.name for folder in folders))
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.6) or [one for one in names if name.lower() in one][:3]
     if Path(name, CONFIG_FILE).is_file():
         hint = f"the folder of that name is ./{name}"
     elif near:
         hint = f"did you mean {', '.join(near)}?"
     elif names:
-        hint = f"there {'is' if len(names) == 1 else 'are'} {show_names(names)}"
+        hint = f"there {'is' if len(names) == 1 else 'are'} {show_names(names, 5)}"
+        hint += "; ticketzoo list shows all" * (len(names) > 5)
     else:
         hint = "there are no tickets"
     raise RegistryError(f"no ticket {name!r} in {in_words(places)}; {hint}")

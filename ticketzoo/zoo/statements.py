@@ -6,6 +6,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ticketzoo.deriving.again import made_words
 from ticketzoo.errors import TicketError
 from ticketzoo.evaluation.backing import backing, listed_differences, narrowed, row_differences
 from ticketzoo.evaluation.card_check import check_card
@@ -91,7 +92,8 @@ def check_free_texts(config: TicketConfig, stored: Stored, found_words: FoundWor
         stored: the ticket's content.
         found_words: gives this version's words for how a ticket was found; without it they are not compared.
     """
-    for phrase in own_words(config, found_words) if found_words else ():
+    of_this_version = found_words and (lambda pruning: found_words(pruning) | made_words(config))
+    for phrase in own_words(config, of_this_version) if of_this_version else ():
         yield Check(CONFIG_FILE, f"NOTE: {phrase}")
     for where, text in islice(claiming_texts(config, stored.results), MOST_TEXTS):
         yield Check(CONFIG_FILE, f"NOTE: {where} is free text that speaks of results: '{for_terminal(text)[:200]}'")
