@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def shown(tab: Any) -> list[str]:
     """The names on the cards that are not hidden, in their order."""
-    return [name.strip() for name in tab.locator(".card:visible h2").all_inner_texts()]
+    return [name.strip() for name in tab.locator(".card:visible h2").all_text_contents()]
 
 
 @pytest.mark.parametrize(
