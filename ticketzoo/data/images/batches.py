@@ -58,7 +58,6 @@ class Images(ABC):
     def batch(self, indices: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return images uint8 [b, C, H, W] and labels int64 [b] of int64 `indices` [b], on `device`."""
 
-    @abstractmethod
     def in_order(
         self,
         order: Iterable[Tensor],
@@ -66,15 +65,17 @@ class Images(ABC):
         workers: int | None = None,
         crops: Iterable[RandomCrop] | None = None,
     ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield `batch` of each of the index tensors of `order`, prepared ahead of time where that helps.
+        """Yield `batch` of each of the index tensors of `order`, in turn.
 
         Args:
             order: index tensors, int64 [b], one a batch.
             device: where the batches are put.
             workers: processes that decode images not held in memory; default the processors, at most 16; 0: this
                 process.
-            crops: random crops of each batch's images; only for images not held in memory.
+            crops: random crops of each batch's images; only for images that are decoded for their batch.
         """
+        assert crops is None, "decoded images have lost what is cropped away"
+        return (self.batch(indices, device) for indices in order)
 
 
 class MemoryImages(Images):
@@ -102,17 +103,6 @@ class MemoryImages(Images):
         if device not in self._on:
             self._on[device] = (self.pixels.to(device), self.labels.to(device))
         return self._on[device]
-
-    def in_order(
-        self,
-        order: Iterable[Tensor],
-        device: torch.device,
-        workers: int | None = None,
-        crops: Iterable[RandomCrop] | None = None,
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the same as `Images.in_order`; there is nothing for workers to do."""
-        assert crops is None, "images in memory have lost what is cropped away"
-        return (self.batch(indices, device) for indices in order)
 
 
 class StreamedImages(Images):

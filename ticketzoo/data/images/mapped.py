@@ -1,9 +1,8 @@
 """Images decoded once to a file that is mapped into memory: those of sets too large to be held there."""
 
-import json
 import logging
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,7 +13,7 @@ from ticketzoo.data.images.batches import Images
 from ticketzoo.data.images.cache import cache_of, decoded_parts
 from ticketzoo.data.images.classes import Part
 from ticketzoo.data.images.decode import Unreadable
-from ticketzoo.data.images.format import ImageFormat, RandomCrop
+from ticketzoo.data.images.format import ImageFormat
 from ticketzoo.data.images.source import ImageTable
 from ticketzoo.data.order import on_device
 from ticketzoo.util.files import replacing_file
@@ -46,22 +45,14 @@ class MappedImages(Images):
         pixels = self._pixels.index_select(0, self._places[indices])
         return on_device(pixels, device), on_device(self.labels[indices], device)
 
-    def in_order(
-        self,
-        order: Iterable[Tensor],
-        device: torch.device,
-        workers: int | None = None,
-        crops: Iterable[RandomCrop] | None = None,
-    ) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the same as `Images.in_order`; there is nothing for workers to do."""
-        assert crops is None, "decoded images have lost what is cropped away"
-        return (self.batch(indices, device) for indices in order)
-
 
 def on_disk(
     parts: Mapping[str, Part], image_format: ImageFormat, unreadable: Unreadable, workers: int | None = None
 ) -> dict[str, MappedImages]:
     """Return the splits of which decoded images are in the cache, or can be put there now: a file for each table.
+
+    The file is `images/*.pixels` in the folder the environment names in TICKETZOO_CACHE (default `~/.cache/ticketzoo`);
+    it may be deleted while nothing trains.
 
     Args:
         parts: by name of the split, its rows of a table.
@@ -76,7 +67,7 @@ def on_disk(
     for table in {id(part.table): part.table for part in parts.values()}.values():
         here = {name: part for name, part in parts.items() if part.table is table}
         rows = torch.cat([part.rows for part in here.values()]).unique()
-        found = decode_to_file(table, rows, image_format, unreadable=unreadable, workers=workers)
+        found = _decoded_file(table, rows, image_format, unreadable, workers)
         if found is None:
             continue
         pixels, readable = found
@@ -87,24 +78,13 @@ def on_disk(
     return splits
 
 
-def decode_to_file(
-    table: ImageTable, rows: Tensor, image_format: ImageFormat, *, unreadable: Unreadable, workers: int | None = None
+def _decoded_file(
+    table: ImageTable, rows: Tensor, image_format: ImageFormat, unreadable: Unreadable, workers: int | None
 ) -> tuple[Tensor, Tensor] | None:
-    """Return uint8 [n, C, H, W] of the int64 `rows` that can be read, mapped from a file, and those rows.
+    """Return uint8 [n, C, H, W] of the ascending `rows` that can be read, mapped from a file, and those rows.
 
-    The file is `images/*.pixels` in the folder the environment names in TICKETZOO_CACHE (default `~/.cache/ticketzoo`),
-    decoded now if it is not there. It may be deleted while nothing trains. Another process that decodes the same is
-    waited for. None where the table is not one that can be known again, or the disk is short of room.
-
-    Args:
-        table: the images.
-        rows: int64 [n], ascending, those to decode.
-        image_format: the form they are brought into.
-        unreadable: policy for images that cannot be read.
-        workers: processes that decode; default the processors, at most 16.
-
-    Raises:
-        DataError: as `decode` does, and for an unreadable image unless `unreadable` skips it.
+    Another process that decodes the same is waited for. None where the table is not one that can be known again, the
+    disk is short of room, or nothing can be read.
     """
     cached = cache_of(table, rows, image_format)
     if cached is None:
@@ -133,25 +113,18 @@ def _say_no(table: ImageTable, reason: str) -> None:
 
 
 def _opened(file: Path, rows: Tensor, image_format: ImageFormat) -> tuple[Tensor, Tensor] | None:
-    """Return what is in a whole file: pixels, then which rows could not be read as JSON, then the length of that."""
-    if not file.is_file():
+    """Return what is in a whole file: pixels, then a byte for each of `rows`, 1 if it could be read; None of another.
+
+    A file that was cut or grew has another length; changed pixels are not noticed.
+    """
+    length = file.stat().st_size if file.is_file() else 0
+    if length < len(rows):
         return None
     with file.open("rb") as stored:
-        length = file.stat().st_size
-        if length < 8:
-            return None
-        stored.seek(length - 8)
-        told = int.from_bytes(stored.read(8), "little")
-        if told > length - 8:
-            return None
-        stored.seek(length - 8 - told)
-        lost = json.loads(stored.read(told))
-    readable = torch.ones(len(rows), dtype=torch.bool)
-    readable[lost] = False
+        stored.seek(length - len(rows))
+        readable = torch.frombuffer(bytearray(stored.read()), dtype=torch.uint8).bool()
     kept = rows[readable]
-    if not len(kept):
-        return None
-    if len(kept) * image_format.bytes + told + 8 != length:
+    if not len(kept) or len(kept) * image_format.bytes + len(rows) != length:
         return None
     pixels = torch.from_file(str(file), shared=False, size=len(kept) * image_format.bytes, dtype=torch.uint8)
     return pixels.view(len(kept), *image_format.shape), kept
@@ -165,10 +138,9 @@ def _write(
     unreadable: Unreadable,
     workers: int | None,
 ) -> None:
-    lost: list[int] = []
+    readable = torch.ones(len(rows), dtype=torch.uint8)
     with replacing_file(file) as temporary, temporary.open("wb") as out:
         for part, unread in decoded_parts(table, rows, image_format, unreadable, workers):
             out.write(part.numpy().data)
-            lost += unread
-        said = json.dumps(lost).encode()
-        out.write(said + len(said).to_bytes(8, "little"))
+            readable[unread] = 0
+        out.write(readable.numpy().data)
