@@ -40,7 +40,7 @@ def test_copies_of_a_stretched_ticket_start_alike_and_are_found_again(tmp_path: 
     first, again = Labels(), Labels()
     found = measure_copies(recipe, tmp_path / "out", points=3, progress=first)
     assert first.trained == [f"mlp-3 level 1 on digits seed {seed} copy {copy}" for seed in (0, 1) for copy in (0, 1)]
-    cells = [json.loads(path.read_text())["specification"] for path in (tmp_path / "out").glob("cells/*/cell.json")]
+    cells = [json.loads(path.read_text())["specification"] for path in (tmp_path / "out").glob("copies/*/cell.json")]
     seeds: dict[str, set[int]] = {}
     for cell in cells:
         seeds.setdefault(cell["state"], set()).add(cell["seed"])

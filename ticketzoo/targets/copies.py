@@ -33,7 +33,7 @@ def measure_copies(
     """Return the instability of each ticket of `recipe` on each target at each level (as Chen et al. 2021).
 
     Copies start from the ticket's weights as its training in the transfer does, in data orders of their own. Trainings
-    and points of lines are kept in `out/cells`; the same call after a stop goes on.
+    and points of lines are kept in `out/copies`; the same call after a stop goes on.
 
     Args:
         recipe: its tickets, levels, targets, training, head and seeds are taken; arms are not.
@@ -59,7 +59,7 @@ def measure_copies(
         for level in recipe.levels
     ]
     found: dict[Network, Instability] = {}
-    with Store(Path(out) / "cells", device=device, progress=progress) as store:
+    with Store(Path(out) / "copies", device=device, progress=progress) as store:
         store.progress.planned(len(networks) * len(recipe.seeds) * (copies + comb(copies, 2)))
         for ticket, target, level in networks:
             views = {seed: replicate_of(ticket, place) for place, seed in enumerate(recipe.seeds)}
