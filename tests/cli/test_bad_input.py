@@ -54,7 +54,7 @@ def test_a_recipe_that_cannot_be(folder: Path, setting: str, said: str) -> None:
         ("find quickstrat", "no such file, nor a shipped recipe; did you mean quickstart"),
         ("find transfer.yaml", "is for another command: run ticketzoo transfer transfer.yaml"),
         ("transfer find.yaml", "is for another command: run ticketzoo find find.yaml"),
-        ("transfer transfer.yaml", "holds no ticket"),
+        ("transfer transfer.yaml", "there is no such folder; find one first"),
         ("find find.yaml --out /dev/null", "/dev/null/cells: cannot be written (Not a directory)"),
         ("find find.yaml --device banana", "there is no device 'banana': say cpu, cuda"),
         ("find find.yaml --device meta", "there is no device 'meta': say cpu, cuda"),

@@ -386,6 +386,9 @@ def test_the_command_tells_sparsities_before_and_after(tmp_path: Path, monkeypat
     again = json.loads(CliRunner().invoke(app, [*words, "--map", "1:1,2", "--json"]).stdout)
     assert [one["sparsity_before"] for one in again["levels"]] == [one.sparsity for one in ticket.levels]
     assert (again["ok"], again["units"]) == (True, [[1, 1], [], []])
+    same = CliRunner().invoke(app, ["stretch", "mlp-2", "--to", "mlp", "-o", "same"])
+    assert same.exit_code == 0 and "this is the ticket's own network, so nothing is copied" in same.output
+    assert "own network" not in done.output
     wrong = CliRunner().invoke(app, [*words, "--order", "prepend"])
     assert wrong.exit_code == 2
 

@@ -90,7 +90,9 @@ def test_without_a_registry_runs_and_the_shipped_tickets_are_shown(here: Path, m
 
 def test_nothing_to_show_is_a_page_that_says_so(here: Path) -> None:
     (here / "registry").mkdir()
-    assert run("site out").stdout.startswith("out/index.html: 0 tickets")
+    done = run("site out")
+    assert done.stdout.startswith("out/index.html: 0 tickets")
+    assert "no ticket was found: --registry names a folder whose folders are tickets" in done.stderr
     assert "There are no tickets here yet" in (here / "out" / "index.html").read_text()
 
 

@@ -92,7 +92,7 @@ def test_a_training_stopped_after_any_step_ends_with_the_same_bits(tmp_path: Pat
 
 
 def test_a_checkpoint_without_the_state_would_end_otherwise(tmp_path: Path) -> None:
-    """What the test above rests on: the state matters."""
+    """The state matters, as the test above takes for granted."""
     with pytest.raises(Stopped):
         trained(Summing(stop_after=3), tmp_path)
 

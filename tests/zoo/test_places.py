@@ -120,7 +120,7 @@ def test_a_path_and_a_text_are_both_taken(here: Path) -> None:
         assert equal(ticket, Ticket.from_pretrained(str(made)))
     assert ticketzoo.verify(made) == ticketzoo.verify(f"./zoo/{NAME}") == ticketzoo.verify(NAME, registry="zoo")
     assert ticket_folder(Path("zoo", NAME)) == Path("zoo", NAME)
-    with pytest.raises(RegistryError, match=f"^{NAME}: holds no ticket"):
+    with pytest.raises(RegistryError, match=f"^{NAME}: there is no such folder"):
         load_ticket(Path(NAME))
 
 
@@ -175,7 +175,7 @@ def test_the_folder_of_a_run_names_the_ticket_in_it(here: Path) -> None:
     save_ticket(here / "runs" / "try" / NAME)
     with pytest.raises(RegistryError, match=f"runs/try: holds no ticket; say ./runs/try/{NAME}$"):
         ticket_folder("./runs/try")
-    with pytest.raises(RegistryError, match="runs/none: holds no ticket; find one first"):
+    with pytest.raises(RegistryError, match="runs/none: there is no such folder; find one first"):
         ticket_folder("./runs/none")
 
 

@@ -46,6 +46,8 @@ def site(
     made = write(out, registry or None, title=TITLE if title is None else title)
     for reason in made.left_out:
         say(f"ticketzoo: left out: {for_terminal(reason)}")
+    if not made.tickets:
+        say("ticketzoo: no ticket was found: --registry names a folder whose folders are tickets")
     if as_json:
         document = {"index": str(made.index), "tickets": made.tickets, "left_out": made.left_out, "bytes": made.bytes}
         print_json(document)

@@ -70,7 +70,7 @@ def stretch(
         ticketzoo stretch ./bert-6 --to transformers/bert --set config.num_hidden_layers=12 -o bert-12.stretched
     """
     from ticketzoo.api.stretch import stretch_into
-    from ticketzoo.cli.output import print_json, quiet_transfers
+    from ticketzoo.cli.output import print_json, quiet_transfers, say
     from ticketzoo.deriving.units import ORDERS
 
     if order not in ORDERS:
@@ -86,6 +86,8 @@ def stretch(
         told = {"folder": str(out), "ok": True, "name": made.name, "units": copied, "levels": levels}
         print_json({**told, "seeds": made.seeds})
         return
+    if made.config.architecture == source.config.architecture:
+        say("ticketzoo: this is the ticket's own network, so nothing is copied: --to or --set names another depth")
     _tell(made, copied, before)
     print(out)
 

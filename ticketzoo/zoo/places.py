@@ -76,7 +76,8 @@ def ticket_folder(reference: str | Path, registry: str | Path | None = None) -> 
                 inside = [folder_reference(folder) for folder in (ticket_folders(path) if path.is_dir() else [])]
                 find = "find one first (ticketzoo find), or see ticketzoo list"
                 remedy = f"say {' or '.join(inside[:3])}" if inside else find
-                raise RegistryError(f"{path}: holds no ticket; {remedy}")
+                what = "holds no ticket" if path.is_dir() else "there is no such folder"
+                raise RegistryError(f"{path}: {what}; {remedy}")
             return path
         case NameReference(name):
             return _by_name(name, [Path(registry)] if registry else registries())
