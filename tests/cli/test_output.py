@@ -86,7 +86,7 @@ def test_a_name_is_never_cut(zoo: str, columns: int, monkeypatch: pytest.MonkeyP
 
 def test_a_failure_is_a_document_with_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for arguments, status, said in (
-        (["info", "./nothing"], 1, "nothing: holds no ticket"),
+        (["info", "./nothing"], 1, "nothing: there is no such folder"),
         (["info", "--no-such-option", "x"], 2, "--no-such-option"),
         (["find"], 2, "RECIPE"),
     ):
