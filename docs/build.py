@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from adversarial_tables import parts as adversarial_parts
 from causal_tables import causal_order, causal_table, forgetting
 from comparisons import chen_2020, rewinding
 from connectivity_tables import parts as connectivity_parts
@@ -64,6 +65,8 @@ STABILITY = {
 """By the name of the results file."""
 
 DOUBLE_DESCENT = ("double-descent", "double-descent-reduced")
+DOMAINS = {"lstm": lstm_parts, "adversarial": adversarial_parts}
+"""Tables of other domains by the name of the results file."""
 ELASTIC = {"elastic-mlp": PUBLISHED, "elastic-resnet": {}}
 """The paper's numbers by the name of the results file, of tickets that were stretched."""
 
@@ -331,9 +334,10 @@ def main() -> None:
         if (RESULTS / f"{name}.jsonl").is_file():
             text = of_double_descent(read_rows(name), f"lenet-300-100.mnist-{name}", IMAGES / f"{name}.png")
             replace(ROOT / "docs" / "domains.md", name, text)
-    if (RESULTS / "lstm.jsonl").is_file():
-        for name, text in lstm_parts(read_rows("lstm")):
-            replace(ROOT / "docs" / "domains.md", name, text)
+    for results, its_parts in DOMAINS.items():
+        if (RESULTS / f"{results}.jsonl").is_file():
+            for name, text in its_parts(read_rows(results)):
+                replace(ROOT / "docs" / "domains.md", name, text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"
