@@ -1,6 +1,8 @@
 """`ticketzoo doctor`: what it shows, and what it must not."""
 
 import json
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from typer.testing import CliRunner
 import ticketzoo
 from ticketzoo.api.doctor import diagnose
 from ticketzoo.cli.main import app
+from ticketzoo.watching.loggers import LOGGERS
 
 SECRET = "hf_abcdefghijklmnopqrstuvwxyz"
 
@@ -31,6 +34,14 @@ def test_versions_folders_and_tickets_are_told_and_the_token_is_not(
     assert SECRET not in json.dumps(found)
 
 
+def test_loggers_are_told_with_their_versions_or_how_to_install_them() -> None:
+    told = diagnose(ask_hub=False)["loggers"]
+    assert list(told) == list(LOGGERS) and told["csv"] == "comes with ticketzoo"
+    for name in set(told) - {"csv"}:
+        missing = find_spec(name) is None
+        assert told[name] == (f"not installed: pip install 'ticketzoo[{name}]'" if missing else version(name))
+
+
 def test_a_hub_that_does_not_answer_is_a_line_and_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """The port is one at which nothing listens."""
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")
@@ -40,4 +51,4 @@ def test_a_hub_that_does_not_answer_is_a_line_and_no_failure(monkeypatch: pytest
 def test_the_command_prints_one_document_with_json() -> None:
     done = CliRunner().invoke(app, ["doctor", "--offline", "--json"])
     assert done.exit_code == 0
-    assert set(json.loads(done.stdout)) == {"system", "packages", "devices", "folders", "hub", "tickets"}
+    assert set(json.loads(done.stdout)) == {"system", "packages", "loggers", "devices", "folders", "hub", "tickets"}

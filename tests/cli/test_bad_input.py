@@ -27,7 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("finder.levels=300", "would remove no weight; ask for fewer"),
         ("finder.rewind=10it", "finder.rewind: 10it is iteration 10, not before the end of training (10)"),
         ("finder.exclude=[conv*]", "finder.exclude: 'conv*' matches no layer of the model; its layers: fc1, fc2, fc3"),
-        ("task.name=a/b", "task.name: string should match pattern"),
+        ("task.name=a/b", "task.name: write letters, digits and '_'"),
         ("task.dataset={path: ./table}", "of their bytes (PNG, JPEG); its columns: a (whole numbers), b"),
         ("task.dataset={path: ./nowhere}", "no data set at ./nowhere: there is no such folder"),
         ("task.dataset={path: digits, classes: [1]}", "images of one class only"),

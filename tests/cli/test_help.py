@@ -61,6 +61,12 @@ def test_usage_names_arguments_in_capitals(names: tuple[str, ...]) -> None:
     assert all(option.help for option in command.params)
 
 
+def test_a_folder_to_write_is_asked_for_alike_by_all_commands() -> None:
+    opts = {names: option.opts for names, one in COMMANDS.items() for option in one.params if "--out" in option.opts}
+    assert len(opts) > 8
+    assert [names for names, found in opts.items() if found != ["--out", "-o"]] == []
+
+
 def test_the_help_does_not_wait_for_torch() -> None:
     print_help = "sys.argv = ['ticketzoo', '--help']\ntry: main()\nexcept SystemExit: print('torch' in sys.modules)"
     command = [sys.executable, "-c", f"import sys\nfrom ticketzoo.__main__ import main\n{print_help}"]

@@ -14,7 +14,7 @@ from command_line import RECIPE, TRANSFER, ticketzoo
         (
             ["--max-seeds", "5"],
             1,
-            "--set verdict.max_seeds=5: verdict: max_seeds goes with until: decided (--until decided)",
+            "ticketzoo: --max-seeds 5: verdict: max_seeds goes with until: decided (--until decided)\n",
         ),
         (
             ["--until", "decided", "--max-seeds", "3", "--set", "seeds=[0,1,2,3]"],

@@ -67,6 +67,17 @@ def test_a_mistyped_folder_is_named_beside_the_near_ones_at_once(
     assert asked == ["potos"]
 
 
+@pytest.mark.parametrize(("mistyped", "meant"), [("digts", "digits"), ("Digit", "digits"), ("ema", "emma")])
+def test_a_mistyped_built_in_data_set_is_named_without_a_network(
+    mistyped: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
+    assert refusal(mistyped).startswith(
+        f"could not load data set {mistyped}: no such folder here (did you mean {meant}?), and on the Hub: "
+    )
+
+
 def test_a_data_set_of_the_hub_s_that_is_in_the_cache_needs_no_asking(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

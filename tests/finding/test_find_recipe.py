@@ -121,8 +121,11 @@ def test_default_arms_of_a_pretrained_model_have_one_shot_magnitude_in_place_of_
             {"finder": {"rewinding": "none"}},
             "finder.rewinding: unknown rewinding 'none'; known are weights, learning-rate, late-reset",
         ),
-        ({"name": "../evil"}, "name: string should match pattern"),
-        ({"name": ""}, "name: string should match pattern"),
+        (
+            {"name": "../evil"},
+            "name: write small letters and digits, after the first also '.', '_' and '-', 96 at most",
+        ),
+        ({"name": ""}, "name: write small letters and digits"),
     ],
 )
 def test_an_impossible_recipe_is_refused_with_the_key(keys: dict[str, Any], said: str) -> None:

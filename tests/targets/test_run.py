@@ -374,7 +374,7 @@ def test_what_cannot_be_compared_is_said_before_anything_is_trained(
         ({"head": "fresh"}, "head: input should be 'keep', 'dense' or 'random_mask' (got 'fresh')"),
         ({"targets": [digits(0, 1), digits(2, 3, traning={})]}, "key 'targets.1.traning', did you mean 'training'?"),
         ({"targets": [digits(0, 1, training={"stesp": "1ep"})]}, "'targets.0.training.stesp', did you mean 'steps'?"),
-        ({"targets": [digits(0, 1, name="../digits")]}, "targets.0.name: string should match pattern"),
+        ({"targets": [digits(0, 1, name="../digits")]}, "targets.0.name: write letters, digits and '_'"),
         ({"targets": []}, "targets"),
         ({"targets": {}}, "targets: write a list"),
         ({"targets": ["digits"]}, "targets.0: write keys and values"),

@@ -142,6 +142,30 @@ def test_a_point_of_a_sweep_leaves_what_the_other_points_need(tmp_path: Path) ->
     assert len(list((tmp_path / "cells").glob("*/cell.json"))) == 3
 
 
+def test_a_training_stays_from_whose_weights_another_run_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    first, second = Path("runs/first"), Path("runs/second")
+    keys: dict[str, Any] = {"finder": {"levels": 1, "rate": 0.5}, "arms": ["ticket", "dense"]}
+    run(first, Quiet(), **keys)
+    (journal,) = (first / "watch").glob("*.jsonl")
+    labels = {
+        line["label"]: line["cell"] for line in map(json.loads, journal.read_text().splitlines()) if "cell" in line
+    }
+    dense, sparse = (labels[f"seed 1 {which}"] for which in ("level 0/1", "level 1/1"))
+    shutil.rmtree(first / "small")
+    run(first, Quiet(), seeds=[0], **keys)  # which asks for neither of them
+    model = {"name": "lenet-300-100", "kwargs": {"width": 0.05}}
+    run(second, Quiet(), seeds=[0], model=model | {"weights": f"runs/first/cells/{dense}"}, **keys)
+    why = "a training that no recipe here asks for"
+    assert found(first) == {f"cells/{sparse}": why}
+    freed = [one.path.name for run in clean_runs(Path("runs"), remove=True) for one in run.freed]
+    assert freed == [sparse] and (first / "cells" / dense / "cell.json").is_file()
+    shutil.rmtree(second)
+    assert found(first) == {f"cells/{dense}": why}
+
+
 def test_of_trainings_that_share_a_label_each_stays(littered: Path) -> None:
     (journal,) = (littered / "watch").glob("*.jsonl")
     lines = journal.read_text().splitlines()

@@ -157,6 +157,26 @@ def test_a_damaged_run_is_broken_and_says_where(stopped: Path, tmp_path: Path) -
         read_run(tmp_path / "c")
 
 
+def test_a_name_that_is_no_folder_is_answered_with_the_runs_that_are_near(
+    stopped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    runs = tmp_path / "runs"
+    for name in ("small.digits-imp", "other"):
+        shutil.copytree(stopped, runs / name)
+    made_run(runs / "try")  # whose ticket is called small
+    for given, meant in (
+        ("small.digits", "runs/small.digits-imp"),
+        ("runs/small.digit-imp", "runs/small.digits-imp"),
+        ("small", "runs/small.digits-imp, runs/try"),
+        ("runs/try/small", "runs/try"),
+    ):
+        with pytest.raises(RunError, match=rf"no folder of a run: .*; did you mean {meant}\?$"):
+            report_on(Path(given))
+    with pytest.raises(RunError, match=r"ticketzoo runs lists those that there are$"):
+        report_on(Path("zebra"))
+
+
 def test_a_journal_is_left_alone_by_a_process_that_no_longer_has_the_folder(tmp_path: Path) -> None:
     with Journal(tmp_path, Asked("find", "first", {})) as first:
         first.planned(1)

@@ -13,6 +13,7 @@ import torch
 from ticketzoo.errors import TicketzooError
 from ticketzoo.hub.calls import call_hub, client, is_offline
 from ticketzoo.util.text import counted
+from ticketzoo.watching.loggers import LOGGERS
 from ticketzoo.zoo.places import registries, ticket_folders
 
 PACKAGES = (
@@ -32,11 +33,12 @@ def diagnose(*, ask_hub: bool = True) -> dict[str, Found]:
         ask_hub: whether to ask the Hub for an answer; nothing else here needs a network.
 
     Returns:
-        Lines by section: `system`, `packages`, `devices`, `folders`, `hub`, `tickets`.
+        Lines by section: `system`, `packages`, `loggers`, `devices`, `folders`, `hub`, `tickets`.
     """
     return {
         "system": {"python": f"{platform.python_version()}, {sys.executable}", "platform": platform.platform()},
         "packages": {name: found for name in (*PACKAGES, *OPTIONAL) if (found := _version(name))},
+        "loggers": _loggers(),
         "devices": _devices(),
         "folders": _folders(),
         "hub": _hub(ask_hub),
@@ -46,10 +48,24 @@ def diagnose(*, ask_hub: bool = True) -> dict[str, Found]:
 
 def _version(name: str) -> str:
     """Return a package's version: that it is missing, or "" for an optional one that is."""
+    return _installed(name) or ("" if name in OPTIONAL else "missing: install it with pip")
+
+
+def _installed(name: str) -> str:
+    """Return a package's version, "" where it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:
-        return "" if name in OPTIONAL else "missing: install it with pip"
+        return ""
+
+
+def _loggers() -> Found:
+    """Return what `--log` may name, and which version of its package is installed, or how to install it."""
+    found = {}
+    for entry in LOGGERS.values():
+        installed = _installed(entry.package) if entry.package else "comes with ticketzoo"
+        found[entry.name] = installed or f"not installed: pip install 'ticketzoo[{entry.name}]'"
+    return found
 
 
 def _devices() -> Found:

@@ -23,7 +23,9 @@ def combine(
             help="and: weights that all keep; or: that any keeps; minus: of the first, those that no other keeps.",
         ),
     ],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="The new folder; its name is that of the new ticket.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", metavar="DIR", help="The new folder; its name is that of the new ticket.")
+    ],
     level: Annotated[
         int | None, typer.Option(help="One pruning level of the first ticket.", show_default="all that go together")
     ] = None,

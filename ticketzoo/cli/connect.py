@@ -46,7 +46,8 @@ DataOption = Annotated[
     str | None, typer.Option(metavar="FOLDER|ID", help="Where its data are.", show_default="as its recipe says")
 ]
 FolderOption = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", help="Folder for results.", show_default="connectivity in RUN")
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Folder for results.", show_default="connectivity in RUN"),
 ]
 
 

@@ -60,7 +60,9 @@ def find(
             return find_from_stable(recipe, out, **where)
         return find_and_package(recipe, out, **where)
 
-    keys = (*until_overrides(until, max_seeds), *["finder.allow_dead_layers=true"] * allow_dead_layers)
+    keys = until_overrides(until, max_seeds)
+    if allow_dead_layers:
+        keys["finder.allow_dead_layers=true"] = "--allow-dead-layers"
     return Work(FindRecipe, plan, run, print_found, keys, tuple(sweep or ()))
 
 

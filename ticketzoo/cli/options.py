@@ -50,7 +50,8 @@ SetOption = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the recipe; repeatable.")
 ]
 OutOption = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>")
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 VerboseOption = Annotated[

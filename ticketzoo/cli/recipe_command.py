@@ -1,13 +1,15 @@
 """The commands that run a recipe: one signature and one body for find, transfer, stability and those to come."""
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import BaseModel
 
 from ticketzoo.cli import options
+from ticketzoo.errors import RecipeError
 
 if TYPE_CHECKING:
     from ticketzoo.runs.plan import Plan
@@ -24,7 +26,7 @@ class Work(Generic[FoundT]):
         plan: such as `ticketzoo.finding.plan_find`.
         run: such as `ticketzoo.finding.find_and_package`.
         show: prints what `run` returned, as JSON if its second argument is True.
-        overrides: of the recipe, by options of the command's own.
+        overrides: of the recipe, by options of the command's own: the override, and the option as it was typed.
         sweep: keys of the recipe and lists of values: `ticketzoo.watching.sweep.grid`; none by default.
     """
 
@@ -32,15 +34,29 @@ class Work(Generic[FoundT]):
     plan: "Callable[..., Plan]"
     run: Callable[..., FoundT]
     show: Callable[[FoundT, bool], None]
-    overrides: tuple[str, ...] = ()
+    overrides: Mapping[str, str] = field(default_factory=dict)
     sweep: tuple[str, ...] = ()
 
 
-def until_overrides(until: str | None, max_seeds: int | None) -> tuple[str, ...]:
-    """Return what the options `--until` and `--max-seeds` set in a recipe."""
+def until_overrides(until: str | None, max_seeds: int | None) -> dict[str, str]:
+    """Return what the options `--until` and `--max-seeds` set in a recipe, each with the option as it was typed."""
     from ticketzoo.evaluation.again import until_keys
 
-    return tuple(f"verdict.{key}={value}" for key, value in until_keys(until, max_seeds).items())
+    typed = {"until": "--until", "max_seeds": "--max-seeds"}
+    keys = until_keys(until, max_seeds)
+    return {f"verdict.{key}={value}": f"{typed[key]} {value}" for key, value in keys.items()}
+
+
+@contextmanager
+def _blaming_options(overrides: Mapping[str, str]) -> Iterator[None]:
+    """Name in errors of a recipe the options that were typed, and not the overrides that they stand for."""
+    try:
+        yield
+    except RecipeError as error:
+        said = str(error)
+        for override, option in overrides.items():
+            said = said.replace(f"--set {override}", option)
+        raise RecipeError(said) from error
 
 
 def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
@@ -72,7 +88,9 @@ def recipe_command(work: Callable[..., Work[Any]]) -> Callable[..., None]:
         with joined(device):
 
             def read(further: list[str]) -> Any:
-                return read_for(work.__name__, recipe, todo.recipe, [*(overrides or ()), *todo.overrides, *further])
+                every = [*(overrides or ()), *todo.overrides, *further]
+                with _blaming_options(todo.overrides):
+                    return read_for(work.__name__, recipe, todo.recipe, every)
 
             asked = RunOptions(out, device, executor, checkpoint_seconds, plan, as_json, log)
             if todo.sweep:

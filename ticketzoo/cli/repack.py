@@ -30,7 +30,8 @@ def repack(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="The new folder.", show_default="<its name>-ENCODING or -seed")
+        Path | None,
+        typer.Option("--out", "-o", metavar="DIR", help="The new folder.", show_default="<its name>-ENCODING or -seed"),
     ] = None,
     registry: RegistryOption = None,
     as_json: JsonOption = False,

@@ -1,12 +1,16 @@
 """Data sets that are not there: told of at once, with what may have been meant."""
 
 import difflib
+from contextlib import suppress
 from pathlib import Path
 
 from ticketzoo.errors import DataError
 from ticketzoo.hub.calls import call_hub, client, is_offline
 from ticketzoo.hub.errors import HubMissing, HubUnreachable
 from ticketzoo.util.text import show_names
+
+BUILT_IN = ("digits", "emma")
+"""Names of data sets that need neither a folder nor the Hub."""
 
 
 def check_there(path: str, revision: str | None) -> None:
@@ -44,13 +48,12 @@ def check_path(path: str) -> None:
 
 
 def _near(folder: Path) -> str:
-    """Return the folders beside it that are called almost like it, in words; nothing where there are none."""
-    try:
-        beside = {entry.name.casefold(): entry.name for entry in folder.parent.iterdir() if entry.is_dir()}
-    except OSError:
-        return ""
-    near = difflib.get_close_matches(folder.name.casefold(), beside, n=3, cutoff=0.6)
-    return f" (did you mean {show_names([folder.parent / beside[name] for name in near])}?)" if near else ""
+    """Return the folders beside it, and built-in data sets, that are called almost like it, in words; "" for none."""
+    known: dict[str, object] = {name: name for name in BUILT_IN if len(folder.parts) == 1}
+    with suppress(OSError):
+        known |= {entry.name.casefold(): entry for entry in folder.parent.iterdir() if entry.is_dir()}
+    near = difflib.get_close_matches(folder.name.casefold(), known, n=3, cutoff=0.6)
+    return f" (did you mean {show_names([known[name] for name in near])}?)" if near else ""
 
 
 def _is_cached(path: str) -> bool:

@@ -1,14 +1,31 @@
+import re
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+
+def _written(pattern: str, words: str) -> AfterValidator:
+    """Return the check that a text is as `pattern` says, whose error says so in `words`."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"write {words}, 96 at most")
+        return text
+
+    return AfterValidator(check)
+
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """A seed that a recipe gives."""
 
-RecipeName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,95}$")]
+RecipeName = Annotated[
+    str, _written(r"[a-z0-9][a-z0-9._-]{0,95}", "small letters and digits, after the first also '.', '_' and '-'")
+]
 """The name of a recipe, which names its folder."""
 
-DataName = Annotated[str, Field(pattern=r"^\w[\w .-]{0,95}$")]
+DataName = Annotated[
+    str, _written(r"\w[\w .-]{0,95}", "letters, digits and '_', after the first also spaces, '.' and '-'")
+]
 """What to call a data set or target in results, plots and their files' names."""
 
 

@@ -1,9 +1,10 @@
 """Files of a run that nobody needs any more: found first, removed when that is asked for."""
 
+import json
 import re
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,12 +13,15 @@ from filelock import FileLock, Timeout
 from ticketzoo.errors import RecipeError, RunError
 from ticketzoo.recipe import read_content, without_local_paths
 from ticketzoo.util.files import writing_into
-from ticketzoo.watching.folder import CELLS, RunFolder, files_of, read_run, runs_in, tickets_in
+from ticketzoo.util.text import show_names
+from ticketzoo.watching.folder import CELLS, RunFolder, files_of, is_run, near_runs, read_run, runs_in, tickets_in
 from ticketzoo.watching.journal import FOLDER, drawn_files
+from ticketzoo.zoo.places import RUNS
 
 TEMPORARY = re.compile(r"\..+\.new")
 """Names of what is written before it is renamed (`ticketzoo.util.files`), also of a ticket's folder."""
 _ADDRESS = re.compile(r"[0-9a-f]{20}(\.partial)?")
+_NAMED = re.compile(r"(?<![0-9a-f])[0-9a-f]{20}(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ def clean_run(folder: Path, *, remove: bool, others: frozenset[str] | None = fro
     Args:
         folder: the working folder; its lock is held meanwhile.
         remove: whether it is removed.
-        others: trainings that other runs need, by the names of their folders: points of a sweep share theirs; None
-            where all trainings are to stay.
+        others: trainings that other runs need, by the names of their folders: points of a sweep share theirs, and a
+            recipe may name one in `model.weights`; None where all trainings are to stay.
 
     Raises:
         RunError: it is no working folder, or cannot be written.
@@ -82,15 +86,31 @@ def asked_cells(run: RunFolder) -> frozenset[str] | None:
     """
     if run.asked is None or run.state != "finished":
         return None
-    stated = without_local_paths(run.asked.recipe)
-    texts = [path for folder in tickets_in(run.folder) for path in [folder / "recipe.yaml"]]
-    texts += [run.folder / "recipe.yaml"] if (run.folder / "recipe.yaml").is_file() else []
+    stated, texts = without_local_paths(run.asked.recipe), _recipe_files(run.folder)
     try:
         recipes = [without_local_paths(read_content(path)) for path in texts]
     except RecipeError:
         return None
     alike = run.asked.command == "judge" or all(recipe == stated for recipe in recipes)
     return run.cells if alike and len(texts) == 1 else None
+
+
+def named_cells(folders: Iterable[Path]) -> frozenset[str]:
+    """Return the trainings that recipes of the runs in `folders` name by a path, by their folders' names."""
+    named: set[str] = set()
+    for run in map(read_run, folders):
+        texts = [json.dumps(run.asked.recipe)] if run.asked is not None else []
+        for path in _recipe_files(run.folder):
+            with suppress(OSError, ValueError):
+                texts.append(path.read_text(encoding="utf-8"))
+        named.update(found for text in texts for found in _NAMED.findall(text))
+    return frozenset(named)
+
+
+def _recipe_files(folder: Path) -> list[Path]:
+    """Return the recipes that a run has written: its own, where it keeps one, and those of its tickets."""
+    own = folder / "recipe.yaml"
+    return [*(ticket / "recipe.yaml" for ticket in tickets_in(folder)), *[own] * own.is_file()]
 
 
 def _found(run: RunFolder, others: frozenset[str] | None) -> tuple[list[Freed], str]:
@@ -135,18 +155,28 @@ def _freed(path: Path, why: str) -> Freed:
 
 
 def clean_runs(folder: Path, *, remove: bool) -> list[Cleaning]:
-    """Return what all runs in `folder` no longer need, as `clean_run` does. Raises RunError where there are none."""
+    """Return what all runs in `folder` no longer need, as `clean_run` does. Raises RunError where there are none.
+
+    A training that a recipe names in `model.weights` stays: of the runs in `folder`, of those beside it where it is a
+    run itself, and of those in runs/ here.
+    """
     found = list(runs_in(folder)) if folder.is_dir() else []
     if not found:
-        raise RunError(f"{folder}: no folder of a run, nor one that holds any; ticketzoo runs DIR lists them")
+        near = near_runs(folder)
+        advice = f"did you mean {show_names(near)}?" if near else "ticketzoo runs DIR lists them"
+        raise RunError(f"{folder}: no folder of a run, nor one that holds any; {advice}")
+    beside = runs_in(folder.resolve().parent) if is_run(folder) else ()
+    named = named_cells([*found, *beside, *runs_in(RUNS)])
     shared: dict[Path, list[Path]] = {}
     for one in found:
         shared.setdefault((one / CELLS).resolve(), []).append(one)
     cleanings: list[Cleaning] = []
     for cells, together in shared.items():
         users = _users(cells, together)
-        alone = len(users) == 1
-        cleanings += [clean_run(together[0], remove=remove)] if alone else _shared(together, users, remove)
+        if len(users) == 1:
+            cleanings.append(clean_run(together[0], remove=remove, others=named))
+        else:
+            cleanings += _shared(together, users, named, remove)
     return cleanings
 
 
@@ -157,13 +187,13 @@ def _users(cells: Path, known: Sequence[Path]) -> list[Path]:
     return [*known, *(one for one in beside if one.resolve() not in there)]
 
 
-def _shared(folders: list[Path], users: Sequence[Path], remove: bool) -> list[Cleaning]:
-    """Return what runs no longer need that share their trainings: one that any of `users` may need stays."""
+def _shared(folders: list[Path], users: Sequence[Path], named: frozenset[str], remove: bool) -> list[Cleaning]:
+    """Return what runs no longer need that share their trainings: one that is named or that a user needs stays."""
     asked = [asked_cells(read_run(folder)) for folder in users]
     if any(one is None for one in asked):
         why = "shares its trainings with runs that are not finished: nothing of it is touched"
         return [Cleaning(folder, [], why) for folder in folders]
-    needed = frozenset[str]().union(*(one for one in asked if one is not None))
+    needed = named.union(*(one for one in asked if one is not None))
     first, *rest = folders
     others = [clean_run(folder, remove=remove, others=None) for folder in rest]
     return [clean_run(first, remove=remove, others=needed), *others]

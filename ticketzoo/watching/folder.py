@@ -1,5 +1,6 @@
 """Folders of runs, read while they are written and after whatever ended the writer."""
 
+import difflib
 import json
 import os
 from collections.abc import Iterator
@@ -12,9 +13,9 @@ from filelock import FileLock, Timeout
 from ticketzoo.errors import RunError
 from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.ticket.rows import Row
-from ticketzoo.util.text import counted
+from ticketzoo.util.text import counted, show_names
 from ticketzoo.watching.journal import FOLDER, Asked, read_asked, read_lines, row_key
-from ticketzoo.zoo.places import SWEEP
+from ticketzoo.zoo.places import RUNS, SWEEP
 
 CELLS = "cells"
 _ENDS = {
@@ -107,6 +108,23 @@ def runs_in(folder: Path) -> Iterator[Path]:
             below[:] = [name for name in below if is_run(here / name)]
 
 
+def near_runs(folder: Path) -> list[Path]:
+    """Return the folders of runs and sweeps that may be meant by `folder`, three at most.
+
+    Those around it, beside it and in runs/ that have, or hold a ticket that has, its name or nearly so.
+    """
+    if folder.is_dir() and is_run(folder.resolve().parent):
+        return [folder.parent]
+    there = [path for place in (folder.parent, RUNS) if place.is_dir() for path in sorted(place.iterdir())]
+    known: dict[str, Path] = {}
+    for run in (path for path in there if is_sweep(path) or is_run(path)):
+        for name in (run.name, *(ticket.name for ticket in tickets_in(run))):
+            known.setdefault(name, run)
+    parts = [name for name in known if folder.name and folder.name in name]
+    names = parts or difflib.get_close_matches(folder.name, known, n=3)
+    return list(dict.fromkeys(known[name] for name in names))[:3]
+
+
 def read_run(folder: Path) -> RunFolder:
     """Return what `folder` holds.
 
@@ -116,7 +134,9 @@ def read_run(folder: Path) -> RunFolder:
     if not is_run(folder):
         there = "it is a file" if folder.exists() else "there is no such folder"
         where = "it has neither watch/run.json nor cells/" if folder.is_dir() else there
-        raise RunError(f"{folder}: no folder of a run: {where}; ticketzoo runs lists those that there are")
+        near = near_runs(folder)
+        advice = f"did you mean {show_names(near)}?" if near else "ticketzoo runs lists those that there are"
+        raise RunError(f"{folder}: no folder of a run: {where}; {advice}")
     try:
         asked = read_asked(folder)
     except RunError as error:
