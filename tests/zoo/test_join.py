@@ -12,6 +12,7 @@ from toy_ticket import edit_config, forge
 from typer.testing import CliRunner
 
 import ticketzoo
+from ticketzoo.api.stretch import stretch_into
 from ticketzoo.cli.main import app
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.evaluation.again import judge_ticket
@@ -237,6 +238,23 @@ def test_rows_of_its_own_data_alone_are_refused(ticket: Path) -> None:
     path = ticket.parent / "to-3-7" / "results.jsonl"
     path.write_text("".join(json.dumps(row) + "\n" for row in rows_in(path) if row["target"] == "digits-0-2"))
     refused(ticket, "measures lenet.digits-imp on no other data than its own, digits-0-2")
+
+
+def test_a_ticket_made_from_another_has_what_a_transfer_to_its_own_data_measured(tmp_path: Path) -> None:
+    few = {"name": "mlp", "model": {"name": "mlp", "kwargs": {"hidden": [6, 6]}}, "finder": {"levels": 1}}
+    recipe = parse_recipe(FIND | few | {"arms": ["ticket", "dense"], "package_from": 1}, FindRecipe, "test")
+    find_and_package(recipe, tmp_path / "run")
+    made, _ = stretch_into(tmp_path / "run" / "mlp", "mlp", tmp_path / "deeper", settings=["hidden=[6,6,6]"])
+    assert made.results == []
+    moved(tmp_path / "deeper", tmp_path / "own", levels=[1], targets=[{"task": FIND["task"]}], verdict={})
+    add_ticket(tmp_path / "run" / "mlp", tmp_path / "zoo")
+    joined = add_rows(tmp_path / "deeper", tmp_path / "own" / "results.jsonl", tmp_path / "zoo")
+    loaded = Ticket.from_pretrained(joined.folder)
+    assert (joined.targets, loaded.config.verdict.transfer) == (["digits-0-2"], ["digits-0-2"])
+    assert loaded.results == rows_in(tmp_path / "own" / "results.jsonl")
+    assert notes(joined.folder) == []
+    with pytest.raises(TicketError, match=r"^deeper: holds no recipe.*transfer measures it again, with the recipe on"):
+        run_reproduction(Request(loaded, [1], [0]), tmp_path / "again")
 
 
 @pytest.mark.slow

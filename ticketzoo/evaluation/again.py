@@ -142,11 +142,15 @@ def judge_ticket(ticket: Ticket, *, metric: str | None = None, at: str = "final"
 def beside_source(rows: Iterable[Row], config: TicketConfig, recipe: Mapping[str, object]) -> list[str]:
     """Return the targets among `rows` that are other data than the source in ticket.json: see `carried_to`.
 
+    A ticket made from others has no training on the source that found it: all of its targets were transferred to.
+
     Args:
         rows: of results.jsonl.
         config: of ticket.json.
         recipe: the ticket's recipe, which may give its data a name.
     """
+    if config.derived is not None and not recipe:
+        return sorted({row["target"] for row in rows})
     task = recipe.get("task")
     names = _names_of(config.source.dataset, task if isinstance(task, Mapping) else {})
     return carried_to(rows, config.source.fingerprint, names)

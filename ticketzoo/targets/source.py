@@ -43,7 +43,8 @@ def source_of(
         DataError: the data cannot be read.
     """
     if ticket.recipe_text is None:
-        raise TicketError(f"{ticket.name}: holds no recipe, which says what it is measured on")
+        how = "; ticketzoo transfer measures it again, with the recipe on the card" * bool(ticket.config.transfers)
+        raise TicketError(f"{ticket.name}: holds no recipe, which says what it is measured on{how}")
     content: Any = parse_yaml(ticket.recipe_text)
     if isinstance(content, dict):  # a recipe from before there was this key trained fresh weights so
         content.setdefault("reinit_from", "rewind-step")

@@ -75,7 +75,8 @@ def check_targets(folder: Path, config: TicketConfig, stored: Stored) -> Iterato
     """
     rows = [row for row in stored.results if is_complete(row)]
     targets = sorted({row["target"] for row in rows})
-    if beside_source(rows, config, stored.recipe) != targets or not rows:
+    made = config.derived is not None and not stored.recipe
+    if made or beside_source(rows, config, stored.recipe) != targets or not rows:
         return
     source, measured = config.source, ", ".join(map(shown, targets[:3]))
     phrase = f"source.dataset is {shown(source.dataset)}, and the rows measure {measured}"
