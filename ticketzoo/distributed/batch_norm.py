@@ -18,18 +18,20 @@ def synchronise_batch_norm(model: nn.Module, device: torch.device) -> None:
             model.set_submodule(name, _SharedBatchNorm(module))
 
 
-class _Summed(torch.autograd.Function):
+class Summed(torch.autograd.Function):
     """The sum of a tensor over the processes."""
 
     @staticmethod
     def forward(context: Any, tensor: Tensor) -> Tensor:
+        """Return the sum, in each process."""
         total = tensor.clone()
         dist.all_reduce(total)
         return total
 
     @staticmethod
     def backward(context: Any, *gradients: Tensor) -> Tensor:
-        return _Summed.forward(context, gradients[0])
+        """Return the sum of the gradients: each process's part is in the sum of all."""
+        return Summed.forward(context, gradients[0])
 
 
 class _SharedBatchNorm(_BatchNorm):
@@ -53,9 +55,9 @@ class _SharedBatchNorm(_BatchNorm):
         values = input.float()
         count = torch.tensor([values.numel() / values.shape[1]], device=values.device)
         dist.all_reduce(count)
-        mean = _Summed.apply(values.sum(others)) / count
+        mean = Summed.apply(values.sum(others)) / count
         centred = values - mean.view(1, -1, *[1] * (input.dim() - 2))
-        variance = _Summed.apply(centred.square().sum(others)) / count
+        variance = Summed.apply(centred.square().sum(others)) / count
         self._follow(mean.detach(), variance.detach() * count / (count - 1))
         scale = (self.weight if self.affine else 1) * torch.rsqrt(variance + self.eps)
         scaled = centred * scale.view(1, -1, *[1] * (input.dim() - 2))

@@ -51,6 +51,8 @@ def task_rows(record: Record, task: Task, labels: Labels) -> list[Row]:
     guesses = task.guesses("test").get(task.metric.name) if isinstance(task, GuessableTask) else None
     if labels["arm"] != DENSE or not guesses:
         return rows
+    floor = record.final.get(f"test_{task.metric.floor}")
+    guesses = guesses if floor is None else [*guesses, floor]
     best = max(guesses) if task.metric.higher_is_better else min(guesses)
     return rows + [{**row, "arm": CHANCE, "step": 0, "value": best} for row in rows if row["metric"] == decides]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order, one_of
-from ticketzoo.evaluation.metrics import DEFAULT, beside_of, describe, show, titles
+from ticketzoo.evaluation.metrics import DEFAULT, beside_of, describe, metric_of, show, titles
 from ticketzoo.evaluation.rows import check_rows
 from ticketzoo.evaluation.statistics import (
     Key,
@@ -149,7 +149,8 @@ def arms_table(
         f"{describe([metric], falling=falling_metrics(groups))} {moment(wanted, at)} on {target}", most, lines
     )
     for guess in (group for group in measured if group.key.arm == CHANCE):
-        caption += f" A guess without a look at the input: {show(metric, guess.summary.mean)} at best."
+        what = "A guess without a look at the input" + ", or an untrained network" * bool(metric_of(metric).floor)
+        caption += f" {what}: {show(metric, guess.summary.mean)} at best."
     columns = ("level", "sparsity", *map(arm_label, arms), "verdict")
     align = "r" * (2 + len(arms)) + "l"
     if not labels:

@@ -154,7 +154,8 @@ class Target:
         gain, spread = self.sign * (dense.summary.mean - self.chance), 3 * (dense.summary.std or 0.0)
         if gain > spread:
             return ""
-        against = f"{show(self.metric, dense.summary.mean)} against {show(self.metric, self.chance)} of a guess"
+        whose = "a guess or an untrained network" if metric_of(self.metric).floor else "a guess"
+        against = f"{show(self.metric, dense.summary.mean)} against {show(self.metric, self.chance)} of {whose}"
         return f"dense did not learn: {against}, within 3 standard deviations ({show(self.metric, spread)})"
 
     @cached_property

@@ -12,7 +12,9 @@ from ticketzoo.errors import RecipeError, RegistryError
 from ticketzoo.hub.errors import HubUnreachable
 from ticketzoo.runs.cell import FINAL
 from ticketzoo.ticket.base import BaseWeights
+from ticketzoo.ticket.folder import CONFIG_FILE
 from ticketzoo.util.text import one_line
+from ticketzoo.zoo.load import load_ticket
 
 PUBLISHED = "DEFAULT"
 _INSTEAD = "give a copy, --set model.weights=FILE"
@@ -23,14 +25,16 @@ def given_weights(name: str, weights: str) -> Mapping[str, Tensor]:
 
     Args:
         name: of the model, such as `torchvision/resnet50`.
-        weights: a file or folder, also that of a finished training in the `cells/` of a run, for its trained weights;
-            `DEFAULT` for those that torchvision or timm publishes.
+        weights: a file or folder, also that of a finished training in the `cells/` of a run or of a ticket, for its
+            trained weights; `DEFAULT` for those that torchvision or timm publishes.
 
     Raises:
-        RecipeError: another model has no published weights, or a training did not keep its own.
+        RecipeError: another model has no published weights, or a training or ticket did not keep its own.
         RegistryError: they cannot be fetched.
         TicketError: they cannot be read.
     """
+    if weights != PUBLISHED and (Path(weights).expanduser() / CONFIG_FILE).is_file():
+        return _of_ticket(weights)
     if weights != PUBLISHED:
         return open_source(_place(Path(weights).expanduser())).tensors
     library, _, inner = name.partition("/")
@@ -48,6 +52,16 @@ def _place(path: Path) -> Path:
     if not (path / FINAL).is_file():
         raise RecipeError(f"model.weights: {path}: this training did not keep its weights: it has no {FINAL}")
     return path / FINAL
+
+
+def _of_ticket(folder: str) -> Mapping[str, Tensor]:
+    """Return the trained weights of a ticket's densest level, of its first seed."""
+    ticket = load_ticket(folder)
+    trained = ticket.at(level=min(entry.level for entry in ticket.levels)).trained_state
+    if trained is None:
+        remedy = "find it again with --set package_trained=true: what is trained already is not trained again"
+        raise RecipeError(f"model.weights: {folder}: this ticket holds no trained weights; {remedy}")
+    return trained
 
 
 def _of_torchvision(name: str) -> Mapping[str, Tensor]:

@@ -41,8 +41,9 @@ class ModelConfig(Config):
         mirror: folder that holds a copy of the Hub model, or a copy of its GGUF file, which is read in its place; not
             written down with a run. By default the Hub is read.
         weights: weights to start from, of an image network: a file or folder, also that of a finished training in the
-            `cells/` of a run, or `DEFAULT` for those that torchvision or timm publishes (downloaded). A head of other
-            classes is fresh. By default all weights are.
+            `cells/` of a run or of a ticket found with `package_trained` (its densest level), or `DEFAULT` for those
+            that torchvision or timm publishes (downloaded). A head of other classes is fresh. By default all weights
+            are.
     """
 
     name: str

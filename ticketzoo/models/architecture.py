@@ -28,7 +28,8 @@ from torch.overrides import TorchFunctionMode
 from ticketzoo.errors import ModelError
 from ticketzoo.models.arguments import Arguments, parse_arguments
 from ticketzoo.models.initialisation import initialise
-from ticketzoo.models.signature import Accepts, Classes, Features, Image
+from ticketzoo.models.projection import add_projection
+from ticketzoo.models.signature import Accepts, Classes, Features, Image, Projections
 from ticketzoo.recipe import Config
 from ticketzoo.util.registry import Registry
 
@@ -72,7 +73,7 @@ class Architecture:
             self._check_size(arguments, min(limits))
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             torch.default_generator.manual_seed(seed)
-            model = self.make(arguments)
+            model = self._made(arguments)
             if isinstance(arguments, Arguments):
                 initialise(model, arguments.init)
         return model
@@ -85,10 +86,16 @@ class Architecture:
         with torch.random.fork_rng(devices=[]):
             try:
                 with torch.device("meta"):
-                    return self.make(arguments)
+                    return self._made(arguments)
             except NotImplementedError:  # torchvision's regnets compute their widths with tensors
                 with _ParametersOnMeta():
-                    return self.make(arguments)
+                    return self._made(arguments)
+
+    def _made(self, arguments: Config) -> nn.Module:
+        model = self.make(arguments)
+        if isinstance(arguments, Arguments) and arguments.projection is not None:
+            add_projection(model, arguments.projection, self.name)
+        return model
 
     def _check_size(self, arguments: Config, most: int) -> None:
         parameters = sum(parameter.numel() for parameter in self._outline(arguments).parameters())
@@ -141,5 +148,6 @@ def _of_image(image: Image, outputs: int) -> dict[str, Any]:
 SCORES_IMAGES: Accepts = {
     (Image, Classes): lambda image, classes: _of_image(image, classes.count),
     (Image, Features): lambda image, features: _of_image(image, features.size),
+    (Image, Projections): lambda image, ends: _of_image(image, ends.size) | {"projection": ends.hidden},
 }
-"""Of networks with the arguments `in_shape` and `num_classes`."""
+"""Of networks with the arguments `in_shape` and `num_classes`; for projections with `projection`, too."""

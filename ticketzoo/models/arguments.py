@@ -25,13 +25,23 @@ Width = Annotated[float, Field(gt=0, le=64, allow_inf_nan=False)]
 
 
 class Arguments(Config):
-    """The arguments of every image network: class count, image shape (channels, height, width), initialization."""
+    """The arguments of every image network: class count, image shape (channels, height, width), initialization.
+
+    `projection` puts a layer of so many units, and ReLU, before the last one (see `ticketzoo.models.projection`).
+    """
 
     model_config = ConfigDict(strict=True)
 
     num_classes: ClassCount = 10
     in_shape: Shape = (3, 32, 32)
     init: Initialisation = "default"
+    projection: Annotated[int, Field(ge=1, le=65_536)] | None = Field(
+        default=None, exclude_if=lambda units: units is None
+    )
+
+
+OF_HEAD = ("projection",)
+"""Arguments that are of the head alone: a network for another task is made without them."""
 
 
 class WidthArguments(Arguments):

@@ -41,7 +41,8 @@ def prunable_parameters(
     `nn.MultiheadAttention` keeps as parameters of its own, but no weight tied to an embedding. Of a `transformers`
     model they are the linear layers of the encoder and the pooler: 85,524,480 weights of BERT-base (Chen et al. 2020,
     arXiv 2007.12223); of a decoder those of its blocks, GPT-2's `Conv1D` too, never embeddings or the head; of a
-    vision transformer of timm the linear layers between patch embedding and head. A tied parameter counts once, under
+    vision transformer of timm the linear layers between patch embedding and head. A projection head is never among
+    them. A tied parameter counts once, under
     the name that `model_state` gives it.
 
     Args:
@@ -54,7 +55,8 @@ def prunable_parameters(
     Raises:
         ModelError: a pattern matches no parameter.
     """
-    default = _default(model)
+    left = getattr(model, "unpruned_layers", ())
+    default = {name for name in _default(model) if not within(name, left)}
     more, less = (_matched(model, patterns, what) for patterns, what in ((include, "include"), (exclude, "exclude")))
     stored = {id(tensor): name for name, tensor in live_state(model).items()}
     return {

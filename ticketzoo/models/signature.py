@@ -121,6 +121,15 @@ class Features:
 
 
 @dataclass(frozen=True)
+class Projections(Features):
+    """The same, of a projection head: layers of `hidden` and of `size` units in the place of the last layer."""
+
+    words: ClassVar[str] = "projections"
+
+    hidden: int
+
+
+@dataclass(frozen=True)
 class Signature:
     """Input and output of a model, or of the model that a task needs."""
 

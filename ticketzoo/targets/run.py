@@ -13,6 +13,7 @@ from ticketzoo.evaluation.rows import Row, task_rows
 from ticketzoo.masks.masks import Masks
 from ticketzoo.masks.random import random_masks
 from ticketzoo.models import create_from_architecture, head_modules, model_state
+from ticketzoo.models.arguments import OF_HEAD
 from ticketzoo.models.body import in_body, model_names_of, within
 from ticketzoo.models.create import architecture_for, full_name
 from ticketzoo.models.state import State
@@ -202,7 +203,11 @@ def ticket_job(ticket: Ticket, target: Target, seed: int) -> tuple[Job, Masks | 
     if ticket.config.use == "as-is":
         raise TicketError(f"{ticket.name}: is used as it is, not retrained: evaluate ticket.build() on {target.name}")
     source = ticket.config.architecture
-    architecture = architecture_for(full_name(source.library, source.name), source.kwargs, target.task.signature)
+    kwargs = {key: value for key, value in source.kwargs.items() if key not in OF_HEAD}
+    architecture = architecture_for(full_name(source.library, source.name), kwargs, target.task.signature)
+    if target.head == "keep" and any(key in source.kwargs and key not in architecture["kwargs"] for key in OF_HEAD):
+        what = "was found under a projection head, which scores no classes"
+        raise TicketError(f"{ticket.name} on {target.name}: {what}: set head: dense")
     model = create_from_architecture(architecture, seed=derive_seed(seed, "init"))
     fresh, head = model_state(model), head_modules(model)
     base = shared_base(ticket)

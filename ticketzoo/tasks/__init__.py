@@ -9,6 +9,7 @@ from ticketzoo.tasks import fill_mask as fill_mask
 from ticketzoo.tasks import image_classification as image_classification
 from ticketzoo.tasks import own as own
 from ticketzoo.tasks import question_answering as question_answering
+from ticketzoo.tasks import self_supervised as self_supervised
 from ticketzoo.tasks import text_classification as text_classification
 from ticketzoo.tasks.table import TASKS as TASKS
 from ticketzoo.tasks.table import TaskConfig as TaskConfig

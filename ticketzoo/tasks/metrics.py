@@ -31,6 +31,7 @@ class Metric:
         beside: a metric of the same examples by which a ticket has to match dense, too, to match by this one.
         margin: from dense's value to the difference that a matching ticket may lack, unless a recipe states one; by
             default 0.01 of fractions and correlations, 2% of the value of anything else.
+        floor: a metric of a network that has learned nothing, where a task gives it: dense has to be beyond that, too.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Metric:
     hub_name: str = ""
     beside: str = ""
     margin: Callable[[float], float] | None = None
+    floor: str = ""
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -69,6 +71,11 @@ METRICS = Registry("metric", Metric)
 ACCURACY = METRICS.put(Metric("accuracy", unit="percent", margin=share_of_error))
 CLEAN_ACCURACY = METRICS.put(Metric("clean_accuracy", unit="percent", words="accuracy by labels without noise"))
 ROBUST_ACCURACY = METRICS.put(Metric("robust_accuracy", unit="percent", beside="accuracy"))
+LINEAR_ACCURACY = METRICS.put(
+    Metric("linear_accuracy", unit="percent", margin=share_of_error, floor="untrained_linear_accuracy")
+)
+METRICS.put(Metric("untrained_linear_accuracy", unit="percent", words="linear accuracy of an untrained network"))
+METRICS.put(Metric("retrieval_accuracy", unit="percent"))
 F1 = METRICS.put(Metric("f1", unit="percent", words="F1"))
 EXACT_MATCH = METRICS.put(Metric("exact_match", unit="percent"))
 MATTHEWS = METRICS.put(Metric("matthews", unit="points", words="Matthews correlation", hub_name="matthews_correlation"))
