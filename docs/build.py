@@ -21,7 +21,7 @@ from matrix_page import parts as matrix_parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
 from sentences import encoder_words, first_result, frankle_2019_trials, rewinding_words, stable_where, zoo_words
-from study_tables import of_double_descent
+from study_tables import of_double_descent, of_grokking
 
 from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.statistics import Group, group_rows
@@ -338,6 +338,9 @@ def main() -> None:
         if (RESULTS / f"{results}.jsonl").is_file():
             for name, text in its_parts(read_rows(results)):
                 replace(ROOT / "docs" / "domains.md", name, text)
+    if (RESULTS / "grokking.jsonl").is_file():
+        name, image = "one-layer.addition-mod-67-grokking", IMAGES / "grokking.png"
+        replace(ROOT / "docs" / "domains.md", "grokking", of_grokking(read_rows("grokking"), name, image))
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"

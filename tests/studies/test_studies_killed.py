@@ -19,6 +19,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "early": {"training": {"steps": "10it"}, "seeds": [0]},
     "forgetting": {"ways": ["all", "lotto"], "calibrate": "3it", "training": {"steps": "10it"}},
     "freeze": {"levels": 2, "training": {"steps": "10it"}},
+    "grokking": {"arms": ["dense", "ticket"], "decays": [1.0], "training": {"steps": "40it"}, "seeds": [0]},
     "perturbed": {"arms": ["initial_signs", "noise_1"], "training": {"steps": "40it"}},
     "subset-sum": {"counts": [4, 10], "draws": 2, "targets": 20, "training": {"steps": "10it"}},
     "weight-agnostic": {"draws": 2},

@@ -9,6 +9,7 @@ from ticketzoo.errors import ModelError
 from ticketzoo.models import conv as conv
 from ticketzoo.models import lenet as lenet
 from ticketzoo.models import mlp as mlp
+from ticketzoo.models import one_layer as one_layer
 from ticketzoo.models import pretrained as pretrained
 from ticketzoo.models import recurrent as recurrent
 from ticketzoo.models import resnet as resnet
@@ -143,7 +144,7 @@ def check_known(name: str) -> None:
     if name in ARCHITECTURES or (slash and library in LIBRARIES and _lists(library, inner)):
         return
     otherwise = (
-        f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME and timm/NAME of a classification model, and of an "
+        f"known are {', '.join(ARCHITECTURES)}, torchvision/NAME, timm/NAME, and of an "
         "encoder transformers/OWNER/NAME on the Hub or transformers/./FOLDER"
     )
     raise ModelError(f"unknown model {shorten(name)}; {suggest(name, model_names(), otherwise)}")

@@ -62,6 +62,16 @@ class Integers:
 
 
 @dataclass(frozen=True)
+class Symbols:
+    """Rows of `places` symbols: int64 [b, places], below `kinds`."""
+
+    words: ClassVar[str] = "symbols"
+
+    kinds: int
+    places: int
+
+
+@dataclass(frozen=True)
 class Classes:
     """Scores of `count` classes: float [b, count]."""
 

@@ -158,7 +158,7 @@ class PlannedCells(Store):
             plan.iterations += kind.iterations
             plan.examples += kind.examples
             plan.seconds += kind.iterations * timing.iteration + kind.trainings * timing.evaluation["test"]
-            plan.seconds += kind.looks * timing.evaluation.get("validation", 0.0)
+            plan.seconds += kind.looks * timing.look
             plan.disk_bytes["cells"] += kind.stored_bytes
             plan.disk_bytes["checkpoints"] = max(plan.disk_bytes["checkpoints"], (KEPT + 1) * kind.checkpoint_bytes)
             plan.process_bytes = max(plan.process_bytes, timing.process_bytes)

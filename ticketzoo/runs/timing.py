@@ -32,7 +32,8 @@ class Timing:
         iteration: mean seconds of an iteration, loading of data included.
         timed: iterations that were timed, after a warm-up at each place.
         places: the iterations from which they were timed; the middle of the training alone where iterations are long.
-        evaluation: seconds of an evaluation of `"validation"` (if there is one) and `"test"`.
+        evaluation: seconds of an evaluation of `"validation"` (if there is one) and `"test"`; of `"train"` where
+            the course of trainings is measured.
         guessed: splits too large to try: each of their examples is taken to cost as much as one of training.
         process_bytes: peak memory of this process; the workers that load data have their own.
         device_bytes: peak memory reserved on the GPU; None where there is none.
@@ -47,6 +48,13 @@ class Timing:
     process_bytes: int
     device_bytes: int | None
     threads: int
+
+    @property
+    def look(self) -> float:
+        """Seconds of an evaluation before the end of training."""
+        if "train" in self.evaluation:
+            return self.evaluation["train"] + self.evaluation["test"]
+        return self.evaluation.get("validation", 0.0)
 
 
 def time_training(job: Job, device: torch.device, seconds: float) -> Timing:
@@ -90,7 +98,8 @@ def _time_evaluation(
     """Return seconds of evaluating each split, and those that would have taken more than `at_most` and are guessed."""
     model.eval()
     seconds, guessed = {}, []
-    for split in ("validation", "test") if job.task.has_validation else ("test",):
+    course = getattr(job.task, "measures_course", False)
+    for split in (*["validation"] * job.task.has_validation, "test", *["train"] * course):
         seconds[split] = job.task.examples[split] * iteration / job.training.batch_size
         if seconds[split] > at_most:
             guessed.append(split)
@@ -105,7 +114,7 @@ def _time_evaluation(
 class _TimedTask:
     """A task that gives batches for as long as it takes to time them; evaluation is timed apart."""
 
-    has_validation = False
+    has_validation = measures_course = False
 
     def __init__(self, task: Task, device: torch.device, budget: float) -> None:
         self._task, self._device, self._budget = task, device, budget

@@ -4,6 +4,7 @@ from ticketzoo.studies import double_descent as double_descent
 from ticketzoo.studies import early as early
 from ticketzoo.studies import forgetting as forgetting
 from ticketzoo.studies import freeze as freeze
+from ticketzoo.studies import grokking as grokking
 from ticketzoo.studies import perturbed as perturbed
 from ticketzoo.studies import subset_sum as subset_sum
 from ticketzoo.studies import weight_agnostic as weight_agnostic

@@ -7,6 +7,7 @@ from ticketzoo.errors import DataError
 from ticketzoo.tasks import causal_language_modelling as causal_language_modelling
 from ticketzoo.tasks import fill_mask as fill_mask
 from ticketzoo.tasks import image_classification as image_classification
+from ticketzoo.tasks import modular_addition as modular_addition
 from ticketzoo.tasks import own as own
 from ticketzoo.tasks import question_answering as question_answering
 from ticketzoo.tasks import self_supervised as self_supervised

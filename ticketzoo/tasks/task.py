@@ -61,7 +61,8 @@ class Task(Protocol):
         """Return metrics on `"validation"`, at least `loss`, or on `"test"`, at least the task's `metric`.
 
         Processes share the work. A task with an attribute `measures_training`, true, takes `"train"`, too, and the end
-        of a training is measured on it.
+        of a training is measured on it. One with `measures_course`, true, takes `"train"`, too, and trainings are
+        measured on it and on `"test"` at every evaluation, to see their course; nothing is chosen by that.
         """
         ...
 

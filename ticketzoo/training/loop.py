@@ -19,7 +19,7 @@ from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.faulty import check_batches
 from ticketzoo.training.forward import forward_of, precision_of, restored_generators, seed_generators, share_of
 from ticketzoo.training.optim import create_optimizer, set_learning_rate
-from ticketzoo.training.record import Diverged, Record, measure
+from ticketzoo.training.record import Diverged, Record, is_looked_at, measure
 
 
 def train(
@@ -63,7 +63,7 @@ def train(
     descent = Descent(model, forward, optimizer, task, config, seed, device)
     with closing(descent.updates(step, total, between.resumed)) as updates:
         for step, loss, told_to_stop in updates:
-            if step == total or (task.has_validation and step % evaluate_every == 0):
+            if step == total or (is_looked_at(task) and step % evaluate_every == 0):
                 try:
                     measure(record, model, task, device, step, loss, last=step == total)
                 except Diverged as error:

@@ -25,7 +25,7 @@ from ticketzoo.training.population import (
     load_member_optimizer_tensors,
     member_optimizer_tensors,
 )
-from ticketzoo.training.record import Diverged, Record, measure
+from ticketzoo.training.record import Diverged, Record, is_looked_at, measure
 from ticketzoo.training.stacked_update import StackedUpdates, create_stacked_optimizer
 from ticketzoo.util.signals import Interrupted, interrupted
 
@@ -95,7 +95,7 @@ def train_population(
     for step in range(start, total):
         updates(step)
         done = step + 1
-        if done == total or (task.has_validation and done % evaluate_every == 0):
+        if done == total or (is_looked_at(task) and done % evaluate_every == 0):
             _measure(jobs, outcomes, population, updates, done, device, last=done == total)
         between.after(done, outcomes)
         if not any(isinstance(outcome, Record) for outcome in outcomes):

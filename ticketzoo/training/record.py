@@ -26,12 +26,18 @@ class Record:
     best: dict[str, Any] = field(default_factory=dict)
     """The same at the step of minimum validation loss (the first such); empty without a validation split."""
     curve: list[dict[str, Any]] = field(default_factory=list)
-    """The validation metrics at every evaluation, and the loss of the last training batch (`train_loss`)."""
+    """The validation metrics at every evaluation, or what a task's `measures_course` asks for, and the loss of the last
+    training batch (`train_loss`)."""
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     """Processor time of this process and its threads."""
     left_out: int = 0
     """Examples that could not be read, of all that the task had met by then."""
+
+
+def is_looked_at(task: Task) -> bool:
+    """Tell whether trainings on `task` are measured before their end."""
+    return task.has_validation or getattr(task, "measures_course", False)
 
 
 def measure(
@@ -45,6 +51,8 @@ def measure(
     last: bool,
 ) -> Record:
     """Add to `record` the metrics after `step` updates: validation, and test where its numbers will be reported.
+
+    A task that measures the course of trainings is measured on training and test split every time.
 
     Args:
         record: of the training so far.
@@ -79,19 +87,27 @@ def _evaluate(
 ) -> None:
     if task.has_validation:
         point |= _scores("validation", model, task, device)
+    if getattr(task, "measures_course", False):
+        point |= _scores("test", model, task, device) | _training_scores(model, task, device)
+    if is_looked_at(task):
         record.curve.append(point)
     _check_finite(point)
     is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
     if is_best or last:
         point = point | _scores("test", model, task, device)
         if last and getattr(task, "measures_training", False):
-            scores = task.evaluate(model, "train", device)
-            point |= {f"train_{name}": value for name, value in scores.items() if name != "loss"}
+            point |= _training_scores(model, task, device)
         _check_finite(point)
     if is_best:
         record.best = point
     if last:
         record.final = point
+
+
+def _training_scores(model: nn.Module, task: Task, device: torch.device) -> dict[str, float]:
+    """Return the metrics on the training split; the loss of the last batch is there as `train_loss`."""
+    scores = task.evaluate(model, "train", device)
+    return {f"train_{name}": value for name, value in scores.items() if name != "loss"}
 
 
 def _check_finite(point: dict[str, Any]) -> None:
