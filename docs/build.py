@@ -170,9 +170,9 @@ def span(group: Group, form: str) -> str:
 
 
 def zoo_transfers() -> list[dict]:
-    """The rows on other data that tickets of registry/ carry."""
+    """The rows on other data that tickets of registry/ carry; one made from others has some on its own alone."""
     carried: list[dict] = []
-    for folder in ticket_folders(ROOT / "registry"):
+    for folder in [one for one in ticket_folders(ROOT / "registry") if (one / "recipe.yaml").is_file()]:
         own = ticket_rows(folder.name)
         rows = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
         carried.extend(row for row in rows if row not in own)
