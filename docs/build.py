@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adversarial_tables import parts as adversarial_parts
+from cartpole_tables import parts as cartpole_parts
 from causal_tables import causal_order, causal_table, forgetting
 from comparisons import chen_2020, rewinding
 from connectivity_tables import parts as connectivity_parts
@@ -65,7 +66,7 @@ STABILITY = {
 """By the name of the results file."""
 
 DOUBLE_DESCENT = ("double-descent", "double-descent-reduced")
-DOMAINS = {"lstm": lstm_parts, "adversarial": adversarial_parts}
+DOMAINS = {"lstm": lstm_parts, "adversarial": adversarial_parts, "cartpole": cartpole_parts}
 """Tables of other domains by the name of the results file."""
 ELASTIC = {"elastic-mlp": PUBLISHED, "elastic-resnet": {}}
 """The paper's numbers by the name of the results file, of tickets that were stretched."""

@@ -26,6 +26,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "momentum": {"name": "sgd", "lr": 0.05, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     "adam": {"name": "adam", "lr": 0.01, "weight_decay": 0.01},
     "adamw": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1},
+    "rmsprop": {"name": "rmsprop", "lr": 0.001, "alpha": 0.9},
 }
 
 

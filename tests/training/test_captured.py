@@ -108,7 +108,7 @@ def assert_close(ours: State, theirs: State, **tolerance: float) -> None:
 
 
 @pytest.mark.parametrize("clip_norm", [None, 0.5])
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw", "rmsprop"])
 @pytest.mark.parametrize("architecture", [LENET, CONV], ids=["lenet", "conv"])
 def test_images_give_the_same_bits(architecture: dict[str, Any], optimizer: str, clip_norm: float | None) -> None:
     for job in jobs_of(architecture, training(optimizer, clip_norm=clip_norm), seeds=1, arms=2):
@@ -257,7 +257,7 @@ def replays(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 @on_cuda
-@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw", "rmsprop"])
 @pytest.mark.parametrize("architecture", [LENET, CONV], ids=["lenet", "conv"])
 def test_captured_images(architecture: dict[str, Any], optimizer: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five batches of 16 an epoch; dropout comes from the same random numbers."""

@@ -56,6 +56,7 @@ def snapshots(model: nn.Module, task: Any, training: TrainingConfig, *steps: int
         ({"optimizer": {"lr": 0.1, "weight_decay": 0.5}}, 1.5),  # 2 - 0.1 * (4 + 0.5 * 2)
         ({"optimizer": {"name": "adamw", "lr": 0.1, "weight_decay": 0.5}}, 1.8),  # 2 * (1 - 0.1 * 0.5) - 0.1
         ({"optimizer": {"name": "adam", "lr": 0.1}}, 1.9),  # the first Adam step is lr long
+        ({"optimizer": {"name": "rmsprop", "lr": 0.1, "alpha": 0.75}}, 1.8),  # the mean square is 4: 2 - 0.1 * 4 / 2
         ({"clip_norm": 1.0}, 1.9),  # the gradient 4 cut to 1
         ({"clip_norm": 5.0}, 1.6),
         ({"schedule": {"warmup": "2it"}}, 1.8),  # half the rate

@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "momentum": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01},
     "adam": {"name": "adam", "lr": 0.01},
     "adamw": {"name": "adamw", "lr": 0.01, "weight_decay": 0.1},
+    "rmsprop": {"name": "rmsprop", "lr": 0.01},
 }
 TOTAL = 9
 Outcome = tuple[Record, State, State, int]

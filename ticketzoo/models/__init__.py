@@ -23,6 +23,7 @@ from ticketzoo.models.signature import Observation as Observation
 from ticketzoo.models.signature import Signature as Signature
 from ticketzoo.models.signature import Spans as Spans
 from ticketzoo.models.signature import Tokens as Tokens
+from ticketzoo.models.signature import ValuedActions as ValuedActions
 from ticketzoo.models.signature import Vocabulary as Vocabulary
 from ticketzoo.models.state import load_model_state as load_model_state
 from ticketzoo.models.state import model_state as model_state

@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 
 from ticketzoo.errors import ModelError
+from ticketzoo.models import actor_critic as actor_critic
 from ticketzoo.models import conv as conv
 from ticketzoo.models import lenet as lenet
 from ticketzoo.models import mlp as mlp

@@ -122,6 +122,13 @@ class Actions:
 
 
 @dataclass(frozen=True)
+class ValuedActions(Actions):
+    """The same beside the return that is expected: a pair of float [b, count] and [b]."""
+
+    words: ClassVar[str] = "actions with an expected return"
+
+
+@dataclass(frozen=True)
 class Features:
     """Vectors of `size` numbers: float [b, size]; embeddings, or values to predict."""
 

@@ -210,4 +210,4 @@ def _bytes(state: State) -> int:
 
 def _remembered(optimizer: OptimizerConfig) -> int:
     """Numbers that the optimiser remembers of each weight."""
-    return 2 if optimizer.name in ("adam", "adamw") else int(optimizer.momentum > 0)
+    return {"sgd": int(optimizer.momentum > 0), "rmsprop": 1}.get(optimizer.name, 2)

@@ -10,6 +10,7 @@ from ticketzoo.tasks import image_classification as image_classification
 from ticketzoo.tasks import modular_addition as modular_addition
 from ticketzoo.tasks import own as own
 from ticketzoo.tasks import question_answering as question_answering
+from ticketzoo.tasks import reinforcement_learning as reinforcement_learning
 from ticketzoo.tasks import self_supervised as self_supervised
 from ticketzoo.tasks import text_classification as text_classification
 from ticketzoo.tasks.table import TASKS as TASKS

@@ -83,6 +83,8 @@ PEARSON = METRICS.put(Metric("pearson", unit="points", words="Pearson r", hub_na
 SPEARMAN = METRICS.put(Metric("spearman", unit="points", words="Spearman rank correlation", hub_name="spearmanr"))
 PERPLEXITY = METRICS.put(Metric("perplexity", higher_is_better=False))
 BITS_PER_BYTE = METRICS.put(Metric("bits_per_byte", higher_is_better=False))
+RETURN = METRICS.put(Metric("return", words="return of an episode"))
+GREEDY_RETURN = METRICS.put(Metric("greedy_return", words="return of an episode, greedy"))
 LOSS = METRICS.put(Metric("loss", higher_is_better=False))
 
 

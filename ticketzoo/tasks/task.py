@@ -212,6 +212,15 @@ class StatefulBatches(Protocol):
 
 
 @runtime_checkable
+class MeasuringBatches(StatefulBatches, Protocol):
+    """Batches that a network brings about itself, and that show how good it is."""
+
+    def scores(self) -> dict[str, float]:
+        """Return, in all processes, metrics that take the place of what `evaluate` gives at the end of a training."""
+        ...
+
+
+@runtime_checkable
 class GuessableTask(Task, Protocol):
     """A task of which it is known what a network scores that takes no notice of its input."""
 

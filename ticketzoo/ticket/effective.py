@@ -173,6 +173,8 @@ def example_inputs(library: str, name: str, kwargs: Mapping[str, Any]) -> dict[s
     shape = kwargs.get("in_shape")
     if isinstance(shape, list):
         return {"": torch.ones([1, *(int(str(side)) for side in shape)])}
+    if isinstance(size := kwargs.get("observation"), int):
+        return {"": torch.ones(1, size)}
     if library == "transformers":
         tokens = torch.ones(1, TOKENS, dtype=torch.long)
         return {"input_ids": tokens, "attention_mask": tokens}

@@ -13,7 +13,7 @@ from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
 from ticketzoo.models import load_model_state, model_state
 from ticketzoo.models.state import State, copy_state
-from ticketzoo.tasks.task import StatefulBatches
+from ticketzoo.tasks.task import MeasuringBatches, StatefulBatches
 from ticketzoo.training.checkpoint import (
     Checkpoint,
     load_checkpoint,
@@ -112,6 +112,10 @@ class BetweenUpdates:
                 what = f"{name} of {type(self._batches).__name__} is of type {type(value).__name__}"
                 raise RunError(f"{what}, and a checkpoint holds tensors: have state_dict give tensors alone")
         return state
+
+    def scores(self) -> dict[str, float]:
+        """Return what the batches themselves have measured so far."""
+        return self._batches.scores() if isinstance(self._batches, MeasuringBatches) else {}
 
     def after(self, step: int, told_to_stop: bool) -> None:
         """Take a snapshot, report progress, write a checkpoint, each if it is due; stop at a signal.

@@ -11,26 +11,29 @@ class OptimizerConfig(Config):
     """The optimiser, in PyTorch's terms; each name takes only its own keys.
 
     Attributes:
-        name: name of the optimizer: SGD, Adam or AdamW of PyTorch.
+        name: name of the optimizer: SGD, Adam, AdamW or RMSprop of PyTorch.
         lr: learning rate, which the schedule multiplies.
         weight_decay: factor of the weight decay of all parameters; adamw decouples it from the gradient.
         momentum: fraction of the last update that sgd keeps; 0 is plain SGD.
         nesterov: true takes Nesterov's momentum in sgd.
         betas: decay rates of the running means of gradient and squared gradient in adam and adamw.
-        eps: small number that adam and adamw add to the denominator.
+        alpha: decay rate of the running mean of the squared gradient in rmsprop.
+        eps: small number that adam, adamw and rmsprop add to the denominator.
     """
 
-    name: Literal["sgd", "adam", "adamw"] = "sgd"
+    name: Literal["sgd", "adam", "adamw", "rmsprop"] = "sgd"
     lr: PositiveFloat = 0.1
     weight_decay: NonNegativeFloat = 0.0
     momentum: Fraction = 0.0
     nesterov: bool = False
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    alpha: Fraction = 0.99
     eps: PositiveFloat = 1e-8
 
     @model_validator(mode="after")
     def _keys_belong_to_name(self) -> "OptimizerConfig":
-        foreign = {"betas", "eps"} if self.name == "sgd" else {"momentum", "nesterov"}
+        own = {"sgd": {"momentum", "nesterov"}, "rmsprop": {"alpha", "eps"}}.get(self.name, {"betas", "eps"})
+        foreign = {"momentum", "nesterov", "betas", "alpha", "eps"} - own
         if given := sorted(foreign & self.model_fields_set):
             changed = [key for key in given if getattr(self, key) != type(self).model_fields[key].default]
             if changed:

@@ -65,7 +65,7 @@ def train(
         for step, loss, told_to_stop in updates:
             if step == total or (is_looked_at(task) and step % evaluate_every == 0):
                 try:
-                    measure(record, model, task, device, step, loss, last=step == total)
+                    measure(record, model, task, device, step, loss, last=step == total, also=between.scores)
                 except Diverged as error:
                     check_batches(task, config, seed, start_step, step, device, error)
                     raise

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor
 from torch.nn import Parameter
-from torch.optim import SGD, Adam, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer, RMSprop
 
 from ticketzoo.training.config import OptimizerConfig, ScheduleConfig, TrainingConfig
 
@@ -12,7 +12,7 @@ FUSED_DEVICES = ("cpu", "cuda", "mps")
 
 
 def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -> Optimizer:
-    """Return a fresh fused optimiser over those of `parameters` that are not frozen (unfused where there is none)."""
+    """Return a fresh optimiser over those of `parameters` that are not frozen, fused where there is such a one."""
     parameters = [parameter for parameter in parameters if parameter.requires_grad]
     fused = all(p.device.type in FUSED_DEVICES and torch.is_floating_point(p) for p in parameters)
     if config.name == "sgd":
@@ -24,6 +24,9 @@ def create_optimizer(config: OptimizerConfig, parameters: Iterable[Parameter]) -
             weight_decay=config.weight_decay,
             fused=fused,
         )
+    if config.name == "rmsprop":
+        decay = config.weight_decay
+        return RMSprop(parameters, lr=config.lr, alpha=config.alpha, eps=config.eps, weight_decay=decay)
     adam = {"adam": Adam, "adamw": AdamW}[config.name]
     return adam(
         parameters, lr=config.lr, betas=config.betas, eps=config.eps, weight_decay=config.weight_decay, fused=fused
@@ -40,12 +43,13 @@ def make_capturable(optimizer: Optimizer) -> None:
             state = optimizer.state[parameter]
             if state:
                 continue
-            if "momentum" in group:
+            if isinstance(optimizer, SGD):
                 if group["momentum"]:
                     state["momentum_buffer"] = torch.zeros_like(parameter)
                 continue
             state["step"] = torch.zeros((), dtype=torch.float32, device=parameter.device)
-            state["exp_avg"], state["exp_avg_sq"] = torch.zeros_like(parameter), torch.zeros_like(parameter)
+            for name in ("square_avg",) if isinstance(optimizer, RMSprop) else ("exp_avg", "exp_avg_sq"):
+                state[name] = torch.zeros_like(parameter)
         if group["params"][0].is_cuda:
             group["lr"] = torch.tensor(group["lr"], dtype=torch.float32, device=group["params"][0].device)
             group["capturable"] = True

@@ -1,6 +1,7 @@
 """Measurements of a training."""
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -49,6 +50,7 @@ def measure(
     loss: Tensor | None = None,
     *,
     last: bool,
+    also: Callable[[], Mapping[str, float]] = dict,
 ) -> Record:
     """Add to `record` the metrics after `step` updates: validation, and test where its numbers will be reported.
 
@@ -62,6 +64,7 @@ def measure(
         step: finished updates.
         loss: of the last training batch, this process's part of the mean; None where there was none.
         last: whether training ends here.
+        also: gives metrics of the training itself, which take the place of the task's on the test split.
 
     Returns:
         `record`.
@@ -77,13 +80,18 @@ def measure(
         (total_loss,) = processes.summed(loss.item())
         point["train_loss"] = total_loss / processes.count()
     with parametrize.cached():  # weights that are functions of others are worked out once
-        _evaluate(record, point, model, task, device, last=last)
+        _evaluate(record, point, model, task, device, also if last else None)
     model.train()
     return record
 
 
 def _evaluate(
-    record: Record, point: dict[str, Any], model: nn.Module, task: Task, device: torch.device, *, last: bool
+    record: Record,
+    point: dict[str, Any],
+    model: nn.Module,
+    task: Task,
+    device: torch.device,
+    last: Callable[[], Mapping[str, float]] | None,
 ) -> None:
     if task.has_validation:
         point |= _scores("validation", model, task, device)
@@ -95,6 +103,7 @@ def _evaluate(
     is_best = task.has_validation and (not record.best or point["validation_loss"] < record.best["validation_loss"])
     if is_best or last:
         point = point | _scores("test", model, task, device)
+        point |= {f"test_{name}": value for name, value in (last() if last else {}).items()}
         if last and getattr(task, "measures_training", False):
             point |= _training_scores(model, task, device)
         _check_finite(point)
