@@ -37,7 +37,7 @@ class ReinforcementLearningConfig(TaskSection):
         environment: name of an environment of gymnasium, such as CartPole-v1, whose observations are vectors and whose
             actions a choice.
         name: name of the environment in results and file names; by default its own in lower case.
-        algorithm: a2c, advantage actor-critic.
+        algorithm: method of training; a2c is synchronous advantage actor-critic, the only one so far.
         environments: number of copies that the network acts in at once.
         horizon: steps in each of them between two updates.
         gamma: factor by which a reward counts less for each step that it is ahead.
