@@ -296,6 +296,8 @@ def test_trainings_that_all_give_one_number_match_at_the_ceiling_alone_and_never
     arms = ("dense", "ticket", "random_mask", "random_reinit")
     same = [row for arm in arms for row in rows(arm, [0.37] * 3)]
     assert only(same).reason == "every training gave the same number, 37.00: nothing was learned"
+    guess = rows("chance", [0.3] * 3, level=0)
+    assert only(same + guess).reason.endswith("37.00: no two of them can be told apart"), "it is above a guess"
     perfect = [row | {"value": 1.0} for row in same]
     level = only(perfect)
     assert level.label == "not measured"

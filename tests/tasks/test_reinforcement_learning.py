@@ -1,6 +1,8 @@
 """Returns, episodes and losses of A2C, worked out by hand, and environments beside those of gymnasium."""
 
 import math
+import re
+import sys
 from typing import Any
 
 import numpy as np
@@ -285,6 +287,22 @@ def test_environments_that_cannot_be_are_told_in_a_line(environment: str, messag
     with pytest.raises(DataError, match=message) as error:
         task_of(environment=environment)
     assert "\n" not in str(error.value)
+
+
+def test_what_an_environment_needs_is_told() -> None:
+    """LunarLander needs box2d and pygame, which may be here."""
+    try:
+        assert environment_called("LunarLander-v3").observation == 8
+    except DataError as error:
+        needs = "needs packages that are not installed: pip install 'gymnasium[box2d]'"
+        assert str(error) == f"task.environment: LunarLander-v3 {needs}"
+
+
+def test_without_gymnasium_it_is_told_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "gymnasium", None)
+    message = "CartPole-v1 needs the package gymnasium: pip install 'ticketzoo[rl]'"
+    with pytest.raises(DataError, match=re.escape(message)):
+        task_of()
 
 
 def test_code_is_not_imported_by_an_environments_name() -> None:

@@ -145,7 +145,8 @@ class Target:
             return ""
         said = f"every training gave the same number, {show(self.metric, next(iter(numbers)))}"
         if numbers != {metric_of(self.metric).bounds[1 if self.sign > 0 else 0]}:
-            return f"{said}: nothing was learned"
+            at_top = self.chance is not None and self.sign * (numbers.pop() - self.chance) > 0
+            return f"{said}: {'no two of them can be told apart' if at_top else 'nothing was learned'}"
         return "" if self.examples else f"{said}, and the rows do not say of how many test examples"
 
     def _unlearned(self, dense: Group) -> str:
