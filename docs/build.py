@@ -22,6 +22,7 @@ from matrix_page import parts as matrix_parts
 from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
 from sentences import encoder_words, first_result, frankle_2019_trials, rewinding_words, stable_where, zoo_words
+from simclr_tables import parts as simclr_parts
 from study_tables import of_double_descent, of_grokking
 
 from ticketzoo.evaluation.again import rows_on_source
@@ -66,7 +67,7 @@ STABILITY = {
 """By the name of the results file."""
 
 DOUBLE_DESCENT = ("double-descent", "double-descent-reduced")
-DOMAINS = {"lstm": lstm_parts, "adversarial": adversarial_parts, "cartpole": cartpole_parts}
+DOMAINS = {"lstm": lstm_parts, "adversarial": adversarial_parts, "cartpole": cartpole_parts, "simclr": simclr_parts}
 """Tables of other domains by the name of the results file."""
 ELASTIC = {"elastic-mlp": PUBLISHED, "elastic-resnet": {}}
 """The paper's numbers by the name of the results file, of tickets that were stretched."""

@@ -74,9 +74,15 @@ NOISY = "label_noise: {kind: redraw, fraction: 0.2}"
 ATTACKED = "adversarial: {epsilon: 8/255, steps: 2, evaluate: {steps: 2, restarts: 2}}"
 MODIFIED = RECIPE.replace("examples: 64", f"examples: 64, {NOISY}").replace("  augment", f"  {ATTACKED}\n  augment")
 
+WITHOUT_LABELS = RECIPE.replace("image-classification", "self-supervised\n  projection: [16, 8]").replace(
+    "crop: 1, ", ""
+)
+
 
 @pytest.mark.slow
-@pytest.mark.parametrize("content", [RECIPE, MODIFIED], ids=["plain", "noisy and attacked"])
+@pytest.mark.parametrize(
+    "content", [RECIPE, MODIFIED, WITHOUT_LABELS], ids=["plain", "noisy and attacked", "without labels"]
+)
 def test_a_find_killed_again_and_again_ends_with_the_same_ticket(content: str, tmp_path: Path) -> None:
     """Trap 11: resuming after a crash without the random state gives another ticket."""
     recipe = tmp_path / "recipe.yaml"

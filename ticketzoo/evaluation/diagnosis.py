@@ -18,9 +18,9 @@ def diagnose(rows: Sequence[Row]) -> list[str]:
     """Return a line for each arm, level and fault of trainings that went wrong, with their seeds; none if all is well.
 
     A training diverged where the test loss of a classifier is above `HUGE_LOSS`. It learned nothing where its deciding
-    metric is no better than the best constant guess (rows of the arm `chance`), and gives one answer throughout where
-    it is just that guess. A ticket that is used as it is has learned nothing anyhow: it is told that it is no better,
-    and of its controls, which are there to be no better, nothing is said.
+    metric is no better than a constant guess or an untrained network (rows of the arm `chance`), and gives one answer
+    throughout where it is just that guess. A ticket that is used as it is has learned nothing anyhow: it is told that
+    it is no better, and of its controls, which are there to be no better, nothing is said.
 
     Args:
         rows: of results.jsonl.
@@ -55,11 +55,12 @@ def _at_chance(rows: Sequence[Row]) -> Iterable[tuple[Row, str]]:
             continue
         better = row["value"] < guess if metric_of(row["metric"]).name in falling else row["value"] > guess
         stated = with_unit(row["metric"], guess)
-        if row["value"] == guess:
+        floor = "a guess or an untrained network" if metric_of(row["metric"]).floor else "the best constant guess"
+        if row["value"] == guess and not metric_of(row["metric"]).floor:
             yield row, f"gives one answer throughout: it scores just what that does, {stated}"
         elif not better:
             learned = "learned nothing: it " * row.get("trained", True)
-            yield row, f"{learned}is no better than the best constant guess, {stated}"
+            yield row, f"{learned}is no better than {floor}, {stated}"
 
 
 def _diverged(rows: Sequence[Row]) -> Iterable[tuple[Row, str]]:
