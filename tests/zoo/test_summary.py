@@ -34,3 +34,17 @@ def test_one_packaged_level_is_no_range(tmp_path: Path) -> None:
     alone = make_ticket(package_from=last).save_pretrained(tmp_path / "ticket")
     cells = dict(zip(COLUMNS, read_summary(alone).cells(), strict=True))
     assert (cells["levels"], " to " in cells["sparsity"]) == (str(last), False)
+
+
+def test_a_scope_that_a_made_ticket_only_names_is_shown_in_words(tmp_path: Path) -> None:
+    folder = save_ticket(tmp_path / "ticket")
+    config = json.loads((folder / "ticket.json").read_text())
+    config["pruning"] |= {"scope": "global", "words": {}}
+    (folder / "ticket.json").write_text(json.dumps(config))
+    assert f"{'scope':<13} all layers ranked together" in read_summary(folder).lines()
+
+
+def test_rows_without_a_number_of_test_examples_are_said_to_be_of_an_earlier_version() -> None:
+    registry = Path(__file__).resolve().parents[2] / "registry"
+    (line,) = (line for line in read_summary(registry / "lenet-300-100.digits-imp").lines() if "verdict   " in line)
+    assert line.count("recorded") == 1 and line.endswith("not recorded (earlier versions did not write it down)")

@@ -16,6 +16,7 @@ FIRST = (
     *("undecided", "below", "not matching"),
 )
 """Labels in the order that a sentence says them."""
+UNCOUNTED = "the number of test examples is not recorded"
 
 
 def sentence(verdict: "Verdict") -> str:
@@ -155,7 +156,7 @@ def _sampling(about: "TargetVerdict") -> list[str]:
     if metric_called(about.metric.partition("_")[2]).unit == "plain":
         return []
     if about.examples is None:
-        return ["the number of test examples is not recorded"]
+        return [UNCOUNTED]
     error = about.sampling_error
     other = "" if error is None else f" (standard error over such test sets up to {number(error, about.metric)} points)"
     return [f"{about.examples:,} test examples{other}"]

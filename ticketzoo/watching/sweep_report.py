@@ -125,7 +125,15 @@ def _table(points: Sequence[tuple[Point, RunReport | None]]) -> Table:
     what = describe(whats or ["test_accuracy"])
     caption = f"{what}: means over seeds of dense, and of the ticket at the sparsest level that is measured."
     columns = (*keys, *about, "dense mean", "sparsest", "ticket mean", "matching up to", "run")
-    return Table(caption, columns, "l" * (len(keys) + len(about)) + "rrrr" + "l", tuple(whole))
+    table = Table(caption, columns, "l" * (len(keys) + len(about)) + "rrrr" + "l", tuple(whole))
+    return table if any(line[-2] for line in whole) else _without_matching(table)
+
+
+def _without_matching(table: Table) -> Table:
+    """Return the table without the empty column on levels that match, and say so."""
+    columns, align = (*table.columns[:-2], table.columns[-1]), table.align[:-2] + table.align[-1]
+    rows = tuple((*row[:-2], row[-1]) for row in table.rows)
+    return Table(f"{table.caption} No level is known to match dense.", columns, align, rows)
 
 
 def _draw(report: SweepReport, path: Path) -> bool:

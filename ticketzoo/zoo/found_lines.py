@@ -6,8 +6,11 @@ from ticketzoo.evaluation.arms import DENSE
 from ticketzoo.evaluation.evidence import source_of
 from ticketzoo.evaluation.metrics import with_unit, words
 from ticketzoo.evaluation.statistics import Row, group_rows
+from ticketzoo.evaluation.verdict import sentence
+from ticketzoo.pruning.scope import SCOPES
 from ticketzoo.ticket.card_kinds import found_facts, is_single_cut, of_weights
 from ticketzoo.ticket.config import StoredRewind, TicketConfig
+from ticketzoo.ticket.verdict_words import UNCOUNTED
 from ticketzoo.util.text import show_numbers, show_sparsity
 
 LABELS = {"removed as one": "structure"}
@@ -17,6 +20,8 @@ def found_lines(config: TicketConfig) -> dict[str, str]:
     """Return method, criterion, structure, scope and schedule in words, each with its name; what is stated alone."""
     pruning = config.pruning
     found = {LABELS.get(name, name): fact for name, fact in found_facts(config) if fact}
+    if "scope" not in pruning.words and pruning.scope in SCOPES:
+        found["scope"] = SCOPES[pruning.scope].words
     if "schedule" not in found and pruning.rate is not None:
         one = "one cut" if is_single_cut(config) else "a round"
         found["schedule"] = f"{one} removes {_rates(pruning.rate)} of the {of_weights(config)}"
@@ -39,6 +44,13 @@ def accuracy_line(config: TicketConfig, rows: Sequence[Row]) -> str:
     shown = [f"{with_unit(one.metric, one.summary.mean)} at {show_sparsity(packaged[one.key.level])}" for one in levels]
     name = words(dense.metric).removeprefix("test ")
     return f"{name}: {', '.join(shown)}; dense {with_unit(dense.metric, dense.summary.mean)}"
+
+
+def verdict_line(config: TicketConfig) -> str:
+    """Return the verdict in words; where it lacks the number of test examples, why."""
+    if config.verdict is None:
+        return "not measured"
+    return sentence(config.verdict).replace(UNCOUNTED, f"{UNCOUNTED} (earlier versions did not write it down)", 1)
 
 
 def rewind_line(config: TicketConfig) -> str:

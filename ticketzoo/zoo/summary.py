@@ -14,7 +14,6 @@ from ticketzoo.evaluation.backing import Backing, backing
 from ticketzoo.evaluation.evidence import source_of
 from ticketzoo.evaluation.metrics import DEFAULT, with_unit, words
 from ticketzoo.evaluation.statistics import Group, Row, group_rows
-from ticketzoo.evaluation.verdict import sentence
 from ticketzoo.ticket.card_kinds import kind_facts
 from ticketzoo.ticket.config import TicketConfig
 from ticketzoo.ticket.effective import Effective
@@ -25,7 +24,7 @@ from ticketzoo.ticket.stored import stored_in
 from ticketzoo.ticket.verdict_words import carried_words
 from ticketzoo.util.text import counted, for_terminal, numbered, show_names, show_sparsity
 from ticketzoo.zoo.effective import effective_of
-from ticketzoo.zoo.found_lines import accuracy_line, found_lines, rewind_line
+from ticketzoo.zoo.found_lines import accuracy_line, found_lines, rewind_line, verdict_line
 
 COLUMNS = ("name", "architecture", "source", "weights", "levels", "sparsity", "seeds", "dense", "verdict")
 
@@ -171,7 +170,7 @@ class TicketSummary:
             "replicates": numbered("seed", (replicate.seed for replicate in config.replicates)),
             "license": config.license or "not stated",
             "masks": f"sha256 {config.mask_sha256}",
-            "verdict": sentence(config.verdict) + self.mark if config.verdict else "not measured",
+            "verdict": verdict_line(config) + self.mark,
             "measured": self._accuracy(),
         }
         lines = [f"{name:<13} {for_terminal(value)}" for name, value in facts.items() if value]
