@@ -13,6 +13,8 @@ from toy_zoo import save_ticket
 
 from ticketzoo import __version__
 from ticketzoo.cli.main import _Lines, _lines_on_standard_error, main
+from ticketzoo.cli.output import show_table
+from ticketzoo.evaluation.tables import Table
 
 NAMES = [
     "resnet-20.fashion-mnist-imp-reduced",
@@ -82,6 +84,19 @@ def test_a_name_is_never_cut(zoo: str, columns: int, monkeypatch: pytest.MonkeyP
     lines = run(monkeypatch, Screen("utf-8"), "list", "--registry", zoo).splitlines()
     for name in NAMES:
         assert [" 90.00% " in line and "not measured" in line for line in lines if f" {name} " in line] == [True]
+
+
+@pytest.mark.parametrize(("columns", "shown"), [(44, "level 4\n    ticket 98.44 (96.52 to 100.00)"), (60, "┃")])
+def test_a_table_of_numbers_is_folded_between_words_or_told_line_by_line(
+    columns: int, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    screen = Screen("utf-8", terminal=True)
+    monkeypatch.setattr(sys, "stdout", screen)
+    number = "98.44 (96.52 to 100.00)"
+    show_table(Table("Accuracy", ("level", "ticket", "dense"), "rrr", (("4", number, number),)), folds=0.75)
+    assert shown in screen.text
+    assert screen.text.count("98.44") == screen.text.count("(96.52") == 2
 
 
 def test_a_failure_is_a_document_with_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

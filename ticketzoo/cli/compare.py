@@ -52,7 +52,7 @@ def compare(
         ticketzoo compare lenet-300-100.mnist-imp --sparsity 0.9 --data ylecun/mnist --plot overlap.png
     """
     import ticketzoo
-    from ticketzoo.cli.output import console, print_json, quiet_transfers, say
+    from ticketzoo.cli.output import print_json, quiet_transfers, say, show_table
     from ticketzoo.util.text import counted
 
     quiet_transfers()
@@ -70,6 +70,6 @@ def compare(
         return
     for table in found.tables():
         shown, left = table.folded("layer", MOST_LAYERS)
-        console().print(shown.rich())
+        show_table(shown)
         if left:
             print(f"and {counted(left, 'more layer')}: --json has all")

@@ -68,7 +68,7 @@ def find(
 
 def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     """Print a ticket that was found: its numbers, its verdict and where it is."""
-    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.cli.output import print_json, show_table
     from ticketzoo.evaluation.diagnosis import diagnose
     from ticketzoo.evaluation.evidence import density_lines
     from ticketzoo.evaluation.statistics import deciding_metrics
@@ -94,7 +94,7 @@ def print_found(found: "tuple[Ticket, Path]", as_json: bool) -> None:
     else:
         rows, verdict = ticket.results, ticket.config.verdict
         for table in arms_tables(rows, target=rows[0]["target"], verdict=verdict):
-            console().print(table.rich())
+            show_table(table, folds=0.75)
         if verdict:
             print(f"verdict: {for_terminal(sentence(verdict))}")
         for line in density_lines(rows, verdict):

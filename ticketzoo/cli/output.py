@@ -73,8 +73,13 @@ def console() -> Console:
     return Console(width=None if sys.stdout.isatty() else WIDE, highlight=False)
 
 
-def show_table(table: "Table") -> None:
-    """Print a table; where the terminal is too narrow for it a record a line, its first cell whole on a line alone."""
+def show_table(table: "Table", *, folds: float = 1.0) -> None:
+    """Print a table; where the terminal is too narrow for it a record a line, its first cell whole on a line alone.
+
+    Args:
+        table: of text.
+        folds: the part of its width down to which its cells are folded, between words, rather than that.
+    """
     from rich.measure import Measurement
     from rich.padding import Padding
     from rich.text import Text
@@ -82,11 +87,11 @@ def show_table(table: "Table") -> None:
     from ticketzoo.util.text import for_terminal
 
     screen, drawn = console(), table.rich()
-    if Measurement.get(screen, screen.options.update_width(WIDE), drawn).maximum <= screen.width:
+    if Measurement.get(screen, screen.options.update_width(WIDE), drawn).maximum * folds <= screen.width:
         screen.print(drawn)
         return
     for name, *cells in table.rows:
-        print(for_terminal(name))
+        print(for_terminal(name if table.align[0] == "l" else f"{table.columns[0]} {name}"))
         facts = ", ".join(f"{column} {cell}" for column, cell in zip(table.columns[1:], cells, strict=True) if cell)
         screen.print(Padding(Text(for_terminal(facts)), (0, 0, 0, 4)))
     screen.print(Text(for_terminal(table.caption)))

@@ -47,7 +47,7 @@ def transfer(
 
 
 def _print(report: "TransferReport", as_json: bool) -> None:
-    from ticketzoo.cli.output import console, print_json
+    from ticketzoo.cli.output import print_json, show_table
     from ticketzoo.targets import sentence
     from ticketzoo.util.text import for_terminal
 
@@ -55,7 +55,7 @@ def _print(report: "TransferReport", as_json: bool) -> None:
         verdicts = {name: verdict.model_dump(mode="json") for name, verdict in report.verdicts.items()}
         print_json({"folder": str(report.folder), "files": report.files, "verdicts": verdicts, "faults": report.faults})
         return
-    console().print(report.table.rich())
+    show_table(report.table, folds=0.75)
     for name, verdict in report.verdicts.items():
         print(for_terminal(f"verdict on {name}: {sentence(verdict)}"))
     for line in report.sentences:

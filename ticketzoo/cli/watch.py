@@ -64,15 +64,15 @@ def report(folder: RunArgument, plots: PlotsOption = None, as_json: JsonOption =
 
 
 def _print(found: "RunReport") -> None:
-    from ticketzoo.cli.output import console
+    from ticketzoo.cli.output import show_table
     from ticketzoo.util.text import for_terminal
     from ticketzoo.watching.left import left_table
 
     print(for_terminal(found.title))
     if found.left and found.run.state != "finished":
-        console().print(left_table(found.left).rich())
+        show_table(left_table(found.left))
     for table in found.tables:
-        console().print(table.rich())
+        show_table(table, folds=0.75)
     for line in found.text.splitlines():
         print(for_terminal(line))
     for line in found.sentences:
