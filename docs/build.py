@@ -23,7 +23,7 @@ from overlap_tables import draw, table_layers, table_levels, table_near
 from overlap_tables import words as overlap_words
 from sentences import encoder_words, first_result, frankle_2019_trials, rewinding_words, stable_where, zoo_words
 from simclr_tables import parts as simclr_parts
-from study_tables import of_double_descent, of_grokking
+from study_tables import of_double_descent, of_grokking, of_tangent
 
 from ticketzoo.evaluation.again import rows_on_source
 from ticketzoo.evaluation.statistics import Group, group_rows
@@ -343,6 +343,9 @@ def main() -> None:
     if (RESULTS / "grokking.jsonl").is_file():
         name, image = "one-layer.addition-mod-67-grokking", IMAGES / "grokking.png"
         replace(ROOT / "docs" / "domains.md", "grokking", of_grokking(read_rows("grokking"), name, image))
+    if (RESULTS / "tangent.jsonl").is_file():
+        text = of_tangent(read_rows("tangent"), "lenet-300-100.mnist-tangent", IMAGES / "tangent.png")
+        replace(ROOT / "docs" / "domains.md", "tangent", text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"

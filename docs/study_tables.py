@@ -10,7 +10,7 @@ from finder_claims import GUESS, ZHOU, BySeed, Claim, minus
 from finder_tables import shown
 
 from ticketzoo.evaluation.statistics import summarise
-from ticketzoo.studies import double_descent, early, grokking, perturbed
+from ticketzoo.studies import double_descent, early, grokking, perturbed, tangent
 from ticketzoo.studies.run import draw
 from ticketzoo.studies.study import Outcome
 from ticketzoo.studies.subset_sum import slope
@@ -160,6 +160,11 @@ def of_double_descent(rows: Sequence[Row], name: str, image: Path) -> str:
 def of_grokking(rows: Sequence[Row], name: str, image: Path) -> str:
     """Iterations until networks fit and until they generalise, in the study's own words; draws its figure."""
     return _told(grokking.outcome_of([dict(row) for row in rows]), name, image)
+
+
+def of_tangent(rows: Sequence[Row], name: str, image: Path) -> str:
+    """Tickets of ordinary and of linear training, in the study's own words; draws its figure."""
+    return _told(tangent.outcome_of([dict(row) for row in rows], ACCURACY), name, image)
 
 
 def _told(outcome: Outcome, name: str, image: Path) -> str:

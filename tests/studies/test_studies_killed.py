@@ -22,6 +22,7 @@ SHORT: dict[str, dict[str, Any]] = {
     "grokking": {"arms": ["dense", "ticket"], "decays": [1.0], "training": {"steps": "40it"}, "seeds": [0]},
     "perturbed": {"arms": ["initial_signs", "noise_1"], "training": {"steps": "40it"}},
     "subset-sum": {"counts": [4, 10], "draws": 2, "targets": 20, "training": {"steps": "10it"}},
+    "tangent": {"training": {"steps": "40it"}, "finder": {"levels": 1}, "rewinds": ["10it"], "seeds": [0]},
     "weight-agnostic": {"draws": 2},
 }
 

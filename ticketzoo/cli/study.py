@@ -20,8 +20,8 @@ def study() -> "Work[StudyReport]":
     A study's own name stands for its recipe on scikit-learn's digits. freeze: pruned weights at 0 or frozen where they
     began. subset-sum: a network's weights made of subsets of random ones. weight-agnostic: a ticket's mask with one
     value for all weights. double-descent: what pruning does to networks that were trained on wrong labels.
-    grokking, on sums: how long after fitting a network generalises, and its tickets. Give the same command again after
-    a run was stopped.
+    grokking, on sums: how long after fitting a network generalises, and its tickets. tangent: tickets where
+    training is linear in the weights. Give the same command again after a run was stopped.
 
     Examples:
 

@@ -7,6 +7,7 @@ from ticketzoo.studies import freeze as freeze
 from ticketzoo.studies import grokking as grokking
 from ticketzoo.studies import perturbed as perturbed
 from ticketzoo.studies import subset_sum as subset_sum
+from ticketzoo.studies import tangent as tangent
 from ticketzoo.studies import weight_agnostic as weight_agnostic
 from ticketzoo.studies.run import plan_study as plan_study
 from ticketzoo.studies.run import run_study as run_study

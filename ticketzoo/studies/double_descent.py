@@ -5,16 +5,25 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, Arm, arm_label
+from ticketzoo.evaluation.arms import DENSE, TICKET, arm_label
 from ticketzoo.evaluation.metrics import describe, show
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.config import RewindingConfig
 from ticketzoo.finding.run import Replicate, Search
 from ticketzoo.runs.store import Store
 from ticketzoo.studies.early import flat
-from ticketzoo.studies.study import STUDIES, Curve, NetworkStudyConfig, Outcome, Row, StudyRecipe, is_known
+from ticketzoo.studies.study import (
+    STUDIES,
+    BesideTicket,
+    Curve,
+    NetworkStudyConfig,
+    Outcome,
+    Row,
+    StudyRecipe,
+    is_known,
+)
 from ticketzoo.studies.tables import table_of
 from ticketzoo.util.text import show_numbers, show_sparsity
 
@@ -22,14 +31,6 @@ LIGHT, CRITICAL, SWEET, COLLAPSED, BETWEEN = "light", "critical", "sweet", "coll
 DISTANCES = {"distance_from_start": "distance from the start", "distance_of_kept": "of kept weights"}
 """Headings of statistics of the prunable weights, by their name in rows."""
 TRAINED = {"train_accuracy": "training accuracy", "train_clean_accuracy": "by clean labels"}
-
-
-def _trained_anew(arm: str) -> str:
-    if not ARMS[arm].once and arm not in (TICKET, DENSE):
-        return arm
-    raise ValueError(
-        f"{arm} is no training beside each level's ticket: leave it out, dense and ticket are there anyway"
-    )
 
 
 class DoubleDescentConfig(NetworkStudyConfig):
@@ -45,7 +46,7 @@ class DoubleDescentConfig(NetworkStudyConfig):
 
     name: str = "double-descent"
     finder: RewindingConfig = RewindingConfig(levels=15)
-    arms: tuple[Annotated[Arm, AfterValidator(_trained_anew)], ...] = ()
+    arms: tuple[BesideTicket, ...] = ()
     arm_levels: Annotated[tuple[PositiveInt, ...], Field(min_length=1)] | None = None
     margin: Annotated[PositiveFloat, Field(lt=1)] = 0.005
 

@@ -4,9 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import Field, SerializeAsAny
+from pydantic import AfterValidator, Field, SerializeAsAny
 
 from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.arms import ARMS, DENSE, TICKET, Arm
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.recipe import FindRecipe, ModelConfig
 from ticketzoo.finding.run import Search
@@ -20,6 +21,18 @@ from ticketzoo.util.registry import Registry
 
 Row = dict[str, Any]
 """A line of results.jsonl."""
+
+
+def _trained_anew(arm: str) -> str:
+    if not ARMS[arm].once and arm not in (TICKET, DENSE):
+        return arm
+    raise ValueError(
+        f"{arm} is no training beside each level's ticket: leave it out, dense and ticket are there anyway"
+    )
+
+
+BesideTicket = Annotated[Arm, AfterValidator(_trained_anew)]
+"""An arm that is trained beside the ticket of each level."""
 
 
 class StudyConfig(Config):
