@@ -1,30 +1,23 @@
-import re
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-
-def _written(pattern: str, words: str) -> AfterValidator:
-    """Return the check that a text is as `pattern` says, whose error says so in `words`."""
-
-    def check(text: str) -> str:
-        if re.fullmatch(pattern, text) is None:
-            raise ValueError(f"write {words}, 96 at most")
-        return text
-
-    return AfterValidator(check)
-
+from ticketzoo.util.text import written_as
 
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 """A seed that a recipe gives."""
 
 RecipeName = Annotated[
-    str, _written(r"[a-z0-9][a-z0-9._-]{0,95}", "small letters and digits, after the first also '.', '_' and '-'")
+    str,
+    AfterValidator(
+        written_as(r"[a-z0-9][a-z0-9._-]{0,95}", "small letters and digits, after the first also '.', '_' and '-'")
+    ),
 ]
 """The name of a recipe, which names its folder."""
 
 DataName = Annotated[
-    str, _written(r"\w[\w .-]{0,95}", "letters, digits and '_', after the first also spaces, '.' and '-'")
+    str,
+    AfterValidator(written_as(r"\w[\w .-]{0,95}", "letters, digits and '_', after the first also spaces, '.' and '-'")),
 ]
 """What to call a data set or target in results, plots and their files' names."""
 

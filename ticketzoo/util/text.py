@@ -3,7 +3,7 @@
 import html
 import math
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 
 def for_terminal(text: object) -> str:
@@ -102,3 +102,17 @@ def show_bytes(count: float) -> str:
 
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
+
+
+def written_as(pattern: str, words: str) -> Callable[[str], str]:
+    """Return what gives a text of at most 96 letters back if all of it is as `pattern` says.
+
+    Anything else is a ValueError that says so in `words`.
+    """
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"write {words}, 96 at most")
+        return text
+
+    return check
