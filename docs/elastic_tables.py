@@ -85,10 +85,11 @@ def words(groups: Sequence[Group]) -> str:
         most = max(own, key=lambda one: abs(own[one]))
         far = f"the most is {own[most]:+.2f}, from {most[0]} to {most[1]}"
         within = sum(abs(value) <= 0.3 for value in own.values())
-        said.append(f"{within} of {len(own)} are within 0.3 points of the target's own ticket; {far}.")
+        said.append(f"In the mean {within} of {len(own)} are within 0.3 points of the target's own ticket; {far}.")
     if above:
         least = min(above, key=lambda one: above[one])
-        said.append(f"Above random masks on the same weights: at least {above[least]:+.2f} points ({least[1]}).")
+        higher = f"{sum(value > 0 for value in above.values())} of {len(above)} are above random masks on their weights"
+        said.append(f"{higher}; the least is {above[least]:+.2f} points, from {least[0]} to {least[1]}.")
     return " ".join(said)
 
 

@@ -45,8 +45,15 @@ def test_stretched_tickets_are_beside_the_targets_own_and_the_paper(tables: Modu
         "| mlp-10 |  | mlp-2 | 0.900 | 97.00 |  |  |  |",
     ]
     assert parts["words"] == (
-        "0 of 1 are within 0.3 points of the target's own ticket; the most is -0.40, from mlp-10 to mlp-2. "
-        "Above random masks on the same weights: at least +2.60 points (mlp-2)."
+        "In the mean 0 of 1 are within 0.3 points of the target's own ticket; the most is -0.40, from mlp-10 to mlp-2. "
+        "1 of 1 are above random masks on their weights; the least is +2.60 points, from mlp-10 to mlp-2."
+    )
+
+
+def test_tickets_below_random_masks_are_not_called_above_them(tables: ModuleType) -> None:
+    rows = [row("mlp-3.from-mlp-2", "ticket", 0.93), row("mlp-3.from-mlp-2", "random_mask", 0.95)]
+    assert dict(tables.parts(rows))["words"] == (
+        "0 of 1 are above random masks on their weights; the least is -2.00 points, from mlp-2 to mlp-3."
     )
 
 

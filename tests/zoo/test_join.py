@@ -1,6 +1,7 @@
 """Rows of a transfer are brought into the ticket that they measure: into its rows, verdict, card and plots."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -253,6 +254,10 @@ def test_a_ticket_made_from_another_has_what_a_transfer_to_its_own_data_measured
     assert (joined.targets, loaded.config.verdict.transfer) == (["digits-0-2"], ["digits-0-2"])
     assert loaded.results == rows_in(tmp_path / "own" / "results.jsonl")
     assert notes(joined.folder) == []
+    card = (joined.folder / "README.md").read_text()
+    assert re.search(r"; made by stretch from mlp, found on \S+, without a search of its own\.\n", card)
+    assert "\n## How it was made\n" in card
+    assert "\n## Measure it again\n" in card, "on its own data, so not: on other data"
     with pytest.raises(TicketError, match=r"^deeper: holds no recipe.*transfer measures it again, with the recipe on"):
         run_reproduction(Request(loaded, [1], [0]), tmp_path / "again")
 

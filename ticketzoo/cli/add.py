@@ -20,7 +20,10 @@ def add(
     ] = None,
     rows: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="results.jsonl of a transfer: its rows on other data join the ticket's."),
+        typer.Option(
+            metavar="FILE",
+            help="results.jsonl of a transfer: its rows on other data join the ticket's; of one made from others, all.",
+        ),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace another ticket of that name there.")] = False,
     as_json: JsonOption = False,

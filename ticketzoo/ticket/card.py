@@ -18,6 +18,7 @@ from ticketzoo.ticket.card_kinds import (
     nature_words,
     not_pruned_words,
     of_weights,
+    origin_words,
     recipe_facts,
     rewind_fact,
     summary_words,
@@ -98,6 +99,7 @@ def render_card(  # noqa: PLR0913 - all that a card says, by keyword
         "holding": holding_words(config),
         "nature": nature_words(config),
         "unstructured": config.pruning.structure is None,
+        "origin": "found" if config.derived is None else "made",
         "found": _found(config, recipe_text),
         "laid_out": [for_markdown(line) for line in config.source.laid_out or ()],
         "plots": [_plot(file) for file in plots],
@@ -129,9 +131,7 @@ def _template() -> Any:
 
 
 def _summary(config: TicketConfig) -> str:
-    method = config.pruning.words.get("method", config.pruning.method)
-    where = f"found on {for_markdown(data_name(config))} by {for_markdown(method)}"
-    return f"A lottery ticket: {for_markdown(summary_words(config))}; {where}."
+    return f"A lottery ticket: {for_markdown(summary_words(config))}; {for_markdown(origin_words(config))}."
 
 
 def _facts(config: TicketConfig) -> Facts:

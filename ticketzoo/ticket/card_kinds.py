@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from ticketzoo.data.images.label_noise import LabelNoise
 from ticketzoo.errors import TicketError
 from ticketzoo.tasks.adversarial import AdversarialConfig
+from ticketzoo.ticket.card_metadata import data_name
 from ticketzoo.ticket.config import CUSTOM, EXTRA, BaseRewind, Filters, SeedRewind, TicketConfig
 from ticketzoo.ticket.origin import CONFIG, NETWORK
 from ticketzoo.ticket.recipe_file import parse_recipe
@@ -35,6 +36,15 @@ def summary_words(config: TicketConfig) -> str:
         trained = ", and their trained values" if config.values else ""
         return f"masks that {chosen} {network}{trained}, to use as they are"
     return f"masks that {chosen} {network}{'' if base else ', and their early values'} to train from"
+
+
+def origin_words(config: TicketConfig) -> str:
+    """Return words for where a ticket comes from: a search on its source, or tickets found there, without a search."""
+    data = data_name(config)
+    if config.derived is None:
+        return f"found on {data} by {config.pruning.words.get('method', config.pruning.method)}"
+    parents = " and ".join(one.name for one in config.derived.parents)
+    return f"made by {config.derived.method} from {parents}, found on {data}, without a search of its own"
 
 
 def kind_facts(config: TicketConfig) -> list[tuple[str, str | None]]:
