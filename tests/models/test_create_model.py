@@ -65,7 +65,7 @@ def test_what_is_not_in_the_table_is_not_a_model(name: str) -> None:
     [
         ({"num_clases": 3}, "lenet-5 has no argument 'num_clases'; did you mean num_classes?"),
         ({"widht": 2.0}, "lenet-5 has no argument 'widht'; did you mean width or widths?"),
-        ({"q": 1}, "lenet-5 has no argument 'q'; it takes num_classes, in_shape, init, width, widths"),
+        ({"q": 1}, "lenet-5 has no argument 'q'; it takes num_classes, in_shape, init, projection, width, widths"),
         ({"num_classes": "7"}, "lenet-5: num_classes='7': should be a valid integer"),
         ({"num_classes": True}, "lenet-5: num_classes=True: should be a valid integer"),
         ({"num_classes": 0}, "lenet-5: num_classes=0: should be greater than or equal to 1"),
@@ -170,6 +170,7 @@ def test_the_rooms_public_names() -> None:
         "Signature",
         "Spans",
         "Tokens",
+        "ValuedActions",
         "Vocabulary",
         "architecture_of",
         "arguments_for",

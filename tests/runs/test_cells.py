@@ -115,6 +115,7 @@ def test_defaults_stay_the_same_between_versions() -> None:
             "nesterov": False,
             "betas": [0.9, 0.999],
             "eps": 1e-08,
+            "alpha": 0.99,
         },
         "schedule": {"name": "constant", "warmup": "0it", "milestones": [], "gamma": 0.1},
         "precision": "fp32",
