@@ -167,6 +167,9 @@ def test_the_row_mean_is_fitted_on_log_examples_and_classes() -> None:
         "At a sparsity of 0.500, Spearman of a source's mean with examples +0.63 [+0.63, +0.63] and with classes "
         "-0.77 [-0.77, -0.77]; fitted together: +0.30 ± 0.00 a doubling of examples, -0.10 ± 0.00 a class (4 sources)."
     )
+    unknown = {name: data | ({"examples": None} if name == "s" else {}) for name, data in FOUR["sources"].items()}
+    (said,) = matrix_sentences(rows, {**FOUR, "sources": unknown}, [matrix])
+    assert "with examples +0.87 [+0.87, +0.87] (of the 3 where it is known) and with classes -0.77 [" in said
 
 
 def test_two_sources_have_no_correlation_and_the_sentence_says_how_many_it_needs() -> None:

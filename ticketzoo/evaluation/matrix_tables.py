@@ -124,7 +124,9 @@ def matrix_sentences(rows: Iterable[Row], about: About, found: Sequence[Matrix])
             known = {name: data[key] for name, data in sources.items() if data[key] is not None}
             rho = matrix.spearman({name: float(value) for name, value in known.items() if value is not None})
             none = "not given (it needs at least three sources, not all with the same number)"
-            parts.append(f"with {key} {none if rho is None else _correlation(rho)}")
+            count = len(known.keys() & matrix.rows)
+            of = f" (of the {count} where it is known)" if rho is not None and count < len(matrix.rows) else ""
+            parts.append(f"with {key} {none if rho is None else _correlation(rho)}{of}")
         said = f"{at[0].upper()}{at[1:]}, Spearman of a source's mean {' and '.join(parts)}"
         if (slopes := matrix.slopes(sources)) is not None:
             of_examples, of_classes = (_slope(slope, metric) for slope in slopes)
