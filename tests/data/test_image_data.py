@@ -60,11 +60,10 @@ def test_split_seed_alone_decides_the_splits() -> None:
     assert load("digits").fingerprint != load("digits", split_seed=1).fingerprint
 
 
-def test_loading_takes_no_notice_of_the_default_device(request: pytest.FixtureRequest) -> None:
+def test_loading_takes_no_notice_of_the_default_device() -> None:
     expected = load("digits", classes=(7, 3), examples=20).fingerprint
-    request.addfinalizer(lambda: torch.set_default_device(None))
-    torch.set_default_device("meta")
-    assert load("digits", classes=(7, 3), examples=20).fingerprint == expected
+    with torch.device("meta"):
+        assert load("digits", classes=(7, 3), examples=20).fingerprint == expected
 
 
 def test_loading_leaves_the_callers_random_numbers_alone() -> None:

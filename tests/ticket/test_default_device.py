@@ -20,9 +20,8 @@ def made() -> Ticket:
 
 @pytest.fixture
 def meta(made: Ticket) -> Iterator[None]:
-    torch.set_default_device("meta")
-    yield
-    torch.set_default_device(None)
+    with torch.device("meta"):
+        yield
 
 
 def test_a_ticket_is_saved_loaded_applied_and_exported(made: Ticket, meta: None, tmp_path: Path) -> None:
