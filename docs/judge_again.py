@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from ticketzoo.deriving.again import made_words
 from ticketzoo.evaluation.again import judge_ticket
 from ticketzoo.evaluation.evidence import card_files
 from ticketzoo.finding import FindRecipe
@@ -25,7 +26,7 @@ def judge_again(folder: Path) -> None:
     path, card = folder / "ticket.json", folder / "README.md"
     content = json.loads(path.read_text())
     content["verdict"] = judge_ticket(Ticket.from_pretrained(folder)).model_dump(mode="json")
-    content["pruning"]["words"] = found_words(content["pruning"])
+    content["pruning"]["words"] = made_words(read_config(folder)) or found_words(content["pruning"])
     path.write_text(check_config(content, str(path)).to_json())
     ticket, cost = Ticket.from_pretrained(folder), cost_of(read_config(folder), card.read_text())
     known = card_extras(ticket) | {"cost": cost, "short_recipe": short_recipe(ticket.recipe_text, FindRecipe)}

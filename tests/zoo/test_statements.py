@@ -541,4 +541,4 @@ def test_every_ticket_of_the_registry_states_what_its_rows_give(name: str) -> No
     checks = said(Path("registry", name).absolute())
     assert not [line for line in checks if "NOTE" in line and "keeps" not in line and "was not compared" not in line]
     assert "README.md: its tables, metadata and verdict are those of ticket.json and the rows" in checks
-    assert any(line.startswith(("accuracy.png: ", "perplexity.png: ")) for line in checks)
+    assert any(line.startswith(("accuracy.png: ", "perplexity.png: ", "return.png: ")) for line in checks)
