@@ -48,7 +48,7 @@ def table(robust: Mapping[Key, Group], clean: Mapping[Key, Group], epochs: Mappi
 
 
 def words(robust: Mapping[Key, Group], epochs: Mapping[str, int]) -> str:
-    """What tickets have before fresh weights, and before the dense network of the longest training."""
+    """The lead of tickets over fresh weights, and over the dense network of the longest training."""
     *_, longest = epochs
     dense = robust["", "dense", longest]
     lines = ["Robust accuracy in points, means over seeds:", ""]

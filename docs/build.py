@@ -5,7 +5,7 @@ Text between `<!-- NAME -->` and `<!-- end -->` is replaced; everything else is 
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,7 +66,13 @@ STABILITY = {
 }
 """By the name of the results file."""
 
-DOUBLE_DESCENT = ("double-descent", "double-descent-reduced")
+STUDIES = {
+    "double-descent": (of_double_descent, "lenet-300-100.mnist-double-descent"),
+    "double-descent-reduced": (of_double_descent, "lenet-300-100.mnist-double-descent-reduced"),
+    "grokking": (of_grokking, "one-layer.addition-mod-67-grokking"),
+    "tangent": (of_tangent, "lenet-300-100.mnist-tangent"),
+}
+"""Tables and plots of studies, with the run's name, by the name of the results file."""
 DOMAINS = {"lstm": lstm_parts, "adversarial": adversarial_parts, "cartpole": cartpole_parts, "simclr": simclr_parts}
 """Tables of other domains by the name of the results file."""
 ELASTIC = {"elastic-mlp": PUBLISHED, "elastic-resnet": {}}
@@ -297,6 +303,16 @@ def verdict_errors_until_decided(found: dict) -> str:
     return "\n".join(lines)
 
 
+def domains() -> Iterator[tuple[str, str]]:
+    """The name and text of each part of docs/domains.md whose results file is there."""
+    for name, its_parts in DOMAINS.items():
+        if (RESULTS / f"{name}.jsonl").is_file():
+            yield from its_parts(read_rows(name))
+    for name, (of_study, title) in STUDIES.items():
+        if (RESULTS / f"{name}.jsonl").is_file():
+            yield name, of_study(read_rows(name), title, IMAGES / f"{name}.png")
+
+
 def main() -> None:
     """Write every table."""
     errors = json.loads((RESULTS / "verdict-errors.json").read_text())
@@ -332,20 +348,8 @@ def main() -> None:
         if (RESULTS / f"{family}.jsonl").is_file():
             for name, text in elastic_parts(read_rows(family), published):
                 replace(ROOT / "docs" / "elastic.md", f"{family}-{name}", text)
-    for name in DOUBLE_DESCENT:
-        if (RESULTS / f"{name}.jsonl").is_file():
-            text = of_double_descent(read_rows(name), f"lenet-300-100.mnist-{name}", IMAGES / f"{name}.png")
-            replace(ROOT / "docs" / "domains.md", name, text)
-    for results, its_parts in DOMAINS.items():
-        if (RESULTS / f"{results}.jsonl").is_file():
-            for name, text in its_parts(read_rows(results)):
-                replace(ROOT / "docs" / "domains.md", name, text)
-    if (RESULTS / "grokking.jsonl").is_file():
-        name, image = "one-layer.addition-mod-67-grokking", IMAGES / "grokking.png"
-        replace(ROOT / "docs" / "domains.md", "grokking", of_grokking(read_rows("grokking"), name, image))
-    if (RESULTS / "tangent.jsonl").is_file():
-        text = of_tangent(read_rows("tangent"), "lenet-300-100.mnist-tangent", IMAGES / "tangent.png")
-        replace(ROOT / "docs" / "domains.md", "tangent", text)
+    for name, text in domains():
+        replace(ROOT / "docs" / "domains.md", name, text)
     for name, text in parts(read_rows, ticket_rows, ROOT / "registry", IMAGES):
         replace(ROOT / "docs" / "finders.md", name, text)
     overlaps, page = read_rows("overlaps"), ROOT / "docs" / "comparing.md"
