@@ -14,6 +14,7 @@ BENCHMARKS = (
     "imp_epoch",
     "masked_step",
     "images",
+    "streaming",
     "pruning_round",
     "scores_round",
     "packing",
