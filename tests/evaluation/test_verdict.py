@@ -10,6 +10,7 @@ from ticketzoo.evaluation import verdict as verdicts
 from ticketzoo.evaluation.arms import SCALE_ARMS
 from ticketzoo.evaluation.inference import seeds_to_decide
 from ticketzoo.evaluation.verdict import judge_all, sentence
+from ticketzoo.tasks import TASKS
 from ticketzoo.ticket.verdict import LevelVerdict
 
 judge = partial(verdicts.judge, transfer=())
@@ -540,3 +541,34 @@ def test_robust_accuracy_without_accuracy_is_not_measured() -> None:
 def test_each_metric_has_the_margin_that_its_own_dense_gives() -> None:
     level = judge(robust(0.5, 0.5) + DENSE + rows("ticket", around(0.9))).levels[0]
     assert "margin 1.00; by test accuracy" in level.reason and "margin 0.50" in level.reason
+
+
+DECIDING = {
+    "accuracy": (0.1, 1.0), "robust_accuracy": (0.1, 1.0), "linear_accuracy": (0.4, 1.0), "f1": (0.0, 1.0),
+    "exact_match": (0.0, 1.0), "matthews": (0.0, 1.0), "pearson": (0.0, 1.0), "spearman": (0.0, 1.0),
+    "perplexity": (8.0, 1.0), "bits_per_byte": (2.0, 0.0), "return": (22.0, 500.0),
+}  # fmt: skip
+"""Metrics that tasks compare arms by: what a guess has, and the best that there is."""
+
+
+def test_metrics_of_every_type_of_task_are_looked_at_here() -> None:
+    assert {task.make.metric.name for task in TASKS.values() if hasattr(task.make, "metric")} <= DECIDING.keys()
+
+
+@pytest.mark.parametrize("metric", DECIDING)
+def test_at_the_floor_nothing_is_measured_and_at_the_ceiling_nothing_wins(metric: str) -> None:
+    floor, ceiling = DECIDING[metric]
+    falls = floor > ceiling
+    marks = {"decides": True} | ({"higher_is_better": False} if falls else {})
+
+    def arms_at(value: float) -> list[dict[str, Any]]:
+        values = [value, value, value + 0.001 * (floor - ceiling if value == ceiling else ceiling - floor)]
+        arms = ("dense", "ticket", "random_mask", "random_reinit")
+        named = {"metric": f"test_{metric}"}
+        measured = [row for arm in arms for row in rows(arm, values, **named)] + rows("chance", [floor], **named)
+        measured = [row | marks for row in measured]
+        return measured + [row for arm in arms for row in rows(arm, values)] * (metric == "robust_accuracy")
+
+    (level,) = judge(arms_at(floor)).levels
+    assert level.label == "not measured" and level.reason.startswith("dense did not learn")
+    assert judge(arms_at(ceiling)).label in ("matching", "undecided")

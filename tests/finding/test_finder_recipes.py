@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from killed_find import killed, start
 from launched import results_of
-from test_killed import killed, start
 
 from ticketzoo import load_ticket
 from ticketzoo.finding import FindRecipe, find_and_package

@@ -1,15 +1,12 @@
-"""Tickets of an LSTM that says the next letter of the alphabet: from find to verdict, killed, by two processes."""
+"""Tickets of an LSTM that says the next letter of the alphabet: from find to verdict."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 import yaml
 from command_line import ticketzoo
-from launched import results_of
-from test_killed import killed, start
 from text_folders import write_data
 
 from ticketzoo import load_ticket
@@ -100,40 +97,6 @@ def test_a_verdict_rests_on_a_dense_network_that_is_better_than_frequencies(tmp_
     assert learned.label != "not measured"
     assert unlearned.label == "not measured"
     assert "dense did not learn" in unlearned.levels[0].reason
-
-
-@pytest.mark.slow
-def test_a_find_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path, caches: Path) -> None:
-    (recipe := tmp_path / "recipe.yaml").write_text(yaml.safe_dump(recipe_in(texts(tmp_path / "texts"), EVERYTHING)))
-    whole = start(recipe, tmp_path / "whole")
-    whole.join()
-    assert whole.exitcode == 0
-    kills = sum(killed(start(recipe, tmp_path / "killed"), tmp_path / "killed", 0.05 * number) for number in range(4))
-    last = start(recipe, tmp_path / "killed")
-    last.join()
-    assert last.exitcode == 0
-    assert kills, "the command was done too soon to be killed"
-    folders = [tmp_path / run / "lstm-lm.alphabet-imp" for run in ("whole", "killed")]
-    for name in ("ticket.json", "results.jsonl", "seed-0/masks.safetensors", "seed-0/rewind.safetensors"):
-        ours, theirs = (folder / name for folder in folders)
-        assert ours.read_bytes() == theirs.read_bytes(), name
-
-
-def perplexities(content: dict[str, Any], folder: str) -> list[float]:
-    ticket = load_ticket(str(found(content, Path(folder))))
-    return [row["value"] for row in ticket.results if row["metric"] == "test_perplexity"]
-
-
-@pytest.mark.slow
-def test_two_processes_find_what_one_finds(tmp_path: Path, caches: Path) -> None:
-    """Without dropout, which each process draws for itself. Five rows are shared as two and three."""
-    content = recipe_in(texts(tmp_path / "texts"), RECURRENT)
-    content["model"]["kwargs"]["dropout"] = 0.0
-    content["training"]["batch_size"] = 5
-    torch.set_num_threads(1)
-    first, second = results_of(2, perplexities, tmp_path, content, str(tmp_path / "two"))
-    assert first == second
-    assert first == pytest.approx(perplexities(content, str(tmp_path / "one")), rel=1e-3)
 
 
 @pytest.mark.slow

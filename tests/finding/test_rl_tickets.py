@@ -1,4 +1,4 @@
-"""Tickets of a network that balances a pole: from find to verdict, killed, by two processes, by the command line."""
+"""Tickets of a network that balances a pole: from find to verdict, and by the command line."""
 
 import json
 from pathlib import Path
@@ -8,8 +8,6 @@ import pytest
 import torch
 import yaml
 from command_line import ticketzoo
-from launched import results_of
-from test_killed import killed, start
 
 from ticketzoo import load_ticket
 from ticketzoo.finding import FindRecipe, find_and_package
@@ -99,13 +97,6 @@ def test_returns_are_shown_as_numbers_and_both_of_them(tmp_path: Path) -> None:
     assert "%" not in shown.replace("95%", "")
 
 
-def test_a_verdict_rests_on_a_dense_network_that_is_better_than_a_random_policy(tmp_path: Path) -> None:
-    verdict = load_ticket(str(found(recipe(seeds=[0, 1]), tmp_path))).config.verdict
-    assert verdict.label == "not measured"
-    assert "dense did not learn" in verdict.levels[0].reason
-    assert "of a guess" in verdict.levels[0].reason
-
-
 @pytest.mark.slow
 def test_a_network_that_learns_is_judged(tmp_path: Path) -> None:
     """600 updates in 8 environments let it balance for three times as long as a random policy, by any seed."""
@@ -115,44 +106,6 @@ def test_a_network_that_learns_is_judged(tmp_path: Path) -> None:
     (chance,) = {row["value"] for row in ticket.results if row["arm"] == "chance"}
     assert min(returns) > 3 * chance
     assert ticket.config.verdict.label != "not measured"
-
-
-def compared(folder: Path) -> dict[str, bytes]:
-    files = ("ticket.json", "results.jsonl", "seed-0/masks.safetensors", "seed-0/rewind.safetensors")
-    return {name: (folder / "actor-critic.cartpole-imp" / name).read_bytes() for name in files}
-
-
-@pytest.mark.parametrize("environment", ["CartPole-v1", "Acrobot-v1"])
-@pytest.mark.slow
-def test_a_find_killed_again_and_again_ends_with_the_same_bytes(tmp_path: Path, environment: str) -> None:
-    content = recipe(60, task=TASK | {"environment": environment})
-    (file := tmp_path / "recipe.yaml").write_text(yaml.safe_dump(content))
-    whole = start(file, tmp_path / "whole")
-    whole.join()
-    assert whole.exitcode == 0
-    kills = sum(killed(start(file, tmp_path / "killed"), tmp_path / "killed", 0.05 * number) for number in range(4))
-    last = start(file, tmp_path / "killed")
-    last.join()
-    assert last.exitcode == 0
-    assert kills, "the command was done too soon to be killed"
-    assert compared(tmp_path / "killed") == compared(tmp_path / "whole")
-
-
-def returns_in(content: dict[str, Any], folder: str) -> list[float]:
-    ticket = load_ticket(str(found(content, Path(folder))))
-    return [row["value"] for row in ticket.results if row["metric"] == "test_return"]
-
-
-@pytest.mark.slow
-def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
-    """The first one plays for both: five environments are shared as two and three."""
-    task = TASK | {"environments": 5}
-    content = recipe(12, task=task, finder=EVERYTHING)
-    content["training"]["batch_size"] = 20
-    torch.set_num_threads(1)
-    first, second = results_of(2, returns_in, tmp_path, content, str(tmp_path / "two"))
-    assert first == second
-    assert first == pytest.approx(returns_in(content, str(tmp_path / "one")), rel=1e-3)
 
 
 @pytest.mark.slow

@@ -64,6 +64,27 @@ def test_the_text_says_where_phases_are_and_where_weights_went_farthest() -> Non
     assert [line[0] for line in outcome.tables[0].rows] == ["0: 0.000, light", "1: 0.500, critical", "2: 0.750, sweet"]
 
 
+def test_of_a_dense_network_that_did_not_learn_no_phase_is_told() -> None:
+    rows = [row(level, "test_accuracy", value) for level, value in enumerate((0.12, 0.10, 0.13))]
+    guess = row(0, "test_accuracy", 0.12, arm="chance")
+    outcome = outcome_of([*rows, guess], "test_accuracy")
+    assert outcome.text == (
+        "Dense: test accuracy 12.00, which is not above a guess by three standard deviations, so that nothing is said "
+        "of phases."
+    )
+    assert [line[0] for line in outcome.tables[0].rows] == ["0: 0.000", "1: 0.500", "2: 0.750"]
+    assert [curve.label for curve in outcome.curves] == ["test accuracy"]
+    assert "Sweet: level 2" in outcome_of([*rows, {**guess, "value": 0.11}], "test_accuracy").text
+
+
+def test_a_metric_of_which_less_is_better_is_refused(tmp_path: Path) -> None:
+    task = {"type": "causal-language-modelling", "dataset": {"path": "emma"}, "tokens": {"kind": "words"}, "length": 8}
+    model = {"name": "lstm-lm", "kwargs": {"embedding": 4, "hidden": 4, "layers": 1}}
+    study = RECIPE["study"] | {"model": model, "task": task, "finder": {"levels": 1}, "arm_levels": [1]}
+    with pytest.raises(RecipeError, match=r"^study\.task: of perplexity less is better, and phases are of acc"):
+        run_study(parse_recipe({**RECIPE, "study": study}, StudyRecipe, "test"), tmp_path)
+
+
 def test_it_is_an_ordinary_search_whose_trainings_are_found_again(tmp_path: Path) -> None:
     recipe = parse_recipe(RECIPE, StudyRecipe, "test")
     plan = plan_study(recipe, tmp_path, seconds=0.01)

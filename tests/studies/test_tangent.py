@@ -10,7 +10,8 @@ from made_cells import cells_in, job
 from ticketzoo.errors import RecipeError
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.studies import StudyRecipe, plan_study, run_study
-from ticketzoo.studies.tangent import learned, outcome_of
+from ticketzoo.studies.study import learned
+from ticketzoo.studies.tangent import outcome_of
 from ticketzoo.training.tangent import TANGENT
 
 RECIPE: dict[str, Any] = {

@@ -8,7 +8,6 @@ import pytest
 import torch
 import yaml
 from command_line import ticketzoo
-from launched import results_of
 
 from ticketzoo import load_ticket
 from ticketzoo.errors import RecipeError, TicketError
@@ -94,22 +93,6 @@ def test_no_verdict_rests_on_a_dense_network_that_is_as_an_untrained_one(tmp_pat
     assert verdict is not None and verdict.label == "not measured"
     assert "dense did not learn" in verdict.levels[0].reason
     assert "of a guess or an untrained network" in verdict.levels[0].reason
-
-
-def numbers(content: dict[str, Any], folder: str) -> list[float]:
-    recipe = parse_recipe(content, FindRecipe, "simclr")
-    ticket = load_ticket(str(find_and_package(recipe, Path(folder))[1]))
-    return [row["value"] for row in ticket.results if row["metric"] in ("test_loss", "test_linear_accuracy")]
-
-
-@pytest.mark.slow
-def test_two_processes_find_what_one_finds(tmp_path: Path) -> None:
-    """Views of both processes are compared; 31 images are shared as 15 and 16."""
-    content = CONTENT | {"training": CONTENT["training"] | {"batch_size": 31}}
-    torch.set_num_threads(1)
-    first, second = results_of(2, numbers, tmp_path, content, str(tmp_path / "two"))
-    assert first == second
-    assert first == pytest.approx(numbers(content, str(tmp_path / "one")), rel=0.01)
 
 
 @pytest.mark.slow

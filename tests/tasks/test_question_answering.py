@@ -121,6 +121,7 @@ def test_no_answer_is_an_answer_where_training_questions_have_none(tmp_path: Pat
     task = task_of(write_data(tmp_path / "data", {"train": rows, "test": rows}), letters)
     assert task.evaluate(Between(cls=4.0), "test", CPU)["exact_match"] == 0.5  # 8 for none, 10 for the spans
     assert task.evaluate(Between(cls=6.0), "test", CPU)["exact_match"] == 0.5  # 12 for none
+    assert task.guesses("test") == {"exact_match": [0.5], "f1": [0.5]}, "no answer to every question"
     ((_, answers),) = task.batches(2, 0, 0, 1, CPU)
     assert sorted(answers.tolist()) == [[0, 0], [4, 5]]
 

@@ -3,6 +3,7 @@
 import math
 import re
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -287,6 +288,32 @@ def test_environments_that_cannot_be_are_told_in_a_line(environment: str, messag
     with pytest.raises(DataError, match=message) as error:
         task_of(environment=environment)
     assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def registered() -> Iterator[Callable[..., str]]:
+    """Give what registers gymnasium's CartPole under another name."""
+    before = set(gymnasium.registry)
+
+    def register(name: str, **keys: Any) -> str:
+        gymnasium.register(name, "gymnasium.envs.classic_control:CartPoleEnv", **keys)
+        return name
+
+    yield register
+    for name in set(gymnasium.registry) - before:
+        del gymnasium.registry[name]
+
+
+def test_an_environment_whose_episodes_may_never_end_is_refused(registered: Callable[..., str]) -> None:
+    with pytest.raises(DataError, match=r"of Endless-v0 may never end, .*: register it with max_episode_steps$"):
+        task_of(environment=registered("Endless-v0"))
+
+
+def test_an_environment_of_ones_own_is_played_copy_by_copy_whatever_its_name(registered: Callable[..., str]) -> None:
+    name = registered("MyCartPole-v0", max_episode_steps=5)
+    copies = environment_called(name).copies(2)
+    assert isinstance(copies, Replayed)
+    assert episode_returns(copies, 2, lambda seen: np.zeros(len(seen), np.int64), 0) == [5.0, 5.0]
 
 
 def test_what_an_environment_needs_is_told() -> None:

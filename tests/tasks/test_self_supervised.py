@@ -197,6 +197,8 @@ def test_the_floor_is_a_guess_or_an_untrained_network() -> None:
     other = network(task, seed=5).eval()
     with untrained(other):
         assert torch.equal(other.blocks[0].conv1.weight, first)  # of whatever weights: one floor
+    with untrained(other, draw=1):
+        assert not torch.equal(other.blocks[0].conv1.weight, first)
     assert sum(task.guesses("test")["linear_accuracy"]) == pytest.approx(1)
 
 

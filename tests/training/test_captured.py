@@ -18,11 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from ticketzoo.masks.attach import hooks_paused
 from ticketzoo.models import architecture_of, model_state
+from ticketzoo.models.create import architecture_for
 from ticketzoo.models.own import OwnArchitecture
 from ticketzoo.models.state import State, copy_state
 from ticketzoo.recipe import Steps
 from ticketzoo.seeds import derive_seed
-from ticketzoo.tasks import create_task
+from ticketzoo.tasks import TASKS, create_task
 from ticketzoo.tasks.fill_mask import FillMask, FillMaskConfig, room_for
 from ticketzoo.tasks.text_classification import TextClassification, TextClassificationConfig
 from ticketzoo.training import TrainingConfig, train
@@ -79,6 +80,25 @@ def of_texts(kind: str, lines: Path, letters: Path) -> tuple[dict[str, Any], Any
     return bert("fill-mask"), fill_mask(lines, letters, sequences=kind)
 
 
+DIGITS = {"path": "digits", "classes": [0, 1, 2], "examples": 40, "validation": 0}
+OTHERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "views": ("lenet-300-100", {"type": "self-supervised", "dataset": DIGITS, "projection": [16, 8]}),
+    "attacked": (
+        "lenet-300-100",
+        {"type": "image-classification", "dataset": DIGITS, "adversarial": {"epsilon": 0.1, "steps": 2}},
+    ),
+    "sums": ("one-layer-transformer", {"type": "modular-addition", "modulus": 11}),
+}
+"""Tasks that are neither plain images nor texts, and a model of each."""
+
+
+def of_others(kind: str) -> tuple[dict[str, Any], Any]:
+    name, content = OTHERS[kind]
+    task = create_task(TASKS[content["type"]].config.model_validate(content))
+    width = {"width": 8, "units": 8} if kind == "sums" else {"width": 0.1}
+    return architecture_for(name, width, task.signature), task
+
+
 def plain(job: Job, device: torch.device = CPU, **keys: Any) -> State:
     model = job.model(device)
     train(model, job.task, job.training, seed=job.seed, device=device, **keys)
@@ -113,6 +133,13 @@ def assert_close(ours: State, theirs: State, **tolerance: float) -> None:
 def test_images_give_the_same_bits(architecture: dict[str, Any], optimizer: str, clip_norm: float | None) -> None:
     for job in jobs_of(architecture, training(optimizer, clip_norm=clip_norm), seeds=1, arms=2):
         assert_close(static(job), plain(job), atol=0.0)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_views_attacked_images_and_sums_give_the_same_bits(kind: str) -> None:
+    architecture, task = of_others(kind)
+    _, job = jobs_of(architecture, training("adam", evaluate_every="2ep"), seeds=1, arms=2, task=task)
+    assert_close(static(job), plain(job), atol=0.0)
 
 
 def test_images_are_augmented_before_they_are_captured() -> None:
@@ -196,13 +223,12 @@ class Looks(TorchDispatchMode):
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("kind", ["lenet", "conv", "blocks", "lines", "classification"])
+@pytest.mark.parametrize("kind", ["lenet", "conv", "blocks", "lines", "classification", *OTHERS])
 def test_no_update_looks_at_numbers(kind: str, lines: Path, letters: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Looking cannot be captured. Transformers does not look at attention masks while it is."""
     monkeypatch.setattr("transformers.utils.import_utils.is_cuda_stream_capturing", lambda: True)
-    architecture, task = {"lenet": (LENET, digits()), "conv": (CONV, digits())}.get(kind) or of_texts(
-        kind, lines, letters
-    )
+    known = {"lenet": (LENET, digits()), "conv": (CONV, digits())}
+    architecture, task = known.get(kind) or (of_others(kind) if kind in OTHERS else of_texts(kind, lines, letters))
     job = jobs_of(architecture, training("adamw", clip_norm=1.0), seeds=1, arms=2, task=task)[1]
     model = job.model(CPU)
     optimizer = create_optimizer(job.training.optimizer, model.parameters())
@@ -277,6 +303,16 @@ def test_captured_texts(kind: str, lines: Path, letters: Path, monkeypatch: pyte
         expected, count = plain(uncaptured(job), CUDA), replays(monkeypatch)
         assert_close(plain(job, CUDA), expected, atol=1e-4)
         assert len(count) >= 10
+
+
+@on_cuda
+@pytest.mark.parametrize("kind", OTHERS)
+def test_captured_views_attacked_images_and_sums(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    architecture, task = of_others(kind)
+    _, job = jobs_of(architecture, training("adam", evaluate_every="2ep"), seeds=1, arms=2, task=task)
+    expected, count = plain(uncaptured(job), CUDA), replays(monkeypatch)
+    assert_close(plain(job, CUDA), expected, atol=1e-4)
+    assert count
 
 
 @on_cuda

@@ -35,9 +35,10 @@ def given_weights(name: str, weights: str) -> Mapping[str, Tensor]:
     """
     if weights != PUBLISHED and (Path(weights).expanduser() / CONFIG_FILE).is_file():
         return _of_ticket(weights)
-    if weights != PUBLISHED:
-        return open_source(_place(Path(weights).expanduser())).tensors
     library, _, inner = name.partition("/")
+    if weights != PUBLISHED:
+        tensors = open_source(_place(Path(weights).expanduser())).tensors
+        return _in_timms_names(tensors) if library == "timm" else tensors
     if library == "torchvision":
         return _of_torchvision(inner)
     if library == "timm":
@@ -52,6 +53,12 @@ def _place(path: Path) -> Path:
     if not (path / FINAL).is_file():
         raise RecipeError(f"model.weights: {path}: this training did not keep its weights: it has no {FINAL}")
     return path / FINAL
+
+
+def _in_timms_names(tensors: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+    from ticketzoo.models.efficientnet_names import in_timms_names
+
+    return in_timms_names(tensors)
 
 
 def _of_ticket(folder: str) -> Mapping[str, Tensor]:

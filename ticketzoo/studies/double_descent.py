@@ -7,7 +7,8 @@ from typing import Annotated
 
 from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
-from ticketzoo.evaluation.arms import DENSE, TICKET, arm_label
+from ticketzoo.errors import RecipeError
+from ticketzoo.evaluation.arms import CHANCE, DENSE, TICKET, arm_label
 from ticketzoo.evaluation.metrics import describe, show
 from ticketzoo.evaluation.tables import Table
 from ticketzoo.finding.config import RewindingConfig
@@ -23,6 +24,7 @@ from ticketzoo.studies.study import (
     Row,
     StudyRecipe,
     is_known,
+    learned,
 )
 from ticketzoo.studies.tables import table_of
 from ticketzoo.util.text import show_numbers, show_sparsity
@@ -64,11 +66,18 @@ class DoubleDescentConfig(NetworkStudyConfig):
     words="networks trained on wrong labels, level by level: what they fit, how they test, how far their weights went",
 )
 def study(recipe: StudyRecipe, store: Store) -> Outcome:
-    """Find tickets as ever, and look at every level's accuracies and weights."""
+    """Find tickets as ever, and look at every level's accuracies and weights.
+
+    Raises:
+        RecipeError: of the task's metric less is better.
+    """
     config = recipe.study
     assert isinstance(config, DoubleDescentConfig)
     arms = (TICKET, DENSE, *config.arms)
     search = config.search(recipe.name, store, finder=config.finder, arms=arms, arm_levels=config.arm_levels)
+    if not search.task.metric.higher_is_better:
+        what = f"of {search.task.metric.name} less is better, and phases are of accuracies"
+        raise RecipeError(f"study.task: {what}: take a task that is measured by one, such as image-classification")
     store.progress.planned(search.recipe.trainings)
     replicates = store.each(search.replicate, config.seeds)
     rows = [row for one in replicates for row in _of_levels(search, one)]
@@ -81,7 +90,8 @@ def outcome_of(rows: list[Row], metric: str, margin: float = 0.005) -> Outcome:
     """Return table, text and plot of the study's rows, by the metric that decides."""
     means = _means(rows, TICKET)
     test = [one[metric] for one in means.values()]
-    names = phases(test, margin)
+    at_start, guess = (_values(rows, arm, metric, 0) for arm in (TICKET, CHANCE))
+    names = phases(test, margin) if learned(at_start, guess) else []
     curves = _curves(rows, means, metric)
     axes = ("log2 of 1 / weights kept", f"{metric.removeprefix('test_').replace('_', ' ')}, or a fraction")
     text = _text(means, names, metric, margin)
@@ -109,10 +119,10 @@ def phases(test: Sequence[float], margin: float) -> list[str]:
 
 
 def _of_levels(search: Search, replicate: Replicate) -> list[Row]:
-    """Return the rows of a seed's tickets, dense as that of level 0; of a plan none."""
-    rows = [_row(row) for row in replicate.rows if (row["arm"], row["at"]) == (TICKET, "final")]
+    """Return the rows of a seed's tickets, dense as that of level 0, and of the best guess; of a plan none."""
+    rows = [_row(row) for row in replicate.rows if row["arm"] in (TICKET, CHANCE) and row["at"] == "final"]
     initial, names = replicate.initial.state, list(search.dense)
-    labels = {(row["level"], row["seed"]): row for row in rows}
+    labels = {(row["level"], row["seed"]): row for row in rows if row["arm"] == TICKET}
     for (level, _), row in labels.items():
         trained = replicate.found[level].trained
         if trained is None or not is_known(trained.final):
@@ -132,6 +142,15 @@ def _row(row: Mapping[str, object]) -> Row:
     }
 
 
+def _values(rows: Sequence[Row], arm: str, metric: str, level: int) -> list[float]:
+    return [row["value"] for row in rows if (row["arm"], row["metric"], row["level"]) == (arm, metric, level)]
+
+
+def _others(rows: Sequence[Row]) -> list[str]:
+    """Return the arms that are trained beside the ticket."""
+    return [arm for arm in dict.fromkeys(row["arm"] for row in rows) if arm not in (TICKET, CHANCE)]
+
+
 def _means(rows: Sequence[Row], arm: str) -> dict[int, dict[str, float]]:
     """Return by level, from 0, the means over seeds of all metrics of an arm, and the sparsity."""
     found: dict[int, dict[str, list[float]]] = {}
@@ -147,11 +166,11 @@ def _curves(rows: Sequence[Row], means: Mapping[int, Mapping[str, float]], metri
     def points(of: Mapping[int, Mapping[str, float]], name: str, scale: float = 1) -> list[tuple[float, float]]:
         return [(-math.log2(1 - one["sparsity"]), one[name] / scale) for one in of.values() if name in one]
 
-    others = [arm for arm in dict.fromkeys(row["arm"] for row in rows) if arm != TICKET]
     curves = [Curve(metric.replace("_", " "), points(means, metric))]
     curves += [Curve(words, points(means, name)) for name, words in TRAINED.items()]
     curves += [
-        Curve(f"{metric.replace('_', ' ')}, {arm_label(arm)}", points(_means(rows, arm), metric)) for arm in others
+        Curve(f"{metric.replace('_', ' ')}, {arm_label(arm)}", points(_means(rows, arm), metric))
+        for arm in _others(rows)
     ]
     distance = points(means, "distance_from_start")
     largest = max((value for _, value in distance), default=0.0)
@@ -163,14 +182,13 @@ def _curves(rows: Sequence[Row], means: Mapping[int, Mapping[str, float]], metri
 def _tables(rows: Sequence[Row], names: Sequence[str], metric: str) -> tuple[Table, ...]:
     heads = {metric: metric.replace("_", " "), **TRAINED, **DISTANCES}
     lines: dict[str, dict[str, list[float]]] = {}
-    others = dict.fromkeys(row["arm"] for row in rows if row["arm"] != TICKET)
     for number, (level, one) in enumerate(_means(rows, TICKET).items()):
-        cells = lines.setdefault(f"{level}: {show_sparsity(one['sparsity'])}, {names[number]}", {})
-        here = [row for row in rows if row["level"] == level]
+        phase = f", {names[number]}" if names else ""
+        cells = lines.setdefault(f"{level}: {show_sparsity(one['sparsity'])}{phase}", {})
         for name, head in heads.items():
-            cells[head] = [row["value"] for row in here if (row["arm"], row["metric"]) == (TICKET, name)]
-        for arm in others:
-            cells[arm_label(arm)] = [row["value"] for row in here if (row["arm"], row["metric"]) == (arm, metric)]
+            cells[head] = _values(rows, TICKET, name, level)
+        for arm in _others(rows):
+            cells[arm_label(arm)] = _values(rows, arm, metric, level)
     lines = {line: {head: of for head, of in cells.items() if of} for line, cells in lines.items()}
     plain = set(DISTANCES.values())
 
@@ -184,7 +202,10 @@ def _text(means: Mapping[int, Mapping[str, float]], names: Sequence[str], metric
     if not means:
         return ""
     levels, test = list(means), [one[metric] for one in means.values()]
-    said = [f"Dense: {metric.replace('_', ' ')} {show(metric, test[0])}."]
+    dense = f"Dense: {metric.replace('_', ' ')} {show(metric, test[0])}"
+    if not names:
+        return f"{dense}, which is not above a guess by three standard deviations, so that nothing is said of phases."
+    said = [f"{dense}."]
     for phase in (LIGHT, CRITICAL, SWEET, COLLAPSED):
         of = [number for number, name in enumerate(names) if name == phase and number]
         if of:

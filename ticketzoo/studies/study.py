@@ -1,5 +1,6 @@
 """The table of studies, and what a recipe of `ticketzoo study` holds."""
 
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -143,3 +144,12 @@ STUDIES: Registry[Study] = Registry("study", Study, error=RecipeError)
 def is_known(state: Mapping[str, Any]) -> bool:
     """Tell whether weights are there; those of a training that a plan has yet to do are not."""
     return not isinstance(state, Unknown)
+
+
+def learned(values: Sequence[float], chance: Sequence[float], *, higher: bool = True) -> bool:
+    """Tell whether networks are better than the best constant guess by three standard deviations over seeds."""
+    if not values or not chance:
+        return bool(values)
+    std = statistics.stdev(values) if len(values) > 1 else 0.0
+    gap = statistics.fmean(values) - statistics.fmean(chance)
+    return (gap if higher else -gap) > 3 * std

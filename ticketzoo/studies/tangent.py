@@ -27,6 +27,7 @@ from ticketzoo.studies.study import (
     Row,
     StudyRecipe,
     is_known,
+    learned,
 )
 from ticketzoo.studies.tables import table_of
 from ticketzoo.training.parametrisation import WEIGHTS
@@ -206,15 +207,6 @@ def _table(rows: Sequence[Row], rewind: int, training: str, metric: str) -> tupl
     }
     caption = f"{describe([metric])} of {training} training by sparsity, rewound to iteration {rewind:,}"
     return table_of(caption, "arm", lines, lambda _, value: show(metric, value))
-
-
-def learned(values: Sequence[float], chance: Sequence[float], *, higher: bool = True) -> bool:
-    """Tell whether networks are better than the best constant guess by three standard deviations over seeds."""
-    if not values or not chance:
-        return bool(values)
-    std = statistics.stdev(values) if len(values) > 1 else 0.0
-    gap = statistics.fmean(values) - statistics.fmean(chance)
-    return (gap if higher else -gap) > 3 * std
 
 
 def _text(rows: Sequence[Row], rewind: int, arms: Sequence[str], metric: str) -> Iterator[str]:

@@ -18,6 +18,8 @@ from ticketzoo.util.text import one_line
 
 _REMEDY = "pip install 'ticketzoo[rl]'"
 _REMEDIES = {"box2d": "pip install 'gymnasium[box2d]'", "mujoco": "pip install 'gymnasium[mujoco]'"}
+_CART_POLES = "gymnasium.envs.classic_control.cartpole:CartPoleVectorEnv"
+"""Class of the copies that are computed at once."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +165,9 @@ class Kind:
         """Return `count` of it."""
         import gymnasium
 
-        if "CartPole" in self.name:
-            made = gymnasium.make_vec(self.name, num_envs=count, vectorization_mode="vector_entry_point").unwrapped
-            if type(made).__name__ == "CartPoleVectorEnv":
-                return CartPoles(made)
+        if gymnasium.spec(self.name).vector_entry_point == _CART_POLES:
+            vectorised = gymnasium.make_vec(self.name, num_envs=count, vectorization_mode="vector_entry_point")
+            return CartPoles(vectorised.unwrapped)
         return Replayed(self.name, [_made(self.name) for _ in range(count)])
 
 
@@ -175,7 +176,7 @@ def environment_called(name: str) -> Kind:
 
     Raises:
         DataError: gymnasium is missing, or what the environment needs; there is no such environment; its observations
-            are no vectors, or its actions no choice of a few.
+            are no vectors, its actions no choice of a few, or its episodes without a largest length.
     """
     try:
         from gymnasium import spaces
@@ -186,6 +187,9 @@ def environment_called(name: str) -> Kind:
     made = _made(name)
     seen, acts = made.observation_space, made.action_space
     made.close()
+    if made.spec.max_episode_steps is None:
+        what = f"an episode of {name} may never end, and evaluation waits for it"
+        raise DataError(f"task.environment: {what}: register it with max_episode_steps")
     if not isinstance(acts, spaces.Discrete) or acts.start != 0:
         raise DataError(f"task.environment: the actions of {name} are {acts}; a task needs {_DISCRETE}")
     if not isinstance(seen, spaces.Box) or len(seen.shape) != 1:

@@ -41,18 +41,18 @@ def features_of(model: nn.Module) -> Iterator[Callable[[Tensor], tuple[Tensor, T
 
 
 @contextmanager
-def untrained(model: nn.Module) -> Iterator[bool]:
+def untrained(model: nn.Module, draw: int = 0) -> Iterator[bool]:
     """Have `model` hold weights that nobody trained: normal, of variance 2 / fan in; tell whether it does.
 
-    Scales of normalisations are 1, biases and running means 0. A model whose weights are made of others is left as it
-    is. Afterwards it has its own again.
+    They follow from `draw`. Scales of normalisations are 1, biases and running means 0. A model whose weights are made
+    of others is left as it is. Afterwards it has its own again.
     """
     state = live_state(plain_model(model))
     if any(parametrize.is_parametrized(module) for module in model.modules()):
         yield False
         return
     kept = {name: tensor.detach().clone() for name, tensor in state.items()}
-    generator = torch.Generator().manual_seed(derive_seed(0, "untrained"))
+    generator = torch.Generator().manual_seed(derive_seed(0, "untrained", *([draw] if draw else [])))
     try:
         with torch.no_grad():
             for name, tensor in state.items():

@@ -141,6 +141,11 @@ class QuestionAnswering:
         right = [[answer.text for answer in question.answers] for question in questions]
         return {"loss": loss / len(windows.sequences), **squad_scores(found, right)}
 
+    def guesses(self, split: str) -> dict[str, list[float]]:
+        """Return what an answer without words scores throughout: the share of questions that have none."""
+        right = [[answer.text for answer in question.answers] for question in self._questions[split]]
+        return {metric: [score] for metric, score in squad_scores([""] * len(right), right).items()}
+
 
 def _cross_entropy(start_logits: Tensor, end_logits: Tensor, answers: Tensor) -> Tensor:
     """Return the sum over windows, mean over first and last token."""
