@@ -74,9 +74,10 @@ def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: Any) -> st
     def moved(link: re.Match[str]) -> str:
         target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[1]))
         uri = OUTSIDE.get(target) or target.removeprefix("docs/")
-        if not (ROOT / target).exists():
+        built = target in OUTSIDE or (target.startswith("docs/") and files.get_file_from_path(uri) is not None)
+        if not built and not (ROOT / target).exists():
             _log.warning(f"{source} links to {target}, which is not there")
-        if target not in OUTSIDE and (not target.startswith("docs/") or files.get_file_from_path(uri) is None):
+        if not built:
             return "](nowhere)"
         return f"]({posixpath.relpath(uri, posixpath.dirname(here) or '.')}{link[2] or ''})"
 
