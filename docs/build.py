@@ -31,6 +31,7 @@ from ticketzoo.evaluation.tables import transfer_table
 from ticketzoo.instability.measure import Instability, instabilities, relative_barrier, stability_label, stable_from
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.ticket.config import parse_config
+from ticketzoo.ticket.folder import read_config
 from ticketzoo.zoo import ticket_folders
 from ticketzoo.zoo.summary import read_summary
 from ticketzoo.zoo.table import markdown_table
@@ -84,7 +85,7 @@ def read_rows(name: str) -> list[dict]:
     return [json.loads(line) for line in (RESULTS / f"{name}.jsonl").read_text().splitlines()]
 
 
-FIRST = "lenet-300-100.mnist-imp"
+FIRST = "lenet-5.fashion-mnist-imp"
 """The ticket whose result README begins with."""
 
 
@@ -321,8 +322,8 @@ def main() -> None:
     replace(ROOT / "docs" / "verdicts.md", "verdict-errors-until-decided", verdict_errors_until_decided(added))
     summaries = map(read_summary, ticket_folders(ROOT / "registry"))
     replace(ROOT / "registry" / "README.md", "tickets", markdown_table(summaries))
-    verdict = json.loads((ROOT / "registry" / FIRST / "ticket.json").read_text())["verdict"]
-    replace(ROOT / "README.md", "first", first_result(ticket_rows(FIRST), verdict["label"], verdict["sparsity"]))
+    first = read_config(ROOT / "registry" / FIRST)
+    replace(ROOT / "README.md", "first", first_result(ticket_rows(FIRST), first.verdict))
     trials = read_rows("lenet-300-100.mnist-imp-frankle2019")
     claims = claims_2019(trials)
     directed = [same for *_, same in claims if same is not None]

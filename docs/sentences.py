@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from ticketzoo.evaluation.statistics import Group, Row, dense_of, group_rows, paired_difference
 from ticketzoo.instability.measure import Instability, instabilities
+from ticketzoo.ticket.verdict import Verdict
 
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 Claim = tuple[str, str, str]
@@ -53,22 +54,27 @@ def frankle_2019_trials(rows: list[Row], stops: Mapping[tuple[str, int], Group],
     )
 
 
-def first_result(rows: list[Row], label: str, sparsity: float) -> str:
-    """The verdict of a ticket beside its controls, there and at the sparsest level that has them."""
+def first_result(rows: list[Row], verdict: Verdict) -> str:
+    """A ticket beside its controls, at the level of its verdict and at the sparsest that has them, and the verdict."""
     groups = {(group.key.arm, group.key.level): group for group in group_rows(rows)}
-    controls = {"random_reinit": "re-initialised", "random_mask": "with random masks"}
-    seeds, dense = len(groups["dense", 0].by_seed), groups["dense", 0].summary.mean
-    told = []
-    last = max(level for arm, level in groups if arm == "random_mask")
-    for level in (next(level for (_, level), one in groups.items() if one.sparsity == sparsity), last):
-        beside = listed(f"{100 * groups[arm, level].summary.mean:.2f} {words}" for arm, words in controls.items())
-        ticket = groups["ticket", level]
-        told.append(f"with {ticket.sparsity:.1%} of the weights removed {100 * ticket.summary.mean:.2f}, and {beside}")
-    return wrapped(
-        f"LeNet-300-100 on MNIST, {counted(seeds, 'seed')}, test accuracy in percent, mean: dense {100 * dense:.2f}; "
-        f"{'; '.join(told)}. The verdict: *{label}* up to {sparsity:.1%}, by a rule whose error rates are known "
-        "([docs/verdicts.md](docs/verdicts.md)). How many seeds the levels behind it need is on its card."
+    dense = groups["dense", 0]
+    lines = [
+        f"LeNet-5 on Fashion-MNIST, test accuracy in percent, means of {counted(len(dense.by_seed), 'seed')}:",
+        "",
+        "| weights removed | dense | ticket | its mask, fresh weights | its weights, random mask |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    named = next(level for (_, level), one in groups.items() if one.sparsity == verdict.sparsity)
+    for level in (named, max(level for arm, level in groups if arm == "random_mask")):
+        arms = [dense, *(groups[arm, level] for arm in ("ticket", "random_reinit", "random_mask"))]
+        means = " | ".join(f"{100 * one.summary.mean:.2f}" for one in arms)
+        lines.append(f"| {groups['ticket', level].sparsity:.1%} | {means} |")
+    elsewhere = listed(sorted({level.label for level in verdict.levels if level.target in verdict.transfer}))
+    said = (
+        f"The verdict: *{verdict.label}* up to {verdict.sparsity:.1%}, and on MNIST *{elsewhere}* dense, by "
+        "[a rule whose error rates are known](docs/verdicts.md)."
     )
+    return "\n".join([*lines, "", wrapped(said)])
 
 
 def stable_where(rows: list[Row], threshold: float) -> str:

@@ -25,13 +25,14 @@ OUTSIDE = {
     "SECURITY.md": "security.md",
     "benchmarks/GPU.md": "gpu.md",
     "registry/README.md": "tickets.md",
-    "registry/lenet-300-100.mnist-imp/accuracy.png": "images/mnist-imp.png",
+    "registry/lenet-5.fashion-mnist-imp/accuracy.png": "images/first.png",
 }
 """Files of the repository, and the pages and pictures that they become."""
 
 _log = get_plugin_logger("site_pages")
 
-_LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
+_LINK = re.compile(r"(?:(?<=\[)([\w./-]+\.md))?\]\((?!https?:|mailto:|#)([^)\s#]+)(#[^)\s]*)?\)")
+_CARD = re.compile(r"registry/([^/]+)/README\.md")
 _TO_NOTHING = re.compile(r"(?<!!)\[([^\]]*)\]\(nowhere\)")
 
 
@@ -40,7 +41,7 @@ def on_files(files: Files, *, config: MkDocsConfig, **_: Any) -> Files:
     for source, page in OUTSIDE.items():
         files.append(File.generated(config, page, abs_src_path=str(ROOT / source)))
     files.append(File.generated(config, "commands.md", content=commands()))
-    for name, content in files_of(collect([ROOT / "registry"]).exhibits, TITLE):
+    for name, content in files_of(collect([ROOT / "registry"]).exhibits, TITLE, above="../"):
         files.append(File.generated(config, f"gallery/{name}", content=content))
     for notebook in [file for file in files if file.src_uri.endswith(".ipynb")]:
         files.remove(notebook)
@@ -66,19 +67,37 @@ def commands() -> str:
     return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
 
-def on_page_markdown(markdown: str, *, page: Page, files: Files, **_: Any) -> str:
-    """Return the page with links to where its targets are in the site; what is not there keeps its words alone."""
+def names(nav: list[Any]) -> dict[str, str]:
+    """Return the names of pages in the navigation, by their files."""
+    found: dict[str, str] = {}
+    for name, inside in (item for entry in nav for item in entry.items()):
+        found |= {inside: name} if isinstance(inside, str) else names(inside)
+    return found
+
+
+def on_page_markdown(markdown: str, *, page: Page, config: MkDocsConfig, files: Files, **_: Any) -> str:
+    """Return the page with links to where its targets are in the site; what is not there keeps its words alone.
+
+    A page that is called by its file is called by its name, and the card of a ticket is its page in the gallery.
+    """
     here = page.file.src_uri
     source = next((name for name, uri in OUTSIDE.items() if uri == here), f"docs/{here}")
+    called = names(config.nav or [])
+    if here == "tickets.md":
+        page.meta["hide"] = ["toc"]  # beside a wide table
 
     def moved(link: re.Match[str]) -> str:
-        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), link[1]))
-        uri = OUTSIDE.get(target) or target.removeprefix("docs/")
-        built = target in OUTSIDE or (target.startswith("docs/") and files.get_file_from_path(uri) is not None)
+        text, path, anchor = link.groups(default="")
+        target = posixpath.normpath(posixpath.join(posixpath.dirname(source), path))
+        uri = OUTSIDE.get(target) or _CARD.sub(r"gallery/tickets/\1/index.html", target).removeprefix("docs/")
+        built = files.get_file_from_path(uri) is not None
         if not built and not (ROOT / target).exists():
             _log.warning(f"{source} links to {target}, which is not there")
-        if not built:
-            return "](nowhere)"
-        return f"]({posixpath.relpath(uri, posixpath.dirname(here) or '.')}{link[2] or ''})"
+        words = called.get(uri, text) if text else ""
+        return (
+            f"{words}]({posixpath.relpath(uri, posixpath.dirname(here) or '.')}{anchor})"
+            if built
+            else f"{words}](nowhere)"
+        )
 
     return _TO_NOTHING.sub(r"\1", _LINK.sub(moved, markdown))

@@ -46,7 +46,13 @@ def test_the_site_is_built_without_a_warning_and_asks_no_host_for_anything(tmp_p
     assert (gallery / "tickets" / "lenet-300-100.mnist-imp" / "masks.png").is_file()
     assert "gallery.css" in (gallery / "index.html").read_text()
     assert "../gpu/" in (tmp_path / "scale" / "index.html").read_text()
-    assert (tmp_path / "images" / "mnist-imp.png").is_file()
+    assert (tmp_path / "images" / "first.png").is_file()
+    tickets = (tmp_path / "tickets" / "index.html").read_text()
+    assert 'href="../gallery/tickets/lenet-300-100.mnist-imp/"' in tickets
+    assert 'href="../index.html">Documents' in (gallery / "index.html").read_text()
+    assert ">docs/" not in re.sub(
+        r"<(pre|code).*?</\1>", "", (tmp_path / "use" / "index.html").read_text(), flags=re.DOTALL
+    )
     notebook = tmp_path / "notebooks" / "use_a_ticket"
     shown = re.findall(r'<img alt="png" src="([^"]+)"', (notebook / "index.html").read_text())
     assert [(notebook / picture).is_file() for picture in shown] == [True]

@@ -84,3 +84,14 @@ def test_no_name_of_an_option_is_cut_in_a_narrow_terminal(tmp_path: Path, column
     names = [name for option in options for name in option.opts if name.startswith("--")]
     assert "--checkpoint-seconds" in names
     assert [name for name in names if name not in done.out] == []
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_the_list_of_commands_says_what_each_does_to_the_end(tmp_path: Path, columns: str) -> None:
+    for names in ((), ("recipe",)):
+        done = ticketzoo(tmp_path, *names, "--help", environment={"COLUMNS": columns, "TERMINAL_WIDTH": columns})
+        shown = " ".join(done.out.replace("│", " ").replace("`", "").split())
+        for found, command in COMMANDS.items():
+            if found[:-1] == names:
+                said = (command.help or "").partition("\n\n")[0].replace("`", "")
+                assert f"{found[-1]} {' '.join(said.split())}" in shown

@@ -3,11 +3,12 @@
 130 and 143 where Ctrl-C or SIGTERM ended it.
 """
 
+import inspect
 import logging
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
 from typing import Annotated, Any, NoReturn
@@ -24,6 +25,12 @@ from ticketzoo.util.text import for_terminal
 
 NARROW = 80
 """Columns of a terminal below which help is plain text, without boxes."""
+
+
+def first_paragraph(command: Callable[..., Any] | None) -> str:
+    """Return what lists of commands say of one; without it they cut its first line off where boxes have no room."""
+    return " ".join((inspect.getdoc(command) or "").partition("\n\n")[0].split())
+
 
 app = typer.Typer(
     name="ticketzoo",
@@ -50,32 +57,24 @@ def _options(
     """Take the options that stand before a command."""
 
 
-for module in (
-    "find",
-    "transfer",
-    "stability",
-    "connect",
-    "study",
-    "watch",
-    "zoo",
-    "search",
-    "add",
-    "push_pull",
-    "bring",
-    "repack",
-    "compare",
-    "combine",
-    "align",
-    "stretch",
-    "export",
-    "evaluate",
-    "reproduce",
-    "judge",
-    "site",
-    "doctor",
-):
-    import_module(f"ticketzoo.cli.{module}").register(app)
-app.add_typer(recipes.app, name="recipe")
+PANELS = {
+    "Find and retrain": ("find", "transfer", "stability", "connect", "study", "judge", "reproduce", "evaluate"),
+    "Runs": ("watch",),
+    "Tickets": ("zoo", "search", "site", "add", "push_pull"),
+    "Masks": ("compare", "bring", "combine", "align", "stretch", "repack", "export"),
+    "Help": ("doctor",),
+}
+"""The modules of commands, by the heading of the help under which theirs stand."""
+
+for panel, modules in PANELS.items():
+    for module in modules:
+        known = len(app.registered_commands)
+        import_module(f"ticketzoo.cli.{module}").register(app)
+        for command in app.registered_commands[known:]:
+            command.rich_help_panel = panel
+app.add_typer(recipes.app, name="recipe", rich_help_panel="Find and retrain")
+for command in (*app.registered_commands, *recipes.app.registered_commands):
+    command.short_help = first_paragraph(command.callback)
 
 
 def main() -> NoReturn:

@@ -51,7 +51,7 @@ SetOption = Annotated[
 ]
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Working folder.", show_default="runs/<name of the recipe>"),
+    typer.Option("--out", "-o", metavar="DIR", help="Working folder.", show_default="runs/ and the recipe's name"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
 VerboseOption = Annotated[
@@ -95,7 +95,10 @@ ExecutorOption = Annotated[
     ),
 ]
 CheckpointOption = Annotated[
-    float, typer.Option("--checkpoint-seconds", min=0, help="Write a checkpoint of the running training this often.")
+    float,
+    typer.Option(
+        "--checkpoint-seconds", metavar="SECONDS", min=0, help="Write a checkpoint of the running training this often."
+    ),
 ]
 PlanOption = Annotated[
     bool, typer.Option("--plan", help="Train nothing; say what there is to do, and how long it takes on this device.")

@@ -76,7 +76,7 @@ def pull(
     repo_id: Annotated[str, typer.Argument(metavar="REPO_ID[@REVISION]", help="owner/name, at a branch or commit.")],
     to: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="The folder to write.", show_default="registry/<its name>"),
+        typer.Option(metavar="DIR", help="The folder to write.", show_default="registry/ and its name"),
     ] = None,
     force: Annotated[bool, typer.Option("--force-download", help="Fetch again what is in the cache.")] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Replace another ticket in the folder.")] = False,

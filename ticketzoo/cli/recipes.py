@@ -7,7 +7,9 @@ from pydantic import BaseModel
 from ticketzoo.api.recipes import command_of, read_for, recipe_path, shipped_name
 from ticketzoo.cli.options import JsonOption, RecipeArgument, SetOption
 
-app = typer.Typer(help="Look at recipes.", no_args_is_help=True)
+app = typer.Typer(
+    help="List the recipes that come with ticketzoo, or show one with every default.", no_args_is_help=True
+)
 
 
 @app.command("list")

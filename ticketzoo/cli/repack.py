@@ -31,7 +31,7 @@ def repack(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", "-o", metavar="DIR", help="The new folder.", show_default="<its name>-ENCODING or -seed"),
+        typer.Option("--out", "-o", metavar="DIR", help="The new folder.", show_default="its name, -ENCODING or -seed"),
     ] = None,
     registry: RegistryOption = None,
     as_json: JsonOption = False,

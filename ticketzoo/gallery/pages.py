@@ -31,9 +31,16 @@ MOST_LINES = 5_000
 """Lines of results.jsonl that a page shows; all are in the file beside it."""
 
 
-def files_of(exhibits: Sequence[Exhibit], title: str) -> Iterator[tuple[str, bytes]]:
-    """Yield the files of a gallery, each by its path: the same tickets give the same bytes."""
+def files_of(exhibits: Sequence[Exhibit], title: str, *, above: str = "") -> Iterator[tuple[str, bytes]]:
+    """Yield the files of a gallery, each by its path: the same tickets give the same bytes.
+
+    Args:
+        exhibits: the tickets.
+        title: the name at the top of each page.
+        above: the way from the gallery's folder to that of the pages that it is a part of, such as "../".
+    """
     templates = _templates()
+    templates.globals["above"] = above
     ranked = cards.in_rank(exhibits)
     known = cards.known_to_script(ranked)
     yield (
