@@ -67,15 +67,20 @@ def test_a_mistyped_folder_is_named_beside_the_near_ones_at_once(
     assert asked == ["potos"]
 
 
-@pytest.mark.parametrize(("mistyped", "meant"), [("digts", "digits"), ("Digit", "digits"), ("ema", "emma")])
-def test_a_mistyped_built_in_data_set_is_named_without_a_network(
+@pytest.mark.parametrize(("mistyped", "meant"), [
+    ("digts", "digits"), ("Digit", "digits"), ("ema", "emma"),
+    ("mnist", "ylecun/mnist"), ("fashion-mnist", "zalando-datasets/fashion_mnist"), ("CIFAR-10", "uoft-cs/cifar10"),
+])  # fmt: skip
+def test_a_mistyped_data_set_that_is_known_is_named_without_a_network(
     mistyped: str, meant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", "http://127.0.0.1:9")  # where nothing listens
-    assert refusal(mistyped).startswith(
-        f"could not load data set {mistyped}: no such folder here (did you mean {meant}?), and on the Hub: "
-    )
+    said = f"could not load data set {mistyped}: no such folder here (did you mean {meant}?), and on the Hub: "
+    assert refusal(mistyped).startswith(said)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
+    assert refusal(mistyped).startswith(said)
 
 
 def test_a_data_set_of_the_hub_s_that_is_in_the_cache_needs_no_asking(

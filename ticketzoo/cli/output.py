@@ -94,7 +94,8 @@ def show_table(table: "Table", *, folds: float = 1.0) -> None:
         print(for_terminal(name if table.align[0] == "l" else f"{table.columns[0]} {name}"))
         facts = ", ".join(f"{column} {cell}" for column, cell in zip(table.columns[1:], cells, strict=True) if cell)
         screen.print(Padding(Text(for_terminal(facts)), (0, 0, 0, 4)))
-    screen.print(Text(for_terminal(table.caption)))
+    if table.caption:
+        screen.print(Text(for_terminal(table.caption)))
 
 
 def show_made(made: "Ticket", out: Path, as_json: bool) -> None:

@@ -1,7 +1,6 @@
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 
 from ticketzoo.cli.options import JsonOption, VerboseOption
 
@@ -78,11 +77,8 @@ def search(
 
 def show(hits: "Hits", as_json: bool) -> None:
     """Print the tickets that were found, and on standard error what was left out."""
-    from rich.measure import Measurement
-    from rich.padding import Padding
-    from rich.table import Table
-
-    from ticketzoo.cli.output import WIDE, console, print_json, say
+    from ticketzoo.cli.output import print_json, say, show_table
+    from ticketzoo.evaluation.tables import Table
     from ticketzoo.util.text import for_terminal
 
     for reason in hits.left_out:
@@ -98,15 +94,4 @@ def show(hits: "Hits", as_json: bool) -> None:
     if not hits.summaries:
         print(f"no such tickets in {for_terminal(hits.where)}{f'; {hits.hint}' if hits.hint else ''}")
         return
-    table = Table(*hits.columns)
-    for summary in hits.summaries:
-        table.add_row(*(escape(cell) for cell in hits.cells(summary)))
-    screen = console()
-    if Measurement.get(screen, screen.options.update_width(WIDE), table).maximum <= screen.width:
-        screen.print(table)
-        return
-    for summary in hits.summaries:  # a name is one word on a line of its own, however narrow the terminal
-        name, *cells = hits.cells(summary)
-        print(name)
-        facts = (f"{column} {cell}" for column, cell in zip(hits.columns[1:], cells, strict=True) if cell)
-        screen.print(Padding(escape(", ".join(facts)), (0, 0, 0, 4)))
+    show_table(Table("", hits.columns, "l" * len(hits.columns), tuple(map(hits.cells, hits.summaries))))

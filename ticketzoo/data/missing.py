@@ -11,6 +11,8 @@ from ticketzoo.util.text import show_names
 
 BUILT_IN = ("digits", "emma")
 """Names of data sets that need neither a folder nor the Hub."""
+ON_HUB = ("ylecun/mnist", "zalando-datasets/fashion_mnist", "uoft-cs/cifar10", "nyu-mll/glue", "rajpurkar/squad")
+"""Data sets of the Hub's that are often called without their owner."""
 
 
 def check_there(path: str, revision: str | None) -> None:
@@ -26,7 +28,7 @@ def check_there(path: str, revision: str | None) -> None:
         call_hub(lambda: client().dataset_info(path, revision=revision), path, repeat=False)
     except (HubMissing, HubUnreachable) as error:
         raise DataError(
-            f"could not load data set {path}: no such folder here{_near(folder)}, and on the Hub: {error}"
+            f"could not load data set {path}: no such folder here{near(folder)}, and on the Hub: {error}"
         ) from error
 
 
@@ -44,16 +46,18 @@ def check_path(path: str) -> None:
         validate_repo_id(path)
     except HFValidationError:
         advice = "give one with --set task.dataset.path=FOLDER"
-        raise DataError(f"no data set at {path}: there is no such folder{_near(folder)}: {advice}") from None
+        raise DataError(f"no data set at {path}: there is no such folder{near(folder)}: {advice}") from None
 
 
-def _near(folder: Path) -> str:
-    """Return the folders beside it, and built-in data sets, that are called almost like it, in words; "" for none."""
-    known: dict[str, object] = {name: name for name in BUILT_IN if len(folder.parts) == 1}
+def near(folder: Path) -> str:
+    """Return the folders beside it, and known data sets, that are called almost like it, in words; "" for none."""
+    known: dict[str, object] = {}
+    if len(folder.parts) == 1:
+        known = {name.rpartition("/")[2]: name for name in (*BUILT_IN, *ON_HUB)}
     with suppress(OSError):
         known |= {entry.name.casefold(): entry for entry in folder.parent.iterdir() if entry.is_dir()}
-    near = difflib.get_close_matches(folder.name.casefold(), known, n=3, cutoff=0.6)
-    return f" (did you mean {show_names([known[name] for name in near])}?)" if near else ""
+    meant = difflib.get_close_matches(folder.name.casefold(), known, n=3, cutoff=0.6)
+    return f" (did you mean {show_names([known[name] for name in meant])}?)" if meant else ""
 
 
 def _is_cached(path: str) -> bool:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 from torch import Tensor
 
-from ticketzoo.data.missing import check_there
+from ticketzoo.data.missing import check_there, near
 from ticketzoo.data.splits import random_share
 from ticketzoo.data.stored_folder import load_folder
 from ticketzoo.errors import DataError
@@ -118,7 +118,8 @@ def load_stored(path: str, name: str | None, revision: str | None) -> "DatasetDi
     except DataError:
         raise
     except Exception as error:  # datasets, huggingface_hub, pyarrow and fsspec raise dozens of unrelated types here
-        tried = f"the folder {path}" if folder.is_dir() else f"data set {path}: no such folder here, and on the Hub"
+        absent = f"data set {path}: no such folder here{near(folder)}, and on the Hub"
+        tried = f"the folder {path}" if folder.is_dir() else absent
         why = "one of its files has no rows" if isinstance(error, StopIteration) else one_line(_cause(error))
         other = (
             f" (its name, {name!r}, is as in the recipe: unset it for a folder without)"

@@ -62,7 +62,7 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        table = RichTable(caption=Text(for_terminal(self.caption)), caption_justify="left")
+        table = RichTable(caption=Text(for_terminal(self.caption)) if self.caption else None, caption_justify="left")
         for column, side in zip(self.columns, self.align, strict=True):
             table.add_column(Text(for_terminal(column)), justify="left" if side == "l" else "right", overflow="fold")
         for row in self.rows:

@@ -12,7 +12,7 @@ from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 
 from ticketzoo import __version__
-from ticketzoo.evaluation.arms import TICKET, arm_label, in_order
+from ticketzoo.evaluation.arms import CHANCE, TICKET, arm_label, in_order
 from ticketzoo.evaluation.statistics import Row
 from ticketzoo.gallery import boards, cards, commands, curves, forest, words
 from ticketzoo.gallery.exhibit import Exhibit
@@ -87,7 +87,7 @@ def _no_page(content: bytes) -> bytes:
 
 def arm_table(exhibit: Exhibit, target: str) -> dict[str, Any]:
     """Return the arms measured on a target and, by level, its sparsity, its means by arm, and its label."""
-    found = [one for one in exhibit.on(target) if one.arm != "chance"]
+    found = [one for one in exhibit.on(target) if one.arm != CHANCE]
     arms = in_order(one.arm for one in found)
     labels, packaged = exhibit.labels(target), {entry.level for entry in exhibit.config.levels}
     levels: dict[int, dict[str, Measured]] = {}
@@ -104,7 +104,7 @@ def arm_table(exhibit: Exhibit, target: str) -> dict[str, Any]:
         }
         for level, by_arm in sorted(levels.items())
     ]
-    guess = next((one for one in exhibit.on(target) if one.arm == "chance"), None)
+    guess = next((one for one in exhibit.on(target) if one.arm == CHANCE), None)
     return {"arms": arms, "lines": lines, "guess": guess}
 
 
@@ -149,6 +149,7 @@ def _templates() -> jinja2.Environment:
         "found_facts": found_facts,
         "key": _key,
         "kind_facts": kind_facts,
+        "kind_names": json.dumps(words.kind_names()),
         "kind_of": words.kind_of,
         "kinds": words.KINDS,
         "load_line": commands.load_line,

@@ -37,3 +37,8 @@ KINDS = (
 def kind_of(label: str) -> Kind:
     """Return the family of a label, with or without its mark of a short training."""
     return next((kind for kind in KINDS if plain_label(label) in kind.labels), KINDS[-1])
+
+
+def kind_names() -> dict[str, str]:
+    """Return the name of each label's family, for the script of the pages."""
+    return {label: kind.name for kind in KINDS for label in kind.labels}

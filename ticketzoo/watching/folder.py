@@ -4,7 +4,7 @@ import difflib
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +18,7 @@ from ticketzoo.watching.journal import FOLDER, Asked, read_asked, read_lines, ro
 from ticketzoo.zoo.places import RUNS, SWEEP
 
 CELLS = "cells"
-_ENDS = {
-    "verdicts.json": "transfer",
-    "instability.json": "stability",
-    "connectivity.json": "connect",
-    "evaluation.json": "evaluate",
-}
+_ENDS = {"verdicts.json": "transfer", "instability.json": "stability", "connectivity.json": "connect"}
 """Files that a finished run leaves, for runs that kept no journal."""
 
 
@@ -87,8 +82,8 @@ class RunFolder:
 
 def is_run(folder: Path) -> bool:
     """Tell whether `folder` is the working folder of a run."""
-    named = any((folder / name).is_file() for name in ("verdicts.json", "connectivity.json", "instability.json"))
-    return (folder / FOLDER / "run.json").is_file() or (folder / CELLS).is_dir() or named
+    ended = any((folder / name).is_file() for name in _ENDS)
+    return (folder / FOLDER / "run.json").is_file() or (folder / CELLS).is_dir() or ended
 
 
 def is_sweep(folder: Path) -> bool:
@@ -175,7 +170,7 @@ def _with_journal(folder: Path, asked: Asked) -> RunFolder:
         state, why = "running", ""
     else:
         state, why = "stopped", asked.ended
-    return RunFolder(**{**vars(known), "state": state, "why": why})
+    return replace(known, state=state, why=why)
 
 
 def _rows_in(line: dict[str, Any]) -> list[Row]:
@@ -196,8 +191,8 @@ def _without_journal(folder: Path) -> RunFolder:
         return RunFolder(folder, "study", folder.name, "finished", done=len(cells), cells=cells)
     if shared:
         return RunFolder(folder, "", folder.name, "not begun")
-    state = RunFolder(folder, "", folder.name, "stopped", done=len(cells), cells=cells)
-    return RunFolder(**{**vars(state), "state": "running" if in_use(state.lock) else "stopped"})
+    known = RunFolder(folder, "", folder.name, "stopped", done=len(cells), cells=cells)
+    return replace(known, state="running") if in_use(known.lock) else known
 
 
 def tickets_in(folder: Path) -> list[Path]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -107,7 +107,7 @@ class Journal(Quiet):
         draw: called with `folder` after news of rows, every `DRAW_EVERY` seconds at most.
     """
 
-    def __init__(self, folder: Path, asked: Asked, draw: Any = None) -> None:
+    def __init__(self, folder: Path, asked: Asked, draw: Callable[[Path], None] | None = None) -> None:
         self._folder, self._draw, self._begun = folder, draw, False
         self._asked = replace(asked, process=f"{os.getpid()}-{time.time_ns()}")
         self._lines: set[str] = set()

@@ -4,10 +4,7 @@
 const known = JSON.parse(document.getElementById("known")?.textContent ?? "[]");
 const cards = [...document.querySelectorAll(".card[data-ticket]")];
 const said = document.getElementById("said");
-const KINDS = {
-  winning: "win", "filters matter": "win", matching: "match", "matches untrained": "untrained",
-  "works untrained": "untrained", undecided: "open", below: "below", "not matching": "below",
-};
+const kinds = JSON.parse(document.body.dataset.kinds);
 
 function stopAt(card, place) {
   const { stops } = known[card.dataset.ticket];
@@ -25,7 +22,7 @@ function stopAt(card, place) {
   find(".n-kept").textContent = kept;
   find(".n-size").textContent = size;
   const verdict = find(".n-label .v");
-  verdict.className = `v ${KINDS[label.replace(" (short training)", "")] ?? "none"}`;
+  verdict.className = `v ${kinds[label.replace(" (short training)", "")] ?? "none"}`;
   verdict.textContent = label;
   const code = find("code");
   code.textContent = code.textContent
