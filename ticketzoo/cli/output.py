@@ -92,7 +92,7 @@ def show_table(table: "Table", *, folds: float = 1.0) -> None:
         return
     for name, *cells in table.rows:
         print(for_terminal(name if table.align[0] == "l" else f"{table.columns[0]} {name}"))
-        facts = ", ".join(f"{column} {cell}" for column, cell in zip(table.columns[1:], cells, strict=True) if cell)
+        facts = "; ".join(f"{column} {cell}" for column, cell in zip(table.columns[1:], cells, strict=True) if cell)
         screen.print(Padding(Text(for_terminal(facts)), (0, 0, 0, 4)))
     if table.caption:
         screen.print(Text(for_terminal(table.caption)))
