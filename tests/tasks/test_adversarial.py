@@ -214,6 +214,7 @@ def test_attacks_in_words() -> None:
         ({"epsilon": "8/0"}, "'8/0' is beyond the range of pixels"),
         ({"epsilon": "-1/255"}, "'-1/255' is beyond"),
         ({"epsilon": 0.1, "step": "2"}, "'2' is beyond"),
+        ({"epsilon": "1e999999999"}, "'1e999999999' is beyond"),  # no number with so many digits is made
         ({"epsilon": 0.1, "attack": "fgsm", "steps": 4}, "fgsm takes one step, not 4"),
         ({"epsilon": 0.1, "evaluate": {"attack": "fgsm", "restarts": 2}}, "fgsm starts at the image"),
         ({}, "epsilon"),

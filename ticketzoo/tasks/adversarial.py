@@ -7,7 +7,6 @@ normalisation and after augmentation.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
@@ -27,7 +26,8 @@ if TYPE_CHECKING:
 
 def _of_pixels(value: Any) -> float:
     try:
-        number = float(Fraction(value.replace(" ", "")) if isinstance(value, str) else value)
+        over, _, under = value.partition("/") if isinstance(value, str) else (value, "", "")
+        number = float(over) / float(under or 1)
     except (TypeError, ValueError, ArithmeticError):
         number = -1.0
     if not 0 <= number <= 1 or isinstance(value, bool):
