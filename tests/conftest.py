@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # for tiny tensors, and several processes at once, threads only wait
 
@@ -14,6 +15,9 @@ environment.prepare()
 from hub_server.fixtures import hub  # noqa: E402, F401
 
 from ticketzoo.util.registry import Registry  # noqa: E402
+
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture

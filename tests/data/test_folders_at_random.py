@@ -82,7 +82,7 @@ def check(root: Path, expected: dict[str, dict[str, set[Path]]]) -> None:
     assert sorted(used + left_out) == sorted(everything(root, root))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(splits(), st.booleans(), st.booleans(), st.lists(NAMES, max_size=2), st.lists(JUNK | HIDDEN, max_size=3))
 def test_splits_are_those_of_the_first_level(
     tree: dict, linked: bool, wrapped: bool, strays: list[str], junk: list[str]
@@ -103,7 +103,7 @@ def test_splits_are_those_of_the_first_level(
         check(root, {split: classes for split, classes in expected.items() if classes})
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(splits(), CLASSES)
 def test_no_folder_that_may_be_a_split_is_lost_without_a_word(tree: dict, unknown: dict) -> None:
     with tempfile.TemporaryDirectory() as made:
@@ -122,7 +122,7 @@ def test_no_folder_that_may_be_a_split_is_lost_without_a_word(tree: dict, unknow
         assert said == f"not used: holdout/ (images: {count}), no split by name"
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.dictionaries(NAMES, st.sets(NAMES, min_size=1), min_size=1, max_size=4))
 def test_without_splits_all_names_of_the_first_level_are_classes(tree: dict[str, set[str]]) -> None:
     with tempfile.TemporaryDirectory() as made:

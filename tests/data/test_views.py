@@ -70,7 +70,7 @@ def test_flips_are_tossed_for_each_image() -> None:
     assert all(a != b for a, b in zip(flipped, kept, strict=True)) and 16 < sum(flipped) < 48
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(total=st.integers(1, 9), start=st.integers(0, 8), seed=st.integers(0, 2**40))
 def test_what_happens_to_an_image_does_not_depend_on_the_share_it_is_in(total: int, start: int, seed: int) -> None:
     start = min(start, total - 1)

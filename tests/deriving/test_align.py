@@ -49,7 +49,7 @@ def match(order: dict[str, torch.Tensor], **changed: Any) -> Match:
     return Match(**{**facts, "state": initial_state(ARCHITECTURE, 1), "weights": OWN, **changed})
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(0, 2**40))
 def test_moved_there_and_back_masks_are_what_they_were_and_layers_as_dense(seed: int) -> None:
     parent, order = ticket(), random_permutations(GROUPS, seed)

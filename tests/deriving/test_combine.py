@@ -60,7 +60,7 @@ def test_what_a_combined_ticket_states() -> None:
 bits = st.lists(st.booleans(), min_size=10, max_size=10).filter(any)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(bits, bits)
 def test_what_both_keep_and_what_one_keeps_alone_make_it_again(first: list[bool], second: list[bool]) -> None:
     last = {"fc2.weight": torch.tensor([[True, False]])}

@@ -94,7 +94,6 @@ def test_maps_of_the_paper(
     assert by_source(units[0], units[1], "interpolate") == interpolate
 
 
-@settings(deadline=None)
 @given(st.integers(1, 12), st.integers(0, 40))
 def test_what_an_order_makes(source: int, others: int) -> None:
     """Copies differ by one at most, earlier units have more; fewer units and back is nothing lost of what stayed."""
@@ -203,7 +202,7 @@ def test_what_a_stretched_ticket_states() -> None:
     assert before != after
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_map_of_units(data: st.DataObject) -> None:
     """Sizes of all hidden layers but the last are one, so that any can be a copy of any."""

@@ -36,7 +36,7 @@ def random_string(total: int, density: float, seed: int = 0) -> NDArray[np.bool_
     return np.random.default_rng(seed).random(total) < density
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(st.tuples(st.integers(0, 3000), DENSITIES), min_size=1, max_size=4), st.integers(0, 2**32))
 def test_strings_come_back(strings: list[tuple[int, float]], seed: int) -> None:
     given_strings = [random_string(total, density, seed + place) for place, (total, density) in enumerate(strings)]
@@ -111,7 +111,7 @@ def test_codes_of_counts_are_those_of_huffman() -> None:
     assert code.lengths[32] == min(code.lengths) == 3
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=120), st.integers(1, 2000), st.data())
 def test_no_bits_give_another_number_of_ones(content: bytes, total: int, data: st.DataObject) -> None:
     ones = data.draw(st.integers(0, total))
@@ -125,7 +125,6 @@ def test_no_bits_give_another_number_of_ones(content: bytes, total: int, data: s
         assert bit.padding_is_zero(found, total)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 2**40 - 1), st.integers(1, 2**40 - 1)), min_size=1))
 def test_costs_in_whole_numbers_are_the_entropy(pairs: list[tuple[int, int]]) -> None:
     ones, totals = (np.array(one) for one in zip(*((min(pair), max(pair)) for pair in pairs), strict=True))

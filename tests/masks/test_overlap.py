@@ -43,7 +43,7 @@ def test_an_overlap_of_ten_weights() -> None:
 group = st.integers(1, 6).flatmap(lambda n: st.tuples(st.just(n), st.integers(0, n), st.integers(0, n), st.just(0)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(group, min_size=1, max_size=2))
 def test_chance_is_the_mean_over_every_choice(groups: list[tuple[int, int, int, int]]) -> None:
     array = counts(*groups)

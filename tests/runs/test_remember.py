@@ -62,7 +62,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(asked=st.lists(st.dictionaries(NAMES, JSON, max_size=2), max_size=5))
 def test_each_specification_is_computed_once_however_often_it_is_asked_for(
     asked: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
@@ -85,7 +85,7 @@ def test_each_specification_is_computed_once_however_often_it_is_asked_for(
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.bool)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     shapes=st.lists(st.lists(st.integers(0, 3), max_size=3), max_size=4),
     dtype=st.sampled_from(DTYPES),

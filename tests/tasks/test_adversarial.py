@@ -116,7 +116,7 @@ def test_epsilon_0_is_the_clean_accuracy_exactly() -> None:
     assert scores["loss"] == pytest.approx(clean["loss"])
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.floats(0, 1), st.integers(1, 4), st.booleans(), st.floats(1e-3, 1), st.integers(0, 99))
 def test_every_changed_image_is_within_epsilon_and_0_to_1(
     epsilon: float, steps: int, random: bool, step: float, seed: int

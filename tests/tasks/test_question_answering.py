@@ -151,7 +151,7 @@ def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> Tokenizer:
 
 
 @given(data=st.data(), context=st.text(alphabet="abcé ,\n", min_size=1, max_size=40).filter(str.strip))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_answer_s_tokens_are_those_that_meet_its_characters(tokenizer: Tokenizer, data: Any, context: str) -> None:
     begin = data.draw(st.integers(0, len(context) - 1))
     end = data.draw(st.integers(begin + 1, len(context)))

@@ -63,7 +63,7 @@ TEXTS = st.text(alphabet="atheAn .,'é\n1", max_size=20)
 
 
 @given(TEXTS, TEXTS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_f1_lies_between_exact_match_and_one(answer: str, right: str) -> None:
     assert exact_match(answer, right) <= word_f1(answer, right) <= 1
     assert word_f1(answer, right) == word_f1(right, answer)

@@ -259,7 +259,7 @@ def test_markup_from_outside_comes_out_as_words(odd: str) -> None:
     assert len({line.count("|") for line in lines}) == 1
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(min_size=1, max_size=40))
 def test_any_text_gives_a_card_that_can_be_read_back(text: Any) -> None:
     measured = [{**row, "target": text} for row in MATCHING]

@@ -54,7 +54,7 @@ def equal(one: Masks, other: Masks) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(mask_levels())
 def test_masks_come_back_from_memory(levels: dict[int, Masks]) -> None:
     packed, unwalked = pack_levels(levels.items()), pack_levels(levels.items())
@@ -74,7 +74,7 @@ def test_masks_come_back_from_memory(levels: dict[int, Masks]) -> None:
                for name, mask in ((name, mask.view(-1).numpy()) for name, mask in union.items()))  # fmt: skip
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(levels=mask_levels(), data=st.data())
 def test_tickets_come_back_from_disk(levels: dict[int, Masks], data: st.DataObject) -> None:
     shapes = {name: mask.shape for name, mask in next(iter(levels.values())).items()}
@@ -109,7 +109,7 @@ def test_the_table_of_encodings() -> None:
     assert [ENCODINGS[name].asked for name in ENCODINGS] == ["", "", "range", "range"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(mask_levels())
 def test_nothing_costs_more_than_a_bit_a_weight(levels: dict[int, Masks]) -> None:
     packed = pack_levels(levels.items())

@@ -108,7 +108,7 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300))
 def test_any_bytes_as_ticket_json(content: bytes) -> None:
     with pytest.raises(TicketError) as refused:
@@ -116,7 +116,7 @@ def test_any_bytes_as_ticket_json(content: bytes) -> None:
     assert "\n" not in str(refused.value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_any_value_anywhere_in_ticket_json(folder: Path, data: st.DataObject) -> None:
     document = json.loads((folder / "ticket.json").read_text())
@@ -133,7 +133,7 @@ def test_any_value_anywhere_in_ticket_json(folder: Path, data: st.DataObject) ->
         assert "\n" not in str(error) and "\x1b" not in str(error)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=400), name=st.sampled_from(["masks", "rewind"]))
 def test_any_bytes_as_tensors(fuzzing: ModuleType, folder: Path, content: bytes, name: str) -> None:
     from ticketzoo.ticket import Ticket

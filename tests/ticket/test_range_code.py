@@ -63,7 +63,7 @@ def check_round_trip(mask: Matrix, outer: Matrix | None) -> None:
     assert sum(Header.read(content)[0].kept) == mask.sum()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(SHAPES, DENSITIES, DENSITIES, st.floats(0, 2), st.integers(0, 2**32))
 def test_masks_come_back(shape: tuple[int, ...], outside: float, inside: float, spread: float, seed: int) -> None:
     random = np.random.default_rng(seed)
@@ -128,7 +128,7 @@ def test_the_bytes_are_those_of_the_format() -> None:
     assert np.array_equal(decode(content, (40,), None), bit.pack(mask))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_damage_is_refused_in_one_line_or_gives_a_mask_of_as_many_weights(data: st.DataObject) -> None:
     mask = uneven((70, 90), 0.3, 1.5)

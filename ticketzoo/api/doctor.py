@@ -10,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from ticketzoo import __version__
 from ticketzoo.errors import TicketzooError
 from ticketzoo.hub.calls import call_hub, client, is_offline
 from ticketzoo.util.text import counted
@@ -17,7 +18,7 @@ from ticketzoo.watching.loggers import LOGGERS
 from ticketzoo.zoo.places import registries, ticket_folders
 
 PACKAGES = (
-    *("ticketzoo", "torch", "torchvision", "transformers", "datasets", "accelerate", "huggingface_hub", "safetensors"),
+    *("torch", "torchvision", "transformers", "datasets", "accelerate", "huggingface_hub", "safetensors"),
     *("numpy", "scipy", "scikit-learn", "pydantic", "matplotlib"),
 )
 OPTIONAL = ("ray", "gguf", "peft", "timm", "lightning")
@@ -37,13 +38,17 @@ def diagnose(*, ask_hub: bool = True) -> dict[str, Found]:
     """
     return {
         "system": {"python": f"{platform.python_version()}, {sys.executable}", "platform": platform.platform()},
-        "packages": {name: found for name in (*PACKAGES, *OPTIONAL) if (found := _version(name))},
+        "packages": {"ticketzoo": __version__, **_packages()},
         "loggers": _loggers(),
         "devices": _devices(),
         "folders": _folders(),
         "hub": _hub(ask_hub),
         "tickets": {str(place): _tickets(place) for place in registries()},
     }
+
+
+def _packages() -> Found:
+    return {name: found for name in (*PACKAGES, *OPTIONAL) if (found := _version(name))}
 
 
 def _version(name: str) -> str:
