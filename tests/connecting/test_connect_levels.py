@@ -1,6 +1,7 @@
 """Level connectivity of a small finished run."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -175,3 +176,13 @@ def test_weights_that_were_thrown_away_are_named(run: Path, tmp_path: Path) -> N
     finally:
         for path, away in moved:
             away.rename(path)
+
+
+def test_of_a_run_found_again_the_newest_ticket_is_taken(run: Path, tmp_path: Path) -> None:
+    again = tmp_path / "again"
+    shutil.copytree(run, again)
+    shutil.copytree(again / "small", again / "small.0123abcd")  # as find keeps the ticket of fewer seeds
+    assert connect(again, tmp_path / "one").sentences == connect(run, tmp_path / "two").sentences
+    shutil.copytree(again / "small", again / "other")
+    with pytest.raises(RunError, match=r"several tickets; name one of them: .*other, .*small$"):
+        KeptRun.read(again)

@@ -132,6 +132,8 @@ def _ticket_folder(folder: Path) -> Path:
     found = sorted(path.parent for path in folder.glob(f"*/{CONFIG_FILE}") if not path.parent.name.startswith("."))
     if not found:
         raise RunError(f"{folder}: holds no ticket, {_why_none(folder)}")
+    names = {path.name for path in found}
+    found = [path for path in found if path.name.rpartition(".")[0] not in names]  # those found earlier stay beside it
     if len(found) > 1:
         raise RunError(f"{folder}: holds several tickets; name one of them: {', '.join(map(str, found))}")
     return found[0]
