@@ -86,7 +86,8 @@ def read_rows(name: str) -> list[dict]:
 
 
 FIRST = "lenet-5.fashion-mnist-imp"
-"""The ticket whose result README begins with."""
+FIRST_TITLE = "LeNet-5 on Fashion-MNIST, trained for three epochs"
+"""The ticket whose result README begins with, and what it is."""
 
 
 def ticket_rows(name: str) -> list[dict]:
@@ -323,7 +324,11 @@ def main() -> None:
     summaries = map(read_summary, ticket_folders(ROOT / "registry"))
     replace(ROOT / "registry" / "README.md", "tickets", markdown_table(summaries))
     first = read_config(ROOT / "registry" / FIRST)
-    replace(ROOT / "README.md", "first", first_result(ticket_rows(FIRST), first.verdict))
+    replace(
+        ROOT / "README.md",
+        "first",
+        first_result(ticket_rows(FIRST), first.verdict, FIRST_TITLE, f"registry/{FIRST}/README.md"),
+    )
     trials = read_rows("lenet-300-100.mnist-imp-frankle2019")
     claims = claims_2019(trials)
     directed = [same for *_, same in claims if same is not None]

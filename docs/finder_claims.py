@@ -39,6 +39,8 @@ class Claim(NamedTuple):
     """Of a claim that is not met."""
     scale: float = 100
     signed: bool = False
+    seeds: int | None = None
+    """Those that a single value is made from, such as a rank correlation of means."""
 
 
 def table(claims: Sequence[Claim]) -> str:
@@ -47,8 +49,8 @@ def table(claims: Sequence[Claim]) -> str:
     for one in claims:
         summary = summarise(list(one.values.values()))
         here = number(summary.mean, one) + (f" ± {one.scale * summary.half_width:.2f}" if summary.half_width else "")
-        what = f"| {one.claim} | {one.published} | {here} | {summary.n} | {one.budget} | {met(one, summary)} |"
-        lines.append(what)
+        seeds = one.seeds or summary.n
+        lines.append(f"| {one.claim} | {one.published} | {here} | {seeds} | {one.budget} | {met(one, summary)} |")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Sentences of docs/reproductions.md and docs/transfer.md that hold measured numbers, written from rows."""
+"""Sentences of README.md, docs/reproductions.md and docs/transfer.md that hold measured numbers, written from rows."""
 
 import textwrap
 from collections import defaultdict
@@ -54,27 +54,36 @@ def frankle_2019_trials(rows: list[Row], stops: Mapping[tuple[str, int], Group],
     )
 
 
-def first_result(rows: list[Row], verdict: Verdict) -> str:
-    """A ticket beside its controls, at the level of its verdict and at the sparsest that has them, and the verdict."""
+def first_result(rows: list[Row], verdict: Verdict, title: str, card: str) -> str:
+    """A ticket beside its controls, at the level of its verdict and at the sparsest that has them, with the labels."""
     groups = {(group.key.arm, group.key.level): group for group in group_rows(rows)}
     dense = groups["dense", 0]
+    seeds = counted(len(dense.by_seed), "seed")
     lines = [
-        f"LeNet-5 on Fashion-MNIST, test accuracy in percent, means of {counted(len(dense.by_seed), 'seed')}:",
+        wrapped(f"{title}, test accuracy in percent, means of {seeds} ± half of the 95% interval:"),
         "",
-        "| weights removed | dense | ticket | its mask, fresh weights | its weights, random mask |",
-        "|--:|--:|--:|--:|--:|",
+        "| weights removed | dense | ticket | its mask, fresh weights | its weights, random mask | verdict |",
+        "|--:|--:|--:|--:|--:|---|",
     ]
-    named = next(level for (_, level), one in groups.items() if one.sparsity == verdict.sparsity)
+    own = {level.level: level for level in verdict.levels if level.target not in verdict.transfer}
+    named = next(level for level, one in own.items() if one.sparsity == verdict.sparsity)
     for level in (named, max(level for arm, level in groups if arm == "random_mask")):
         arms = [dense, *(groups[arm, level] for arm in ("ticket", "random_reinit", "random_mask"))]
-        means = " | ".join(f"{100 * one.summary.mean:.2f}" for one in arms)
-        lines.append(f"| {groups['ticket', level].sparsity:.1%} | {means} |")
-    elsewhere = listed(sorted({level.label for level in verdict.levels if level.target in verdict.transfer}))
-    said = (
-        f"The verdict: *{verdict.label}* up to {verdict.sparsity:.1%}, and on MNIST *{elsewhere}* dense, by "
-        "[a rule whose error rates are known](docs/verdicts.md)."
-    )
+        means = " | ".join(_with_interval(one) for one in arms)
+        lines.append(f"| {own[level].sparsity:.1%} | {means} | *{own[level].label}* |")
+    carried = {
+        target: listed(f"*{one.label}* at {one.sparsity:.1%}" for one in verdict.levels if one.target == target)
+        for target in verdict.transfer
+    }
+    said = "; ".join(f"{target}: {labels}" for target, labels in carried.items())
+    rule = "[a rule whose error rates are known](docs/verdicts.md)"
+    said = f"Carried to {said}. Verdicts are by {rule}; all levels are on [its card]({card})."
     return "\n".join([*lines, "", wrapped(said)])
+
+
+def _with_interval(group: Group) -> str:
+    half = group.summary.half_width
+    return f"{100 * group.summary.mean:.2f}" + ("" if half is None else f" ± {100 * half:.2f}")
 
 
 def stable_where(rows: list[Row], threshold: float) -> str:

@@ -16,7 +16,7 @@ from hub_server.fixtures import hub  # noqa: E402, F401
 
 from ticketzoo.util.registry import Registry  # noqa: E402
 
-settings.register_profile("untimed", deadline=None)
+settings.register_profile("untimed", settings.default, deadline=None)
 settings.load_profile("untimed")
 
 

@@ -183,6 +183,6 @@ def test_of_a_run_found_again_the_newest_ticket_is_taken(run: Path, tmp_path: Pa
     shutil.copytree(run, again)
     shutil.copytree(again / "small", again / "small.0123abcd")  # as find keeps the ticket of fewer seeds
     assert connect(again, tmp_path / "one").sentences == connect(run, tmp_path / "two").sentences
-    shutil.copytree(again / "small", again / "other")
-    with pytest.raises(RunError, match=r"several tickets; name one of them: .*other, .*small$"):
+    shutil.copytree(again / "small", again / "small.other")
+    with pytest.raises(RunError, match=r"several tickets; name one of them: .*small, .*small\.other$"):
         KeptRun.read(again)

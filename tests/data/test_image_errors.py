@@ -12,7 +12,7 @@ from image_folders import colour, grey, numbered, png, write_folder, write_parqu
 from PIL import Image
 
 from ticketzoo.data.images.splits import ImageDataset, load_images
-from ticketzoo.data.missing import check_there
+from ticketzoo.data.missing import check_there, near
 from ticketzoo.errors import DataError
 
 
@@ -81,6 +81,14 @@ def test_a_mistyped_data_set_that_is_known_is_named_without_a_network(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)
     assert refusal(mistyped).startswith(said)
+
+
+@pytest.mark.parametrize("other", ["kmnist", "cifar100", "squad_v2"])
+def test_another_data_set_of_nearly_the_same_name_is_not_what_was_meant(
+    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert near(Path(other)) == ""
 
 
 def test_a_data_set_of_the_hub_s_that_is_in_the_cache_needs_no_asking(

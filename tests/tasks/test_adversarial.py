@@ -213,6 +213,8 @@ def test_attacks_in_words() -> None:
         ({"epsilon": 8}, "8 is beyond the range of pixels, which are from 0 to 1: write such as 0.1 or 8/255"),
         ({"epsilon": "8/0"}, "'8/0' is beyond the range of pixels"),
         ({"epsilon": "-1/255"}, "'-1/255' is beyond"),
+        ({"epsilon": "-8/-255"}, "'-8/-255' is beyond"),
+        ({"epsilon": "0/"}, "'0/' is beyond"),
         ({"epsilon": 0.1, "step": "2"}, "'2' is beyond"),
         ({"epsilon": "1e999999999"}, "'1e999999999' is beyond"),  # no number with so many digits is made
         ({"epsilon": 0.1, "attack": "fgsm", "steps": 4}, "fgsm takes one step, not 4"),

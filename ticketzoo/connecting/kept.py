@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ticketzoo.distributed import processes
 from ticketzoo.errors import RunError
+from ticketzoo.finding.beside import kept_of
 from ticketzoo.finding.recipe import FindRecipe
 from ticketzoo.finding.run import Replicate, Search
 from ticketzoo.models.state import State
@@ -133,7 +134,7 @@ def _ticket_folder(folder: Path) -> Path:
     if not found:
         raise RunError(f"{folder}: holds no ticket, {_why_none(folder)}")
     names = {path.name for path in found}
-    found = [path for path in found if path.name.rpartition(".")[0] not in names]  # those found earlier stay beside it
+    found = [path for path in found if kept_of(path.name) not in names]
     if len(found) > 1:
         raise RunError(f"{folder}: holds several tickets; name one of them: {', '.join(map(str, found))}")
     return found[0]

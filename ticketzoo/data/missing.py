@@ -53,11 +53,17 @@ def near(folder: Path) -> str:
     """Return the folders beside it, and known data sets, that are called almost like it, in words; "" for none."""
     known: dict[str, object] = {}
     if len(folder.parts) == 1:
-        known = {name.rpartition("/")[2]: name for name in (*BUILT_IN, *ON_HUB)}
+        if on_hub := [name for name in ON_HUB if _plain(name.rpartition("/")[2]) == _plain(folder.name)]:
+            return f" (did you mean {show_names(on_hub)}?)"
+        known = {name: name for name in BUILT_IN}
     with suppress(OSError):
         known |= {entry.name.casefold(): entry for entry in folder.parent.iterdir() if entry.is_dir()}
     meant = difflib.get_close_matches(folder.name.casefold(), known, n=3, cutoff=0.6)
     return f" (did you mean {show_names([known[name] for name in meant])}?)" if meant else ""
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("-", "").replace("_", "")
 
 
 def _is_cached(path: str) -> bool:

@@ -1,11 +1,14 @@
 """Another ticket where a run's is to be written: it is kept beside."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.folder import CONFIG_FILE
+
+_KEPT = re.compile(r"\.[0-9a-f]{8}$")
 
 
 def keep_another(folder: Path, ticket: Ticket) -> Path | None:
@@ -26,6 +29,11 @@ def keep_another(folder: Path, ticket: Ticket) -> Path | None:
         return folder.rename(kept)
     except OSError as error:
         raise TicketError(f"{folder}: cannot be kept as {kept}: {error.strerror}") from None
+
+
+def kept_of(name: str) -> str | None:
+    """Return the name of the ticket that one of this name was kept beside; None if it is no name of `keep_another`."""
+    return _KEPT.sub("", name) if _KEPT.search(name) else None
 
 
 def _is_like(folder: Path, ticket: Ticket) -> bool:

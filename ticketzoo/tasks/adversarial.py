@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 def _of_pixels(value: Any) -> float:
     try:
-        over, _, under = value.partition("/") if isinstance(value, str) else (value, "", "")
-        number = float(over) / float(under or 1)
+        over, slash, under = value.partition("/") if isinstance(value, str) else (value, "", "")
+        whole = float(under) if slash else 1.0
+        number = float(over) / whole if whole > 0 else -1.0
     except (TypeError, ValueError, ArithmeticError):
         number = -1.0
     if not 0 <= number <= 1 or isinstance(value, bool):

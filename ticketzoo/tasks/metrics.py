@@ -74,7 +74,9 @@ ROBUST_ACCURACY = METRICS.put(Metric("robust_accuracy", unit="percent", beside="
 LINEAR_ACCURACY = METRICS.put(
     Metric("linear_accuracy", unit="percent", margin=share_of_error, floor="untrained_linear_accuracy")
 )
-METRICS.put(Metric("untrained_linear_accuracy", unit="percent", words="linear accuracy of an untrained network"))
+METRICS.put(
+    Metric("untrained_linear_accuracy", unit="percent", words="best linear accuracy of five untrained networks")
+)
 METRICS.put(Metric("retrieval_accuracy", unit="percent"))
 F1 = METRICS.put(Metric("f1", unit="percent", words="F1"))
 EXACT_MATCH = METRICS.put(Metric("exact_match", unit="percent"))
