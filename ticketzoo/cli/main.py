@@ -66,15 +66,20 @@ PANELS = {
 }
 """The modules of commands, by the heading of the help under which theirs stand."""
 
-for panel, modules in PANELS.items():
-    for module in modules:
-        known = len(app.registered_commands)
-        import_module(f"ticketzoo.cli.{module}").register(app)
-        for command in app.registered_commands[known:]:
-            command.rich_help_panel = panel
-app.add_typer(recipes.app, name="recipe", rich_help_panel="Find and retrain")
-for command in (*app.registered_commands, *recipes.app.registered_commands):
-    command.short_help = first_paragraph(command.callback)
+
+def _register() -> None:
+    for panel, modules in PANELS.items():
+        for module in modules:
+            known = len(app.registered_commands)
+            import_module(f"ticketzoo.cli.{module}").register(app)
+            for command in app.registered_commands[known:]:
+                command.rich_help_panel = panel
+    app.add_typer(recipes.app, name="recipe", rich_help_panel="Find and retrain")
+    for command in (*app.registered_commands, *recipes.app.registered_commands):
+        command.short_help = first_paragraph(command.callback)
+
+
+_register()
 
 
 def main() -> NoReturn:
