@@ -11,6 +11,7 @@ from measuring import to_text
 
 FOLDER = Path(__file__).parent
 BENCHMARKS = (
+    "startup",
     "imp_epoch",
     "masked_step",
     "images",

@@ -37,8 +37,8 @@ from ticketzoo.masks.digests import masks_sha256, state_sha256
 from ticketzoo.masks.masks import Masks
 from ticketzoo.models import architecture_of, create_model, model_names, prunable_parameters
 from ticketzoo.ticket import Found, Ticket, custom_architecture
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
+from ticketzoo.zoo.verify import verify_ticket
 
 KWARGS = {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02}
 WIDER = KWARGS | {"width": 0.5}

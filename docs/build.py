@@ -32,7 +32,7 @@ from ticketzoo.instability.measure import Instability, instabilities, relative_b
 from ticketzoo.instability.plots import network_name, plot_instability, plot_lines
 from ticketzoo.ticket.config import parse_config
 from ticketzoo.ticket.folder import read_config
-from ticketzoo.zoo import ticket_folders
+from ticketzoo.zoo.places import ticket_folders
 from ticketzoo.zoo.summary import read_summary
 from ticketzoo.zoo.table import markdown_table
 

@@ -35,7 +35,7 @@ from ticketzoo.tasks import TASKS
 from ticketzoo.tasks.metrics import METRICS, Metric
 from ticketzoo.ticket.encoding import ENCODINGS
 from ticketzoo.util.registry import Registry
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "extending.md").read_text()
 BLOCKS = {

@@ -31,7 +31,7 @@ from ticketzoo.tasks import TASKS
 from ticketzoo.tasks.metrics import METRICS, Metric
 from ticketzoo.tasks.table import TaskSection
 from ticketzoo.training.job import Job
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 LENGTH = 6
 ERROR = Metric("squared_error", words="squared error", higher_is_better=False)

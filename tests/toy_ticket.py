@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket import Found, Ticket
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 MASKS, REWIND = "seed-7/masks.safetensors", "seed-7/rewind.safetensors"
 

@@ -12,8 +12,8 @@ from ticketzoo.finding import FindRecipe, find_and_package
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.effective import NOT_FOLLOWED, Effective, effective_sparsity
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
+from ticketzoo.zoo.verify import verify_ticket
 
 CONTENT: dict[str, Any] = {
     "name": "lenet.digits-magnitude",

@@ -18,7 +18,7 @@ from ticketzoo.recipe import parse_recipe
 from ticketzoo.runs.store import Store
 from ticketzoo.targets import TransferRecipe
 from ticketzoo.targets.reproduce import Request, run_reproduction
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 CONTENT: dict[str, Any] = {
     "name": "lenet.digits-inverted",

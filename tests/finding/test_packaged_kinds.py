@@ -14,7 +14,7 @@ from ticketzoo.finding.config import MethodConfig
 from ticketzoo.finding.method import METHODS, Lab, Level
 from ticketzoo.recipe import parse_recipe
 from ticketzoo.tasks import create_task
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import pytest
 
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.ticket import Ticket
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTEFACTS = ROOT / "tests" / "artefacts"

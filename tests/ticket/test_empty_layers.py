@@ -18,8 +18,8 @@ from ticketzoo.models import model_state
 from ticketzoo.ticket import Found
 from ticketzoo.ticket.config import check_config
 from ticketzoo.ticket.levels import pack_levels
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
+from ticketzoo.zoo.verify import verify_ticket
 
 POOLER = "pooler.dense.weight"
 LINE = f"{POOLER} keeps 1 of 4,096 weights at level 1 and nothing from level 2 (sparsity 0."

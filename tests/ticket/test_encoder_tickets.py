@@ -27,7 +27,7 @@ from ticketzoo.masks.checks import attached_masks
 from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, bare_names, create_model, model_state, prunable_parameters
 from ticketzoo.ticket import BaseWeights, Found
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 REVISION = "1" * 40
 

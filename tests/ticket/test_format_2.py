@@ -32,8 +32,8 @@ from ticketzoo.models import create_from_architecture, model_state
 from ticketzoo.ticket import Found, Ticket
 from ticketzoo.ticket.card import render_card
 from ticketzoo.ticket.export import export_ticket
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.summary import read_summary
+from ticketzoo.zoo.verify import verify_ticket
 
 
 def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:

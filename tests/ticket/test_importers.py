@@ -19,7 +19,7 @@ from ticketzoo.bridges.formats import guess, names
 from ticketzoo.cli.main import app
 from ticketzoo.errors import TicketError
 from ticketzoo.ticket.bring import named_base
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 
 def net() -> nn.Sequential:

@@ -12,7 +12,7 @@ from ticketzoo.masks.checks import attached_masks
 from ticketzoo.masks.masks import sparsity
 from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
 from ticketzoo.ticket import Found, Ticket
-from ticketzoo.zoo import verify_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 LENET = architecture_of("lenet-300-100", {"num_classes": 2, "in_shape": [1, 2, 2], "width": 0.02})
 

@@ -15,8 +15,8 @@ from ticketzoo.errors import ModelError, RegistryError, TicketError
 from ticketzoo.masks.digests import state_sha256
 from ticketzoo.models import create_model
 from ticketzoo.ticket import BaseWeights, Found
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.pull import pull_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 BASE = "big/model"
 STATE = create_model("lenet-300-100", seed=9, **KWARGS).state_dict()

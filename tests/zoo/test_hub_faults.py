@@ -19,8 +19,8 @@ from ticketzoo.errors import RegistryError, TicketzooError
 from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.errors import HubConflict
 from ticketzoo.hub.limits import HubLimits
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.pull import pull_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 COMMIT = "*/commit/main"
 

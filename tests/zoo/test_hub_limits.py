@@ -22,7 +22,7 @@ from ticketzoo.cli.main import app
 from ticketzoo.errors import RegistryError
 from ticketzoo.hub import limits as hub_limits
 from ticketzoo.hub.calls import THREAD, call_hub
-from ticketzoo.zoo import ticket_folder
+from ticketzoo.zoo.places import ticket_folder
 from ticketzoo.zoo.search import Query
 from ticketzoo.zoo.search import search as find
 

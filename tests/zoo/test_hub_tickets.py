@@ -14,8 +14,8 @@ from ticketzoo import Ticket, load_ticket
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.hub.references import hub_reference
 from ticketzoo.ticket.card_metadata import tags
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.pull import pull_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 
 def fetched(hub: LocalHub) -> list[str]:

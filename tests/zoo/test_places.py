@@ -14,8 +14,8 @@ from ticketzoo.cli.main import app
 from ticketzoo.errors import ArgumentError, RegistryError, TicketError, TicketzooError
 from ticketzoo.hub.references import FolderReference, folder_reference, parse_reference
 from ticketzoo.util.shipped import shipped_registry
-from ticketzoo.zoo import registries, ticket_folder, ticket_folders
 from ticketzoo.zoo.add import add_ticket
+from ticketzoo.zoo.places import registries, ticket_folder, ticket_folders
 
 NAME = "lenet.digits-imp"
 

@@ -14,8 +14,8 @@ from ticketzoo import Ticket, load_ticket
 from ticketzoo.cli.main import app
 from ticketzoo.errors import RegistryError, TicketError
 from ticketzoo.util.shipped import shipped_registry
-from ticketzoo.zoo import verify_ticket
 from ticketzoo.zoo.repack import repack_ticket
+from ticketzoo.zoo.verify import verify_ticket
 
 NAME = "lenet-300-100.digits-imp"
 REGISTRY = Path(__file__).parents[2] / "registry"

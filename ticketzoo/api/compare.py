@@ -13,8 +13,8 @@ from ticketzoo.errors import TicketError
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import for_terminal, show_names
-from ticketzoo.zoo import load_ticket
 from ticketzoo.zoo.effective import card_of
+from ticketzoo.zoo.load import load_ticket
 
 
 @checked

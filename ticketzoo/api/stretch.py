@@ -14,8 +14,8 @@ from ticketzoo.recipe.reading import apply_override
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import Architecture
 from ticketzoo.util.text import for_terminal
-from ticketzoo.zoo import load_ticket
 from ticketzoo.zoo.derived import save_derived
+from ticketzoo.zoo.load import load_ticket
 
 HEAD = ("head", "num_labels")
 """Arguments beside its config.json that a model of `transformers` in a folder takes."""

@@ -10,10 +10,12 @@ from ticketzoo.hub.references import HubReference, hub_reference, parse_referenc
 from ticketzoo.ticket import Ticket
 from ticketzoo.util.arguments import checked
 from ticketzoo.util.text import counted
-from ticketzoo.zoo import Check, load_ticket, ticket_folder, verify_ticket
 from ticketzoo.zoo import search as searching
 from ticketzoo.zoo.effective import card_of
+from ticketzoo.zoo.load import load_ticket
+from ticketzoo.zoo.places import ticket_folder
 from ticketzoo.zoo.pull import pull_ticket
+from ticketzoo.zoo.verify import Check, verify_ticket
 
 
 @checked

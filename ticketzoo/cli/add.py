@@ -65,8 +65,7 @@ def _folder(ticket: str) -> Path:
     """
     from ticketzoo.errors import RegistryError
     from ticketzoo.hub.references import HubReference, NameReference, parse_reference
-    from ticketzoo.zoo import ticket_folder
-    from ticketzoo.zoo.places import RUNS
+    from ticketzoo.zoo.places import RUNS, ticket_folder
 
     if Path(ticket).expanduser().is_dir():
         return Path(ticket)

@@ -43,8 +43,8 @@ def push(
     """
     from ticketzoo.cli.output import print_json, quiet_transfers, say
     from ticketzoo.ticket import Ticket
-    from ticketzoo.zoo import ticket_folder
     from ticketzoo.zoo.effective import card_of
+    from ticketzoo.zoo.places import ticket_folder
 
     quiet_transfers()
     folder = ticket_folder(_folder_first(ticket), registry)

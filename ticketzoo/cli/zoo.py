@@ -109,8 +109,8 @@ def verify(
     from ticketzoo.cli.output import print_json, quiet_transfers
     from ticketzoo.finding.method import found_words
     from ticketzoo.ticket.folder import file_entries
-    from ticketzoo.zoo import verify_ticket
     from ticketzoo.zoo.checks import check_lines
+    from ticketzoo.zoo.verify import verify_ticket
 
     quiet_transfers()
     files = _files(ticket, registry)
@@ -131,7 +131,7 @@ def _files(ticket: str, registry: Path | None) -> "Files":
     from ticketzoo.hub.options import HubOptions
     from ticketzoo.hub.references import HubReference, parse_reference
     from ticketzoo.ticket.files import Files, hub_files
-    from ticketzoo.zoo import ticket_folder
+    from ticketzoo.zoo.places import ticket_folder
 
     reference = parse_reference(ticket)
     if isinstance(reference, HubReference):

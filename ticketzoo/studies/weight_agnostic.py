@@ -25,7 +25,7 @@ from ticketzoo.tasks import TaskConfig, create_task
 from ticketzoo.tasks.task import Task
 from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.effective import example_inputs
-from ticketzoo.zoo import load_ticket
+from ticketzoo.zoo.load import load_ticket
 
 INVARIANT = "invariant by homogeneity"
 

@@ -14,7 +14,7 @@ from ticketzoo.runs.store import Store
 from ticketzoo.targets.recipe import TransferRecipe
 from ticketzoo.targets.replicates import replicate_of
 from ticketzoo.targets.run import load_targets, load_tickets, ticket_job
-from ticketzoo.zoo import load_ticket
+from ticketzoo.zoo.load import load_ticket
 
 Network = tuple[str, str, int]
 """Ticket, target, level."""

@@ -31,7 +31,7 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.verdict_words import look_lines
 from ticketzoo.util.text import for_markdown, for_terminal
-from ticketzoo.zoo import ticket_folder
+from ticketzoo.zoo.places import ticket_folder
 from ticketzoo.zoo.transferred import TICKETS_FILE, digests_of, with_names
 
 if TYPE_CHECKING:

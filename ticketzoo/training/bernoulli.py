@@ -56,7 +56,7 @@ class Bernoulli:
                 what = f"bernoulli learns which of all weights of '{name}' are kept"
                 raise RecipeError(f"{what}: give no mask that leaves out some")
             owner, weight = place_of(model, name)
-            sampled = _Sampled(owner.get_parameter(weight), derive_seed(seed, "bernoulli", name), self.rescaled)
+            sampled = Sampled(owner.get_parameter(weight), derive_seed(seed, "bernoulli", name), self.rescaled)
             parametrize.register_parametrization(owner, weight, sampled, unsafe=True)
             logits.append(sampled.logits)
         return logits
@@ -66,7 +66,7 @@ class Bernoulli:
 
         Raises RunError on NaN.
         """
-        sampled = parametrizations(model, _Sampled)
+        sampled = parametrizations(model, Sampled)
         logits = {name: one.logits.detach().cpu().contiguous() for name, one in sampled.items()}
         check_numbers(logits, "logits")
         masks = {name: one > 0 for name, one in logits.items()}
@@ -120,7 +120,7 @@ class _StraightThrough(torch.autograd.Function):
         return gradients[0], None
 
 
-class _Sampled(nn.Module):
+class Sampled(nn.Module):
     """The logits of one weight tensor; in training a sample of the weights, else those with logits above 0."""
 
     def __init__(self, weights: Tensor, seed: int, rescaled: bool) -> None:
@@ -129,7 +129,6 @@ class _Sampled(nn.Module):
         self.samples: Tensor
         self.register_buffer("samples", torch.zeros((), dtype=torch.int64))
 
-    @torch.compiler.disable
     def forward(self, weights: Tensor) -> Tensor:
         """Return what the network computes with."""
         probabilities = self.logits.sigmoid()

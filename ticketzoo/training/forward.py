@@ -9,6 +9,7 @@ from torch import nn
 from ticketzoo.distributed import processes
 from ticketzoo.distributed.batch_norm import synchronise_batch_norm
 from ticketzoo.tasks.task import Task
+from ticketzoo.training.bernoulli import Sampled
 from ticketzoo.training.config import TrainingConfig
 from ticketzoo.training.popup import Popup
 from ticketzoo.util.signals import interrupted
@@ -28,9 +29,17 @@ def forward_of(model: nn.Module, config: TrainingConfig, device: torch.device) -
         synchronise_batch_norm(model, device)
     called = processes.parallel(model, device, static=not config.compile) if several else model
     if config.compile:
+        _keep_from_compiler(model)
         called = cast(nn.Module, torch.compile(called, dynamic=False))
     processes.own_random_numbers(called)
     return called
+
+
+def _keep_from_compiler(model: nn.Module) -> None:
+    """Have what makes the weights of a learned mask run as it is; `torch.compiler.disable` is slow to import."""
+    for module in model.modules():
+        if isinstance(module, Popup | Sampled):
+            module.forward = torch.compiler.disable(module.forward)  # type: ignore[method-assign]
 
 
 def precision_of(config: TrainingConfig, device: torch.device) -> AbstractContextManager[Any]:

@@ -39,7 +39,6 @@ class Popup(nn.Module):
         parametrize.register_parametrization(owner, name, self, unsafe=True)
         owner.parametrizations[name].__class__ = _Only  # type: ignore[index]
 
-    @torch.compiler.disable
     def forward(self, weights: Tensor) -> Tensor:
         """Return what the network computes with: of `weights` those whose scores are among the highest, 0 elsewhere."""
         left: Tensor = _StraightThrough.apply(self.scores, weights, self)

@@ -6,7 +6,6 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from ticketzoo.training.job import Job
 
@@ -45,6 +44,8 @@ def forward_operations(job: Job, model: nn.Module, device: torch.device) -> floa
     """Return the floating-point operations of a forward pass on the job's first batch; infinite for large models."""
     if sum(parameter.numel() for parameter in model.parameters()) >= _SURELY_LARGE:
         return float("inf")
+    from torch.utils.flop_counter import FlopCounterMode  # loads triton
+
     batch = _first_batch(job, device)
     mode = model.training
     model.eval()

@@ -15,7 +15,7 @@ from ticketzoo.ticket import Ticket
 from ticketzoo.ticket.config import BaseRewind
 from ticketzoo.ticket.rows import Row
 from ticketzoo.watching.journal import Asked
-from ticketzoo.zoo import ticket_folder
+from ticketzoo.zoo.places import ticket_folder
 
 
 class Place(NamedTuple):
