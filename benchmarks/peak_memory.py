@@ -15,7 +15,6 @@ from measuring import Goal, Report, Row, arguments, parse, take_turns
 from random_images import random_images
 
 if TYPE_CHECKING:
-    from ticketzoo.models.create import arguments_for
     from ticketzoo.tasks.task import Task
     from ticketzoo.training import TrainingConfig
 
@@ -79,6 +78,7 @@ def finding(setting: Setting) -> None:
     import torch
 
     from ticketzoo.models import architecture_of, create_from_architecture, prunable_parameters
+    from ticketzoo.models.create import arguments_for
     from ticketzoo.models.state import copy_state
     from ticketzoo.pruning.config import PruningConfig, dense_masks
     from ticketzoo.pruning.magnitude import prune_by_magnitude
@@ -103,6 +103,7 @@ def our_training(setting: Setting) -> None:
     import torch
 
     from ticketzoo.models import create_model
+    from ticketzoo.models.create import arguments_for
     from ticketzoo.training.loop import train
 
     task = task_of(setting)

@@ -17,13 +17,13 @@ def random_images(shape: tuple[int, int, int], train: int, test: int, classes: i
     It is removed when the block ends, and with it what Hugging Face's and ticketzoo's caches have kept of it.
     """
     with TemporaryDirectory() as folder:
-        data = Path(folder) / "data"
+        data = Path(folder) / "random-images"
         data.mkdir()
         generator = np.random.default_rng(0)
         for split, count in (("train", train), ("test", test)):
             _write(data / f"{split}-00000-of-00001.parquet", generator, shape, count, classes)
         with own_caches(folder):
-            yield str(folder)
+            yield str(data)
 
 
 def _write(path: Path, generator: np.random.Generator, shape: tuple[int, int, int], count: int, classes: int) -> None:
