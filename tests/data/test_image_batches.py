@@ -2,6 +2,7 @@ import multiprocessing
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from image_folders import numbered, write_folder
+from PIL import Image
+from torch.utils.data import get_worker_info
 
-from ticketzoo.data.images.batches import MemoryImages, batches, in_turn
+from ticketzoo.data.images.batches import MemoryImages, StreamedImages, batches, in_turn
+from ticketzoo.data.images.format import ImageFormat
 from ticketzoo.data.images.splits import ImageDataset, ImageSplits, load_images
 from ticketzoo.errors import DataError
 
@@ -95,6 +99,26 @@ def test_images_decoded_by_workers_come_in_the_same_batches_as_from_memory(
     assert_same(ours, steps(in_memory.train, batch_size=300, seed=5, start=3, stop=9))
     assert [len(labels) for _, _, labels in ours] == [300, 94, 300, 300, 300, 300]  # 1294 = 4 * 300 + 94
     assert multiprocessing.active_children() == []
+
+
+class WhoDecodes:
+    """A table of images of one value each: the number of the worker that decodes it."""
+
+    described, identity, labels = "who decodes", None, torch.arange(20)
+
+    def read(self, rows: list[int]) -> Iterator[Image.Image]:
+        worker = get_worker_info()
+        return (Image.new("L", (1000, 1000), worker.id) for _ in rows)
+
+    def where(self, row: int) -> str:
+        return f"image {row}"
+
+
+def test_each_worker_decodes_as_many_of_a_batch_of_large_images() -> None:
+    """Ten megabytes are more than a piece: two of five images, not one of eight and one of two."""
+    large = StreamedImages(WhoDecodes(), torch.arange(20), torch.arange(20), ImageFormat(1, 1000, 1000, False, False))
+    for pixels, _ in in_turn(large, batch_size=10, device=CPU, workers=2):
+        assert pixels[:, 0, 0, 0].tolist() == [0] * 5 + [1] * 5
 
 
 def test_evaluation_sees_a_split_once_in_stored_order(in_memory: ImageSplits, streamed: ImageSplits) -> None:

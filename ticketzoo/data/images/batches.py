@@ -1,6 +1,7 @@
 """Images of one split, in memory or decoded by worker processes, and the order in which training sees them."""
 
 import itertools
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -20,7 +21,7 @@ from ticketzoo.errors import DataError
 MEMORY_LIMIT = 2 * 10**9
 """Bytes of pixels that are kept in memory unless the recipe says otherwise."""
 _PIECE = 8_000_000
-"""Bytes of pixels that a worker decodes at a time: batches of large images are shared out among the workers."""
+"""Bytes of pixels, at most, that a worker decodes at a time: batches of large images are shared out among them."""
 
 
 class Batch(NamedTuple):
@@ -151,20 +152,22 @@ class StreamedImages(Images):
         Raises:
             DataError: an image cannot be read; the message names it.
         """
+        workers = self._workers if workers is None else workers
         ahead, due = itertools.tee(order)
         pieces = (
             Piece(self._rows[part].tolist(), crop)
             for indices, crop in zip(ahead, itertools.repeat(None) if crops is None else crops, strict=False)
-            for part in self._parts(indices)
+            for part in self._parts(indices, workers)
         )
-        workers = self._workers if workers is None else workers
         decoded = decode_ahead(self._table, pieces, self._format, workers, pin=device.type == "cuda")
         with closing(decoded):
             for indices in due:
-                yield self._joined(indices, [next(decoded) for _ in self._parts(indices)], device)
+                yield self._joined(indices, [next(decoded) for _ in self._parts(indices, workers)], device)
 
-    def _parts(self, indices: Tensor) -> tuple[Tensor, ...]:
-        return indices.split(max(1, _PIECE // self._format.bytes))
+    def _parts(self, indices: Tensor, workers: int) -> tuple[Tensor, ...]:
+        """Return a batch in pieces alike in size: workers take them in turn, and each has as much to do."""
+        at_most = max(1, _PIECE // self._format.bytes)
+        return indices.tensor_split(max(1, math.ceil(len(indices) / at_most))) if workers else (indices,)
 
     def _joined(self, indices: Tensor, parts: list[Decoded], device: torch.device) -> tuple[Tensor, Tensor]:
         """Return the batch of `indices` from its decoded parts."""
