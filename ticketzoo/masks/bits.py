@@ -56,30 +56,28 @@ def extract(bits: Bits, where: Bits) -> Bits:
     """Return those bits of `bits` at which `where` is set, in order. Both have the same length."""
     bits, where = _whole_words(bits), _whole_words(where)
     values: NDArray[Any] = _tables()[0].take(_pairs(where, bits))
-    sizes = _counts(where)
+    sizes: NDArray[Any] = _counts(where)
     for wider in _WIDER:  # join neighbours: the upper one moves down to where the lower one ends
-        pair = values.view(wider)
-        half = wider.itemsize * 4
-        values = (pair & wider.type((1 << half) - 1)) | (pair >> wider.type(half)) << sizes[0::2]
-        sizes = sizes[0::2] + sizes[1::2]
+        values, lower, upper = values.view(wider), *_halves(sizes, wider)
+        values = values & _low(wider) | values >> _half(wider) << lower
+        sizes = lower + upper
     return join(values, sizes)[: length(int(sizes.sum(dtype=np.int64)))]
 
 
 def deposit(bits: Bits, where: Bits) -> Bits:
     """Return bits as long as `where`, whose n-th set bit has become bit n of `bits`; undoes `extract`."""
     padded = _whole_words(where)
-    sizes = [_counts(padded)]
-    for _ in _WIDER:
-        sizes.append(sizes[-1][0::2] + sizes[-1][1::2])
-    last = sizes.pop()
-    values: NDArray[Any] = windows(bits, np.cumsum(last, dtype=np.int64) - last)
-    for narrower in (np.dtype("<u4"), np.dtype("<u2"), np.dtype("u1")):
-        lower = sizes.pop()[0::2]
-        halves = np.empty((len(values), 2), narrower)
-        halves[:, 0] = values  # whatever lies above a part's size is ignored in the end
-        halves[:, 1] = values >> lower
-        values = halves.reshape(-1)
-    return _tables()[1].take(_pairs(padded, values))[: len(where)]
+    sizes: NDArray[Any] = _counts(padded)
+    lowers = []
+    for wider in _WIDER:
+        lower, upper = _halves(sizes, wider)
+        lowers.append(lower)
+        sizes = lower + upper
+    values: NDArray[Any] = windows(bits, np.cumsum(sizes, dtype=np.int64) - sizes.view(np.int64))
+    for wider in reversed(_WIDER):  # part neighbours; whatever lies above a part's size is ignored in the end
+        values = values.view(wider)
+        values = values & _low(wider) | values >> lowers.pop() << _half(wider)
+    return _tables()[1].take(_pairs(padded, values.view(np.uint8)))[: len(where)]
 
 
 def join(values: NDArray[np.uint64], sizes: NDArray[Any]) -> Bits:
@@ -88,14 +86,15 @@ def join(values: NDArray[np.uint64], sizes: NDArray[Any]) -> Bits:
     It is padded with zeros by up to two words.
     """
     ends = np.cumsum(sizes, dtype=np.int64)
-    starts = ends - sizes
-    word, shift = starts >> 6, (starts & 63).astype(np.uint64)
-    # No value is longer than a word, so every word up to the last is the start of at least one of them.
-    first = np.flatnonzero(np.diff(word, prepend=-1))
-    joined = np.zeros(len(first) + 1, np.dtype("<u8"))
-    if len(first):
-        joined[:-1] = np.bitwise_or.reduceat(values << shift, first)
-        joined[1:] |= np.bitwise_or.reduceat((values >> np.uint64(1)) >> (np.uint64(63) - shift), first)
+    if not len(ends):
+        return np.zeros(8, np.uint8)
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    word, shift = starts >> 6, (starts & 63).view(np.uint64)
+    # No value is longer than a word, so every word is the start of at least one of them; its last may reach the next.
+    last = np.append(np.flatnonzero(word[1:] != word[:-1]), len(word) - 1)
+    joined = np.zeros(len(last) + 1, np.dtype("<u8"))
+    joined[:-1] = np.diff(np.cumsum(values << shift)[last], prepend=np.uint64(0))  # none overlap: their sum is their or
+    joined[1:] |= values[last] >> np.uint64(1) >> (np.uint64(63) - shift[last])
     return joined.view(np.uint8)
 
 
@@ -103,7 +102,7 @@ def windows(bits: Bits, starts: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Return the 64 bits from each start on; a start is at most the length. Beyond the end, bits are zero."""
     words = np.zeros(len(bits) // 8 + 3, np.dtype("<u8"))
     words.view(np.uint8)[: len(bits)] = bits
-    word, shift = starts >> 6, (starts & 63).astype(np.uint64)
+    word, shift = starts >> 6, (starts & 63).view(np.uint64)
     return words[word] >> shift | (words[word + 1] << np.uint64(1)) << (np.uint64(63) - shift)
 
 
@@ -120,9 +119,22 @@ def _whole_words(bits: Bits) -> Bits:
 
 
 def _pairs(upper: Bits, lower: Bits) -> NDArray[np.uint16]:
-    pairs = np.empty((len(upper), 2), np.uint8)
-    pairs[:, 0], pairs[:, 1] = lower, upper
-    return pairs.view(np.dtype("<u2"))[:, 0]
+    return upper.astype(np.uint16) << np.uint16(8) | lower
+
+
+def _halves(numbers: NDArray[Any], wider: np.dtype[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return the first and the second of each two neighbours, in the dtype of both together."""
+    pairs = numbers.view(wider)
+    return pairs & _low(wider), pairs >> _half(wider)
+
+
+def _half(wider: np.dtype[Any]) -> Any:
+    return wider.type(wider.itemsize * 4)
+
+
+def _low(wider: np.dtype[Any]) -> Any:
+    """Return the bits of the lower half."""
+    return wider.type((1 << wider.itemsize * 4) - 1)
 
 
 @cache

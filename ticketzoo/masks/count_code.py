@@ -4,12 +4,10 @@ The codes of all blocks lie in layers: first the first bit of every code, then t
 one, and so on, always in the order of the blocks. So they are read as arrays, a layer at a time.
 """
 
-import heapq
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from math import comb
-from typing import Any
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,17 +23,37 @@ class CountCode:
     Attributes:
         last: the largest symbol: the number of bits of the shortest blocks; of longer ones it stands for all counts
             that are too large to code, and is `most` + 1.
-        children: of the nodes from `last` + 1 on, shape (2, nodes): symbols or nodes.
-        root: the node where codes begin.
-        paths: the bits of each symbol's code, by layer, shape (layers, symbols).
-        lengths: of the codes.
+        children: of the nodes from `last` + 1 on, shape (2, nodes): symbols or nodes; a node is made after its
+            children, the root, where codes begin, as the last.
     """
 
     last: int
     children: Numbers
-    root: int
-    paths: NDArray[np.uint8]
-    lengths: Numbers
+
+    @property
+    def root(self) -> int:
+        """The node where codes begin."""
+        return self.last + self.children.shape[1]
+
+    @cached_property
+    def lengths(self) -> Numbers:
+        """The lengths of the symbols' codes."""
+        return np.array([len(code) for code in self._codes], np.int64)
+
+    @cached_property
+    def paths(self) -> NDArray[np.uint8]:
+        """The bits of each symbol's code, by layer, shape (layers, symbols)."""
+        layers = max(map(len, self._codes))
+        padded = b"".join(code.ljust(layers, b"\0") for code in self._codes)
+        return np.frombuffer(padded, np.uint8).reshape(-1, layers).T
+
+    @cached_property
+    def _codes(self) -> list[bytes]:
+        codes = [b""] * (self.root + 1)
+        for node, pair in zip(range(self.root, self.last, -1), reversed(self.children.T.tolist()), strict=True):
+            for bit, child in zip((b"\0", b"\1"), pair, strict=True):
+                codes[child] = codes[node] + bit
+        return codes[: self.last + 1]
 
 
 def write_counts(codes: Sequence[CountCode], blocks: Sequence[int], counts: Numbers, to: Writer) -> None:
@@ -62,7 +80,7 @@ def read_counts(codes: Sequence[CountCode], blocks: Sequence[int], source: Reade
     children = np.zeros((2, step * len(codes)), np.int64)
     for place, code in enumerate(codes):
         nodes = np.where(code.children > last, code.children + place * step, code.children)
-        children[:, place * step : place * step + nodes.shape[1]] = nodes
+        children[:, place * step + last + 1 :][:, : nodes.shape[1]] = nodes
     roots = np.array([code.root for code in codes]) + step * np.arange(len(codes))
     at = np.repeat(roots, blocks)
     counts, where = np.zeros(len(at), np.int64), np.arange(len(at))
@@ -83,24 +101,21 @@ def count_code(size: int, density: int) -> CountCode:
     """
     last = SHORTEST if size == SHORTEST else most(size) + 1
     without = 64 * size - density
-    heap = [(comb(size, k) * density**k * without ** (last - k), k) for k in range(last + 1)]
-    heapq.heapify(heap)
-    children: dict[int, tuple[int, int]] = {}
-    while len(heap) > 1:
-        (weight, zero), (other, one) = heapq.heappop(heap), heapq.heappop(heap)
-        node = last + 1 + len(children)
-        children[node] = zero, one
-        heapq.heappush(heap, (weight + other, node))
-    root = heap[0][1]
-    codes: dict[int, list[int]] = {root: []}
-    for node in sorted(children, reverse=True):  # a node is made after its children
-        for bit, child in enumerate(children[node]):
-            codes[child] = [*codes[node], bit]
-    lengths = np.array([len(codes[k]) for k in range(last + 1)], np.int64)
-    paths = np.zeros((int(lengths.max()), last + 1), np.uint8)
+    weight = without**last
+    symbols: list[tuple[int, int]] = []
     for k in range(last + 1):
-        paths[: lengths[k], k] = codes[k]
-    table: Any = np.zeros((2, root + 1), np.int64)
-    for node, pair in children.items():
-        table[:, node] = pair
-    return CountCode(last, table, root, paths, lengths)
+        symbols.append((weight, k))
+        weight = weight * (size - k) * density // ((k + 1) * without)
+    symbols.sort(reverse=True)
+    nodes: deque[tuple[int, int]] = deque()  # each is at least as heavy as those made before it
+    children: list[tuple[int, int]] = []
+    for node in range(last + 1, 2 * last + 1):
+        (weight, zero), (other, one) = (_lightest(symbols, nodes) for _ in range(2))
+        children.append((zero, one))
+        nodes.append((weight + other, node))
+    return CountCode(last, np.array(children, np.int64).T)
+
+
+def _lightest(symbols: list[tuple[int, int]], nodes: deque[tuple[int, int]]) -> tuple[int, int]:
+    """Take the lightest of symbols, the heaviest first, and of nodes, the lightest first."""
+    return nodes.popleft() if nodes and (not symbols or nodes[0] < symbols[-1]) else symbols.pop()

@@ -157,7 +157,7 @@ class PackedLevels(Mapping[int, Masks]):
         encoded: dict[int, dict[str, Encoded]] = {}
         outer: MaskBits = {}
         for level, masks in self.walk():
-            encoded[level] = _encoded(masks, self.shapes, outer, asked)
+            encoded[level] = _of_each(self.shapes, partial(_encode, masks, self.shapes, outer, asked))
             outer = masks
         return PackedLevels(self.shapes, encoded)
 
@@ -207,17 +207,19 @@ def pack_levels(levels: Iterable[tuple[int, Mapping[str, Tensor]]], asked: str =
         if missing := [name for name in shapes if name not in masks]:
             raise TicketError(f"level {level} has no mask for {', '.join(missing)}")
         packed = _of_each(shapes, partial(_pack, masks))
-        encoded[level] = _encoded(packed, shapes, outer, asked)
-        digests[level] = _digest(packed, shapes)
+        with _mapping(sum(map(math.prod, shapes.values()))) as each:
+            made = each(partial(_encode, packed, shapes, outer, asked), shapes)
+            digests[level] = _digest(packed, shapes)  # while threads, if there are any, encode
+            encoded[level] = dict(zip(shapes, made, strict=True))
         outer = packed
     if not shapes:
         raise TicketError("there are no masks to package")
     return PackedLevels(shapes, encoded, digests)
 
 
-def _encoded(masks: MaskBits, shapes: Shapes, outer: MaskBits, asked: str) -> dict[str, Encoded]:
-    """Return the masks of a level, encoded, given those of the level before."""
-    return _of_each(shapes, lambda name: encode(masks[name], shapes[name], outer.get(name), asked))
+def _encode(masks: MaskBits, shapes: Shapes, outer: MaskBits, asked: str, name: str) -> Encoded:
+    """Return a mask of a level, encoded, given those of the level before."""
+    return encode(masks[name], shapes[name], outer.get(name), asked)
 
 
 def _pack(masks: Mapping[str, Tensor], name: str) -> Bits:
