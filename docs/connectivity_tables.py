@@ -27,7 +27,7 @@ def parts(read: Callable[[str], list[dict]], images: Path) -> Iterator[tuple[str
     yield "levels", level_table(found, METRIC).markdown()
     yield "agreement", agreement_table(found, METRIC).markdown()
     yield "predicted", "\n".join(f"- {line}" for line in told(found, METRIC))
-    one_shot = level_connectivity(read("lenet-300-100.mnist-one-shot-levels"), threshold=0.02, epsilon=0.001)
+    one_shot = level_connectivity(read("lenet-300-100.mnist-one-shot-levels"), threshold=0.02, epsilon=None)
     yield "one-shot", level_table(one_shot, METRIC).markdown()
     for way in RESNET:
         resnet = level_connectivity(read(f"resnet-20.fashion-mnist-{way}-levels"), threshold=0.02, epsilon=0.005)
