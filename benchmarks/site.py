@@ -51,6 +51,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5, help="turns of every filter")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     options = parser.parse_args()
+    if options.tickets < 50:
+        parser.error("--tickets is at least 50: a filter looks for the fiftieth")
     exhibits = many(options.registry, options.tickets)
     began = time.monotonic()
     name, content = next(files_of(exhibits, "Ticket zoo"))

@@ -66,7 +66,7 @@ def ticket(job: Job, draw: Draw) -> Job:
     "dense",
     drawn=False,
     masks="none",
-    weights="a fresh initialisation; of a pretrained encoder its own weights",
+    weights="a fresh initialisation; of a pretrained model its own weights",
     style=Style("#444444", "", "--"),
     expected=True,
 )
