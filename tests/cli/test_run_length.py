@@ -35,6 +35,17 @@ def test_it_says_so_once_by_the_pace_of_the_first_training(capfd: pytest.Capture
         assert told(capfd) == []
 
 
+def test_evaluations_are_called_so_and_have_no_plan(capfd: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    with RunProgress(clock=lambda: now[0], of="evaluation") as progress:
+        progress.planned(45)
+        for step, seconds in ((10, 0.0), (40, 3.0)):
+            now[0] = seconds
+            progress.step("seed 0 levels 0 and 1", step, 1000)
+        about = "ticketzoo: at most about 1 h 15 min for 45 evaluations one after the other"
+        assert told(capfd) == [f"{about}, by the first iterations of seed 0 levels 0 and 1"]
+
+
 def test_a_training_that_is_soon_done_speaks_for_the_rest(capfd: pytest.CaptureFixture[str]) -> None:
     final = {"step": 8, "test_accuracy": 0.5}
     for trainings, lines in ((100, 1), (10, 0)):  # 50 s are worth a line, 5 s are not

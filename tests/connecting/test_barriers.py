@@ -5,7 +5,10 @@ from typing import Any
 import pytest
 
 from ticketzoo.connecting.barriers import barrier, level_connectivity
+from ticketzoo.connecting.levels import of_line
+from ticketzoo.connecting.report import level_table
 from ticketzoo.instability.measure import instability
+from ticketzoo.instability.recipe import LineConfig
 
 ERRORS = (0.10, 0.14, 0.16, 0.18, 0.20)
 
@@ -96,3 +99,23 @@ def test_one_seed_has_no_spread_to_hold_levels_against() -> None:
     assert one.predicted == 1
     stated = level_connectivity(rows_of({1: (0.0, 0.0, 0.0)}, dense=(0.1,)), threshold=0.02, epsilon=0.001)
     assert stated.measured == 1
+
+
+def test_errors_of_a_level_have_their_interval() -> None:
+    """Two seeds err by 10 and 12%: their std is 1.41 points, so the half-width is 12.706 * 1.41 / sqrt(2) = 12.71."""
+    found = level_connectivity(rows_of({1: (0.01, 0.0, 0.0)}), threshold=0.02, epsilon=None)
+    dense, first = level_table(found, "test_accuracy").rows
+    assert (dense[2], first[2]) == ("11.00 \u00b1 12.71", "12.00 \u00b1 12.71")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ({}, []),
+        ({"quantity": "loss"}, ["loss"]),
+        ({"split": "validation"}, ["validation"]),
+        ({"quantity": "loss", "split": "validation"}, ["loss", "validation"]),
+    ],
+)
+def test_results_of_another_split_or_quantity_lie_in_another_folder(asked: dict[str, str], words: list[str]) -> None:
+    assert of_line(LineConfig.model_validate(asked)) == words

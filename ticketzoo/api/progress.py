@@ -22,10 +22,11 @@ class RunProgress(Quiet):
 
     Args:
         clock: gives seconds.
+        of: what the bars count; a run of trainings is pointed to `--plan`.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] = time.monotonic, *, of: str = "training") -> None:
+        self._clock, self._of = clock, of
         self._first: tuple[str, int, float] | None = None
         self._told = False
         self._console = Console(stderr=True)
@@ -38,7 +39,7 @@ class RunProgress(Quiet):
             console=self._console,
             disable=not (self._console.is_terminal or self._in_notebook),
         )
-        self._all = self._bars.add_task("trainings", total=None)
+        self._all = self._bars.add_task(f"{of}s", total=None)
         self._one = self._bars.add_task("", total=None, visible=False)
         self._done, self._planned = 0, 0
 
@@ -75,8 +76,9 @@ class RunProgress(Quiet):
         left = self._planned - self._done
         self._told = True
         if seconds * left >= WORTH_SAYING:
-            about = f"at most about {show_duration(seconds * left)} for {counted(left, 'training')}"
-            self.say(f"{about} one after the other, by the first iterations of {label}; --plan times each kind")
+            about = f"at most about {show_duration(seconds * left)} for {counted(left, self._of)}"
+            plan = "; --plan times each kind" if self._of == "training" else ""
+            self.say(f"{about} one after the other, by the first iterations of {label}{plan}")
 
     def warn(self, message: str) -> None:
         """Print a line that a user should read."""

@@ -70,6 +70,6 @@ def align(
     from ticketzoo.util.signals import interruptible
 
     asked = {"seed": seed, "by": by, "keep_weights": keep_weights, "run": run, "data": data, "name": name}
-    with interruptible("interrupted; give the same command again"), RunProgress() as progress:
+    with interruptible("interrupted; give the same command again"), RunProgress(of="evaluation") as progress:
         made = align_into(ticket, to_seed, out, **asked, registry=registry, device=device, progress=progress)  # type: ignore[arg-type]
     show_made(made, out, as_json)

@@ -123,7 +123,7 @@ def _measured(
     from ticketzoo.distributed.device import training_device
     from ticketzoo.watching.watched import asked_for, watched
 
-    with RunProgress() as progress:
+    with RunProgress(of="evaluation") as progress:
         run = KeptRun.read(folder, **source)
         config: Any = config_of(LevelsConfig if levels else PairsConfig, run.ticket.name, asked)
         second = run if other is None else KeptRun.read(other, **source)

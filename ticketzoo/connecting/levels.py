@@ -12,6 +12,7 @@ from ticketzoo.errors import RecipeError
 from ticketzoo.evaluation.metrics import with_unit
 from ticketzoo.finding.run import Replicate
 from ticketzoo.instability.line import Line, Point, end_of, errors_along, metric_along
+from ticketzoo.instability.recipe import LineConfig
 from ticketzoo.masks.masks import sparsity
 from ticketzoo.models.state import State
 from ticketzoo.runs.store import Store
@@ -42,6 +43,11 @@ def check_split(config: LinesConfig, run: KeptRun) -> None:
     """Raise RecipeError where the task has no split of which the error is asked for."""
     if config.line.split == "validation" and not run.task.has_validation:
         raise RecipeError(f"--split: {run.task.name} has no validation split; choose test")
+
+
+def of_line(line: LineConfig) -> list[str]:
+    """Return the words that tell a folder of results from that of errors on the test split."""
+    return [given for given, usual in ((line.quantity, "error"), (line.split, "test")) if given != usual]
 
 
 def _of_seed(config: LevelsConfig, networks: Networks, seed: int) -> Iterator[Row]:

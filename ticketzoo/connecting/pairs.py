@@ -17,7 +17,7 @@ from ticketzoo.comparing.pairs import by_input
 from ticketzoo.connecting.barriers import barrier
 from ticketzoo.connecting.config import NONE, PairsConfig
 from ticketzoo.connecting.kept import KeptCells, KeptRun, Networks, final_state
-from ticketzoo.connecting.levels import check_split, points_between
+from ticketzoo.connecting.levels import check_split, of_line, points_between
 from ticketzoo.errors import RunError
 from ticketzoo.finding.run import Replicate
 from ticketzoo.instability.line import Point
@@ -218,6 +218,6 @@ def rows_of(found: Pairs, level: int, look: LineConfig) -> list[dict[str, Any]]:
 def folder_of(config: PairsConfig, first: KeptRun, second: KeptRun) -> Path:
     """Return the default folder of the results."""
     parts = [f"connectivity-{config.align}"]
-    parts += [f"level-{config.level}"] * bool(config.level) + ["loss"] * (config.line.quantity == "loss")
+    parts += [f"level-{config.level}"] * bool(config.level) + of_line(config.line)
     parts += [second.ticket.name] * (first.folder.resolve() != second.folder.resolve())
     return first.folder / "-".join(parts)

@@ -11,7 +11,7 @@ from ticketzoo.connecting.barriers import STARTS, Connection, LevelConnectivity,
 from ticketzoo.connecting.config import LevelsConfig
 from ticketzoo.connecting.figure import plot_levels
 from ticketzoo.connecting.kept import KeptCells, KeptRun
-from ticketzoo.connecting.levels import Row, measure_levels
+from ticketzoo.connecting.levels import Row, measure_levels, of_line
 from ticketzoo.distributed import processes
 from ticketzoo.evaluation.metrics import as_error, show
 from ticketzoo.evaluation.rows import write_results
@@ -75,7 +75,7 @@ def run_levels(
 
 def folder_of_levels(config: LevelsConfig, run: KeptRun) -> Path:
     """Return the default folder of the results."""
-    return run.folder / ("connectivity" + "-loss" * (config.line.quantity == "loss"))
+    return run.folder / "-".join(["connectivity", *of_line(config.line)])
 
 
 def write_report(config: LevelsConfig, rows: list[Row], out: Path, metric: str) -> ConnectReport:
@@ -96,10 +96,11 @@ def write_report(config: LevelsConfig, rows: list[Row], out: Path, metric: str) 
 def level_table(found: LevelConnectivity, metric: str) -> Table:
     """Return a line for each level: its error, the barriers on the lines to it, and whether it is matching."""
     seeds = len(found.dense_errors)
-    lines: list[tuple[str, ...]] = [("0", "0.000", show(metric, found.dense_error), "", "", "", "")]
+    dense = _shown(summarise(list(found.dense_errors.values())), metric)
+    lines: list[tuple[str, ...]] = [("0", "0.000", dense, "", "", "", "")]
     for one in found.levels:
         matching = {True: "matching", False: "not matching", None: ""}[found.is_matching(one)]
-        errors = show(metric, sum(one.errors.values()) / seeds)
+        errors = _shown(summarise(list(one.errors.values())), metric)
         barriers = (_shown(one.barrier(start), metric) for start in STARTS)
         connected = "connected" if one.is_connected("previous", found.threshold) else "not connected"
         lines.append((str(one.level), show_sparsity(one.sparsity), errors, *barriers, connected, matching))
