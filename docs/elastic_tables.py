@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from ticketzoo.evaluation.statistics import Group, group_rows
+from ticketzoo.evaluation.statistics import Group, group_rows, summarise
 
 Row = Mapping[str, Any]
 FROM = ".from-"
@@ -68,7 +68,7 @@ def arms(groups: Sequence[Group]) -> str:
     for source, target in sorted(found["ticket"], key=lambda one: (order.index(one[1]), order.index(one[0]))):
         ticket, own = found["ticket"][source, target], found["ticket"].get((target, target))
         values = [shown(found[arm].get((source, target))) for arm in ARMS]
-        less = f"{points(ticket, own):+.2f}" if own and source != target else ""
+        less = apart(ticket, own) if own and source != target else ""
         start = f"| {target} | {shown(dense.get(target))} | {source} | {ticket.sparsity:.3f} |"
         lines.append(f"{start} {' | '.join(values)} | {less} |")
     return "\n".join(lines)
@@ -96,6 +96,12 @@ def words(groups: Sequence[Group]) -> str:
 def points(one: Group, other: Group) -> float:
     """The difference of means in percentage points."""
     return 100 * (one.summary.mean - other.summary.mean)
+
+
+def apart(one: Group, other: Group) -> str:
+    """The difference seed by seed, in percentage points: its mean and the half-width of the 95% interval."""
+    found = summarise([100 * (value - other.by_seed[seed]) for seed, value in one.by_seed.items()])
+    return f"{found.mean:+.2f}" + (f" ± {found.half_width:.2f}" if found.half_width is not None else "")
 
 
 def shown(group: Group | None) -> str:
