@@ -6,6 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from command_line import ticketzoo as run
 from image_folders import numbered, write_folder
 
 import ticketzoo
@@ -46,6 +47,13 @@ def test_a_wrong_file_is_the_file_s_error(tmp_path: Path) -> None:
             read_for("find", recipe, FindRecipe, overrides)
     with pytest.raises(RecipeError, match=r"^--set seeds=no: seeds: "):
         read_for("find", recipe, FindRecipe, ["seeds=no"])
+
+
+def test_connect_looks_at_its_options_before_it_reads_a_run(tmp_path: Path) -> None:
+    done = run(tmp_path, "connect", "no-run", "--align", "weight")
+    assert (done.status, done.out) == (1, "")
+    said = "ticketzoo: recipe of ticketzoo connect: align: unknown alignment 'weight'; did you mean weights?"
+    assert done.err.splitlines() == [said]
 
 
 @pytest.mark.parametrize("held_out", ["test", "val"])

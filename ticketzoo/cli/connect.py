@@ -124,8 +124,9 @@ def _measured(
     from ticketzoo.watching.watched import asked_for, watched
 
     with RunProgress(of="evaluation") as progress:
+        config: Any = config_of(LevelsConfig if levels else PairsConfig, folder.resolve().name, asked)
         run = KeptRun.read(folder, **source)
-        config: Any = config_of(LevelsConfig if levels else PairsConfig, run.ticket.name, asked)
+        config = config.model_copy(update={"name": run.ticket.name})
         second = run if other is None else KeptRun.read(other, **source)
         folder = out or (folder_of_levels(config, run) if levels else folder_of(config, run, second))
         with watched(folder, asked_for("connect", config), progress) as told:
