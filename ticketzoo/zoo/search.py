@@ -139,7 +139,7 @@ class Hits:
 def search(registry: str | Path | None, query: Query, *, limit: int = 100, token: str | bool | None = None) -> Hits:
     """Return the tickets in a folder, on the Hub (`hub:`) or of one of its owners (`hub:owner`) that `query` describes.
 
-    Without a registry they are those that names are looked up among (`ticketzoo.zoo.registries`).
+    Without a registry they are those that names are looked up among (`ticketzoo.zoo.places.registries`).
 
     On the Hub the cards' tags narrow the search, and every ticket.json is fetched and has the last word: a card that
     promises what its ticket is not is left out. So are tickets that cannot be read.
