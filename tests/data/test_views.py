@@ -77,7 +77,8 @@ def test_what_happens_to_an_image_does_not_depend_on_the_share_it_is_in(total: i
     pixels = images(total)
     whole = views(seed, pixels)
     assert torch.equal(views(seed, pixels[start:], total, start), whole[start:])
-    assert whole.min() >= 0 and whole.max() <= 1 and whole.shape == pixels.shape
+    assert whole.shape == pixels.shape
+    assert whole.min() >= 0 and whole.max() <= 1 + 1e-6  # a blurred pixel is a mean, with rounded weights
 
 
 @pytest.mark.parametrize("size", [1, 6, 10])
